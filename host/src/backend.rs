@@ -1,0 +1,3 @@
+//! The drivers' side: connections and what is shared of them. No WIT type here.
+
+pub mod postgres;

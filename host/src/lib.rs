@@ -1,0 +1,19 @@
+//! Hearth: one process that owns what is dear (connections, caches, batches,
+//! queues) and lends it through WIT to sandboxed components.
+//!
+//! Imports run one way: `cli` -> `server`, `admin` -> `router`, `edge` ->
+//! `plugin` -> `capability` -> `backend`. ARCHITECTURE.md has the map.
+
+pub mod admin;
+pub mod backend;
+pub mod capability;
+pub mod cli;
+pub mod config;
+pub mod edge;
+pub mod embedded;
+pub mod engine;
+pub mod plugin;
+pub mod router;
+pub mod secret;
+pub mod server;
+pub mod telemetry;

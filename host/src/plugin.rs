@@ -1,0 +1,4 @@
+//! A plugin from its file to an answered call.
+
+pub mod manifest;
+pub mod package;
