@@ -1,12 +1,18 @@
 //! The circumstances of one call, as every capability sees them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use tokio::time::Instant;
 
+/// The guest called the host more often than one call may.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest called the host more than {0} times")]
+pub struct HostCallsExhausted(pub u32);
+
 /// One call of a plugin: an HTTP request, or a batch of messages. The host
 /// stamps it; no value of a guest can change it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Call {
     /// The plugin's name.
     pub plugin: Arc<str>,
@@ -17,4 +23,36 @@ pub struct Call {
     pub customer: Option<Arc<str>>,
     /// When everything that the call does must have ended.
     pub deadline: Instant,
+    host_calls: AtomicU32,
+    host_calls_max: u32,
+}
+
+impl Call {
+    pub fn new(
+        plugin: Arc<str>,
+        deployment: u64,
+        request_id: Arc<str>,
+        customer: Option<Arc<str>>,
+        deadline: Instant,
+        host_calls_max: u32,
+    ) -> Call {
+        Call {
+            plugin,
+            deployment,
+            request_id,
+            customer,
+            deadline,
+            host_calls: AtomicU32::new(0),
+            host_calls_max,
+        }
+    }
+
+    /// Counts one call of the guest to the host; past the limit it is a trap.
+    /// Every method of a capability begins with it.
+    pub fn host_call(&self) -> wasmtime::Result<()> {
+        if self.host_calls.fetch_add(1, Relaxed) >= self.host_calls_max {
+            return Err(wasmtime::Error::new(HostCallsExhausted(self.host_calls_max)));
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,58 @@
+//! `hearth compile`: the child process in which components are compiled. Not
+//! meant for people; the host runs it.
+
+use std::io::{Read, Write};
+
+use anyhow::Context;
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+
+use crate::config::Engine as Limits;
+use crate::engine::{Family, compiling};
+
+/// Reads a component from stdin and writes its compiled form to stdout.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The family of the component's world.
+    #[arg(long)]
+    family: Family,
+    /// Address space that this process may take.
+    #[arg(long)]
+    memory_bytes_max: u64,
+    /// CPU time that this process may take.
+    #[arg(long)]
+    cpu_ms_max: u64,
+    /// The guest's stack, which is part of the engine's configuration.
+    #[arg(long)]
+    stack_bytes_max: usize,
+}
+
+/// Bounds itself first, then looks at its input.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    confine(args).context("this process cannot be confined")?;
+    let mut component = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut component)?;
+    let limits = Limits {
+        stack_bytes_max: args.stack_bytes_max,
+        ..Limits::default()
+    };
+    let engine = compiling(&limits, args.family)?;
+    let code = engine.precompile_component(&component)?;
+    std::io::stdout().lock().write_all(&code)?;
+    Ok(())
+}
+
+/// Ends with its parent, yields to the process that serves, and is killed by the
+/// kernel past its memory or its CPU time (setrlimit(2); CPU in whole seconds).
+fn confine(args: &Args) -> anyhow::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    rustix::process::nice(10)?;
+    let seconds = args.cpu_ms_max.div_ceil(1000);
+    limit(Resource::As, args.memory_bytes_max)?;
+    limit(Resource::Cpu, seconds)?;
+    limit(Resource::Core, 0)
+}
+
+fn limit(resource: Resource, to: u64) -> anyhow::Result<()> {
+    let to = Some(to);
+    Ok(setrlimit(resource, Rlimit { current: to, maximum: to })?)
+}

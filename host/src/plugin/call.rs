@@ -1,0 +1,174 @@
+//! One call of a plugin, from a permit to an outcome.
+//!
+//! Everything that the call does hangs on one deadline. When it passes, the
+//! client goes away or the guest traps, the future that runs the guest is
+//! dropped, and with it the store and whatever its capabilities held open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::deployment::{Deployment, Shed};
+use super::instance::{Instance, Request, Response};
+use super::long::Long;
+use super::memory::{MemoryExhausted, TableExhausted};
+use super::meter::{CpuExhausted, Meter};
+use crate::capability::Call;
+
+/// Why a call has no answer, and so who is to blame.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The host had no room: come again.
+    #[error("shed: {0}")]
+    Shed(#[from] Shed),
+    /// The guest computed for longer than it may.
+    #[error("the guest used all its CPU time")]
+    Cpu,
+    /// The wall clock's deadline passed.
+    #[error("the deadline passed")]
+    Deadline,
+    /// The guest wanted more memory than it may have.
+    #[error("the guest ran out of memory: {0}")]
+    Memory(String),
+    /// The guest trapped.
+    #[error("the guest trapped: {0}")]
+    Trapped(String),
+    /// The pool of instances has no room although a permit was given.
+    #[error("no instance could be made: {0}")]
+    Exhausted(String),
+}
+
+/// Who calls, as the edge established it.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub customer_id: Arc<str>,
+    pub key_id: Arc<str>,
+    pub scopes: Arc<[String]>,
+}
+
+/// The circumstances of a call for its deployment.
+pub fn circumstances(deployment: &Deployment, request_id: Arc<str>, customer: Option<Arc<str>>) -> Call {
+    Call::new(
+        deployment.plugin.clone(),
+        deployment.number,
+        request_id,
+        customer,
+        Instant::now() + deployment.wall_max(),
+        deployment.limits.host_calls_max,
+    )
+}
+
+/// Answers one request by the deployment, within all its limits.
+pub async fn handle(
+    deployment: &Arc<Deployment>,
+    long: &Long,
+    call: Call,
+    request: Request,
+) -> Result<Response, Failure> {
+    let metrics = &deployment.metrics;
+    let _permit = deployment.gate.enter().await?;
+    let _in_flight = metrics.enter();
+    let meter = Arc::new(Meter::new(deployment.cpu_max()));
+    let deadline = call.deadline;
+    let run = run(deployment.clone(), call, meter.clone(), request);
+    let outcome = tokio::time::timeout_at(deadline, long.run(meter.clone(), run)).await;
+    metrics.guest_cpu(meter.spent());
+    match outcome {
+        Err(_) => Err(Failure::Deadline),
+        Ok(None) => Err(Failure::Trapped("the call's task ended".into())),
+        Ok(Some(answer)) => answer,
+    }
+}
+
+async fn run(
+    deployment: Arc<Deployment>,
+    call: Call,
+    meter: Arc<Meter>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let mut instance = instance(&deployment, call, meter).await?;
+    let answer = instance.handle(&request).await;
+    deployment.metrics.memory_peak(instance.peak_memory_bytes());
+    let response = answer.map_err(|error| blame(&error))?;
+    instance.end_call();
+    deployment.idle.give(instance);
+    Ok(response)
+}
+
+async fn instance(deployment: &Deployment, call: Call, meter: Arc<Meter>) -> Result<Instance, Failure> {
+    if let Some(mut instance) = deployment.idle.take() {
+        instance.begin_call(call, meter);
+        return Ok(instance);
+    }
+    let fresh = deployment.pre.instantiate(call, deployment.lents.clone(), meter);
+    fresh.await.map_err(|error| blame(&error))
+}
+
+/// Instantiates ahead of any request, as the start of a deployment does for
+/// `warm_instances_min`. The guest's start function is under the same limits.
+pub async fn warm(deployment: &Arc<Deployment>, long: &Long) -> Result<(), Failure> {
+    let meter = Arc::new(Meter::new(deployment.cpu_max()));
+    let call = circumstances(deployment, Arc::from("warm"), None);
+    let deadline = call.deadline;
+    let warmed = deployment.clone();
+    let account = meter.clone();
+    let run = async move {
+        let fresh = warmed.pre.instantiate(call, warmed.lents.clone(), account).await;
+        warmed.idle.give(fresh.map_err(|error| blame(&error))?);
+        Ok(())
+    };
+    match tokio::time::timeout_at(deadline, long.run(meter, run)).await {
+        Err(_) => Err(Failure::Deadline),
+        Ok(None) => Err(Failure::Trapped("the call's task ended".into())),
+        Ok(Some(done)) => done,
+    }
+}
+
+fn blame(error: &wasmtime::Error) -> Failure {
+    if error.is::<CpuExhausted>() {
+        return Failure::Cpu;
+    }
+    if let Some(exhausted) = error.downcast_ref::<MemoryExhausted>() {
+        return Failure::Memory(exhausted.to_string());
+    }
+    if let Some(exhausted) = error.downcast_ref::<TableExhausted>() {
+        return Failure::Memory(exhausted.to_string());
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Failure::Exhausted(error.to_string());
+    }
+    Failure::Trapped(trap(error))
+}
+
+/// A trap's reason without the backtrace, which belongs into the log alone.
+fn trap(error: &wasmtime::Error) -> String {
+    tracing::debug!(backtrace = ?error, "a guest trapped");
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    }
+}
+
+impl Failure {
+    /// The label of metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Failure::Shed(Shed::QueueFull) => "queue_full",
+            Failure::Shed(Shed::WaitedTooLong) => "waited_too_long",
+            Failure::Cpu => "cpu",
+            Failure::Deadline => "deadline",
+            Failure::Memory(_) => "memory",
+            Failure::Trapped(_) => "trap",
+            Failure::Exhausted(_) => "exhausted",
+        }
+    }
+
+    /// After how long a client may well come again, where that helps.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Failure::Shed(_) | Failure::Exhausted(_) => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+}

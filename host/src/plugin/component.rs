@@ -1,0 +1,239 @@
+//! From a component's bytes to code that can run, by way of a compiling child
+//! and a store of compiled files that are believed only with their MAC.
+//!
+//! Compilation can neither be bounded nor cancelled inside a process that
+//! serves, so `hearth compile` does it under limits of its own (architecture,
+//! invariant 7). A compiled file is native code: loading one reads it once,
+//! verifies its MAC, and deserialises those same bytes (invariant 6).
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::package::{Digest, Package};
+use crate::config::Engine as Limits;
+use crate::engine::{Engines, Family};
+use crate::secret::RootSecret;
+
+const MAGIC: &[u8; 8] = b"HEARTHA1";
+const MAC_BYTES: usize = 32;
+/// Compiled files kept; the oldest go first.
+const AOT_FILES_MAX: usize = 256;
+
+type HmacSha256 = Hmac<Sha256>;
+
+/// Why a component cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("the component does not compile: {0}")]
+    Invalid(String),
+    #[error("compiling takes more than the {0} ms of CPU time that it may (engine.compile_cpu_ms_max)")]
+    Cpu(u64),
+    #[error("compiling takes longer than the {0} ms that it may (engine.compile_wall_ms_max)")]
+    Wall(u64),
+    #[error("compiling takes more than the {0} bytes of memory that it may (engine.compile_memory_bytes_max)")]
+    Memory(usize),
+    #[error("the compiling process could not be run: {0}")]
+    Child(std::io::Error),
+    #[error("the compiled component cannot be loaded: {0:#}")]
+    Load(wasmtime::Error),
+}
+
+/// Compiles components and keeps what came out.
+pub struct Compiler {
+    engines: Arc<Engines>,
+    limits: Limits,
+    dir: PathBuf,
+    mac_key: [u8; 32],
+    one_at_a_time: Semaphore,
+}
+
+impl Compiler {
+    /// `data_dir` is the host's own folder; compiled files lie in `aot` below it.
+    pub fn open(engines: Arc<Engines>, limits: Limits, data_dir: &Path, secret: &RootSecret) -> std::io::Result<Compiler> {
+        let dir = data_dir.join("aot");
+        std::fs::create_dir_all(&dir)?;
+        Ok(Compiler {
+            engines,
+            limits,
+            dir,
+            mac_key: secret.derive("aot-mac"),
+            one_at_a_time: Semaphore::new(1),
+        })
+    }
+
+    /// The component, from the store where a true copy is there, else compiled.
+    pub async fn component(&self, package: &Package, family: Family) -> Result<Component, CompileError> {
+        let engine = self.engines.of(family);
+        let compatibility = compatibility(engine);
+        let path = self.dir.join(format!("{}-{}.aot", package.digest.hex(), hex::encode(compatibility)));
+        if let Some(component) = self.load(&path, engine, &package.digest, &compatibility) {
+            return Ok(component);
+        }
+        let code = self.compile(package, family).await?;
+        let component = deserialize(engine, &code).map_err(CompileError::Load)?;
+        self.keep(&path, &package.digest, &compatibility, &code);
+        Ok(component)
+    }
+
+    fn load(&self, path: &Path, engine: &Engine, digest: &Digest, compatibility: &[u8; 8]) -> Option<Component> {
+        let file = std::fs::read(path).ok()?;
+        let Some(code) = self.verified(&file, digest, compatibility) else {
+            tracing::warn!(file = %path.display(), "a compiled component does not carry our MAC: it is compiled again");
+            return None;
+        };
+        deserialize(engine, code)
+            .inspect_err(|error| tracing::warn!(file = %path.display(), %error, "a compiled component does not load: it is compiled again"))
+            .ok()
+    }
+
+    fn verified<'a>(&self, file: &'a [u8], digest: &Digest, compatibility: &[u8; 8]) -> Option<&'a [u8]> {
+        let rest = file.strip_prefix(MAGIC)?;
+        let (mac, code) = rest.split_at_checked(MAC_BYTES)?;
+        self.mac(digest, compatibility, code)?.verify_slice(mac).ok()?;
+        Some(code)
+    }
+
+    fn mac(&self, digest: &Digest, compatibility: &[u8; 8], code: &[u8]) -> Option<HmacSha256> {
+        let mut mac = HmacSha256::new_from_slice(&self.mac_key).ok()?;
+        mac.update(digest.as_bytes());
+        mac.update(compatibility);
+        mac.update(code);
+        Some(mac)
+    }
+
+    /// A store that cannot be written costs time at the next start, no more.
+    fn keep(&self, path: &Path, digest: &Digest, compatibility: &[u8; 8], code: &[u8]) {
+        let Some(mac) = self.mac(digest, compatibility, code) else {
+            return;
+        };
+        let tag = mac.finalize().into_bytes();
+        if let Err(error) = write_whole(path, &[MAGIC, &tag, code]) {
+            tracing::warn!(file = %path.display(), %error, "a compiled component could not be kept");
+        }
+        prune(&self.dir);
+    }
+
+    async fn compile(&self, package: &Package, family: Family) -> Result<Vec<u8>, CompileError> {
+        // Two compilations side by side would only take twice the memory.
+        let _permit = self.one_at_a_time.acquire().await;
+        let wall = Duration::from_millis(self.limits.compile_wall_ms_max);
+        let mut child = self.spawn(family).map_err(CompileError::Child)?;
+        match tokio::time::timeout(wall, converse(&mut child, &package.component, self.limits.compiled_bytes_max)).await {
+            Err(_) => Err(CompileError::Wall(self.limits.compile_wall_ms_max)),
+            Ok(Err(error)) => Err(CompileError::Child(error)),
+            Ok(Ok(Conversation { status, code, complaint })) => match status.success() {
+                true => Ok(code),
+                false => Err(self.blame(status, complaint)),
+            },
+        }
+    }
+
+    fn spawn(&self, family: Family) -> std::io::Result<Child> {
+        // The running binary itself, even where its file was replaced.
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg("compile")
+            .args(["--family", if family == Family::Record { "record" } else { "http" }])
+            .args(["--memory-bytes-max", &self.limits.compile_memory_bytes_max.to_string()])
+            .args(["--cpu-ms-max", &self.limits.compile_cpu_ms_max.to_string()])
+            .args(["--stack-bytes-max", &self.limits.stack_bytes_max.to_string()])
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command.spawn()
+    }
+
+    fn blame(&self, status: std::process::ExitStatus, complaint: String) -> CompileError {
+        use std::os::unix::process::ExitStatusExt;
+        match status.signal() {
+            Some(libc::SIGXCPU | libc::SIGKILL) => CompileError::Cpu(self.limits.compile_cpu_ms_max),
+            // An allocation that fails aborts; a fresh thread's may fault.
+            Some(_) => CompileError::Memory(self.limits.compile_memory_bytes_max),
+            None if complaint.contains("memory allocation") || complaint.contains("Cannot allocate memory") => {
+                CompileError::Memory(self.limits.compile_memory_bytes_max)
+            }
+            None => CompileError::Invalid(complaint),
+        }
+    }
+}
+
+struct Conversation {
+    status: std::process::ExitStatus,
+    code: Vec<u8>,
+    complaint: String,
+}
+
+/// The component goes in at stdin and the code comes out at stdout; what the
+/// child complains of at stderr is cut at a size that fits a message.
+async fn converse(child: &mut Child, component: &[u8], code_bytes_max: u64) -> std::io::Result<Conversation> {
+    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        return Err(std::io::Error::other("the compiling process has no pipes"));
+    };
+    let (mut code, mut complaint) = (Vec::new(), Vec::new());
+    let mut stdout = stdout.take(code_bytes_max);
+    let mut stderr = stderr.take(4096);
+    let send = async {
+        // A child that refuses its input early closes the pipe: its exit tells.
+        let _ = stdin.write_all(component).await;
+        drop(stdin);
+    };
+    let (_, out, complained) = tokio::join!(send, stdout.read_to_end(&mut code), stderr.read_to_end(&mut complaint));
+    out?;
+    complained?;
+    let status = child.wait().await?;
+    let complaint = String::from_utf8_lossy(&complaint).trim().to_string();
+    Ok(Conversation { status, code, complaint })
+}
+
+/// What decides whether compiled code fits an engine.
+fn compatibility(engine: &Engine) -> [u8; 8] {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish().to_be_bytes()
+}
+
+#[allow(unsafe_code, reason = "loading native code is what the MAC is for")]
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: the bytes come straight from our own compiling child, or from a
+    // file whose MAC over these very bytes was verified just before.
+    unsafe { Component::deserialize(engine, code) }
+}
+
+fn write_whole(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
+    use std::io::Write;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn prune(dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return;
+    };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    files.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
+    for (_, path) in files.iter().skip(AOT_FILES_MAX) {
+        let _ = std::fs::remove_file(path);
+    }
+}

@@ -1,0 +1,82 @@
+//! The `T` of `Store<T>`: all that the host knows of one instance.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::memory::Memory;
+use super::meter::Meter;
+use super::stdio::{Lines, Writer};
+use crate::capability::{Call, Lents, Parts, States};
+
+/// The most random bytes that a guest gets in one call.
+const RANDOM_BYTES_MAX: u64 = 64 * 1024;
+/// Lines on stdout and stderr that one call may write.
+const LINES_MAX: u32 = 1_000;
+
+/// What one store holds.
+pub struct State {
+    pub parts: Parts,
+    pub memory: Memory,
+    pub meter: Arc<Meter>,
+    wasi: WasiCtx,
+    writer: Arc<Mutex<Writer>>,
+}
+
+impl State {
+    pub fn new(call: Call, lents: Arc<Lents>, memory: Memory, meter: Arc<Meter>, handles_max: usize) -> State {
+        let writer = Arc::new(Mutex::new(Writer::new(call.plugin.clone())));
+        writer.lock().begin(call.request_id.clone(), LINES_MAX);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(handles_max);
+        State {
+            parts: Parts {
+                call,
+                lents,
+                states: States::default(),
+                table,
+            },
+            memory,
+            meter,
+            wasi: wasi(&writer),
+            writer,
+        }
+    }
+
+    /// Makes a store that is used again ready for another call.
+    pub fn begin_call(&mut self, call: Call, meter: Arc<Meter>) {
+        self.writer.lock().begin(call.request_id.clone(), LINES_MAX);
+        self.parts.call = call;
+        self.meter = meter;
+        self.memory.begin();
+    }
+}
+
+/// Clocks, random numbers and output; no files, no sockets, no environment.
+fn wasi(writer: &Arc<Mutex<Writer>>) -> WasiCtx {
+    WasiCtxBuilder::new()
+        .stdout(Lines(writer.clone()))
+        .stderr(Lines(writer.clone()))
+        .max_random_size(RANDOM_BYTES_MAX)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .build()
+}
+
+impl AsMut<Parts> for State {
+    fn as_mut(&mut self) -> &mut Parts {
+        &mut self.parts
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.parts.table,
+        }
+    }
+}
