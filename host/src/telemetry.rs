@@ -1,1 +1,49 @@
-//! telemetry
+//! What the host tells about itself: logs on standard error, metrics on the
+//! admin listener, and the removal of secrets from both.
+
+pub mod host;
+pub mod logs;
+pub mod metrics;
+pub mod redact;
+
+use serde::Deserialize;
+
+pub use self::host::HostMetrics;
+pub use self::metrics::Metrics;
+pub use self::redact::Redactor;
+
+/// Section `[telemetry]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Lines for people, or one JSON object a line.
+    pub log_format: LogFormat,
+    /// What is logged, in the directives of `tracing_subscriber::EnvFilter`, for
+    /// example `info` or `warn,hearth=debug`. `HEARTH_LOG` overrides it.
+    pub log_filter: String,
+    /// Milliseconds between two passes that move observations into buckets.
+    pub metrics_upkeep_ms: u64,
+    /// Observations that may wait for such a pass; one more starts it at once,
+    /// so that no guest grows the host between two passes.
+    pub metrics_pending_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log_format: LogFormat::Human,
+            log_filter: "info".to_owned(),
+            metrics_upkeep_ms: 5_000,
+            metrics_pending_max: 65_536,
+        }
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Human,
+    Json,
+}

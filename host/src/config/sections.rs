@@ -1,0 +1,169 @@
+//! The sections that belong to no capability: server, admin, engine, and the
+//! limits of a plugin. The defaults come from the table of limits in the design.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// The admin listener: another socket than the public one, with its own token.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Loopback by default. `HEARTH_ADMIN_LISTEN` overrides it.
+    pub listen: SocketAddr,
+    /// A file whose text is the token that admin requests must carry. Without
+    /// one the host makes a token of its own in the data folder.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8081));
+        Self {
+            listen,
+            token_file: None,
+        }
+    }
+}
+
+/// What the public listener takes from a client before it refuses.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Open connections; one more is closed as soon as it is accepted.
+    pub connections_max: usize,
+    /// Headers of one request.
+    pub headers_max: usize,
+    /// Bytes of an HTTP/1 request's head.
+    pub header_bytes_max: usize,
+    /// Milliseconds from the first byte of a head to its last.
+    pub header_ms_max: u64,
+    /// Bytes of path and query.
+    pub url_bytes_max: usize,
+    /// Bytes of a request's body, where the plugin names no other limit.
+    pub body_bytes_max: usize,
+    /// Milliseconds without a byte of a body that is still owed.
+    pub body_idle_ms_max: u64,
+    /// Milliseconds that a kept-alive connection may be silent.
+    pub idle_ms_max: u64,
+    /// Milliseconds after which a drain ends what still runs.
+    pub drain_ms_max: u64,
+    pub h2: Http2,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            headers_max: 100,
+            header_bytes_max: 64 * KIB,
+            header_ms_max: 10_000,
+            url_bytes_max: 8 * KIB,
+            body_bytes_max: MIB,
+            body_idle_ms_max: 10_000,
+            idle_ms_max: 60_000,
+            drain_ms_max: 45_000,
+            h2: Http2::default(),
+        }
+    }
+}
+
+/// HTTP/2 alone, section `[server.h2]`. These are u32 because the protocol's
+/// settings are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http2 {
+    /// Streams of one connection at once.
+    pub streams_max: u32,
+    /// Bytes of a decoded header list.
+    pub header_list_bytes_max: u32,
+    /// Flow-control window of a stream, in bytes.
+    pub stream_window_bytes: u32,
+    /// Flow-control window of a connection, in bytes.
+    pub connection_window_bytes: u32,
+    /// Bytes that wait to be written on one stream.
+    pub send_buffer_bytes_max: usize,
+    /// Streams that the client reset and the server has not yet let go of.
+    pub reset_streams_max: usize,
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        Self {
+            streams_max: 100,
+            header_list_bytes_max: 16 << 10,
+            stream_window_bytes: 64 << 10,
+            connection_window_bytes: 1 << 20,
+            send_buffer_bytes_max: 64 * KIB,
+            reset_streams_max: 20,
+        }
+    }
+}
+
+/// The WebAssembly engines and the child process that compiles for them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Engine {
+    /// Milliseconds between two ticks, at each of which a guest yields.
+    pub epoch_ms: u64,
+    /// Instances in flight on the whole host.
+    pub instances_max: usize,
+    /// The largest linear memory that any plugin may be given, in bytes. The
+    /// pool reserves address space by it.
+    pub memory_bytes_max: usize,
+    /// Elements of a guest's tables.
+    pub table_elements_max: usize,
+    /// Bytes of a guest's own stack.
+    pub stack_bytes_max: usize,
+    /// Core instances, memories and tables of one store.
+    pub instances_per_store_max: usize,
+    pub memories_per_store_max: usize,
+    pub tables_per_store_max: usize,
+    /// Bytes that one host call may lift out of a guest, or lower into it.
+    pub host_call_bytes_max: usize,
+    /// Resource handles that an instance holds at once.
+    pub handles_max: usize,
+    /// Bytes of a pooled memory that stay resident between two instances.
+    /// Ignored where the kernel has no `PAGEMAP_SCAN`.
+    pub keep_resident_bytes: usize,
+    /// Milliseconds of CPU after which a call goes on in the second runtime.
+    pub long_cpu_ms: u64,
+    /// Address space of the compiling child, in bytes.
+    pub compile_memory_bytes_max: usize,
+    /// CPU time of the compiling child.
+    pub compile_cpu_ms_max: u64,
+    /// Time by the clock of the compiling child.
+    pub compile_wall_ms_max: u64,
+    /// Children that compile at once.
+    pub compile_concurrency_max: usize,
+    /// Bytes of a component file.
+    pub component_bytes_max: usize,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self {
+            epoch_ms: 2,
+            instances_max: 400,
+            memory_bytes_max: 1024 * MIB,
+            table_elements_max: 20_000,
+            stack_bytes_max: 512 * KIB,
+            instances_per_store_max: 64,
+            memories_per_store_max: 64,
+            tables_per_store_max: 64,
+            host_call_bytes_max: 4 * MIB,
+            handles_max: 1_000,
+            keep_resident_bytes: MIB,
+            long_cpu_ms: 2,
+            compile_memory_bytes_max: 4096 * MIB,
+            compile_cpu_ms_max: 120_000,
+            compile_wall_ms_max: 180_000,
+            compile_concurrency_max: 1,
+            component_bytes_max: 64 * MIB,
+        }
+    }
+}

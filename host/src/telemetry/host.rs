@@ -1,0 +1,197 @@
+//! The host's own metrics. Their names, labels and help texts live here and
+//! nowhere else; a dashboard is written against this file.
+
+use std::sync::{Arc, OnceLock};
+
+use metrics::{Counter, Gauge, Histogram};
+
+use super::Metrics;
+
+const STATUS_MIN: u16 = 100;
+const STATUS_MAX: u16 = 999;
+
+const COUNTERS: [(&str, &str); 4] = [
+    (
+        "hearth_requests_total",
+        "Requests answered, by plugin and HTTP status.",
+    ),
+    (
+        "hearth_calls_shed_total",
+        "Calls refused because a limit was reached, by reason.",
+    ),
+    (
+        "hearth_guest_traps_total",
+        "Calls that ended in a trap, by kind.",
+    ),
+    (
+        "hearth_plugin_metrics_dropped_total",
+        "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
+    ),
+];
+const GAUGES: [(&str, &str); 5] = [
+    (
+        "hearth_instances_in_flight",
+        "Instances that run a call now.",
+    ),
+    (
+        "hearth_postgres_connections",
+        "Connections to Postgres, by plugin and state.",
+    ),
+    (
+        "hearth_process_resident_bytes",
+        "Resident memory of this process.",
+    ),
+    ("hearth_connections", "Open connections of clients."),
+    (
+        "hearth_build_info",
+        "Always 1; the labels say what was built.",
+    ),
+];
+const HISTOGRAMS: [(&str, &str); 4] = [
+    (
+        "hearth_request_seconds",
+        "Time from a request's head to its answer.",
+    ),
+    (
+        "hearth_guest_cpu_seconds",
+        "Thread CPU time that one call of a guest took.",
+    ),
+    (
+        "hearth_guest_memory_peak_bytes",
+        "Largest linear memory of one call of a guest.",
+    ),
+    ("hearth_compile_seconds", "Time to compile a component."),
+];
+
+/// The metrics of the host as a whole, with handles for its hot paths.
+#[derive(Clone)]
+pub struct HostMetrics {
+    metrics: Metrics,
+    pub connections: Gauge,
+    pub compile_seconds: Histogram,
+    pub process_resident_bytes: Gauge,
+}
+
+impl HostMetrics {
+    /// Describes every metric of the host and sets `hearth_build_info`.
+    pub fn new(metrics: &Metrics) -> Self {
+        describe(metrics);
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        metrics.gauge("hearth_build_info", &version).set(1.0);
+        Self {
+            connections: metrics.gauge("hearth_connections", &[]),
+            compile_seconds: metrics.histogram("hearth_compile_seconds", &[]),
+            process_resident_bytes: metrics.gauge("hearth_process_resident_bytes", &[]),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// The metrics of one plugin. Take them once, when the plugin is deployed.
+    pub fn plugin(&self, plugin: &str) -> PluginMetrics {
+        PluginMetrics::new(&self.metrics, plugin)
+    }
+
+    /// Reads the resident memory of this process anew. Called before rendering.
+    pub fn refresh(&self) {
+        if let Some(bytes) = resident_bytes() {
+            self.process_resident_bytes.set(bytes);
+        }
+    }
+
+    /// Refreshes what is read on demand, and renders everything.
+    pub fn render(&self) -> String {
+        self.refresh();
+        self.metrics.render()
+    }
+}
+
+/// The metrics of one plugin. Cloning shares them.
+#[derive(Clone)]
+pub struct PluginMetrics {
+    metrics: Metrics,
+    plugin: Arc<str>,
+    requests: Arc<[OnceLock<Counter>]>,
+    pub request_seconds: Histogram,
+    pub guest_cpu_seconds: Histogram,
+    pub guest_memory_peak_bytes: Histogram,
+    pub instances_in_flight: Gauge,
+}
+
+impl PluginMetrics {
+    fn new(metrics: &Metrics, plugin: &str) -> Self {
+        let labels = [("plugin", plugin)];
+        Self {
+            plugin: plugin.into(),
+            requests: (STATUS_MIN..=STATUS_MAX).map(|_| OnceLock::new()).collect(),
+            request_seconds: metrics.histogram("hearth_request_seconds", &labels),
+            guest_cpu_seconds: metrics.histogram("hearth_guest_cpu_seconds", &labels),
+            guest_memory_peak_bytes: metrics.histogram("hearth_guest_memory_peak_bytes", &labels),
+            instances_in_flight: metrics.gauge("hearth_instances_in_flight", &labels),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// Counts one answered request. The counter of a status is found once and
+    /// kept, since this is on the way of every request.
+    pub fn count_request(&self, status: u16) {
+        let index = usize::from(status.clamp(STATUS_MIN, STATUS_MAX) - STATUS_MIN);
+        if let Some(counter) = self.requests.get(index) {
+            counter
+                .get_or_init(|| self.requests_counter(status))
+                .increment(1);
+        }
+    }
+
+    fn requests_counter(&self, status: u16) -> Counter {
+        let status = status.to_string();
+        let labels = [("plugin", &*self.plugin), ("status", &status)];
+        self.metrics.counter("hearth_requests_total", &labels)
+    }
+
+    /// Counts a call that was refused. `reason` is a name of the host's own, so
+    /// that the number of series stays known: `in_flight`, `wait`, `host` ...
+    pub fn count_shed(&self, reason: &'static str) {
+        let labels = [("plugin", &*self.plugin), ("reason", reason)];
+        self.metrics
+            .counter("hearth_calls_shed_total", &labels)
+            .increment(1);
+    }
+
+    /// Counts a call that ended in a trap: `cpu`, `memory`, `stack`, `wall` ...
+    pub fn count_trap(&self, kind: &'static str) {
+        let labels = [("plugin", &*self.plugin), ("kind", kind)];
+        self.metrics
+            .counter("hearth_guest_traps_total", &labels)
+            .increment(1);
+    }
+
+    /// How many of the plugin's Postgres connections are in `state` (`idle`,
+    /// `busy`).
+    pub fn set_postgres_connections(&self, state: &'static str, connections: usize) {
+        let labels = [("plugin", &*self.plugin), ("state", state)];
+        let gauge = self.metrics.gauge("hearth_postgres_connections", &labels);
+        gauge.set(connections as f64);
+    }
+}
+
+fn describe(metrics: &Metrics) {
+    for (name, text) in COUNTERS {
+        metrics.describe_counter(name, text);
+    }
+    for (name, text) in GAUGES {
+        metrics.describe_gauge(name, text);
+    }
+    for (name, text) in HISTOGRAMS {
+        metrics.describe_histogram(name, text);
+    }
+}
+
+/// The line `VmRSS` of `/proc/self/status`, which is in KiB.
+fn resident_bytes() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024.0)
+}

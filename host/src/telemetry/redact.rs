@@ -1,0 +1,2 @@
+//! redact
+pub struct Redactor;
