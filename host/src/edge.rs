@@ -1,4 +1,5 @@
 //! What a request meets before a plugin.
 
+pub mod health;
 pub mod keys;
 pub mod problem;

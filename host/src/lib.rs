@@ -9,6 +9,7 @@ pub mod backend;
 pub mod capability;
 pub mod cli;
 pub mod config;
+pub mod deploy;
 pub mod edge;
 pub mod embedded;
 pub mod engine;

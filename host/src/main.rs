@@ -1,1 +1,16 @@
-fn main() {}
+//! `hearth`: parse, run, exit. The wiring of the host is in `cli::serve`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use hearth::cli::{Cli, exit_code};
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hearth: {error:#}");
+            exit_code(&error)
+        }
+    }
+}

@@ -1,4 +1,15 @@
 //! A plugin from its file to an answered call.
 
+pub mod call;
+pub mod component;
+pub mod deployment;
+pub mod idle;
+pub mod instance;
+pub mod long;
 pub mod manifest;
+pub mod memory;
+pub mod meter;
 pub mod package;
+pub mod slot;
+pub mod state;
+pub mod stdio;

@@ -1,0 +1,50 @@
+//! The demo customer of `hearth serve --demo`: created the first time, so that
+//! the line which is printed works as it stands.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::backend::postgres::Server;
+use crate::edge::keys::{Keys, NewKey, Tier};
+
+const CUSTOMER: &str = "demo";
+const FILE: &str = "demo-key";
+
+/// The demo customer's key, made and kept in the data folder the first time.
+pub async fn key(keys: &Keys, data_dir: &Path) -> anyhow::Result<String> {
+    let path = data_dir.join(FILE);
+    if let Ok(key) = std::fs::read_to_string(&path) {
+        let key = key.trim().to_string();
+        if keys.authenticate(&key).await.is_ok() {
+            return Ok(key);
+        }
+    }
+    let key = keys.create(CUSTOMER, Tier::Unlimited).await?;
+    keep(&path, &key).with_context(|| path.display().to_string())?;
+    Ok(key)
+}
+
+fn keep(path: &Path, key: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    writeln!(file, "{key}")
+}
+
+/// Two lines that can be pasted into a shell.
+pub fn lines(listen: SocketAddr, key: &str) -> String {
+    format!(
+        "Create a ticket, as the demo customer:\n\n  \
+         curl -s http://{listen}/support/tickets/create -H 'X-API-Key: {key}' \\\n    \
+         -d '{{\"subject\":\"Hello\",\"description\":\"My first ticket\",\"priority\":\"medium\"}}'\n\n\
+         and read the list back:\n\n  \
+         curl -s http://{listen}/support/tickets -H 'X-API-Key: {key}'\n"
+    )
+}

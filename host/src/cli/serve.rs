@@ -1,0 +1,213 @@
+//! `hearth serve`: open, serve, drain, stop. Wiring and nothing else.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+
+use super::{demo, open};
+use crate::admin::Admin;
+use crate::backend::postgres::Server;
+use crate::capability;
+use crate::config::Config;
+use crate::deploy::{self, Clients, Deployer, Refused};
+use crate::edge::health::Health;
+use crate::edge::keys::Keys;
+use crate::engine::Engines;
+use crate::plugin::component::Compiler;
+use crate::plugin::deployment::Deployment;
+use crate::plugin::idle::IdleSlots;
+use crate::plugin::long::Long;
+use crate::plugin::slot::Slot;
+use crate::router::Router;
+use crate::secret::RootSecret;
+use crate::server::{Edge, Listener};
+use crate::telemetry::{self, HostMetrics, Metrics};
+
+/// How often instances that wait too long are dropped.
+const SWEEP: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Create a demo customer the first time, and print a request that works.
+    #[arg(long)]
+    demo: bool,
+}
+
+pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
+    let config = open::config(config)?;
+    let _flush = telemetry::open(&config.telemetry)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(args, config));
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    served
+}
+
+async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
+    let mut signals = Signals::open()?;
+    let secret = Arc::new(open_secret(&config)?);
+    let (postgres, cluster) = open::database(&config).await?;
+    let metrics = Metrics::new(&config.telemetry);
+    let host_metrics = HostMetrics::new(&metrics);
+    tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
+    let long = open_long(&config)?;
+    let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
+    let deployer = deployer(&config, &postgres, &secret, &metrics, &host_metrics)?;
+    let deployments = open_plugins(&deployer, &long, &config).await?;
+    let demo_key = match args.demo {
+        true => Some(demo::key(&keys, &config.data_dir).await?),
+        false => None,
+    };
+    let mounts = deployments.iter().map(|deployment| (deployment.mount.clone(), Slot::new(deployment.clone())));
+    let edge = Arc::new(Edge {
+        router: Router::new(mounts.collect()),
+        keys,
+        long,
+        health: Health::new(postgres.clone()),
+        limits: Arc::new(config.server.clone()),
+        draining: AtomicBool::new(false),
+    });
+    let sweeping = tokio::spawn(sweep(deployments));
+    listen(&config, edge, host_metrics, demo_key, &mut signals).await?;
+    sweeping.abort();
+    drop(deployer);
+    if let Some(cluster) = cluster {
+        cluster.stop();
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn open_secret(config: &Config) -> anyhow::Result<RootSecret> {
+    std::fs::create_dir_all(&config.data_dir).with_context(|| config.data_dir.display().to_string())?;
+    open::secret(config)
+}
+
+fn open_long(config: &Config) -> anyhow::Result<Long> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    Ok(Long::open(threads, Duration::from_millis(config.engine.long_cpu_ms))?)
+}
+
+fn deployer(
+    config: &Config,
+    postgres: &Server,
+    secret: &Arc<RootSecret>,
+    metrics: &Metrics,
+    host_metrics: &HostMetrics,
+) -> anyhow::Result<Deployer> {
+    let engines = Arc::new(Engines::open(&config.engine)?);
+    let postgres = Arc::new(postgres.clone());
+    Ok(Deployer {
+        compiler: Compiler::open(engines, config.engine.clone(), &config.data_dir, secret)?,
+        clients: Clients {
+            sql: capability::sql::Client::open(postgres, secret.clone(), config.sql.clone()),
+            log: capability::log::Client::open(config.log.clone()),
+            config: capability::config::Client::open(),
+            metrics: capability::metrics::Client::open(config.metrics.clone(), metrics.clone()),
+        },
+        metrics: host_metrics.clone(),
+        engine: config.engine.clone(),
+        defaults: config.plugin_defaults.clone(),
+        in_flight: Arc::new(Semaphore::new(config.engine.instances_max)),
+        idle: IdleSlots::new(config.engine.idle_instances_max),
+    })
+}
+
+/// Opens every configured plugin, and refuses to start while any is refused: all
+/// of them are told at once.
+async fn open_plugins(deployer: &Deployer, long: &Long, config: &Config) -> anyhow::Result<Vec<Arc<Deployment>>> {
+    let mut deployments = Vec::new();
+    let mut refusals: Vec<Refused> = Vec::new();
+    for (name, settings) in &config.plugins {
+        let opened = match deployer.open(name, settings, 1).await {
+            Ok(deployment) => deploy::warm(&deployment, long).await.map(|()| deployment),
+            Err(refused) => Err(refused),
+        };
+        match opened {
+            Ok(deployment) => {
+                tracing::info!(plugin = %deployment.label(), mount = %deployment.mount, digest = %deployment.digest, "serving");
+                deployments.push(deployment);
+            }
+            Err(refused) => refusals.push(refused),
+        }
+    }
+    if refusals.is_empty() {
+        return Ok(deployments);
+    }
+    let told: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    anyhow::bail!("{}", told.join("\n"))
+}
+
+async fn listen(
+    config: &Config,
+    edge: Arc<Edge>,
+    metrics: HostMetrics,
+    demo_key: Option<String>,
+    signals: &mut Signals,
+) -> anyhow::Result<()> {
+    let limits = Arc::new(config.server.clone());
+    let public = Listener::bind(config.listen, limits.clone())
+        .await
+        .with_context(|| format!("cannot listen on {} (listen, HEARTH_LISTEN)", config.listen))?;
+    let private = Listener::bind(config.admin.listen, limits)
+        .await
+        .with_context(|| format!("cannot listen on {} (admin.listen, HEARTH_ADMIN_LISTEN)", config.admin.listen))?;
+    println!("listening on http://{}", public.address()?);
+    println!("admin on http://{}", private.address()?);
+    if let Some(key) = demo_key {
+        println!("\n{}", demo::lines(public.address()?, &key));
+    }
+    let (stop, stopped) = watch::channel(());
+    let admin = Arc::new(Admin { edge: edge.clone(), metrics });
+    let serving = edge.clone();
+    let public = public.serve(move |request, peer| serving.clone().answer(request, peer), changed(stopped.clone()));
+    let private = private.serve(move |request, _peer| admin.clone().answer(request), changed(stopped));
+    let draining = async {
+        signals.stop().await;
+        tracing::info!("draining: no new connections, requests under way end");
+        edge.draining.store(true, Relaxed);
+        drop(stop);
+    };
+    tokio::join!(public, private, draining);
+    Ok(())
+}
+
+async fn changed(mut stopped: watch::Receiver<()>) {
+    // The sender is dropped to tell everyone at once.
+    let _ = stopped.changed().await;
+}
+
+async fn sweep(deployments: Vec<Arc<Deployment>>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        for deployment in &deployments {
+            deployment.idle.sweep();
+        }
+    }
+}
+
+/// SIGTERM from a supervisor, SIGINT from a terminal.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn open() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

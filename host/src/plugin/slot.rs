@@ -1,0 +1,25 @@
+//! What requests of a plugin see.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::deployment::Deployment;
+
+/// The deployment that serves a plugin now. A swap is one atomic store; a
+/// request loads once and holds what it loaded to its end (invariant 5).
+pub struct Slot {
+    serving: ArcSwap<Deployment>,
+}
+
+impl Slot {
+    pub fn new(deployment: Arc<Deployment>) -> Slot {
+        Slot {
+            serving: ArcSwap::new(deployment),
+        }
+    }
+
+    pub fn load(&self) -> Arc<Deployment> {
+        self.serving.load_full()
+    }
+}

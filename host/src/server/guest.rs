@@ -1,0 +1,117 @@
+//! Between HTTP and a guest's records.
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::Full;
+
+use super::Answer;
+use crate::plugin::call::Caller;
+use crate::plugin::deployment::Deployment;
+use crate::plugin::instance;
+
+/// What the host keeps to itself: credentials go to no guest.
+const CREDENTIALS: [&str; 3] = ["x-api-key", "authorization", "cookie"];
+
+/// Hop-by-hop headers (RFC 9110, section 7.6.1) and those that the host sets.
+const NOT_THE_GUESTS: [&str; 11] = [
+    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+    "content-length", "date", "x-request-id", "hearth-plugin",
+];
+
+/// What is wrong with a guest's response.
+#[derive(Debug, thiserror::Error)]
+pub enum BadResponse {
+    #[error("status {0} is not one that a response may have")]
+    Status(u16),
+    #[error("header `{0}` has a name or a value that HTTP does not allow")]
+    Header(String),
+    #[error("the body has {0} bytes and may have {1}")]
+    TooLarge(usize, usize),
+    #[error("the response has more than {0} headers")]
+    TooManyHeaders(usize),
+}
+
+const HEADERS_MAX: usize = 100;
+
+/// The request as the guest sees it.
+pub fn request(
+    parts: &Parts,
+    body: &Bytes,
+    deployment: &Deployment,
+    request_id: &str,
+    caller: Option<&Caller>,
+) -> instance::Request {
+    instance::Request {
+        method: parts.method.as_str().to_string(),
+        path: parts.uri.path().to_string(),
+        query: parts.uri.query().map(str::to_string),
+        headers: headers(&parts.headers),
+        body: body.to_vec(),
+        context: instance::Context {
+            request_id: request_id.to_string(),
+            caller: caller.map(guest_caller),
+            deadline_ms: deployment.limits.wall_ms_max,
+            mount: deployment.mount.to_string(),
+        },
+    }
+}
+
+fn guest_caller(caller: &Caller) -> instance::Caller {
+    instance::Caller {
+        customer_id: caller.customer_id.to_string(),
+        key_id: caller.key_id.to_string(),
+        scopes: caller.scopes.to_vec(),
+    }
+}
+
+fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    headers
+        .iter()
+        .filter(|(name, _)| !CREDENTIALS.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str().to_string(), value.as_bytes().to_vec()))
+        .collect()
+}
+
+/// The guest's response as HTTP, where it is one.
+pub fn response(response: instance::Response, bytes_max: usize) -> Result<Answer, BadResponse> {
+    if response.body.len() > bytes_max {
+        return Err(BadResponse::TooLarge(response.body.len(), bytes_max));
+    }
+    if response.headers.len() > HEADERS_MAX {
+        return Err(BadResponse::TooManyHeaders(HEADERS_MAX));
+    }
+    let status = status(response.status)?;
+    let bodyless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+    let body = if bodyless { Vec::new() } else { response.body };
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    for (name, value) in response.headers {
+        append(answer.headers_mut(), &name, &value)?;
+    }
+    Ok(answer)
+}
+
+fn status(status: u16) -> Result<StatusCode, BadResponse> {
+    match status {
+        200..=599 => StatusCode::from_u16(status).map_err(|_| BadResponse::Status(status)),
+        _ => Err(BadResponse::Status(status)),
+    }
+}
+
+fn append(headers: &mut HeaderMap, name: &str, value: &[u8]) -> Result<(), BadResponse> {
+    let bad = || BadResponse::Header(name.chars().take(64).collect());
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+    let value = HeaderValue::from_bytes(value).map_err(|_| bad())?;
+    if NOT_THE_GUESTS.contains(&name.as_str()) {
+        return Ok(());
+    }
+    // A second content type would leave clients to choose between them.
+    if name == header::CONTENT_TYPE {
+        headers.insert(name, value);
+    } else {
+        headers.append(name, value);
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The way of a request on the public listener: who it is, whether it may pass,
+//! which plugin answers, and what the answer carries.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use http::header::{HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request};
+use hyper::body::Incoming;
+
+use super::{Answer, body, guest};
+use crate::config::Server as Limits;
+use crate::edge::health::Health;
+use crate::edge::keys::Keys;
+use crate::edge::problem::Problem;
+use crate::plugin::call::{self, Caller, Failure};
+use crate::plugin::deployment::Deployment;
+use crate::plugin::long::Long;
+use crate::router::Router;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const HEARTH_PLUGIN: HeaderName = HeaderName::from_static("hearth-plugin");
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The longest request id that is taken over from a client.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// Everything that answers requests on the public listener.
+pub struct Edge {
+    pub router: Router,
+    pub keys: Keys,
+    pub long: Long,
+    pub health: Health,
+    pub limits: Arc<Limits>,
+    pub draining: AtomicBool,
+}
+
+impl Edge {
+    /// Answers one request. Never fails: each error is a problem document.
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>, _peer: SocketAddr) -> Answer {
+        let request_id = request_id(request.headers());
+        let path = request.uri().path().to_string();
+        let answered = self.route(request, &request_id).await;
+        let mut answer = answered.unwrap_or_else(|problem| problem.into_response(&request_id, &path));
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            answer.headers_mut().insert(REQUEST_ID, value);
+        }
+        if self.draining.load(Relaxed) {
+            answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    /// Whether this host should get traffic.
+    pub async fn ready(&self) -> Answer {
+        self.health.ready(self.draining.load(Relaxed)).await
+    }
+
+    async fn route(&self, request: Request<Incoming>, request_id: &Arc<str>) -> Result<Answer, Problem> {
+        let (parts, body) = request.into_parts();
+        self.check_head(&parts)?;
+        match parts.uri.path() {
+            "/healthz" => only_get(&parts).map(|()| self.health.alive()),
+            "/readyz" => {
+                only_get(&parts)?;
+                Ok(self.ready().await)
+            }
+            path => {
+                let slot = self.router.find(path).ok_or_else(Problem::not_found)?;
+                self.plugin(slot.load(), parts, body, request_id).await
+            }
+        }
+    }
+
+    /// hyper bounds the head; the URL has a limit of its own.
+    fn check_head(&self, parts: &Parts) -> Result<(), Problem> {
+        let length = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+        if length > self.limits.url_bytes_max {
+            return Err(Problem::uri_too_long(self.limits.url_bytes_max));
+        }
+        Ok(())
+    }
+
+    async fn plugin(
+        &self,
+        deployment: Arc<Deployment>,
+        parts: Parts,
+        body: Incoming,
+        request_id: &Arc<str>,
+    ) -> Result<Answer, Problem> {
+        let began = Instant::now();
+        let answered = self.call(&deployment, parts, body, request_id).await;
+        let status = match &answered {
+            Ok(answer) => answer.status(),
+            Err(problem) => problem.status,
+        };
+        deployment.metrics.count_request(status.as_u16());
+        deployment.metrics.request_seconds.record(began.elapsed().as_secs_f64());
+        answered
+    }
+
+    async fn call(
+        &self,
+        deployment: &Arc<Deployment>,
+        parts: Parts,
+        body: Incoming,
+        request_id: &Arc<str>,
+    ) -> Result<Answer, Problem> {
+        let caller = self.caller(deployment, &parts.headers).await?;
+        let idle = Duration::from_millis(self.limits.body_idle_ms_max);
+        let body = body::read(body, deployment.limits.body_bytes_max, idle).await.map_err(Problem::from)?;
+        let customer = caller.as_ref().map(|caller| caller.customer_id.clone());
+        let request = guest::request(&parts, &body, deployment, request_id, caller.as_ref());
+        let call = call::circumstances(deployment, request_id.clone(), customer);
+        let response = call::handle(deployment, &self.long, call, request)
+            .await
+            .map_err(|failure| refused(deployment, request_id, &failure))?;
+        let mut answer = guest::response(response, deployment.limits.response_bytes_max).map_err(|bad| {
+            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad response: {bad}");
+            Problem::guest_bad_response()
+        })?;
+        if let Ok(label) = HeaderValue::from_str(&deployment.label()) {
+            answer.headers_mut().insert(HEARTH_PLUGIN, label);
+        }
+        Ok(answer)
+    }
+
+    /// A public route takes a caller where one shows a key, and wants none.
+    async fn caller(&self, deployment: &Deployment, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+        let Some(key) = presented_key(headers)? else {
+            return match deployment.manifest.public {
+                true => Ok(None),
+                false => Err(Problem::unauthorized("Send an API key in the header X-API-Key.")),
+            };
+        };
+        let caller = self.keys.authenticate(key).await.map_err(Problem::from)?;
+        Ok(Some(Caller {
+            customer_id: caller.customer_id,
+            key_id: caller.key_id,
+            scopes: caller.scopes,
+        }))
+    }
+}
+
+/// The key of `X-API-Key`, or of `Authorization: Bearer` (RFC 6750).
+fn presented_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    if let Some(value) = headers.get(API_KEY) {
+        return readable(value).map(Some);
+    }
+    let Some(value) = headers.get(http::header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    match readable(value)?.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Err(Problem::unauthorized("The header Authorization must be `Bearer` and an API key.")),
+    }
+}
+
+fn readable(value: &HeaderValue) -> Result<&str, Problem> {
+    value
+        .to_str()
+        .map(str::trim)
+        .map_err(|_| Problem::unauthorized("The API key has characters that no key has."))
+}
+
+/// The client's own id where it is one that fits a log line, else a new one.
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let fits = |id: &&str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(plain)
+    };
+    match headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(fits) {
+        Some(id) => Arc::from(id),
+        None => Arc::from(uuid::Uuid::now_v7().to_string()),
+    }
+}
+
+fn only_get(parts: &Parts) -> Result<(), Problem> {
+    match parts.method {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(Problem::method_not_allowed("GET, HEAD")),
+    }
+}
+
+/// Logs a failure with its blame, counts it, and says to the client no more than
+/// the client should know.
+fn refused(deployment: &Deployment, request_id: &str, failure: &Failure) -> Problem {
+    match failure {
+        Failure::Shed(_) | Failure::Exhausted(_) => deployment.metrics.count_shed(failure.kind()),
+        _ => {
+            deployment.metrics.count_trap(failure.kind());
+            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "{failure}");
+        }
+    }
+    match failure {
+        Failure::Shed(_) | Failure::Exhausted(_) => Problem::unavailable(Duration::from_secs(1)),
+        Failure::Cpu | Failure::Deadline => Problem::deadline_exceeded(),
+        Failure::Memory(_) => Problem::guest_memory(),
+        Failure::Trapped(_) => Problem::guest_trapped(),
+    }
+}
