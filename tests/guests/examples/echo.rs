@@ -1,0 +1,29 @@
+//! A good neighbour: says what it was asked, and by whom.
+
+use hearth_plugin::prelude::*;
+
+fn echo(request: &Request) -> Answer {
+    let customer = request.caller()?.customer_id.clone();
+    let body = String::from_utf8_lossy(request.body()).into_owned();
+    Response::json(200, &[request.path().to_string(), customer, body])
+}
+
+/// A header that no HTTP message may carry.
+fn bad_header(_: &Request) -> Answer {
+    Ok(Response::new(200).header("x-bad", "a\r\nset-cookie: b"))
+}
+
+/// A status that no HTTP response has.
+fn bad_status(_: &Request) -> Answer {
+    Ok(Response::new(42))
+}
+
+fn router() -> Router {
+    Router::new()
+        .get("/", echo)
+        .post("/", echo)
+        .get("/bad-header", bad_header)
+        .get("/bad-status", bad_status)
+}
+
+hearth_plugin::handler!(router);

@@ -1,0 +1,5 @@
+CREATE TABLE rows (
+    customer_id text NOT NULL,
+    id text NOT NULL,
+    PRIMARY KEY (customer_id, id)
+);

@@ -1,0 +1,321 @@
+//! A real `hearth serve` on embedded services, in a folder of its own, on ports
+//! that the system chooses.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Method, RequestBuilder};
+use tempfile::TempDir;
+
+/// How long a host may take to listen: two cores may be busy with other tests.
+const START: Duration = Duration::from_secs(120);
+
+/// `target/release`, where this test binary's own build lies.
+fn build_dir() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().parent().unwrap().to_path_buf()
+}
+
+/// The `hearth` binary that `make build` left.
+pub fn binary() -> PathBuf {
+    let binary = build_dir().join("hearth");
+    assert!(binary.exists(), "{} is missing: run `make test`", binary.display());
+    binary
+}
+
+/// A packed plugin of the project, or of the test guests.
+pub fn packed(kind: &str, name: &str) -> PathBuf {
+    let file = build_dir().parent().unwrap().join(kind).join(format!("{name}.wasm"));
+    assert!(file.exists(), "{} is missing: run `make test`", file.display());
+    file
+}
+
+pub fn guest(name: &str) -> PathBuf {
+    packed("guests", name)
+}
+
+pub fn plugin(name: &str) -> PathBuf {
+    packed("plugins", name)
+}
+
+/// How often a hostile thing is done: the issue's own count in `make soak`.
+pub fn runs(in_test: usize, in_soak: usize) -> usize {
+    match std::env::var_os("HEARTH_SOAK") {
+        Some(_) => in_soak,
+        None => in_test,
+    }
+}
+
+/// What a host is started with.
+pub struct Setup {
+    config: String,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub fn new() -> Setup {
+        Setup { config: String::new(), args: Vec::new(), env: Vec::new() }
+    }
+
+    /// A plugin with its grants, and whatever else its section shall say.
+    pub fn plugin(self, name: &str, file: &Path, grants: &[&str], more: &str) -> Setup {
+        let grants: Vec<String> = grants.iter().map(|grant| format!("{grant:?}")).collect();
+        self.config(&format!(
+            "[plugins.{name}]\nfile = {:?}\ngrants = [{}]\n{more}\n",
+            file.display().to_string(),
+            grants.join(", ")
+        ))
+    }
+
+    /// A guest of tests/guests.
+    pub fn guest(self, name: &str, grants: &[&str], more: &str) -> Setup {
+        self.plugin(name, &guest(name), grants, more)
+    }
+
+    /// The tickets plugin as it is deployed.
+    pub fn tickets(self) -> Setup {
+        self.plugin("tickets", &plugin("tickets"), &["sql", "log", "metrics"], "")
+    }
+
+    pub fn config(mut self, text: &str) -> Setup {
+        self.config.push_str(text);
+        self.config.push('\n');
+        self
+    }
+
+    pub fn arg(mut self, arg: &str) -> Setup {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Setup {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn start(self) -> Host {
+        Host::start(self)
+    }
+
+    /// Runs `hearth serve` where it is expected to refuse.
+    pub fn refused(self) -> Output {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = self.command(dir.path());
+        command.output().unwrap()
+    }
+
+    fn command(&self, dir: &Path) -> Command {
+        let file = dir.join("hearth.toml");
+        std::fs::write(&file, &self.config).unwrap();
+        let mut command = hearth(dir);
+        command.arg("serve").arg("--config").arg(&file).args(&self.args);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// The binary with an environment of its own: ports of the system's choice, and
+/// nothing of whoever runs the tests.
+fn hearth(dir: &Path) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HEARTH_")) {
+        if name != "HEARTH_POSTGRES_BIN" {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(dir)
+        .env("HEARTH_DATA_DIR", dir.join("data"))
+        .env("HEARTH_LISTEN", "127.0.0.1:0")
+        .env("HEARTH_ADMIN_LISTEN", "127.0.0.1:0")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A host that serves. Dropped, it is killed and its folder removed.
+pub struct Host {
+    setup: Setup,
+    dir: TempDir,
+    child: Child,
+    pub url: String,
+    pub admin: String,
+    /// What it printed before and while it began to listen.
+    pub printed: Vec<String>,
+    pub client: Client,
+}
+
+impl Host {
+    fn start(setup: Setup) -> Host {
+        let dir = tempfile::tempdir().unwrap();
+        let (child, printed) = launch(&setup, dir.path());
+        let mut host = Host {
+            setup,
+            dir,
+            child,
+            url: String::new(),
+            admin: String::new(),
+            printed,
+            client: Client::builder().timeout(Duration::from_secs(60)).build().unwrap(),
+        };
+        host.read_addresses();
+        host
+    }
+
+    fn read_addresses(&mut self) {
+        let after = |prefix: &str| {
+            let line = self.printed.iter().find_map(|line| line.strip_prefix(prefix));
+            line.unwrap_or_else(|| panic!("no line `{prefix}`: {:?}\n{}", self.printed, self.log())).to_string()
+        };
+        (self.url, self.admin) = (after("listening on "), after("admin on "));
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// kill -9, at once.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts again on the same data, on other ports.
+    pub fn restart(&mut self) {
+        let (child, printed) = launch(&self.setup, self.dir.path());
+        (self.child, self.printed) = (child, printed);
+        self.read_addresses();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn stop(&mut self) -> std::process::ExitStatus {
+        self.signal(libc::SIGTERM);
+        self.child.wait().unwrap()
+    }
+
+    pub fn signal(&self, signal: i32) {
+        signal_process(i32::try_from(self.pid()).unwrap(), signal);
+    }
+
+    /// Runs another command of the binary on this host's data.
+    pub fn cli(&self, args: &[&str]) -> Output {
+        hearth(self.dir.path()).arg("--config").arg(self.dir.path().join("hearth.toml")).args(args).output().unwrap()
+    }
+
+    /// A new key of a customer, who is created with the first.
+    pub fn key(&self, customer: &str, args: &[&str]) -> String {
+        let mut all = vec!["keys", "create", "--customer", customer, "--tier", "unlimited"];
+        all.extend(args);
+        let output = self.cli(&all);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().last().unwrap().to_string()
+    }
+
+    pub fn request(&self, method: Method, path: &str, key: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url)).header("x-api-key", key)
+    }
+
+    pub fn get(&self, path: &str, key: &str) -> RequestBuilder {
+        self.request(Method::GET, path, key)
+    }
+
+    pub fn post(&self, path: &str, key: &str) -> RequestBuilder {
+        self.request(Method::POST, path, key)
+    }
+
+    /// The sum of all series of a metric whose labels contain every one given.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.client.get(format!("{}/metrics", self.admin)).send().await.unwrap().text().await.unwrap();
+        let series = text.lines().filter(|line| {
+            let named = line.split(['{', ' ']).next() == Some(name);
+            named && labels.iter().all(|label| line.contains(label))
+        });
+        series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    /// Resident memory of the host process, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// The host's own postmaster.
+    pub fn postmaster_pid(&self) -> i32 {
+        let file = find(&self.data_dir(), "postmaster.pid").expect("postmaster.pid");
+        std::fs::read_to_string(file).unwrap().lines().next().unwrap().trim().parse().unwrap()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // A gentle end first: the embedded Postgres then leaves nothing behind.
+        self.signal(libc::SIGTERM);
+        let until = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < until {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn signal_process(pid: i32, signal: i32) {
+    // SAFETY: kill(2) touches no memory of ours; the process is one we started.
+    unsafe { libc::kill(pid, signal) };
+}
+
+fn find(dir: &Path, name: &str) -> Option<PathBuf> {
+    let entries: Vec<_> = std::fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path()).collect();
+    let here = entries.iter().find(|path| path.file_name().is_some_and(|found| found == name));
+    here.cloned().or_else(|| entries.iter().filter(|path| path.is_dir()).find_map(|path| find(path, name)))
+}
+
+/// Starts the process and reads what it prints until it listens.
+fn launch(setup: &Setup, dir: &Path) -> (Child, Vec<String>) {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();
+    let mut child = setup.command(dir).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let lines = follow(child.stdout.take().unwrap());
+    let until = Instant::now() + START;
+    let mut printed = Vec::new();
+    while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        printed.push(line);
+        if printed.last().unwrap().starts_with("admin on ") {
+            break;
+        }
+    }
+    // What follows at once, the demo's lines, belongs to the start too.
+    while let Ok(line) = lines.recv_timeout(Duration::from_millis(200)) {
+        printed.push(line);
+    }
+    if !printed.iter().any(|line| line.starts_with("admin on ")) {
+        let log = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
+        panic!("the host did not start: {:?}\n{printed:?}\n{log}", child.try_wait());
+    }
+    (child, printed)
+}
+
+fn follow(stdout: std::process::ChildStdout) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
