@@ -1,0 +1,102 @@
+# The only entry points. What takes more than a line is a script in
+# plugins/toolchain. One profile and one selection of packages (the workspace's
+# default members) for build and test: another would build everything twice.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+toolchain := plugins/toolchain
+plugins := $(patsubst plugins/%/plugin.toml,%,$(wildcard plugins/*/plugin.toml))
+examples := $(patsubst plugins/examples/%/Cargo.toml,%,$(wildcard plugins/examples/*/Cargo.toml))
+guests := $(patsubst tests/guests/%.toml,%,$(filter-out %/Cargo.toml,$(wildcard tests/guests/*.toml)))
+crates := -p hearth-plugin $(addprefix -p ,$(plugins))
+nextest := $(shell command -v cargo-nextest)
+comma := ,
+
+# A target folder set for all projects of a machine would move what is named here.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+# What the prerequisites found, for every command that compiles or starts the host.
+with = . .toolchain/env && $(1)
+phase = @echo "==> $(1)"
+
+.PHONY: help
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: host shipped ## The host in target/release/hearth and its plugins in target/plugins
+
+.PHONY: run
+run: build ## Serve on 127.0.0.1:8080 with a Postgres and a demo customer of its own
+	$(call phase,serving; Ctrl-C stops)
+	@$(call with,exec target/release/hearth serve --config deploy/hearth.toml --demo)
+
+.PHONY: test
+test: build plugins guests ## Everything above, then all tests
+	$(call phase,testing the SDK and the plugins on this machine)
+	@$(call with,$(if $(nextest),cargo nextest run --no-tests=pass,cargo test) --release $(crates))
+	$(call phase,testing the host)
+	@$(call with,$(if $(nextest),cargo nextest run,cargo test) --release)
+
+.PHONY: soak
+soak: build plugins guests ## The host's tests with their full counts, without a limit of time
+	$(call phase,testing the host at length)
+	@$(call with,HEARTH_SOAK=1 $(if $(nextest),cargo nextest run --profile soak,cargo test) --release)
+
+.PHONY: bench
+bench: build plugins guests ## The benchmarks of tests/bench, one after the other
+	$(call phase,measuring)
+	@$(call with,$(if $(nextest),\
+		cargo nextest run --release --profile soak --run-ignored ignored-only --no-capture -E 'test(/^bench::/)',\
+		cargo test --release --test hearth bench:: -- --ignored --nocapture --test-threads=1))
+
+.PHONY: lint
+lint: prerequisites ## Format and clippy, warnings are errors
+	$(call phase,checking the format)
+	@cargo fmt --all --check
+	$(call phase,clippy: host and tests)
+	@$(call with,cargo clippy --release --all-targets -- -D warnings)
+	$(call phase,clippy: SDK$(comma) plugins and guests)
+	@$(call with,cargo clippy --release $(crates) -p hearth-guests --all-targets -- -D warnings)
+
+.PHONY: plugins
+plugins: shipped $(addprefix example-,$(examples)) ## The plugins and the examples, packed
+
+.PHONY: clean
+clean: ## Remove what was built; keeps .toolchain (fetched tools) and .hearth (data)
+	@rm -rf target
+
+# The steps behind them.
+
+.PHONY: prerequisites
+prerequisites:
+	$(call phase,looking for what the build wants of this machine)
+	@$(toolchain)/prerequisites
+
+.PHONY: host
+host: prerequisites
+	$(call phase,building the host (7 to 17 minutes the first time on two cores))
+	@$(call with,cargo build --release)
+
+.PHONY: shipped
+shipped: host
+	$(call phase,building the plugins: $(plugins))
+	@$(if $(plugins),$(toolchain)/build $(addprefix -p ,$(plugins)))
+	@$(foreach name,$(plugins),$(call pack,target/wasm32-wasip2/plugin/$(name).wasm,plugins/$(name)/plugin.toml,target/plugins/$(name).wasm);)
+
+.PHONY: $(addprefix example-,$(examples))
+$(addprefix example-,$(examples)): example-%: host
+	$(call phase,building the example: $*)
+	@$(toolchain)/build-example $*
+	@$(call pack,target/$*/wasm32-wasip1/release/$*.wasm,plugins/examples/$*/plugin.toml,target/plugins/$*.wasm)
+
+.PHONY: guests
+guests: host
+	$(call phase,building the guests of the tests: $(guests))
+	@$(if $(guests),$(toolchain)/build -p hearth-guests --examples)
+	@$(foreach name,$(guests),$(call pack,target/wasm32-wasip2/plugin/examples/$(name).wasm,tests/guests/$(name).toml,target/guests/$(name).wasm);)
+
+# pack COMPONENT,MANIFEST,OUT
+pack = mkdir -p $(dir $(3)) && target/release/hearth pack --component $(1) --manifest $(2) --out $(3)

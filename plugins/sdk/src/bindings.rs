@@ -1,0 +1,31 @@
+//! What wit-bindgen makes of the contract. Authors never need it; the `handler!`
+//! macro and the other modules stand in front of it.
+//!
+//! The imports are generated once, apart from the exports, so that a component
+//! exports what its author wrote and nothing else. An import that nobody calls
+//! is not in the component, for the linker drops what the code does not use.
+#![allow(missing_docs, clippy::all)]
+
+pub mod imports {
+    //! Everything that a plugin may call.
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "capabilities",
+        generate_all,
+    });
+}
+
+pub mod http {
+    //! The export of a plugin that answers HTTP requests.
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package hearth:sdk;
+            world http { export hearth:plugin/handler@0.1.0; }
+        ",
+        with: { "hearth:plugin/types@0.1.0": crate::bindings::imports::hearth::plugin::types },
+        pub_export_macro: true,
+        export_macro_name: "export_http",
+        default_bindings_module: "hearth_plugin::bindings::http",
+    });
+}

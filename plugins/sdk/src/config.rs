@@ -1,0 +1,18 @@
+//! What the operator set for the plugin in hearth.toml or the environment.
+//!
+//! ```no_run
+//! use hearth_plugin::config;
+//! let greeting = config::get("greeting").unwrap_or_else(|| "hello".into());
+//! ```
+
+use crate::bindings::imports::hearth::plugin::config;
+
+/// A setting; `None` where nobody set it.
+pub fn get(key: &str) -> Option<String> {
+    config::get(key)
+}
+
+/// A secret. Its value is redacted from everything that the plugin logs.
+pub fn secret(key: &str) -> Option<String> {
+    config::secret(key)
+}

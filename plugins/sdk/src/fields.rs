@@ -1,0 +1,220 @@
+//! JSON bodies, read field by field, every mistake collected.
+//!
+//! ```
+//! use hearth_plugin::{Fields, Json};
+//! let body = Json::parse(r#"{"subject": "", "colour": "red", "extra": 1}"#).unwrap();
+//! let mut fields = Fields::of(body.0).unwrap();
+//! let subject = fields.text("subject").length(1..=255).required();
+//! let colour = fields.text("colour").one_of(&["green", "blue"]).or("green");
+//! let problem = fields.finish().unwrap_err();
+//! let codes: Vec<_> = problem.field_errors().iter().map(|error| error.code).collect();
+//! assert_eq!(problem.status(), 422);
+//! assert_eq!(codes, ["too_short", "not_allowed", "unknown"]);
+//! ```
+
+mod field;
+
+use serde_json::{Map, Value};
+
+use crate::json::has_nul;
+use crate::problem::{FieldError, Place, Problem};
+use crate::time::Timestamp;
+
+pub(crate) use field::State;
+pub use field::{Change, Field};
+
+/// The fields of a JSON object. Each is asked for by name and type; a wrong one
+/// answers a default and is remembered; `finish` then answers 422 which names
+/// every wrong field, and every field that nobody asked for. So do nothing with
+/// the values before `finish`.
+#[derive(Debug)]
+pub struct Fields {
+    members: Map<String, Value>,
+    prefix: String,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// The fields of a body; 422 where it is not an object.
+    pub fn of(body: Value) -> Result<Self, Problem> {
+        match body {
+            Value::Object(members) => Ok(Fields {
+                members,
+                prefix: String::new(),
+                errors: Vec::new(),
+            }),
+            _ => {
+                let detail = "the body must be a JSON object".to_string();
+                let place = Place::Pointer(String::new());
+                let error = FieldError {
+                    place,
+                    code: "wrong_type",
+                    detail,
+                };
+                Err(Problem::invalid_fields(vec![error]))
+            }
+        }
+    }
+
+    /// A field that is text without NUL characters.
+    pub fn text(&mut self, name: &str) -> Field<'_, String> {
+        self.read(name, text_of)
+    }
+
+    /// A field that is a whole number of 64 bits. `1.0` is not one.
+    pub fn integer(&mut self, name: &str) -> Field<'_, i64> {
+        self.read(name, |value| match value.as_i64() {
+            Some(number) => State::Value(number),
+            None => State::wrong("wrong_type", "this must be a whole number"),
+        })
+    }
+
+    /// A field that is any number.
+    pub fn number(&mut self, name: &str) -> Field<'_, f64> {
+        self.read(name, |value| match value.as_f64() {
+            Some(number) => State::Value(number),
+            None => State::wrong("wrong_type", "this must be a number"),
+        })
+    }
+
+    /// A field that is `true` or `false`.
+    pub fn boolean(&mut self, name: &str) -> Field<'_, bool> {
+        self.read(name, |value| match value.as_bool() {
+            Some(boolean) => State::Value(boolean),
+            None => State::wrong("wrong_type", "this must be true or false"),
+        })
+    }
+
+    /// A field that is an RFC 3339 time.
+    pub fn timestamp(&mut self, name: &str) -> Field<'_, Timestamp> {
+        self.read(name, |value| {
+            match value.as_str().and_then(Timestamp::parse) {
+                Some(instant) => State::Value(instant),
+                None => State::wrong("wrong_type", "this must be an RFC 3339 time"),
+            }
+        })
+    }
+
+    /// A field that is a list of texts. A wrong item is named by its index.
+    pub fn texts(&mut self, name: &str) -> Field<'_, Vec<String>> {
+        self.read(name, |value| match value {
+            Value::Array(items) => texts_of(items),
+            _ => State::wrong("wrong_type", "this must be a list of texts"),
+        })
+    }
+
+    /// A field that is an object of any content, without NUL characters.
+    pub fn object(&mut self, name: &str) -> Field<'_, Map<String, Value>> {
+        self.read(name, |value| match value {
+            value if has_nul(&value) => nul(),
+            Value::Object(members) => State::Value(members),
+            _ => State::wrong("wrong_type", "this must be an object"),
+        })
+    }
+
+    /// Reads the fields of an object within this one; `None` where it is absent,
+    /// null or not an object.
+    ///
+    /// ```
+    /// # use hearth_plugin::{Fields, Json};
+    /// let body = Json::parse(r#"{"owner": {"name": 1}}"#).unwrap();
+    /// let mut fields = Fields::of(body.0).unwrap();
+    /// fields.nested("owner", |owner| owner.text("name").required());
+    /// assert!(format!("{:?}", fields.finish()).contains("/owner/name"));
+    /// ```
+    pub fn nested<T>(&mut self, name: &str, read: impl FnOnce(&mut Fields) -> T) -> Option<T> {
+        let prefix = self.pointer(name);
+        let object = self.read(name, |value| match value {
+            Value::Object(members) => State::Value(members),
+            _ => State::wrong("wrong_type", "this must be an object"),
+        });
+        let members = object.optional()?;
+        let mut inner = Fields {
+            members,
+            prefix,
+            errors: Vec::new(),
+        };
+        let answer = read(&mut inner);
+        inner.name_unknown();
+        self.errors.append(&mut inner.errors);
+        Some(answer)
+    }
+
+    /// Remembers a mistake which only the plugin can see.
+    pub fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+        let place = Place::Pointer(self.pointer(name));
+        self.errors.push(FieldError {
+            place,
+            code,
+            detail: detail.into(),
+        });
+    }
+
+    /// 422 where anything was wrong, naming all of it.
+    pub fn finish(mut self) -> Result<(), Problem> {
+        self.name_unknown();
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid_fields(self.errors))
+        }
+    }
+
+    fn name_unknown(&mut self) {
+        for name in std::mem::take(&mut self.members).keys() {
+            self.refuse(name, "unknown", "there is no such field");
+        }
+    }
+
+    fn read<T>(&mut self, name: &str, read: fn(Value) -> State<T>) -> Field<'_, T> {
+        let place = Place::Pointer(self.pointer(name));
+        let state = match self.members.remove(name) {
+            None => State::Absent,
+            Some(Value::Null) => State::Null,
+            Some(value) => read(value),
+        };
+        Field::new(&mut self.errors, place, state)
+    }
+
+    fn pointer(&self, name: &str) -> String {
+        [
+            &self.prefix,
+            "/",
+            &name.replace('~', "~0").replace('/', "~1"),
+        ]
+        .concat()
+    }
+}
+
+fn nul<T>() -> State<T> {
+    State::wrong("nul_character", "NUL characters cannot be stored")
+}
+
+fn text_of(value: Value) -> State<String> {
+    match value {
+        Value::String(text) if text.contains('\0') => nul(),
+        Value::String(text) => State::Value(text),
+        _ => State::wrong("wrong_type", "this must be text"),
+    }
+}
+
+fn texts_of(items: Vec<Value>) -> State<Vec<String>> {
+    let (mut texts, mut wrong) = (Vec::with_capacity(items.len()), Vec::new());
+    for (index, item) in items.into_iter().enumerate() {
+        match text_of(item) {
+            State::Value(text) => texts.push(text),
+            State::Wrong(reasons) => {
+                wrong.extend(reasons.into_iter().map(|reason| reason.at(index)))
+            }
+            State::Absent | State::Null => {}
+        }
+    }
+    if wrong.is_empty() {
+        State::Value(texts)
+    } else {
+        State::Wrong(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Ids: a prefix and a UUID of version 7 (RFC 9562), so that they sort by the
+//! time at which they were made.
+
+use std::hash::{BuildHasher, RandomState};
+
+use crate::time::Timestamp;
+
+/// A new id, for example `tkt_019ab3f0-...` for the prefix `tkt`.
+///
+/// ```
+/// use hearth_plugin::id;
+/// let id = id::new("tkt");
+/// assert!(id::is("tkt", &id));
+/// assert_ne!(id, id::new("tkt"));
+/// ```
+pub fn new(prefix: &str) -> String {
+    compose(prefix, Timestamp::now(), random())
+}
+
+/// Whether a text has the form of an id with that prefix. A path parameter that
+/// has not needs no look-up: it is 404.
+pub fn is(prefix: &str, text: &str) -> bool {
+    let uuid = text
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('_'));
+    uuid.is_some_and(is_uuid)
+}
+
+/// Whether a text is a UUID as this module writes it, in lower case.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(position, byte)| match position {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+            })
+}
+
+/// Two words from the host's random source, through the keys that std draws for
+/// its hash maps. Ids must be unique; they need not be secret.
+fn random() -> [u64; 2] {
+    [
+        RandomState::new().hash_one(0_u8),
+        RandomState::new().hash_one(1_u8),
+    ]
+}
+
+fn compose(prefix: &str, now: Timestamp, [high, low]: [u64; 2]) -> String {
+    let ms = u64::try_from(now.micros() / 1000).unwrap_or_default() & 0xffff_ffff_ffff;
+    let version = 0x7000 | (high & 0xfff);
+    let variant = 0x8000 | (high >> 12 & 0x3fff);
+    let (ms_high, ms_low, node) = (ms >> 16, ms & 0xffff, low & 0xffff_ffff_ffff);
+    format!("{prefix}_{ms_high:08x}-{ms_low:04x}-{version:04x}-{variant:04x}-{node:012x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_uuid_of_version_7_with_its_time_in_front() {
+        let now = Timestamp::parse("2022-02-22T19:22:22Z").unwrap();
+        let id = compose("tkt", now, [u64::MAX, u64::MAX]);
+        assert_eq!(id, "tkt_017f22e2-79b0-7fff-bfff-ffffffffffff");
+        assert!(is("tkt", &id) && !is("ntf", &id) && !is("tkt", "tkt_1"));
+    }
+
+    #[test]
+    fn ids_made_one_after_the_other_differ() {
+        let ids: std::collections::HashSet<_> = (0..1000).map(|_| new("t")).collect();
+        assert_eq!(ids.len(), 1000);
+    }
+}

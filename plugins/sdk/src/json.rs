@@ -1,0 +1,93 @@
+//! JSON: as a column or parameter of a statement, and as the body of a request.
+
+use serde_json::Value;
+
+use crate::problem::Problem;
+
+/// A JSON value (`json` or `jsonb` in Postgres).
+///
+/// ```
+/// use hearth_plugin::Json;
+/// let json = Json::parse(r#"{"a": 1}"#).unwrap();
+/// assert_eq!(json.to_string(), r#"{"a":1}"#);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Json(pub Value);
+
+impl Json {
+    /// Reads a JSON text; `None` where it is not valid.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok().map(Json)
+    }
+}
+
+impl std::fmt::Display for Json {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+impl serde::Serialize for Json {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// Reads a body as JSON. 415 where the client names another content type (none,
+/// `text/plain` and anything that ends in `+json` are read as JSON); 400 where it
+/// is empty or not valid JSON, with the line and column.
+///
+/// ```
+/// use hearth_plugin::json::parse_body;
+/// assert!(parse_body(Some("application/json"), b"{}").is_ok());
+/// assert_eq!(parse_body(Some("image/png"), b"{}").unwrap_err().status(), 415);
+/// assert_eq!(parse_body(None, b"{").unwrap_err().status(), 400);
+/// ```
+pub fn parse_body(content_type: Option<&str>, body: &[u8]) -> Result<Value, Problem> {
+    if !content_type.is_none_or(is_json) {
+        let detail = "send the body as application/json";
+        return Err(Problem::new(415, "unsupported-media-type", "Not JSON").detail(detail));
+    }
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(invalid(
+            "the body is empty; a JSON object is expected".into(),
+        ));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        invalid(format!(
+            "the body is not valid JSON at line {line}, column {column}"
+        ))
+    })
+}
+
+fn invalid(detail: String) -> Problem {
+    Problem::new(400, "invalid-json", "Invalid JSON").detail(detail)
+}
+
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let media_type = media_type.to_ascii_lowercase();
+    matches!(
+        media_type.as_str(),
+        "" | "application/json" | "text/json" | "text/plain"
+    ) || media_type.ends_with("+json")
+}
+
+/// Whether a NUL character is anywhere in the value, in a name or in a text.
+/// Postgres can store it neither in `text` nor in `jsonb`.
+///
+/// ```
+/// use hearth_plugin::{Json, json::has_nul};
+/// assert!(has_nul(&Json::parse(r#"{"a": ["\u0000"]}"#).unwrap().0));
+/// ```
+pub fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, member)| name.contains('\0') || has_nul(member)),
+        _ => false,
+    }
+}

@@ -1,0 +1,163 @@
+//! The parameters of a query string, read one by one, their mistakes collected.
+
+use crate::fields::{Field, State};
+use crate::percent;
+use crate::problem::{FieldError, Place, Problem};
+use crate::time::Timestamp;
+
+/// The parameters of a query string. Each is asked for by name and type;
+/// `finish` then answers 400 which names every wrong one, and every one that
+/// nobody asked for.
+///
+/// ```
+/// use hearth_plugin::Query;
+/// let mut query = Query::parse("limit=500&status=open&x=1").unwrap();
+/// let status = query.text("status").one_of(&["new", "open"]).optional();
+/// let limit = query.integer("limit").range(1..=100).or(50);
+/// let problem = query.finish().unwrap_err();
+/// assert_eq!(status.as_deref(), Some("open"));
+/// assert_eq!(problem.field_errors().len(), 2);
+/// assert_eq!(limit, 50);
+/// ```
+#[derive(Debug)]
+pub struct Query {
+    parameters: Vec<(String, String)>,
+    errors: Vec<FieldError>,
+}
+
+impl Query {
+    /// Reads a query string. 400 where it is not percent-encoded UTF-8 or holds
+    /// a NUL character.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        let parameters: Option<_> = pairs.map(parse_pair).collect();
+        let broken = || {
+            let detail = "the query is not percent-encoded text, or holds a NUL character";
+            Problem::invalid_query(Vec::new()).detail(detail)
+        };
+        Ok(Query {
+            parameters: parameters.ok_or_else(broken)?,
+            errors: Vec::new(),
+        })
+    }
+
+    /// A parameter that is text. Empty counts as absent.
+    pub fn text(&mut self, name: &str) -> Field<'_, String> {
+        self.read(name, |text| Ok(text.to_string()))
+    }
+
+    /// A parameter that is a whole number.
+    pub fn integer(&mut self, name: &str) -> Field<'_, i64> {
+        self.read(name, |text| {
+            text.parse().map_err(|_| "this must be a whole number")
+        })
+    }
+
+    /// A parameter that is `true` or `false`.
+    pub fn boolean(&mut self, name: &str) -> Field<'_, bool> {
+        self.read(name, |text| {
+            text.parse().map_err(|_| "this must be true or false")
+        })
+    }
+
+    /// A parameter that is an RFC 3339 time.
+    pub fn timestamp(&mut self, name: &str) -> Field<'_, Timestamp> {
+        self.read(name, |text| {
+            Timestamp::parse(text).ok_or("this must be an RFC 3339 time")
+        })
+    }
+
+    /// Every parameter as the client sent it, decoded, but for the named one: to
+    /// make links to other pages.
+    pub fn except(text: &str, name: &str) -> String {
+        let named = |pair: &str| pair.split('=').next() == Some(name);
+        let kept: Vec<_> = text
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !named(pair))
+            .collect();
+        kept.join("&")
+    }
+
+    /// 400 where anything was wrong, naming all of it.
+    pub fn finish(mut self) -> Result<(), Problem> {
+        for (name, _) in std::mem::take(&mut self.parameters) {
+            let detail = "there is no such parameter".into();
+            let place = Place::Parameter(name);
+            self.errors.push(FieldError {
+                place,
+                code: "unknown",
+                detail,
+            });
+        }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid_query(self.errors))
+        }
+    }
+
+    fn read<T>(&mut self, name: &str, read: fn(&str) -> Result<T, &'static str>) -> Field<'_, T> {
+        let place = Place::Parameter(name.to_string());
+        let texts = self.take(name);
+        let state = match texts.as_slice() {
+            [] => State::Absent,
+            [text] => {
+                read(text).map_or_else(|detail| State::wrong("wrong_type", detail), State::Value)
+            }
+            _ => State::wrong("repeated", "this may be given once"),
+        };
+        Field::new(&mut self.errors, place, state)
+    }
+
+    fn take(&mut self, name: &str) -> Vec<String> {
+        let taken = self.parameters.extract_if(.., |(own, _)| own == name);
+        taken
+            .map(|(_, text)| text)
+            .filter(|text| !text.is_empty())
+            .collect()
+    }
+}
+
+fn parse_pair(pair: &str) -> Option<(String, String)> {
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    Some((percent::decode_query(name)?, percent::decode_query(value)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_and_broken_escapes_are_400() {
+        for text in ["q=%00", "q=%z", "q=%ff", "%00=1"] {
+            assert_eq!(Query::parse(text).unwrap_err().status(), 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_named_at_once() {
+        let mut query = Query::parse("a=x&b=maybe&c=today&d=1&d=2&e=5&").unwrap();
+        query.integer("a").optional();
+        query.boolean("b").optional();
+        query.timestamp("c").optional();
+        query.text("d").optional();
+        query.text("f").required();
+        let errors = query.finish().unwrap_err().field_errors().to_vec();
+        let codes: Vec<_> = errors.iter().map(|error| error.code).collect();
+        let wrong = [
+            "wrong_type",
+            "wrong_type",
+            "wrong_type",
+            "repeated",
+            "required",
+            "unknown",
+        ];
+        assert_eq!(codes, wrong);
+        assert_eq!(errors[5].place, Place::Parameter("e".into()));
+    }
+
+    #[test]
+    fn a_query_is_kept_without_one_parameter() {
+        assert_eq!(Query::except("a=1&cursor=x&b=%20", "cursor"), "a=1&b=%20");
+    }
+}

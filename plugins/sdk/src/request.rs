@@ -1,0 +1,158 @@
+//! What a handler is asked.
+
+use serde_json::Value;
+
+use crate::caller::Caller;
+use crate::context::Context;
+use crate::fields::Fields;
+use crate::json;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::sql::Database;
+
+/// One HTTP request, whole, and its circumstances.
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: String,
+    path: String,
+    query: Option<String>,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
+    context: Context,
+}
+
+impl Request {
+    /// A request as the host hands it over, or as a test makes it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hearth_plugin::{Context, Request, context::Deadline};
+    /// let deadline = Deadline::after(Duration::from_secs(1));
+    /// let context = Context { request_id: "r".into(), caller: None, deadline, mount: "/m".into() };
+    /// let request = Request::new("GET", "/m/notes?limit=2", context);
+    /// assert_eq!(request.local_path(), Some("/notes"));
+    /// ```
+    pub fn new(method: &str, target: &str, context: Context) -> Self {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_string())),
+            None => (target, None),
+        };
+        let (headers, body) = (Vec::new(), Vec::new());
+        Request {
+            method: method.into(),
+            path: path.into(),
+            query,
+            headers,
+            body,
+            context,
+        }
+    }
+
+    /// The same request with these headers; names in lower case.
+    pub fn with_headers(mut self, headers: Vec<(String, Vec<u8>)>) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// The same request with this body.
+    pub fn with_body(mut self, body: Vec<u8>) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// `GET`, `POST` and so on.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path as the client sent it, the mount included.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path below the mount, beginning with `/`; `None` where it is not
+    /// below it.
+    pub fn local_path(&self) -> Option<&str> {
+        let rest = self
+            .path
+            .strip_prefix(self.context.mount.trim_end_matches('/'))?;
+        match rest {
+            "" => Some("/"),
+            rest => rest.starts_with('/').then_some(rest),
+        }
+    }
+
+    /// A path of this plugin for a client to follow: the mount and `local`.
+    pub fn link(&self, local: &str) -> String {
+        let mount = self.context.mount.trim_end_matches('/');
+        [mount, local].concat()
+    }
+
+    /// What follows `?`, undecoded.
+    pub fn raw_query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// The parameters of the query, to be read one by one. 400 where it is not
+    /// percent-encoded UTF-8 or holds a NUL character.
+    pub fn query(&self) -> Result<Query, Problem> {
+        Query::parse(self.query.as_deref().unwrap_or_default())
+    }
+
+    /// The first header of that name (in lower case), where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(own, _)| own == name)?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// The body as it is.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body as JSON. See [`json::parse_body`] for what is refused.
+    pub fn json(&self) -> Result<Value, Problem> {
+        json::parse_body(self.header("content-type"), &self.body)
+    }
+
+    /// The body as a JSON object whose fields are to be read one by one.
+    pub fn fields(&self) -> Result<Fields, Problem> {
+        Fields::of(self.json()?)
+    }
+
+    /// The circumstances of this call.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Who asks. 401 where nobody is known, which the host lets through on
+    /// public routes alone.
+    pub fn caller(&self) -> Result<&Caller, Problem> {
+        let anonymous = || Problem::new(401, "unauthenticated", "An API key is needed");
+        self.context.caller.as_ref().ok_or_else(anonymous)
+    }
+
+    /// Who asks, if the key has that scope; else 403.
+    pub fn require_scope(&self, scope: &str) -> Result<&Caller, Problem> {
+        let caller = self.caller()?;
+        if caller.has_scope(scope) {
+            return Ok(caller);
+        }
+        Err(Problem::forbidden(format!(
+            "this needs an API key with the scope {scope}"
+        )))
+    }
+
+    /// Whether the caller's key has that scope.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.context
+            .caller
+            .as_ref()
+            .is_some_and(|caller| caller.has_scope(scope))
+    }
+
+    /// The plugin's schema in Postgres, on behalf of the caller's customer.
+    pub fn database(&self) -> Database {
+        Database::until(self.context.deadline)
+    }
+}

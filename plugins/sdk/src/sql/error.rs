@@ -1,0 +1,94 @@
+//! Why a statement had no effect.
+
+use crate::bindings::imports::hearth::plugin::sql as wire;
+use crate::problem::Problem;
+
+/// Why a statement had no effect. As a problem (`?` in a handler) it answers 503
+/// with Retry-After where Postgres is away or other transactions kept coming
+/// first, 504 past the deadline, 409 for a unique key, and else 500: what a
+/// violated constraint means to a client, the plugin knows better and says itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A unique or primary key; the constraint's name.
+    UniqueViolation(String),
+    /// A foreign key; the constraint's name.
+    ForeignKeyViolation(String),
+    /// A check constraint or NOT NULL; the name of the constraint or column.
+    CheckViolation(String),
+    /// Another transaction came first.
+    SerializationConflict,
+    /// The request's deadline, or the statement's own limit, passed first.
+    DeadlineExceeded,
+    /// More rows or bytes than the limits allow.
+    TooLarge,
+    /// Postgres is away or all connections are taken.
+    Unavailable,
+    /// The text was not declared, or it is not for this use of it.
+    Denied(String),
+    /// A value that Postgres refuses.
+    Invalid(String),
+    /// The connection was lost while Postgres was committing: the effect may or
+    /// may not be there.
+    OutcomeUnknown,
+    /// The statement declares one row, or at most one, and answered so many.
+    RowCount(usize),
+    /// The host answered something else than the statement declares.
+    Unexpected,
+}
+
+impl From<wire::Error> for Error {
+    fn from(error: wire::Error) -> Self {
+        match error {
+            wire::Error::UniqueViolation(name) => Error::UniqueViolation(name),
+            wire::Error::ForeignKeyViolation(name) => Error::ForeignKeyViolation(name),
+            wire::Error::CheckViolation(name) => Error::CheckViolation(name),
+            wire::Error::SerializationConflict => Error::SerializationConflict,
+            wire::Error::DeadlineExceeded => Error::DeadlineExceeded,
+            wire::Error::TooLarge => Error::TooLarge,
+            wire::Error::Unavailable => Error::Unavailable,
+            wire::Error::Denied(reason) => Error::Denied(reason),
+            wire::Error::Invalid(reason) => Error::Invalid(reason),
+            wire::Error::OutcomeUnknown => Error::OutcomeUnknown,
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable => Problem::new(503, "unavailable", "Database unavailable")
+                .detail("try again in a moment")
+                .header("retry-after", "1"),
+            Error::SerializationConflict => Problem::new(503, "busy", "Too much contention")
+                .detail("other changes of the same thing came first; try again")
+                .header("retry-after", "1"),
+            Error::DeadlineExceeded => Problem::new(504, "deadline-exceeded", "Deadline exceeded")
+                .detail("this took longer than a request may take"),
+            Error::UniqueViolation(_) => Problem::new(409, "already-exists", "Already exists"),
+            Error::OutcomeUnknown => Problem::new(500, "outcome-unknown", "Outcome unknown")
+                .detail("the change may or may not have been made; look before trying again"),
+            _ => Problem::internal(),
+        }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Error::UniqueViolation(_) => "a unique key is violated",
+            Error::ForeignKeyViolation(_) => "a foreign key is violated",
+            Error::CheckViolation(_) => "a check constraint is violated",
+            Error::SerializationConflict => "another transaction came first",
+            Error::DeadlineExceeded => "the deadline passed",
+            Error::TooLarge => "the answer is too large",
+            Error::Unavailable => "the database is unavailable",
+            Error::Denied(_) => "the statement is denied",
+            Error::Invalid(_) => "a value is refused",
+            Error::OutcomeUnknown => "the outcome of the commit is unknown",
+            Error::RowCount(_) => "another number of rows was declared",
+            Error::Unexpected => "the answer is not what was declared",
+        })
+    }
+}
+
+impl std::error::Error for Error {}
