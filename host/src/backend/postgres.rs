@@ -1,1 +1,175 @@
-//! backend/postgres
+//! The one place that knows how to reach a Postgres.
+//!
+//! A [`Server`] is opened once per process. It holds a small pool for the
+//! host's own tables ([`Server::host`]) and hands out what the `sql` capability
+//! needs to open a pool of its own per plugin ([`Server::connect_config`] and
+//! [`Server::tls`]).
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), hearth::backend::postgres::OpenError> {
+//! use hearth::backend::postgres::{Config, Server};
+//!
+//! let server = Server::open(Config::default(), "postgres://hearth@localhost/hearth").await?;
+//! server.prepare_database().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod error;
+mod harden;
+mod host;
+mod schema;
+mod tls;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use address::Url;
+pub use error::{OpenError, pool_unavailable, unavailable};
+pub use tokio_postgres_rustls::MakeRustlsConnect as Tls;
+
+/// The `[postgres]` table of hearth.toml. Times are milliseconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `postgres://user:password@host:port/database?sslmode=...`, or libpq's
+    /// `key=value` form. Without it the host starts a private cluster.
+    pub url: Option<Url>,
+    /// What this host may open in all: its own tables' and every plugin's.
+    pub connections_max: u32,
+    /// For the host's own tables.
+    pub host_connections_max: u32,
+    /// For each plugin. Measured: 8 carry nearly all that Postgres can do.
+    pub plugin_connections_max: u32,
+    /// For opening one connection, its TLS and its log-in included.
+    pub connect_ms_max: u64,
+    /// For a free connection of a pool; then the request gets 503.
+    pub wait_ms_max: u64,
+    /// Postgres's `statement_timeout`.
+    pub statement_ms_max: u64,
+    /// Postgres's `lock_timeout`.
+    pub lock_ms_max: u64,
+    /// Postgres's `idle_in_transaction_session_timeout`.
+    pub idle_in_transaction_ms_max: u64,
+    /// How long a starting host waits for a Postgres that does not answer yet.
+    pub start_ms_max: u64,
+    /// The authorities (PEM) to trust instead of the machine's own.
+    pub tls_root_file: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            url: None,
+            connections_max: 48,
+            host_connections_max: 4,
+            plugin_connections_max: 8,
+            connect_ms_max: 3_000,
+            wait_ms_max: 1_000,
+            statement_ms_max: 5_000,
+            lock_ms_max: 1_000,
+            idle_in_transaction_ms_max: 2_000,
+            start_ms_max: 30_000,
+            tls_root_file: None,
+        }
+    }
+}
+
+/// A Postgres that answered once. Cloning shares the pool.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Config,
+    connect: tokio_postgres::Config,
+    tls: Tls,
+    host: deadpool_postgres::Pool,
+}
+
+impl Server {
+    /// Reads the URL, builds TLS and the host's pool, and waits at most
+    /// `start_ms_max` until a Postgres of version 14 or newer answers.
+    ///
+    /// # Errors
+    /// At once for what waiting cannot mend: a malformed URL, a refused
+    /// password, an unknown database, a certificate that does not verify, a
+    /// server that is too old.
+    pub async fn open(config: Config, url: &str) -> Result<Server, OpenError> {
+        check_limits(&config)?;
+        let connect = address::parse(url, &config)?;
+        let tls = tls::connector(config.tls_root_file.as_deref())?;
+        let host = host::pool(&config, connect.clone(), tls.clone())?;
+        let limit = Duration::from_millis(config.start_ms_max);
+        host::wait_until_up(&host, limit).await?;
+        let shared = Shared { config, connect, tls, host };
+        Ok(Server { shared: Arc::new(shared) })
+    }
+
+    /// The limits that this server was opened with.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// How to connect: address, database, user and password of the host, with
+    /// application name, connect timeout and keepalives set. Change the user
+    /// and password in the copy to log in as somebody else.
+    pub fn connect_config(&self) -> tokio_postgres::Config {
+        self.shared.connect.clone()
+    }
+
+    /// The TLS connector that belongs to [`Server::connect_config`].
+    pub fn tls(&self) -> Tls {
+        self.shared.tls.clone()
+    }
+
+    /// Connections for the host's own tables. Its waits are bounded by
+    /// `wait_ms_max` and `connect_ms_max`. The search path is `pg_catalog`
+    /// alone, so name the schema of every table.
+    pub fn host(&self) -> &deadpool_postgres::Pool {
+        &self.shared.host
+    }
+
+    /// Brings the host's schema `hearth` up to this version and takes from
+    /// PUBLIC what would let a plugin leave its tenant. Safe to run from
+    /// several hosts at once: the migrations take turns on an advisory lock.
+    ///
+    /// What a managed server does not let us take away is logged as a warning;
+    /// the statement gate refuses the same functions by name.
+    ///
+    /// Afterwards only superusers (and the host's own role, which is granted it
+    /// explicitly) may call advisory locks, `set_config` and their like.
+    pub async fn prepare_database(&self) -> Result<(), OpenError> {
+        let mut client = self.host().get().await?;
+        schema::migrate(&mut client, self.config()).await?;
+        harden::harden(&client).await?;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").finish_non_exhaustive()
+    }
+}
+
+/// A pool of no connections would make every request wait for nothing.
+fn check_limits(config: &Config) -> Result<(), OpenError> {
+    if config.host_connections_max == 0 || config.plugin_connections_max == 0 {
+        return Err(OpenError::Limits(
+            "host_connections_max and plugin_connections_max must be at least 1",
+        ));
+    }
+    let least = config.host_connections_max.saturating_add(config.plugin_connections_max);
+    if config.connections_max < least {
+        return Err(OpenError::Limits(
+            "connections_max must hold host_connections_max and plugin_connections_max",
+        ));
+    }
+    Ok(())
+}

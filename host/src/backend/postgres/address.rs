@@ -1,0 +1,122 @@
+//! From a URL to how to connect.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use zeroize::Zeroizing;
+
+use super::{Config, OpenError};
+
+/// A Postgres URL. It may hold a password, so it is never shown.
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct Url(Zeroizing<String>);
+
+impl Url {
+    /// The text itself, for [`super::Server::open`] and nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Url {
+    fn from(text: String) -> Url {
+        Url(Zeroizing::new(text))
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Url(hidden)")
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// A connection that says nothing for so long is asked whether it still lives.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// What was sent and not acknowledged for so long was sent to a dead server.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
+
+pub(super) fn parse(url: &str, config: &Config) -> Result<tokio_postgres::Config, OpenError> {
+    let text = without_verify(url);
+    let mut connect: tokio_postgres::Config =
+        text.parse().map_err(|error| OpenError::Url(Box::new(error)))?;
+    connect
+        .application_name("hearth")
+        .connect_timeout(Duration::from_millis(config.connect_ms_max))
+        .keepalives(true)
+        .keepalives_idle(KEEPALIVE)
+        .keepalives_interval(KEEPALIVE)
+        .keepalives_retries(3)
+        .tcp_user_timeout(UNACKNOWLEDGED_MAX);
+    choose_tls(&mut connect, url);
+    choose_primary(&mut connect);
+    Ok(connect)
+}
+
+/// Our TLS always verifies the certificate and the name, so libpq's two
+/// stricter modes, which the driver does not know, mean the same as `require`.
+fn without_verify(url: &str) -> Zeroizing<String> {
+    let text = Zeroizing::new(url.replace("sslmode=verify-full", "sslmode=require"));
+    Zeroizing::new(text.replace("sslmode=verify-ca", "sslmode=require"))
+}
+
+/// Without an `sslmode` the driver would prefer TLS, which anybody between the
+/// host and the database can take away. So a database on another machine must
+/// speak TLS unless the URL says otherwise, and a Unix socket never does.
+fn choose_tls(connect: &mut tokio_postgres::Config, url: &str) {
+    if connect.get_hosts().iter().all(|host| matches!(host, Host::Unix(_))) {
+        connect.ssl_mode(SslMode::Disable);
+    } else if !url.contains("sslmode") && !connect.get_hosts().iter().all(is_local) {
+        connect.ssl_mode(SslMode::Require);
+    }
+}
+
+fn is_local(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) if name == "localhost" => true,
+        Host::Tcp(name) => name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+    }
+}
+
+/// Of several servers the host wants the one that takes writes.
+fn choose_primary(connect: &mut tokio_postgres::Config) {
+    let several = connect.get_hosts().len() > 1;
+    if several && connect.get_target_session_attrs() == TargetSessionAttrs::Any {
+        connect.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(url: &str) -> SslMode {
+        parse(url, &Config::default()).unwrap().get_ssl_mode()
+    }
+
+    #[test]
+    fn another_machine_must_speak_tls_unless_the_url_says_otherwise() {
+        assert_eq!(mode("postgres://u@db.example.com/d"), SslMode::Require);
+        assert_eq!(mode("postgres://u@db.example.com/d?sslmode=disable"), SslMode::Disable);
+        assert_eq!(mode("host=db.example.com user=u sslmode=verify-full"), SslMode::Require);
+        assert_eq!(mode("postgres://u@127.0.0.1/d"), SslMode::Prefer);
+        assert_eq!(mode("host=/run/postgresql user=u"), SslMode::Disable);
+    }
+
+    #[test]
+    fn url_is_never_shown() {
+        let url = Url::from("postgres://u:hunter2@h/d".to_owned());
+        assert!(!format!("{url:?} {url}").contains("hunter2"));
+        let config = Config { url: Some(url), ..Config::default() };
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}
