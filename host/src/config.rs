@@ -4,20 +4,32 @@
 //! would be right. Numbers name their unit last; their defaults come from the
 //! table of limits in the design.
 
+mod bounds;
+mod document;
+mod message;
 mod mistake;
+mod outside;
 mod plugin;
+mod plugins;
 mod sections;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::Deserialize;
 
 pub use self::mistake::{ConfigErrors, Mistake};
-pub use self::plugin::{LimitOverrides, Plugin, PluginLimits, Secret, SecretSource};
+pub use self::plugin::{LimitOverrides, Plugin, PluginLimits, SecretSource};
+pub use crate::capability::config::Secret;
 pub use self::sections::{Admin, Engine, Http2, Server};
+use self::document::Document;
 use crate::{capability, telemetry};
+
+/// The file that is read from the working folder where no other is named.
+const FILE_DEFAULT: &str = "hearth.toml";
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// All that an operator can set.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,4 +66,90 @@ impl Default for Config {
             plugins: IndexMap::new(),
         }
     }
+}
+
+impl Config {
+    /// Reads `path`, or `hearth.toml` of the working folder where there is one,
+    /// and lays the environment over it. Relative paths in the file count from
+    /// the file's folder.
+    ///
+    /// `env` answers with a variable's value. It cannot be asked which variables
+    /// exist, so it replaces a plugin's settings and adds none; a process uses
+    /// [`Config::load_for_process`], which does both.
+    pub fn load(
+        path: Option<&Path>,
+        env: &impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigErrors> {
+        let chosen = path.or_else(|| Some(Path::new(FILE_DEFAULT)).filter(|path| path.exists()));
+        let text = match chosen {
+            Some(path) => outside::read_bounded(path, FILE_BYTES_MAX)
+                .map_err(|error| unreadable(path, &error))?,
+            None => String::new(),
+        };
+        let folder = chosen.and_then(Path::parent).unwrap_or(Path::new(""));
+        let origin = chosen.unwrap_or(Path::new(FILE_DEFAULT)).display().to_string();
+        Self::read(&origin, &text, folder, env)
+    }
+
+    /// As [`Config::load`], with this process's environment: a variable
+    /// `HEARTH_PLUGIN_<NAME>_<KEY>` also adds a setting that the file has not.
+    pub fn load_for_process(path: Option<&Path>) -> Result<Self, ConfigErrors> {
+        let text = |text: std::ffi::OsString| text.into_string().ok();
+        let variables: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+            .collect();
+        let mut config = Self::load(path, &|name| variables.get(name).cloned())?;
+        config.add_plugin_settings(&variables);
+        Ok(config)
+    }
+
+    /// Takes every `HEARTH_PLUGIN_<NAME>_<KEY>` as the setting `<key>` (in lower
+    /// case) of the plugin whose name fits best, where it has no such setting.
+    pub fn add_plugin_settings(&mut self, variables: &BTreeMap<String, String>) {
+        outside::add_plugin_settings(&mut self.plugins, variables);
+    }
+
+    fn read(
+        origin: &str,
+        text: &str,
+        folder: &Path,
+        env: &impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut document = Document::parse(origin, text);
+        let mut config: Self = document.read();
+        let data_dir_given = document.has(&["data_dir"]);
+        outside::resolve_paths(&mut config, folder, data_dir_given);
+        bounds::check(&config, &mut document);
+        plugins::check(&config, &mut document);
+        if let Err(text) = config.telemetry.check_filter() {
+            document.blame(&["telemetry", "log_filter"], text);
+        }
+        outside::read_secrets(&mut config, env, &mut document);
+        let mut mistakes = document.into_mistakes();
+        outside::apply_environment(&mut config, env, &mut mistakes);
+        if mistakes.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigErrors { mistakes })
+        }
+    }
+
+    /// The limits of a plugin, from the defaults and the operator's section. A
+    /// plugin without a section has the defaults.
+    pub fn limits(&self, plugin: &str) -> PluginLimits {
+        match self.plugins.get(plugin) {
+            Some(plugin) => plugin.limits.over(&self.plugin_defaults),
+            None => self.plugin_defaults.clone(),
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> ConfigErrors {
+    let mistake = Mistake {
+        origin: path.display().to_string(),
+        position: None,
+        key: String::new(),
+        message: format!("cannot be read: {error}"),
+    };
+    ConfigErrors { mistakes: vec![mistake] }
 }

@@ -8,7 +8,8 @@ pub mod redact;
 
 use serde::Deserialize;
 
-pub use self::host::HostMetrics;
+pub use self::host::{HostMetrics, PluginMetrics};
+pub use self::logs::Logs;
 pub use self::metrics::Metrics;
 pub use self::redact::Redactor;
 
@@ -21,6 +22,8 @@ pub struct Config {
     /// What is logged, in the directives of `tracing_subscriber::EnvFilter`, for
     /// example `info` or `warn,hearth=debug`. `HEARTH_LOG` overrides it.
     pub log_filter: String,
+    /// Bytes of lines that wait for standard error; more are dropped.
+    pub log_bytes_waiting_max: usize,
     /// Milliseconds between two passes that move observations into buckets.
     pub metrics_upkeep_ms: u64,
     /// Observations that may wait for such a pass; one more starts it at once,
@@ -33,6 +36,7 @@ impl Default for Config {
         Self {
             log_format: LogFormat::Human,
             log_filter: "info".to_owned(),
+            log_bytes_waiting_max: 8 << 20,
             metrics_upkeep_ms: 5_000,
             metrics_pending_max: 65_536,
         }

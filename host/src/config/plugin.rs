@@ -2,11 +2,11 @@
 //! the values that only the operator knows.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Deserialize;
+
+use crate::capability::config::Secret;
 
 /// Section `[plugins.<name>]`. `file` alone is required.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -38,27 +38,6 @@ pub struct Plugin {
 pub struct SecretSource {
     pub file: Option<PathBuf>,
     pub env: Option<String>,
-}
-
-/// A secret's text. Printing it for debugging shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
-
-impl Secret {
-    pub fn new(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one who must use it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }
 
 /// What one plugin may use, section `[plugin_defaults]`.

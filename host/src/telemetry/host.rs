@@ -10,7 +10,10 @@ use super::Metrics;
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
 
-const COUNTERS: [(&str, &str); 4] = [
+const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
+const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
+
+const COUNTERS: [(&str, &str); 5] = [
     (
         "hearth_requests_total",
         "Requests answered, by plugin and HTTP status.",
@@ -23,8 +26,9 @@ const COUNTERS: [(&str, &str); 4] = [
         "hearth_guest_traps_total",
         "Calls that ended in a trap, by kind.",
     ),
+    (PLUGIN_LOG_LINES_DROPPED, "Lines of a plugin's log that went past a limit, by reason."),
     (
-        "hearth_plugin_metrics_dropped_total",
+        PLUGIN_METRICS_DROPPED,
         "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
     ),
 ];
@@ -89,6 +93,18 @@ impl HostMetrics {
     /// The metrics of one plugin. Take them once, when the plugin is deployed.
     pub fn plugin(&self, plugin: &str) -> PluginMetrics {
         PluginMetrics::new(&self.metrics, plugin)
+    }
+
+    /// Counts samples of a plugin's own metrics that were dropped.
+    pub fn plugin_metrics_dropped(&self, plugin: &str, reason: &'static str) -> Counter {
+        let labels = [("plugin", plugin), ("reason", reason)];
+        self.metrics.counter(PLUGIN_METRICS_DROPPED, &labels)
+    }
+
+    /// Counts lines of a plugin that were dropped or cut.
+    pub fn plugin_log_lines_dropped(&self, plugin: &str, reason: &'static str) -> Counter {
+        let labels = [("plugin", plugin), ("reason", reason)];
+        self.metrics.counter(PLUGIN_LOG_LINES_DROPPED, &labels)
     }
 
     /// Reads the resident memory of this process anew. Called before rendering.

@@ -1,1 +1,199 @@
-//! logs
+//! Logs on standard error, for people or as JSON.
+//!
+//! A line is redacted, put into a bounded queue and written by a thread of its
+//! own, so that a reader who stops reading never stops a request. What does not
+//! fit is dropped, and the next line that fits says how many were.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tracing::Dispatch;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::{Config, LogFormat, Redactor};
+
+/// How long the end of the process waits for a writer that does not take lines.
+const FLUSH_MS_MAX: u64 = 2_000;
+
+/// Why logging did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operator is to blame.
+    #[error("telemetry.log_filter: {0}")]
+    Filter(String),
+    /// The host is to blame: something started a subscriber before.
+    #[error("a subscriber of logs was already set")]
+    AlreadyStarted,
+    /// The machine is to blame.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Where lines go. Cloning shares it.
+#[derive(Clone)]
+pub struct Logs {
+    dispatch: Dispatch,
+    /// Whether every event of the process ends here anyway.
+    is_global: bool,
+}
+
+/// Writes what still waits when it is dropped. `main` keeps it to its end.
+#[must_use = "dropping the guard ends the logs"]
+pub struct Guard {
+    queue: Queue,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Logs {
+    /// Starts the logs of this process on standard error, for everything that
+    /// uses `tracing`. A process does this once.
+    pub fn start(config: &Config, redactor: &Redactor) -> Result<(Self, Guard), Error> {
+        let (mut logs, guard) = Self::to_writer(config, redactor, std::io::stderr())?;
+        logs.is_global = true;
+        let set = tracing::dispatcher::set_global_default(logs.dispatch.clone());
+        set.map(|()| (logs, guard)).map_err(|_| Error::AlreadyStarted)
+    }
+
+    /// Logs that end in `writer`, for those only who hold the value.
+    pub fn to_writer(
+        config: &Config,
+        redactor: &Redactor,
+        writer: impl Write + Send + 'static,
+    ) -> Result<(Self, Guard), Error> {
+        let filter = config.filter().map_err(Error::Filter)?;
+        let (sender, receiver) = channel();
+        let queue = Queue {
+            sender,
+            waiting_bytes: Arc::new(AtomicUsize::new(0)),
+            waiting_bytes_max: config.log_bytes_waiting_max,
+            dropped: Arc::new(AtomicU64::new(0)),
+        };
+        let waiting = Arc::clone(&queue.waiting_bytes);
+        let thread = std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || write_lines(&receiver, &waiting, writer))?;
+        let lines = Lines { queue: queue.clone(), redactor: redactor.clone() };
+        let dispatch = dispatch(config.log_format, filter, lines);
+        let logs = Self { dispatch, is_global: false };
+        Ok((logs, Guard { queue, thread: Some(thread) }))
+    }
+
+    /// Runs `write` with this as the destination of every `tracing` event in it.
+    pub fn with<R>(&self, write: impl FnOnce() -> R) -> R {
+        if self.is_global {
+            return write();
+        }
+        tracing::dispatcher::with_default(&self.dispatch, write)
+    }
+}
+
+impl Drop for Guard {
+    /// Waits for the writer, but not for one that takes nothing.
+    fn drop(&mut self) {
+        // Nobody is left to tell where the thread has ended.
+        let _ = self.queue.sender.send(None);
+        let end = Instant::now() + Duration::from_millis(FLUSH_MS_MAX);
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        while !thread.is_finished() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Config {
+    /// Says what is wrong with `log_filter`.
+    pub fn check_filter(&self) -> Result<(), String> {
+        self.filter().map(drop)
+    }
+
+    fn filter(&self) -> Result<EnvFilter, String> {
+        let parsed = EnvFilter::builder().parse(&self.log_filter);
+        parsed.map_err(|error| format!("expected a filter such as \"warn,hearth=debug\": {error}"))
+    }
+}
+
+fn dispatch(format: LogFormat, filter: EnvFilter, lines: Lines) -> Dispatch {
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines);
+    match format {
+        LogFormat::Human => Dispatch::new(subscriber.with_ansi(false).finish()),
+        LogFormat::Json => {
+            let subscriber = subscriber.json().flatten_event(true).with_span_list(false);
+            Dispatch::new(subscriber.finish())
+        }
+    }
+}
+
+/// The bound is in bytes: an unbounded channel carries the lines, and nothing is
+/// sent that would go past it.
+#[derive(Clone)]
+struct Queue {
+    sender: Sender<Option<Vec<u8>>>,
+    waiting_bytes: Arc<AtomicUsize>,
+    waiting_bytes_max: usize,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Queue {
+    fn push(&self, mut line: Vec<u8>) {
+        let bytes = line.len();
+        let before = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > self.waiting_bytes_max {
+            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let note = format!("{dropped} lines of this log were dropped\n");
+            self.waiting_bytes.fetch_add(note.len(), Ordering::Relaxed);
+            line.splice(0..0, note.into_bytes());
+        }
+        // The thread ends with the process; lines after it are lost.
+        let _ = self.sender.send(Some(line));
+    }
+}
+
+fn write_lines(lines: &Receiver<Option<Vec<u8>>>, waiting: &AtomicUsize, mut writer: impl Write) {
+    while let Ok(Some(line)) = lines.recv() {
+        // A closed standard error is no reason to end; the lines are lost.
+        let _ = writer.write_all(&line);
+        waiting.fetch_sub(line.len(), Ordering::Relaxed);
+    }
+    let _ = writer.flush();
+}
+
+#[derive(Clone)]
+struct Lines {
+    queue: Queue,
+    redactor: Redactor,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+/// `tracing_subscriber` writes each line with one call, so a secret is never cut
+/// in two.
+impl Write for &Lines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let redacted = self.redactor.redact(&text);
+        self.queue.push(redacted.into_owned().into_bytes());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

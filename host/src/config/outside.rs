@@ -1,0 +1,183 @@
+//! What comes from outside the file: the environment and the files of secrets.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use indexmap::IndexMap;
+
+use super::document::Document;
+use super::{Config, Mistake, Plugin, Secret, SecretSource};
+
+/// A secret is read whole, so a path to something large must end somewhere.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// Lays the environment's values over the file's.
+pub(super) fn apply_environment(
+    config: &mut Config,
+    env: &impl Fn(&str) -> Option<String>,
+    mistakes: &mut Vec<Mistake>,
+) {
+    // An empty variable is one that nobody set: compose files make them.
+    let read = |name: &str| env(name).filter(|value| !value.is_empty());
+    if let Some(folder) = read("HEARTH_DATA_DIR") {
+        config.data_dir = PathBuf::from(folder);
+    }
+    let address = "an address and a port, for example 127.0.0.1:8080";
+    parse_into(&mut config.listen, "HEARTH_LISTEN", &read, address, mistakes);
+    parse_into(&mut config.admin.listen, "HEARTH_ADMIN_LISTEN", &read, address, mistakes);
+    if let Some(filter) = read("HEARTH_LOG") {
+        config.telemetry.log_filter = filter;
+        if let Err(text) = config.telemetry.check_filter() {
+            mistakes.push(of_variable("HEARTH_LOG", text));
+        }
+    }
+    for (name, plugin) in &mut config.plugins {
+        for (key, value) in &mut plugin.config {
+            if let Some(set) = env(&variable(name, key)) {
+                *value = set;
+            }
+        }
+    }
+}
+
+fn parse_into<T: FromStr>(
+    place: &mut T,
+    name: &str,
+    read: &impl Fn(&str) -> Option<String>,
+    expected: &str,
+    mistakes: &mut Vec<Mistake>,
+) {
+    let Some(text) = read(name) else {
+        return;
+    };
+    match text.parse() {
+        Ok(value) => *place = value,
+        Err(_) => mistakes.push(of_variable(name, format!("expected {expected}, found {text:?}"))),
+    }
+}
+
+fn of_variable(name: &str, message: String) -> Mistake {
+    Mistake {
+        origin: name.to_owned(),
+        position: None,
+        key: String::new(),
+        message,
+    }
+}
+
+/// The variable of a plugin's setting: `HEARTH_PLUGIN_TICKETS_PAGE_SIZE`.
+pub(super) fn variable(plugin: &str, key: &str) -> String {
+    format!("HEARTH_PLUGIN_{}_{}", upper(plugin), upper(key))
+}
+
+fn upper(text: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    text.chars().map(letter).collect()
+}
+
+/// Adds the settings that the environment alone has. Of two plugins whose names
+/// both fit, the longer is meant: `A_B_C` is `c` of `a-b` before `b_c` of `a`.
+pub(super) fn add_plugin_settings(
+    plugins: &mut IndexMap<String, Plugin>,
+    variables: &BTreeMap<String, String>,
+) {
+    for (name, value) in variables {
+        let fits = |plugin: &str| name.strip_prefix(&variable(plugin, "")).map(str::to_owned);
+        let fitting = plugins.keys().filter_map(|plugin| Some((plugin.clone(), fits(plugin)?)));
+        let Some((plugin, key)) = fitting.max_by_key(|(plugin, _)| plugin.len()) else {
+            continue;
+        };
+        let Some(plugin) = plugins.get_mut(&plugin) else {
+            continue;
+        };
+        let known = plugin.config.keys().any(|known| upper(known) == key);
+        if !known && !key.is_empty() {
+            plugin.config.insert(key.to_ascii_lowercase(), value.clone());
+        }
+    }
+}
+
+/// Relative paths count from the folder of the file that names them.
+/// The default data folder counts from the working folder.
+pub(super) fn resolve_paths(config: &mut Config, folder: &Path, data_dir_given: bool) {
+    let resolve = |path: &mut PathBuf| {
+        if !path.as_os_str().is_empty() {
+            *path = folder.join(&*path);
+        }
+    };
+    if data_dir_given {
+        resolve(&mut config.data_dir);
+    }
+    config.admin.token_file.iter_mut().for_each(resolve);
+    for plugin in config.plugins.values_mut() {
+        resolve(&mut plugin.file);
+        for source in plugin.secrets.values_mut() {
+            source.file.iter_mut().for_each(resolve);
+        }
+    }
+}
+
+/// Reads every secret, noting the ones that cannot be read.
+pub(super) fn read_secrets(
+    config: &mut Config,
+    env: &impl Fn(&str) -> Option<String>,
+    document: &mut Document<'_>,
+) {
+    if let Some(path) = &config.admin.token_file
+        && let Err(text) = read_secret_file(path)
+    {
+        document.blame(&["admin", "token_file"], text);
+    }
+    for (name, plugin) in &mut config.plugins {
+        for (key, source) in &plugin.secrets {
+            match read_secret(source, env) {
+                Ok(Some(secret)) => {
+                    plugin.secret_values.insert(key.clone(), secret);
+                }
+                Ok(None) => {}
+                Err(text) => document.blame(&["plugins", name, "secrets", key], text),
+            }
+        }
+    }
+}
+
+/// Nothing where the source names both or neither, which is told elsewhere.
+fn read_secret(
+    source: &SecretSource,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Result<Option<Secret>, String> {
+    match (&source.file, &source.env) {
+        (Some(path), None) => read_secret_file(path).map(Some),
+        (None, Some(variable)) => match env(variable) {
+            Some(text) => Ok(Some(Secret::new(&text))),
+            None => Err(format!("the environment has no variable {variable}")),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// The file's text without the one line end that editors leave behind.
+fn read_secret_file(path: &Path) -> Result<Secret, String> {
+    let text = read_bounded(path, SECRET_BYTES_MAX)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(format!("{} is empty", path.display()));
+    }
+    Ok(Secret::new(text))
+}
+
+/// A file's text, or an error where it is longer than `bytes_max`.
+pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?.take(bytes_max + 1).read_to_string(&mut text)?;
+    if read as u64 > bytes_max {
+        let message = format!("it is longer than {bytes_max} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(text)
+}

@@ -1,0 +1,103 @@
+//! What must hold between the keys of the sections `[plugins.<name>]`.
+
+use std::collections::HashSet;
+
+use super::document::Document;
+use super::{Config, Plugin, message};
+
+/// The capabilities. Those of the second list name what they are granted for,
+/// as in `queue:orders`.
+const GRANTS: [&str; 9] = [
+    "sql", "log", "metrics", "config", "cache", "documents", "push", "queue", "outbound",
+];
+const NAME_BYTES_MAX: usize = 40;
+const MOUNT_BYTES_MAX: usize = 255;
+
+pub(super) fn check(config: &Config, document: &mut Document<'_>) {
+    let mut mounts: Vec<(&str, &str)> = Vec::new();
+    for (name, plugin) in &config.plugins {
+        check_name(name, document);
+        check_file(name, plugin, document);
+        check_grants(name, plugin, document);
+        check_secrets(name, plugin, document);
+        let Some(mount) = plugin.mount.as_deref() else {
+            continue;
+        };
+        check_mount(name, mount, document);
+        match mounts.iter().find(|(taken, _)| *taken == mount) {
+            Some((_, other)) => {
+                let text = format!("{mount:?} is already the mount of plugin {other:?}");
+                document.blame(&["plugins", name, "mount"], text);
+            }
+            None => mounts.push((mount, name)),
+        }
+    }
+}
+
+/// The name becomes part of Postgres roles and environment variables.
+fn check_name(name: &str, document: &mut Document<'_>) {
+    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if starts && name.chars().all(letters) && name.len() <= NAME_BYTES_MAX {
+        return;
+    }
+    let text = format!(
+        "expected a name of at most {NAME_BYTES_MAX} lower-case letters, digits and hyphens that \
+         starts with a letter"
+    );
+    document.blame(&["plugins", name], text);
+}
+
+fn check_file(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
+    let path = ["plugins", name, "file"];
+    if !plugin.file.as_os_str().is_empty() {
+        return;
+    }
+    let text = "expected the path of a component or packed plugin";
+    if document.has(&path) {
+        document.blame_once(&path, text);
+    } else {
+        document.blame(&["plugins", name], format!("`file` is missing, {text}"));
+    }
+}
+
+fn check_mount(name: &str, mount: &str, document: &mut Document<'_>) {
+    let letters = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+    let segments = mount.split('/').skip(1);
+    let plain = segments.clone().all(|segment| !segment.is_empty() && segment != "." && segment != "..");
+    let well_formed = mount.starts_with('/') && mount.chars().all(letters);
+    if mount == "/" || (well_formed && plain && mount.len() <= MOUNT_BYTES_MAX) {
+        return;
+    }
+    let text = format!("expected a path such as \"/support\", without a slash at its end, found {mount:?}");
+    document.blame(&["plugins", name, "mount"], text);
+}
+
+fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
+    let mut seen = HashSet::new();
+    for grant in &plugin.grants {
+        let path = ["plugins", name, "grants"];
+        let capability = grant.split_once(':').map_or(grant.as_str(), |(before, _)| before);
+        if !GRANTS.contains(&capability) {
+            document.blame(&path, unknown_grant(grant, capability));
+        } else if !seen.insert(grant) {
+            document.blame(&path, format!("{grant:?} stands here twice"));
+        }
+    }
+}
+
+fn unknown_grant(grant: &str, capability: &str) -> String {
+    match message::nearest(capability, GRANTS) {
+        Some(near) => format!("unknown grant {grant:?}, did you mean {near:?}?"),
+        None => format!("unknown grant {grant:?}, expected one of {}", GRANTS.join(", ")),
+    }
+}
+
+fn check_secrets(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
+    for (key, source) in &plugin.secrets {
+        if source.file.is_some() == source.env.is_some() {
+            let text = "expected either `file` or `env`";
+            document.blame_once(&["plugins", name, "secrets", key], text);
+        }
+    }
+}
