@@ -33,10 +33,23 @@ impl Parts {
     }
 }
 
+/// What a view may borrow beside what its deployment was lent.
+macro_rules! borrow {
+    (call, $parts:ident, $name:ident) => {
+        &$parts.call
+    };
+    (state, $parts:ident, $name:ident) => {
+        &mut $parts.states.$name
+    };
+    (table, $parts:ident, $name:ident) => {
+        &mut $parts.table
+    };
+}
+
 macro_rules! capabilities {
-    ($($name:ident,)*) => {
-        /// What a deployment was lent. What was not granted lends nothing.
-        #[derive(Default)]
+    ($($name:ident($($part:ident),*),)*) => {
+        /// What a deployment was lent. Without its grant a capability is not
+        /// linked, so what is lent here cannot be reached.
         pub struct Lents {
             $(pub $name: $name::Lent,)*
         }
@@ -47,9 +60,6 @@ macro_rules! capabilities {
             $(pub $name: $name::State,)*
         }
 
-        /// The names under which an operator grants them.
-        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
-
         /// Links the interfaces that were granted, and no other.
         pub fn link<T: AsMut<Parts> + Send + 'static>(
             linker: &mut Linker<T>,
@@ -59,10 +69,8 @@ macro_rules! capabilities {
                 $name::add_to_linker(linker, |state: &mut T| {
                     let parts = state.as_mut();
                     $name::View {
-                        call: &parts.call,
                         lent: &parts.lents.$name,
-                        state: &mut parts.states.$name,
-                        table: &mut parts.table,
+                        $($part: borrow!($part, parts, $name),)*
                     }
                 })?;
             })*
@@ -71,9 +79,10 @@ macro_rules! capabilities {
     };
 }
 
+// Each capability, and what its view borrows.
 capabilities! {
-    sql,
-    log,
-    config,
-    metrics,
+    sql(call, state, table),
+    log(call, state),
+    config(call),
+    metrics(call),
 }

@@ -99,21 +99,14 @@ impl Deployer {
         package: &Package,
         settings: &config::Plugin,
     ) -> Result<Lents, Vec<String>> {
-        let granted = |interface: &str| settings.grants.iter().any(|grant| grant == interface);
-        let mut lents = Lents::default();
-        if granted("log") {
-            lents.log = self.clients.log.lend(name, number, settings);
-        }
-        if granted("config") {
-            lents.config = self.clients.config.lend(name, number, settings);
-        }
-        if granted("metrics") {
-            lents.metrics = self.clients.metrics.lend(name, number);
-        }
-        if granted("sql") {
-            lents.sql = self.sql(name, number, package, settings).await?;
-        }
-        Ok(lents)
+        let secrets = settings.secret_values.clone();
+        let texts: Vec<&str> = secrets.values().map(|secret| secret.expose()).collect();
+        Ok(Lents {
+            sql: self.sql(name, number, package, settings).await?,
+            log: self.clients.log.lend(name, number, texts),
+            config: self.clients.config.lend(name, number, settings.config.clone(), secrets.clone()),
+            metrics: self.clients.metrics.lend(name, number),
+        })
     }
 
     #[allow(clippy::too_many_arguments, reason = "this is where the parts come together")]

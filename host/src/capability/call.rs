@@ -47,6 +47,13 @@ impl Call {
         }
     }
 
+    /// A call of deployment 1 with half a minute and a thousand host calls, for
+    /// tests and examples that need no more than a plugin and a customer.
+    pub fn of(plugin: &str, customer: Option<&str>) -> Call {
+        let deadline = Instant::now() + std::time::Duration::from_secs(30);
+        Call::new(plugin.into(), 1, "test".into(), customer.map(Arc::from), deadline, 1_000)
+    }
+
     /// Counts one call of the guest to the host; past the limit it is a trap.
     /// Every method of a capability begins with it.
     pub fn host_call(&self) -> wasmtime::Result<()> {

@@ -5,11 +5,13 @@
 //!
 //! ```
 //! use std::collections::BTreeMap;
+//! use hearth::capability::Call;
 //! use hearth::capability::config::{Client, View, generated::Host};
 //!
 //! let settings = BTreeMap::from([("page_size".to_owned(), "50".to_owned())]);
 //! let lent = Client::open().lend("tickets", 1, settings, BTreeMap::new());
-//! let mut view = View { lent: &lent };
+//! let call = Call::of("tickets", None);
+//! let mut view = View { call: &call, lent: &lent };
 //! assert_eq!(view.get("page_size".to_owned()).unwrap().as_deref(), Some("50"));
 //! assert_eq!(view.get("other".to_owned()).unwrap(), None);
 //! ```
@@ -19,6 +21,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use wasmtime::component::{HasData, Linker};
+
+use super::Call;
 
 /// The bindings of the interface.
 pub mod generated {
@@ -80,17 +84,23 @@ pub struct Lent {
     secrets: Arc<BTreeMap<String, Secret>>,
 }
 
-/// What one call borrows. A call accumulates nothing here.
+/// A call accumulates nothing here.
+pub type State = ();
+
+/// What one call borrows.
 pub struct View<'a> {
+    pub call: &'a Call,
     pub lent: &'a Lent,
 }
 
 impl generated::Host for View<'_> {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        self.call.host_call()?;
         Ok(self.lent.settings.get(&key).cloned())
     }
 
     fn secret(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        self.call.host_call()?;
         let secret = self.lent.secrets.get(&key);
         Ok(secret.map(|secret| secret.expose().to_owned()))
     }

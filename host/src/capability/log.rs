@@ -128,6 +128,7 @@ impl generated::Host for View<'_> {
         message: String,
         fields: String,
     ) -> wasmtime::Result<()> {
+        self.call.host_call()?;
         let lines_max = self.lent.config.lines_max;
         if self.state.lines >= lines_max {
             self.lent.lines_dropped.increment(1);

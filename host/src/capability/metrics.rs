@@ -5,13 +5,15 @@
 //! and counted: a number is never worth failing a request.
 //!
 //! ```
+//! use hearth::capability::Call;
 //! use hearth::capability::metrics::{Client, Config, View, generated::Host};
 //! use hearth::telemetry::{HostMetrics, Metrics};
 //!
 //! let metrics = Metrics::new(&hearth::telemetry::Config::default());
 //! let client = Client::open(&Config::default(), &metrics, &HostMetrics::new(&metrics));
 //! let lent = client.lend("tickets", 1);
-//! View { lent: &lent }.count("created".to_owned(), 2, Vec::new()).unwrap();
+//! let call = Call::of("tickets", None);
+//! View { call: &call, lent: &lent }.count("created".to_owned(), 2, Vec::new()).unwrap();
 //! assert!(metrics.render().contains("plugin_created_total{plugin=\"tickets\"} 2"));
 //! ```
 
@@ -26,6 +28,7 @@ use serde::Deserialize;
 use wasmtime::component::{HasData, Linker};
 
 use self::series::{Kind, Name, Series};
+use super::Call;
 use crate::telemetry::{HostMetrics, Metrics};
 
 /// The bindings of the interface.
@@ -126,8 +129,12 @@ pub struct Lent {
     dropped_series: Counter,
 }
 
-/// What one call borrows. A call accumulates nothing here.
+/// A call accumulates nothing here.
+pub type State = ();
+
+/// What one call borrows.
 pub struct View<'a> {
+    pub call: &'a Call,
     pub lent: &'a Lent,
 }
 
@@ -138,6 +145,7 @@ impl generated::Host for View<'_> {
         by: u64,
         labels: Vec<generated::Label>,
     ) -> wasmtime::Result<()> {
+        self.call.host_call()?;
         let name = Name { base: &name, suffix: "total", kind: Kind::Counter };
         let counted = self.lent.series.count(&name, by, labels);
         self.account(counted);
@@ -151,6 +159,7 @@ impl generated::Host for View<'_> {
         unit: String,
         labels: Vec<generated::Label>,
     ) -> wasmtime::Result<()> {
+        self.call.host_call()?;
         let name = Name { base: &name, suffix: &unit, kind: Kind::Histogram };
         let observed = self.lent.series.observe(&name, value, labels);
         self.account(observed);

@@ -6,16 +6,16 @@ use anyhow::Context;
 
 use crate::backend::postgres::Server;
 use crate::config::Config;
-use crate::embedded::postgres::{self as embedded, Cluster};
+use crate::embedded::postgres::{Cluster, Reached};
 use crate::secret::RootSecret;
 
-/// The environment, as the configuration reads it.
+/// A variable of the environment that no configuration file can set.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
 pub fn config(path: Option<&Path>) -> anyhow::Result<Config> {
-    Ok(Config::load(path, &environment)?)
+    Ok(Config::load_for_process(path)?)
 }
 
 /// The fleet's root secret, from `HEARTH_SECRET_FILE` or the data folder.
@@ -28,51 +28,51 @@ pub fn secret(config: &Config) -> anyhow::Result<RootSecret> {
 /// as long as the returned cluster lives.
 pub async fn database(config: &Config) -> anyhow::Result<(Server, Option<Cluster>)> {
     std::fs::create_dir_all(&config.data_dir).with_context(|| config.data_dir.display().to_string())?;
-    let settings = config.database.clone();
     let (url, cluster) = match &config.database.url {
         Some(url) => (url.expose().to_string(), None),
         None => {
-            let cluster = start_embedded(config)?;
+            let cluster = Cluster::start(postgres_binaries(), &postgres_dir(config)).await;
+            let cluster = cluster.context("the embedded Postgres")?;
             (cluster.url(), Some(cluster))
         }
     };
-    let server = Server::open(settings, &url).await?;
+    let server = Server::open(config.database.clone(), &url).await?;
     server.prepare_database().await?;
     Ok((server, cluster))
 }
 
-fn start_embedded(config: &Config) -> anyhow::Result<Cluster> {
-    let binaries = environment("HEARTH_POSTGRES_BIN").map(PathBuf::from);
-    Cluster::start(binaries, &postgres_dir(config)).context("the embedded Postgres")
+fn postgres_binaries() -> Option<PathBuf> {
+    environment("HEARTH_POSTGRES_BIN").map(PathBuf::from)
 }
 
 fn postgres_dir(config: &Config) -> PathBuf {
     config.data_dir.join("postgres")
 }
 
-/// Runs a command that needs the database for a moment: the running host's where
-/// one runs, else one of its own.
+/// Runs a command that needs the database for a moment: the serving host's where
+/// one serves, else one of its own.
 pub fn with_database<F>(config_path: Option<&Path>, command: F) -> anyhow::Result<()>
 where
     F: AsyncFnOnce(&Server, &RootSecret) -> anyhow::Result<()>,
 {
     let config = config(config_path)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let running = embedded::running_url(&postgres_dir(&config));
-        match (config.database.url.is_none(), running) {
-            (true, Some(url)) => {
-                let server = Server::open(config.database.clone(), &url).await?;
-                command(&server, &secret(&config)?).await
+        std::fs::create_dir_all(&config.data_dir).with_context(|| config.data_dir.display().to_string())?;
+        let secret = secret(&config)?;
+        let (url, reached) = match &config.database.url {
+            Some(url) => (url.expose().to_string(), None),
+            None => {
+                let reached = Reached::reach(postgres_binaries(), &postgres_dir(&config)).await?;
+                (reached.url.clone(), Some(reached))
             }
-            _ => {
-                let (server, cluster) = database(&config).await?;
-                let done = command(&server, &secret(&config)?).await;
-                if let Some(cluster) = cluster {
-                    cluster.stop();
-                }
-                done
-            }
+        };
+        let server = Server::open(config.database.clone(), &url).await?;
+        server.prepare_database().await?;
+        let done = command(&server, &secret).await;
+        if let Some(reached) = reached {
+            reached.close().await;
         }
+        done
     })
 }

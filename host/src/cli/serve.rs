@@ -13,7 +13,7 @@ use super::{demo, open};
 use crate::admin::Admin;
 use crate::backend::postgres::Server;
 use crate::capability;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::deploy::{self, Clients, Deployer, Refused};
 use crate::edge::health::Health;
 use crate::edge::keys::Keys;
@@ -26,7 +26,7 @@ use crate::plugin::slot::Slot;
 use crate::router::Router;
 use crate::secret::RootSecret;
 use crate::server::{Edge, Listener};
-use crate::telemetry::{self, HostMetrics, Metrics};
+use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor};
 
 /// How often instances that wait too long are dropped.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -40,14 +40,24 @@ pub struct Args {
 
 pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     let config = open::config(config)?;
-    let _flush = telemetry::open(&config.telemetry)?;
+    let redactor = redactor(&config);
+    let (logs, _flush) = Logs::start(&config.telemetry, &redactor)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(args, config));
+    let served = runtime.block_on(serve(args, config, logs, redactor));
     runtime.shutdown_timeout(Duration::from_secs(5));
     served
 }
 
-async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
+/// What must never reach a log, whoever writes it.
+fn redactor(config: &Config) -> Redactor {
+    let database = config.database.url.iter().map(|url| url.expose().to_string());
+    let of = |plugin: &config::Plugin| -> Vec<String> {
+        plugin.secret_values.values().map(|secret| secret.expose().to_string()).collect()
+    };
+    Redactor::new(database.chain(config.plugins.values().flat_map(of)))
+}
+
+async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
     let mut signals = Signals::open()?;
     let secret = Arc::new(open_secret(&config)?);
     let (postgres, cluster) = open::database(&config).await?;
@@ -56,7 +66,13 @@ async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
     let long = open_long(&config)?;
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
-    let deployer = deployer(&config, &postgres, &secret, &metrics, &host_metrics)?;
+    let clients = Clients {
+        sql: capability::sql::Client::open(Arc::new(postgres.clone()), secret.clone(), config.sql.clone()),
+        log: capability::log::Client::open(&config.log, &logs, &redactor, &host_metrics),
+        config: capability::config::Client::open(),
+        metrics: capability::metrics::Client::open(&config.metrics, &metrics, &host_metrics),
+    };
+    let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
     let deployments = open_plugins(&deployer, &long, &config).await?;
     let demo_key = match args.demo {
         true => Some(demo::key(&keys, &config.data_dir).await?),
@@ -76,7 +92,7 @@ async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     sweeping.abort();
     drop(deployer);
     if let Some(cluster) = cluster {
-        cluster.stop();
+        cluster.stop().await;
     }
     tracing::info!("stopped");
     Ok(())
@@ -92,24 +108,12 @@ fn open_long(config: &Config) -> anyhow::Result<Long> {
     Ok(Long::open(threads, Duration::from_millis(config.engine.long_cpu_ms))?)
 }
 
-fn deployer(
-    config: &Config,
-    postgres: &Server,
-    secret: &Arc<RootSecret>,
-    metrics: &Metrics,
-    host_metrics: &HostMetrics,
-) -> anyhow::Result<Deployer> {
+fn deployer(config: &Config, clients: Clients, secret: &RootSecret, metrics: HostMetrics) -> anyhow::Result<Deployer> {
     let engines = Arc::new(Engines::open(&config.engine)?);
-    let postgres = Arc::new(postgres.clone());
     Ok(Deployer {
         compiler: Compiler::open(engines, config.engine.clone(), &config.data_dir, secret)?,
-        clients: Clients {
-            sql: capability::sql::Client::open(postgres, secret.clone(), config.sql.clone()),
-            log: capability::log::Client::open(config.log.clone()),
-            config: capability::config::Client::open(),
-            metrics: capability::metrics::Client::open(config.metrics.clone(), metrics.clone()),
-        },
-        metrics: host_metrics.clone(),
+        clients,
+        metrics,
         engine: config.engine.clone(),
         defaults: config.plugin_defaults.clone(),
         in_flight: Arc::new(Semaphore::new(config.engine.instances_max)),
