@@ -1,1 +1,11 @@
+//! What Hearth does, told as tests. One file a capability or a promise.
 
+mod accounting;
+mod component;
+mod durability;
+mod edge;
+mod first_light;
+mod harness;
+mod hostile_guests;
+mod plugins;
+mod refusals;

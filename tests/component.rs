@@ -1,0 +1,62 @@
+//! Compiled components are believed only with their MAC.
+
+use std::path::PathBuf;
+
+use reqwest::StatusCode;
+
+use crate::harness::host::{Host, Setup};
+
+fn compiled(host: &Host) -> Vec<PathBuf> {
+    let dir = std::fs::read_dir(host.data_dir().join("aot")).unwrap();
+    dir.map(|entry| entry.unwrap().path()).collect()
+}
+
+async fn answers(host: &Host, key: &str) {
+    let answer = host.get("/echo", key).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn compiled_component_is_loaded_again_and_one_flipped_byte_is_compiled_anew() {
+    let mut host = Setup::new().guest("echo", &[], "").start();
+    let key = host.key("acme", &[]);
+    let files = compiled(&host);
+    assert_eq!(files.len(), 1);
+    let whole = std::fs::read(&files[0]).unwrap();
+    let written = || std::fs::metadata(&files[0]).unwrap().modified().unwrap();
+    let first = written();
+
+    host.stop();
+    host.restart();
+    answers(&host, &key).await;
+    assert_eq!(written(), first, "a true copy is loaded, not compiled");
+
+    // A byte of the MAC, of the code's beginning, middle and end.
+    for at in [8, 60, whole.len() / 2, whole.len() - 1] {
+        host.stop();
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&files[0], &flipped).unwrap();
+        host.restart();
+        answers(&host, &key).await;
+        assert_ne!(std::fs::read(&files[0]).unwrap(), flipped, "byte {at}: it was compiled anew");
+        assert!(host.log().contains("does not carry our MAC"));
+    }
+
+    for damaged in [&whole[..20], b"".as_slice(), b"HEARTHA1".as_slice()] {
+        host.stop();
+        std::fs::write(&files[0], damaged).unwrap();
+        host.restart();
+        answers(&host, &key).await;
+    }
+}
+
+#[test]
+fn compiling_is_bounded_in_cpu_and_memory() {
+    for (limit, reason) in [("compile_memory_bytes_max = 40000000", "compile_memory_bytes_max"), ("compile_wall_ms_max = 1", "compile_wall_ms_max")] {
+        let output = Setup::new().guest("echo", &[], "").config(&format!("[engine]\n{limit}\n")).refused();
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success());
+        assert!(complaint.contains("`echo`") && complaint.contains(reason), "{complaint}");
+    }
+}

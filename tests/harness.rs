@@ -1,0 +1,3 @@
+//! What the tests stand on: real hosts, real clusters.
+
+pub mod host;
