@@ -19,7 +19,9 @@ use super::postmaster::{Launch, Postmaster};
 const PREDECESSOR_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Recovery after a crash replays what was written since the last checkpoint.
 const READY_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How often a starting server is looked at, and one that serves.
 const LOOK: Duration = Duration::from_millis(10);
+const WATCH: Duration = Duration::from_millis(50);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Who lived so long died of something new.
@@ -129,7 +131,7 @@ fn watch(postmaster: &mut Postmaster, stop: &Receiver<()>) -> Option<String> {
             Ok(Some(status)) => return Some(status.to_string()),
             Err(error) => return Some(error.to_string()),
         }
-        if asked_to_stop(stop, LOOK) {
+        if asked_to_stop(stop, WATCH) {
             return None;
         }
     }
