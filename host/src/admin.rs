@@ -25,7 +25,7 @@ impl Admin {
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         let path = request.uri().path();
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Problem::method_not_allowed("GET, HEAD").into_response("admin", path);
+            return Problem::method_not_allowed(&["GET", "HEAD"]).into_response("admin", path);
         }
         match path {
             "/metrics" => self.metrics(),

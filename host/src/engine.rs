@@ -103,8 +103,7 @@ fn with_pool(
 }
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let instances = limits.instances_max.saturating_add(limits.idle_instances_max);
-    let per_store = limits.instances_per_store_max;
+    let instances = count(limits.instances_max.saturating_add(limits.idle_instances_max));
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)
@@ -112,12 +111,16 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .total_tables(instances.saturating_mul(TABLES_EACH))
         .total_memories(instances.saturating_mul(MEMORIES_EACH))
         .total_gc_heaps(0)
-        .max_core_instances_per_component(per_store)
-        .max_memories_per_component(limits.memories_per_store_max)
-        .max_tables_per_component(limits.tables_per_store_max)
+        .max_core_instances_per_component(count(limits.instances_per_store_max))
+        .max_memories_per_component(count(limits.memories_per_store_max))
+        .max_tables_per_component(count(limits.tables_per_store_max))
         .max_memory_size(limits.memory_bytes_max)
         .table_elements(limits.table_elements_max);
     pool
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// Everything that decides how code is compiled, which the child and the host

@@ -1,14 +1,14 @@
 //! The circumstances of one call, as every capability sees them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::time::Instant;
 
 /// The guest called the host more often than one call may.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest called the host more than {0} times")]
-pub struct HostCallsExhausted(pub u32);
+pub struct HostCallsExhausted(pub u64);
 
 /// One call of a plugin: an HTTP request, or a batch of messages. The host
 /// stamps it; no value of a guest can change it.
@@ -23,8 +23,8 @@ pub struct Call {
     pub customer: Option<Arc<str>>,
     /// When everything that the call does must have ended.
     pub deadline: Instant,
-    host_calls: AtomicU32,
-    host_calls_max: u32,
+    host_calls: AtomicU64,
+    host_calls_max: u64,
 }
 
 impl Call {
@@ -34,7 +34,7 @@ impl Call {
         request_id: Arc<str>,
         customer: Option<Arc<str>>,
         deadline: Instant,
-        host_calls_max: u32,
+        host_calls_max: u64,
     ) -> Call {
         Call {
             plugin,
@@ -42,7 +42,7 @@ impl Call {
             request_id,
             customer,
             deadline,
-            host_calls: AtomicU32::new(0),
+            host_calls: AtomicU64::new(0),
             host_calls_max,
         }
     }

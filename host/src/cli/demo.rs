@@ -9,13 +9,20 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::backend::postgres::Server;
-use crate::edge::keys::{Keys, NewKey, Tier};
+use crate::edge::keys::register::Register;
+use crate::edge::keys::{Keys, Tier};
+use crate::secret::RootSecret;
 
 const CUSTOMER: &str = "demo";
 const FILE: &str = "demo-key";
 
 /// The demo customer's key, made and kept in the data folder the first time.
-pub async fn key(keys: &Keys, data_dir: &Path) -> anyhow::Result<String> {
+pub async fn key(
+    keys: &Keys,
+    server: &Server,
+    secret: &RootSecret,
+    data_dir: &Path,
+) -> anyhow::Result<String> {
     let path = data_dir.join(FILE);
     if let Ok(key) = std::fs::read_to_string(&path) {
         let key = key.trim().to_string();
@@ -23,7 +30,10 @@ pub async fn key(keys: &Keys, data_dir: &Path) -> anyhow::Result<String> {
             return Ok(key);
         }
     }
-    let key = keys.create(CUSTOMER, Tier::Unlimited).await?;
+    let register = Register::new(server, secret);
+    let customer = register.ensure_customer(CUSTOMER, Tier::Unlimited).await?;
+    let scopes = ["customer".to_string(), "agent".to_string()];
+    let key = register.create_key(&customer.customer().id, &scopes, None).await?.text.to_string();
     keep(&path, &key).with_context(|| path.display().to_string())?;
     Ok(key)
 }

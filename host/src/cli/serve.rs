@@ -75,7 +75,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
     let deployments = open_plugins(&deployer, &long, &config).await?;
     let demo_key = match args.demo {
-        true => Some(demo::key(&keys, &config.data_dir).await?),
+        true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
     let mounts = deployments.iter().map(|deployment| (deployment.mount.clone(), Slot::new(deployment.clone())));

@@ -112,6 +112,9 @@ pub struct Engine {
     pub epoch_ms: u64,
     /// Instances in flight on the whole host.
     pub instances_max: usize,
+    /// Instances of all plugins that wait for their next call, where a plugin
+    /// reuses them.
+    pub idle_instances_max: usize,
     /// The largest linear memory that any plugin may be given, in bytes. The
     /// pool reserves address space by it.
     pub memory_bytes_max: usize,
@@ -140,6 +143,8 @@ pub struct Engine {
     pub compile_wall_ms_max: u64,
     /// Children that compile at once.
     pub compile_concurrency_max: usize,
+    /// Bytes of compiled code that the compiling child may hand back.
+    pub compiled_bytes_max: u64,
     /// Bytes of a component file.
     pub component_bytes_max: usize,
 }
@@ -149,6 +154,7 @@ impl Default for Engine {
         Self {
             epoch_ms: 2,
             instances_max: 400,
+            idle_instances_max: 200,
             memory_bytes_max: 1024 * MIB,
             table_elements_max: 20_000,
             stack_bytes_max: 512 * KIB,
@@ -163,6 +169,7 @@ impl Default for Engine {
             compile_cpu_ms_max: 120_000,
             compile_wall_ms_max: 180_000,
             compile_concurrency_max: 1,
+            compiled_bytes_max: 512 << 20,
             component_bytes_max: 64 * MIB,
         }
     }

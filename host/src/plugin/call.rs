@@ -5,7 +5,6 @@
 //! dropped, and with it the store and whatever its capabilities held open.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -37,14 +36,6 @@ pub enum Failure {
     /// The pool of instances has no room although a permit was given.
     #[error("no instance could be made: {0}")]
     Exhausted(String),
-}
-
-/// Who calls, as the edge established it.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    pub customer_id: Arc<str>,
-    pub key_id: Arc<str>,
-    pub scopes: Arc<[String]>,
 }
 
 /// The circumstances of a call for its deployment.
@@ -161,14 +152,6 @@ impl Failure {
             Failure::Memory(_) => "memory",
             Failure::Trapped(_) => "trap",
             Failure::Exhausted(_) => "exhausted",
-        }
-    }
-
-    /// After how long a client may well come again, where that helps.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Failure::Shed(_) | Failure::Exhausted(_) => Some(Duration::from_secs(1)),
-            _ => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A deployment: one component digest serving one plugin with one manifest.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -58,8 +58,8 @@ pub enum Shed {
 pub struct Gate {
     plugin: Arc<Semaphore>,
     host: Arc<Semaphore>,
-    waiting: AtomicU32,
-    waiting_max: u32,
+    waiting: AtomicUsize,
+    waiting_max: usize,
     wait_max: Duration,
 }
 
@@ -72,11 +72,10 @@ pub struct Permit {
 impl Gate {
     /// `host` is shared by all plugins.
     pub fn new(limits: &PluginLimits, host: Arc<Semaphore>) -> Gate {
-        let in_flight = usize::try_from(limits.in_flight_max).unwrap_or(Semaphore::MAX_PERMITS);
         Gate {
-            plugin: Arc::new(Semaphore::new(in_flight)),
+            plugin: Arc::new(Semaphore::new(limits.in_flight_max)),
             host,
-            waiting: AtomicU32::new(0),
+            waiting: AtomicUsize::new(0),
             waiting_max: limits.waiting_max,
             wait_max: Duration::from_millis(limits.wait_ms_max),
         }
@@ -110,7 +109,7 @@ struct Place<'a>(&'a Gate);
 
 impl<'a> Place<'a> {
     fn take(gate: &'a Gate) -> Option<Place<'a>> {
-        let room = |waiting: u32| (waiting < gate.waiting_max).then_some(waiting + 1);
+        let room = |waiting: usize| (waiting < gate.waiting_max).then_some(waiting + 1);
         gate.waiting.fetch_update(Relaxed, Relaxed, room).ok()?;
         Some(Place(gate))
     }

@@ -1,7 +1,7 @@
 //! Instances that wait for their next call, where a plugin asked for reuse.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,17 +11,17 @@ use super::instance::Instance;
 /// How many instances of all plugins wait at once: they hold slots of the pool.
 #[derive(Debug)]
 pub struct IdleSlots {
-    taken: AtomicU32,
-    max: u32,
+    taken: AtomicUsize,
+    max: usize,
 }
 
 impl IdleSlots {
-    pub fn new(max: u32) -> Arc<IdleSlots> {
-        Arc::new(IdleSlots { taken: AtomicU32::new(0), max })
+    pub fn new(max: usize) -> Arc<IdleSlots> {
+        Arc::new(IdleSlots { taken: AtomicUsize::new(0), max })
     }
 
     fn take(self: &Arc<Self>) -> Option<IdleSlot> {
-        let room = |taken: u32| (taken < self.max).then_some(taken + 1);
+        let room = |taken: usize| (taken < self.max).then_some(taken + 1);
         self.taken.fetch_update(Relaxed, Relaxed, room).ok()?;
         Some(IdleSlot(self.clone()))
     }
@@ -40,14 +40,14 @@ impl Drop for IdleSlot {
 pub struct Idle {
     waiting: Mutex<Vec<(Instance, IdleSlot)>>,
     slots: Arc<IdleSlots>,
-    uses_max: u32,
+    uses_max: u64,
     age_max: Duration,
     open: std::sync::atomic::AtomicBool,
 }
 
 impl Idle {
     /// `uses_max` 0 keeps nothing: every call gets a fresh instance.
-    pub fn new(slots: Arc<IdleSlots>, uses_max: u32, age_max: Duration) -> Idle {
+    pub fn new(slots: Arc<IdleSlots>, uses_max: u64, age_max: Duration) -> Idle {
         Idle {
             waiting: Mutex::new(Vec::new()),
             slots,

@@ -60,7 +60,7 @@ impl PreInstance {
     /// of a call and under its limits.
     pub async fn instantiate(&self, call: Call, lents: Arc<Lents>, meter: Arc<Meter>) -> wasmtime::Result<Instance> {
         let engine = &self.limits.engine;
-        let each_max = usize::try_from(engine.instances_per_store_max).unwrap_or(usize::MAX);
+        let each_max = engine.instances_per_store_max;
         let memory = Memory::new(self.limits.memory_bytes_max, engine.table_elements_max, each_max);
         let state = State::new(call, lents, memory, meter, engine.handles_max);
         let mut store = Store::new(self.handles.engine(), state);
@@ -80,7 +80,7 @@ impl PreInstance {
 pub struct Instance {
     store: Store<State>,
     handles: generated::Handles,
-    uses: u32,
+    uses: u64,
     born: Instant,
 }
 
@@ -110,7 +110,7 @@ impl Instance {
         self.store.data().parts.table.is_empty()
     }
 
-    pub fn uses(&self) -> u32 {
+    pub fn uses(&self) -> u64 {
         self.uses
     }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 
 use super::Answer;
-use crate::plugin::call::Caller;
+use crate::edge::keys::Caller;
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance;
 

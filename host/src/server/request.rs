@@ -11,12 +11,13 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
 
-use super::{Answer, body, guest};
+use super::body::{self, BodyError};
+use super::{Answer, guest};
 use crate::config::Server as Limits;
 use crate::edge::health::Health;
-use crate::edge::keys::Keys;
+use crate::edge::keys::{AuthError, Caller, Keys};
 use crate::edge::problem::Problem;
-use crate::plugin::call::{self, Caller, Failure};
+use crate::plugin::call::{self, Failure};
 use crate::plugin::deployment::Deployment;
 use crate::plugin::long::Long;
 use crate::router::Router;
@@ -24,6 +25,9 @@ use crate::router::Router;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HEARTH_PLUGIN: HeaderName = HeaderName::from_static("hearth-plugin");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// When a client that was turned away for want of room may well try again.
+const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// The longest request id that is taken over from a client.
 const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -111,7 +115,7 @@ impl Edge {
     ) -> Result<Answer, Problem> {
         let caller = self.caller(deployment, &parts.headers).await?;
         let idle = Duration::from_millis(self.limits.body_idle_ms_max);
-        let body = body::read(body, deployment.limits.body_bytes_max, idle).await.map_err(Problem::from)?;
+        let body = body::read(body, deployment.limits.body_bytes_max, idle).await.map_err(unread)?;
         let customer = caller.as_ref().map(|caller| caller.customer_id.clone());
         let request = guest::request(&parts, &body, deployment, request_id, caller.as_ref());
         let call = call::circumstances(deployment, request_id.clone(), customer);
@@ -133,15 +137,10 @@ impl Edge {
         let Some(key) = presented_key(headers)? else {
             return match deployment.manifest.public {
                 true => Ok(None),
-                false => Err(Problem::unauthorized("Send an API key in the header X-API-Key.")),
+                false => Err(Problem::unauthorized()),
             };
         };
-        let caller = self.keys.authenticate(key).await.map_err(Problem::from)?;
-        Ok(Some(Caller {
-            customer_id: caller.customer_id,
-            key_id: caller.key_id,
-            scopes: caller.scopes,
-        }))
+        self.keys.authenticate(key).await.map(Some).map_err(unauthenticated)
     }
 }
 
@@ -155,15 +154,27 @@ fn presented_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     };
     match readable(value)?.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
-        _ => Err(Problem::unauthorized("The header Authorization must be `Bearer` and an API key.")),
+        _ => Err(Problem::unauthorized()),
     }
 }
 
 fn readable(value: &HeaderValue) -> Result<&str, Problem> {
-    value
-        .to_str()
-        .map(str::trim)
-        .map_err(|_| Problem::unauthorized("The API key has characters that no key has."))
+    value.to_str().map(str::trim).map_err(|_| Problem::unauthorized())
+}
+
+fn unauthenticated(error: AuthError) -> Problem {
+    match error {
+        AuthError::Unavailable => Problem::unavailable(COME_AGAIN),
+        _ => Problem::unauthorized(),
+    }
+}
+
+fn unread(error: BodyError) -> Problem {
+    match error {
+        BodyError::TooLarge(bytes_max) => Problem::payload_too_large(bytes_max),
+        BodyError::Idle(_) => Problem::request_timeout(),
+        BodyError::Broken => Problem::bad_request("The body ended early, or its framing is broken."),
+    }
 }
 
 /// The client's own id where it is one that fits a log line, else a new one.
@@ -181,7 +192,7 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
 fn only_get(parts: &Parts) -> Result<(), Problem> {
     match parts.method {
         Method::GET | Method::HEAD => Ok(()),
-        _ => Err(Problem::method_not_allowed("GET, HEAD")),
+        _ => Err(Problem::method_not_allowed(&["GET", "HEAD"])),
     }
 }
 
@@ -196,7 +207,7 @@ fn refused(deployment: &Deployment, request_id: &str, failure: &Failure) -> Prob
         }
     }
     match failure {
-        Failure::Shed(_) | Failure::Exhausted(_) => Problem::unavailable(Duration::from_secs(1)),
+        Failure::Shed(_) | Failure::Exhausted(_) => Problem::overloaded(COME_AGAIN),
         Failure::Cpu | Failure::Deadline => Problem::deadline_exceeded(),
         Failure::Memory(_) => Problem::guest_memory(),
         Failure::Trapped(_) => Problem::guest_trapped(),
