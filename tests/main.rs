@@ -5,6 +5,7 @@ mod component;
 mod durability;
 mod edge;
 mod first_light;
+mod gate;
 mod harness;
 mod hostile_guests;
 mod plugins;

@@ -209,7 +209,7 @@ fn check_world(
         match Import::of(name) {
             Import::Free => {}
             Import::Unknown(reason) => {
-                return Err(PackageError::UnknownImport { name: name.to_owned(), reason });
+                return Err(PackageError::UnknownImport { name: (*name).to_owned(), reason });
             }
             Import::Contract(interface) if !manifest.asks_for(interface) => {
                 return Err(PackageError::NotAskedFor { interface });
