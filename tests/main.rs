@@ -1,1 +1,5 @@
+//! What Hearth does, told as tests.
 
+mod harness;
+mod keys;
+mod postgres;
