@@ -1,3 +1,3 @@
-//! What the tests stand on: real hosts, real clusters.
+//! Real parts to test against.
 
-pub mod host;
+pub mod postgres;

@@ -8,5 +8,7 @@ mod first_light;
 mod gate;
 mod harness;
 mod hostile_guests;
+mod keys;
 mod plugins;
+mod postgres;
 mod refusals;

@@ -36,16 +36,16 @@ pub enum Command {
 pub struct Create {
     /// The customer's name.
     #[arg(long, value_name = "NAME")]
-    customer: String,
+    pub customer: String,
     /// The customer's tier. A customer of another tier gets this one.
     #[arg(long)]
-    tier: Tier,
+    pub tier: Tier,
     /// What the key may do; may be repeated.
     #[arg(long = "scope", value_name = "SCOPE", default_value = "customer")]
-    scopes: Vec<String>,
+    pub scopes: Vec<String>,
     /// After so many days the key stops to work.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
-    expires_in_days: Option<u32>,
+    pub expires_in_days: Option<u32>,
 }
 
 /// Runs one command. The schema of the database must be prepared.
@@ -140,4 +140,40 @@ async fn run_revoke(
         Revoked::Before => writeln!(out, "{key} was revoked before")?,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    fn create(arguments: &str) -> Option<Create> {
+        let words = format!("keys create {arguments}");
+        match Arguments::try_parse_from(words.split(' ')).ok()?.command {
+            Command::Create(create) => Some(create),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn scope_is_customer_unless_others_are_named() {
+        let plain = create("--customer acme --tier premium").unwrap();
+        assert_eq!((plain.scopes, plain.tier), (vec!["customer".to_owned()], Tier::Premium));
+        let two = create("--customer acme --tier free --scope agent --scope customer").unwrap();
+        assert_eq!(two.scopes, ["agent", "customer"]);
+    }
+
+    #[test]
+    fn senseless_arguments_are_refused() {
+        assert!(create("--customer acme --tier golden").is_none());
+        assert!(create("--customer acme --tier free --expires-in-days 0").is_none());
+        assert!(create("--tier free").is_none());
+    }
 }

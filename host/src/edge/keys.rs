@@ -196,7 +196,7 @@ impl Keys {
 
     /// Nothing means that the entry proves nothing and Postgres must be asked.
     async fn judge_remembered(&self, entry: &Entry) -> Option<Result<Caller, AuthError>> {
-        let known = match self.shared.freshness.now() {
+        let known = match self.shared.freshness.at(Instant::now()) {
             Known::Fresh { version } => Ok(version),
             Known::Ageing { version } => {
                 self.confirm_soon();
@@ -215,7 +215,7 @@ impl Keys {
     }
 
     fn judge_while_away(&self, entry: &Entry) -> Result<Caller, AuthError> {
-        match self.shared.freshness.may_serve_stale(entry.version) {
+        match self.shared.freshness.may_serve_stale(entry.version, Instant::now()) {
             true => entry.judge(SystemTime::now()),
             false => Err(AuthError::Unavailable),
         }
@@ -256,7 +256,7 @@ impl Keys {
     /// Reads the number of changes, once for all who want it now.
     async fn confirm(&self) -> Result<i64, AuthError> {
         let _turn = self.shared.freshness.turn().lock().await;
-        match self.shared.freshness.now() {
+        match self.shared.freshness.at(Instant::now()) {
             Known::Fresh { version } | Known::Ageing { version } => Ok(version),
             Known::Away => Err(AuthError::Unavailable),
             Known::Old => self.confirm_now().await,
@@ -285,7 +285,10 @@ impl Keys {
                 Ok(version)
             }
             _ => {
-                self.shared.freshness.failed();
+                if self.shared.freshness.failed(Instant::now()) {
+                    let stale_ms = self.shared.config.stale_ms_max;
+                    tracing::warn!(stale_ms, "Postgres is away: remembered API keys serve for so long");
+                }
                 Err(AuthError::Unavailable)
             }
         }

@@ -55,14 +55,15 @@ impl Freshness {
         &self.turn
     }
 
-    pub(super) fn now(&self) -> Known {
+    pub(super) fn at(&self, now: Instant) -> Known {
         let state = self.state.lock();
         let version = state.version;
-        match state.asked.map(|asked| asked.elapsed()) {
-            Some(age) if age <= self.fresh / 2 => Known::Fresh { version },
-            Some(age) if age <= self.fresh => Known::Ageing { version },
-            _ if state.failed.is_some_and(|failed| failed.elapsed() <= self.fresh) => Known::Away,
-            _ => Known::Old,
+        let within = |then: Option<Instant>, limit| then.is_some_and(|then| now - then <= limit);
+        match () {
+            () if within(state.asked, self.fresh / 2) => Known::Fresh { version },
+            () if within(state.asked, self.fresh) => Known::Ageing { version },
+            () if within(state.failed, self.fresh) => Known::Away,
+            () => Known::Old,
         }
     }
 
@@ -72,9 +73,9 @@ impl Freshness {
 
     /// Whether what was read at `version` may be relied on although Postgres
     /// does not answer: only if no change is known since.
-    pub(super) fn may_serve_stale(&self, version: i64) -> bool {
+    pub(super) fn may_serve_stale(&self, version: i64, now: Instant) -> bool {
         let state = self.state.lock();
-        version >= state.version && state.asked.is_some_and(|asked| asked.elapsed() <= self.stale)
+        version >= state.version && state.asked.is_some_and(|asked| now - asked <= self.stale)
     }
 
     pub(super) fn confirmed(&self, version: i64, asked: Instant) {
@@ -85,8 +86,9 @@ impl Freshness {
         state.asked = state.asked.max(Some(asked));
     }
 
-    pub(super) fn failed(&self) {
-        self.state.lock().failed = Some(Instant::now());
+    /// Whether it is the first failure since an answer.
+    pub(super) fn failed(&self, now: Instant) -> bool {
+        self.state.lock().failed.replace(now).is_none()
     }
 }
 
@@ -94,32 +96,32 @@ impl Freshness {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn knowledge_ages_then_serves_while_away_then_ends() {
+    #[test]
+    fn knowledge_ages_then_serves_while_away_then_ends() {
         let freshness = Freshness::new(&Config::default());
-        assert_eq!(freshness.now(), Known::Old);
-        freshness.confirmed(7, Instant::now());
-        assert_eq!(freshness.now(), Known::Fresh { version: 7 });
-        tokio::time::advance(Duration::from_millis(400)).await;
-        assert_eq!(freshness.now(), Known::Ageing { version: 7 });
-        tokio::time::advance(Duration::from_millis(200)).await;
-        assert_eq!(freshness.now(), Known::Old);
-        freshness.failed();
-        assert_eq!(freshness.now(), Known::Away);
-        assert!(freshness.may_serve_stale(7));
-        assert!(!freshness.may_serve_stale(6));
-        tokio::time::advance(Duration::from_secs(30)).await;
-        assert_eq!(freshness.now(), Known::Old);
-        assert!(!freshness.may_serve_stale(7));
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        assert_eq!(freshness.at(start), Known::Old);
+        freshness.confirmed(7, start);
+        assert_eq!(freshness.at(after(250)), Known::Fresh { version: 7 });
+        assert_eq!(freshness.at(after(500)), Known::Ageing { version: 7 });
+        assert_eq!(freshness.at(after(600)), Known::Old);
+        assert!(freshness.failed(after(600)));
+        assert!(!freshness.failed(after(600)));
+        assert_eq!(freshness.at(after(1_100)), Known::Away);
+        assert!(freshness.may_serve_stale(7, after(30_000)));
+        assert!(!freshness.may_serve_stale(6, after(600)));
+        assert_eq!(freshness.at(after(1_101)), Known::Old);
+        assert!(!freshness.may_serve_stale(7, after(30_001)));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_was_overtaken_takes_nothing_back() {
+    #[test]
+    fn an_answer_that_was_overtaken_takes_nothing_back() {
         let freshness = Freshness::new(&Config::default());
         let early = Instant::now();
-        tokio::time::advance(Duration::from_millis(100)).await;
-        freshness.confirmed(9, Instant::now());
+        let late = early + Duration::from_millis(100);
+        freshness.confirmed(9, late);
         freshness.confirmed(8, early);
-        assert_eq!(freshness.now(), Known::Fresh { version: 9 });
+        assert_eq!(freshness.at(late), Known::Fresh { version: 9 });
     }
 }

@@ -1,7 +1,7 @@
 //! One key in Postgres.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use deadpool_postgres::Client;
 use tokio::time::Instant;
@@ -44,14 +44,14 @@ pub(super) enum Missed {
 /// cannot be used, whatever it says.
 impl From<tokio_postgres::Error> for Missed {
     fn from(error: tokio_postgres::Error) -> Missed {
-        tracing::warn!(%error, "an API key could not be looked up");
+        tracing::debug!(%error, "an API key could not be looked up");
         Missed::Away
     }
 }
 
 impl From<deadpool_postgres::PoolError> for Missed {
     fn from(error: deadpool_postgres::PoolError) -> Missed {
-        tracing::warn!(%error, "no connection to look an API key up");
+        tracing::debug!(%error, "no connection to look an API key up");
         Missed::Away
     }
 }
@@ -77,6 +77,11 @@ pub(super) async fn look_up(
     shared: &Shared,
     key: &Presented<'_>,
 ) -> Result<Arc<Entry>, Missed> {
+    let limit = Duration::from_millis(shared.config.look_ms_max);
+    tokio::time::timeout(limit, read(shared, key)).await.unwrap_or(Err(Missed::Away))
+}
+
+async fn read(shared: &Shared, key: &Presented<'_>) -> Result<Arc<Entry>, Missed> {
     let asked = Instant::now();
     let client = shared.server.host().get().await?;
     let statement = client.prepare_cached(KEY).await?;
