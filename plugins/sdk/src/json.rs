@@ -1,6 +1,6 @@
 //! JSON: as a column or parameter of a statement, and as the body of a request.
 
-use serde_json::Value;
+pub use serde_json::{Map, Value, json};
 
 use crate::problem::Problem;
 

@@ -59,6 +59,7 @@ pub mod id;
 pub mod json;
 pub mod log;
 pub mod metrics;
+pub mod paging;
 pub mod percent;
 pub mod problem;
 pub mod query;
@@ -72,6 +73,7 @@ pub use caller::Caller;
 pub use context::Context;
 pub use fields::{Change, Fields};
 pub use json::Json;
+pub use paging::Paging;
 pub use problem::{FieldError, Problem};
 pub use query::Query;
 pub use request::Request;
@@ -95,9 +97,10 @@ pub type Answer = Result<Response, Problem>;
 /// What most plugins import.
 pub mod prelude {
     pub use crate::fields::{Change, Fields};
+    pub use crate::json::{Map, Value, json};
     pub use crate::sql::{Connection, Database, Isolation, Transaction};
     pub use crate::{
-        Answer, Caller, Json, Problem, Query, Request, Response, Router, Timestamp, config, cursor,
-        id, metrics, row, sql,
+        Answer, Caller, Json, Paging, Problem, Query, Request, Response, Router, Timestamp, config,
+        cursor, id, metrics, row, sql,
     };
 }

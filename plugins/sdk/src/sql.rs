@@ -50,14 +50,14 @@ mod tests;
 pub use batch::{Batch, Outcomes, Place, Step};
 pub use connection::{Connection, Database};
 pub use error::Error;
-pub use output::Output;
+pub use output::{Output, to_json};
 pub use row::{Column, Row};
 pub use transaction::{Isolation, Message, Transaction};
 pub use value::{Cell, Numeric, Parameter, Uuid, Value};
 
 /// Declares the rows of an answer: a struct whose fields are the columns, in the
-/// order of the statement and under its names. `Option` where a column may be
-/// NULL. It can be written as JSON.
+/// order of the statement and under its names (`r#type` for a column `type`).
+/// `Option` where a column may be NULL. It can be written as JSON.
 ///
 /// Its fields may have the types that implement [`sql::Cell`](crate::sql::Cell).
 ///
@@ -82,7 +82,7 @@ macro_rules! row {
         impl $crate::sql::Row for $name {
             const COLUMNS: &'static [$crate::sql::Column] = &[$(
                 $crate::sql::Column {
-                    name: stringify!($field),
+                    name: $crate::sql::output::plain(stringify!($field)),
                     code: <$type as $crate::sql::Cell>::CODE,
                     nullable: <$type as $crate::sql::Cell>::NULLABLE,
                 }
@@ -95,7 +95,7 @@ macro_rules! row {
             }
 
             fn write_members(&self, object: &mut dyn $crate::sql::output::Members) {
-                $(object.member(stringify!($field), $crate::sql::Cell::to_json(&self.$field));)*
+                $(object.member($crate::sql::output::plain(stringify!($field)), $crate::sql::Cell::to_json(&self.$field));)*
             }
         }
 

@@ -88,6 +88,14 @@ impl Output for u64 {
     }
 }
 
+/// The name of a field without the `r#` of a raw identifier.
+pub const fn plain(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
 /// Where a row writes its fields as JSON.
 pub trait Members {
     /// Adds one member.
@@ -100,9 +108,17 @@ impl Members for Map<String, JsonValue> {
     }
 }
 
-/// A row as a JSON object.
-pub fn to_json(row: &impl Row) -> JsonValue {
+/// A row as a JSON object, to which a handler may add members.
+///
+/// ```
+/// use hearth_plugin::prelude::*;
+/// row! { pub struct Note { id: String, r#type: Option<String> } }
+/// let mut object = sql::to_json(&Note { id: "n1".into(), r#type: None });
+/// object.insert("url".into(), "/notes/n1".into());
+/// assert_eq!(Json(object.into()).to_string(), r#"{"id":"n1","type":null,"url":"/notes/n1"}"#);
+/// ```
+pub fn to_json(row: &impl Row) -> Map<String, JsonValue> {
     let mut object = Map::new();
     row.write_members(&mut object);
-    JsonValue::Object(object)
+    object
 }

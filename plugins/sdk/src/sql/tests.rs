@@ -80,7 +80,10 @@ fn rows_are_read_by_their_types_and_written_as_json() {
     let [note]: [Note; 1] = Vec::from_rows(vec![values()]).unwrap().try_into().unwrap();
     assert_eq!(note.owner, None);
     let json = r#"{"at":"1970-01-01T00:00:00.000000Z","data":{"a":1},"id":"n1","owner":null,"tags":["x"]}"#;
-    assert_eq!(to_json(&note), Json::parse(json).unwrap().0);
+    assert_eq!(
+        serde_json::Value::Object(to_json(&note)),
+        Json::parse(json).unwrap().0
+    );
 }
 
 #[test]
