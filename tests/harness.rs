@@ -1,3 +1,4 @@
-//! Real parts to test against.
+//! What the tests stand on: real hosts, real clusters.
 
+pub mod host;
 pub mod postgres;

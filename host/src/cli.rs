@@ -49,7 +49,7 @@ impl Cli {
             Command::Keys(command) => open::with_database(config, async |server, secret| {
                 keys::run(command, server, secret, &mut std::io::stdout()).await
             }),
-            Command::Pack(args) => pack::run(args, &mut std::io::stdout()),
+            Command::Pack(args) => pack::run(&args, &mut std::io::stdout()),
             Command::Compile(args) => compile::run(&args),
         }
     }

@@ -92,6 +92,20 @@ impl Deployer {
         settings.limits.over(&manifest.limits.over(&self.defaults))
     }
 
+    /// Everything that touches the database: roles, migrations, statements.
+    async fn sql(
+        &self,
+        name: &str,
+        number: u64,
+        package: &Package,
+        settings: &config::Plugin,
+    ) -> Result<capability::sql::Lent, Vec<String>> {
+        if !settings.grants.iter().any(|grant| grant == "sql") {
+            return Ok(capability::sql::Lent::nothing());
+        }
+        todo!()
+    }
+
     async fn lend(
         &self,
         name: &str,
@@ -146,7 +160,7 @@ fn check(name: &str, package: &Package, settings: &config::Plugin) -> Result<(),
         reasons.push(format!("the file is the plugin `{}`", package.manifest.name));
     }
     let granted: BTreeSet<&str> = settings.grants.iter().map(String::as_str).collect();
-    for grant in &package.manifest.grants {
+    for grant in package.manifest.grants.iter().map(ToString::to_string) {
         if !granted.contains(grant.as_str()) {
             reasons.push(format!("it asks for the grant `{grant}`, which plugins.{name}.grants does not give"));
         }

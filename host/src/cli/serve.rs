@@ -11,7 +11,6 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{demo, open};
 use crate::admin::Admin;
-use crate::backend::postgres::Server;
 use crate::capability;
 use crate::config::{self, Config};
 use crate::deploy::{self, Clients, Deployer, Refused};

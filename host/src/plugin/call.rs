@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use metrics::Gauge;
 use tokio::time::Instant;
 
 use super::deployment::{Deployment, Shed};
@@ -59,12 +60,12 @@ pub async fn handle(
 ) -> Result<Response, Failure> {
     let metrics = &deployment.metrics;
     let _permit = deployment.gate.enter().await?;
-    let _in_flight = metrics.enter();
+    let _in_flight = InFlight::enter(&metrics.instances_in_flight);
     let meter = Arc::new(Meter::new(deployment.cpu_max()));
     let deadline = call.deadline;
     let run = run(deployment.clone(), call, meter.clone(), request);
     let outcome = tokio::time::timeout_at(deadline, long.run(meter.clone(), run)).await;
-    metrics.guest_cpu(meter.spent());
+    metrics.guest_cpu_seconds.record(meter.spent().as_secs_f64());
     match outcome {
         Err(_) => Err(Failure::Deadline),
         Ok(None) => Err(Failure::Trapped("the call's task ended".into())),
@@ -80,11 +81,33 @@ async fn run(
 ) -> Result<Response, Failure> {
     let mut instance = instance(&deployment, call, meter).await?;
     let answer = instance.handle(&request).await;
-    deployment.metrics.memory_peak(instance.peak_memory_bytes());
+    record_peak(&deployment, &instance);
     let response = answer.map_err(|error| blame(&error))?;
     instance.end_call();
     deployment.idle.give(instance);
     Ok(response)
+}
+
+/// Exact up to 2^53 bytes, which no guest has.
+fn record_peak(deployment: &Deployment, instance: &Instance) {
+    let bytes = instance.peak_memory_bytes() as f64;
+    deployment.metrics.guest_memory_peak_bytes.record(bytes);
+}
+
+/// Counts a call among those that run, until it is dropped.
+struct InFlight<'a>(&'a Gauge);
+
+impl InFlight<'_> {
+    fn enter(gauge: &Gauge) -> InFlight<'_> {
+        gauge.increment(1.0);
+        InFlight(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 async fn instance(deployment: &Deployment, call: Call, meter: Arc<Meter>) -> Result<Instance, Failure> {

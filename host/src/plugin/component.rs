@@ -76,7 +76,7 @@ impl Compiler {
     pub async fn component(&self, package: &Package, family: Family) -> Result<Component, CompileError> {
         let engine = self.engines.of(family);
         let compatibility = compatibility(engine);
-        let path = self.dir.join(format!("{}-{}.aot", package.digest.hex(), hex::encode(compatibility)));
+        let path = self.dir.join(format!("{}-{}.aot", hex::encode(package.digest.0), hex::encode(compatibility)));
         if let Some(component) = self.load(&path, engine, &package.digest, &compatibility) {
             return Ok(component);
         }
@@ -106,7 +106,7 @@ impl Compiler {
 
     fn mac(&self, digest: &Digest, compatibility: &[u8; 8], code: &[u8]) -> Option<HmacSha256> {
         let mut mac = HmacSha256::new_from_slice(&self.mac_key).ok()?;
-        mac.update(digest.as_bytes());
+        mac.update(&digest.0);
         mac.update(compatibility);
         mac.update(code);
         Some(mac)

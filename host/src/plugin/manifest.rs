@@ -16,7 +16,7 @@
 //! )
 //! .unwrap();
 //! assert_eq!(manifest.world, World::Plugin);
-//! assert_eq!(manifest.limits.cpu_ms_max, 250);
+//! assert_eq!(manifest.limits.cpu_ms_max, Some(250));
 //! ```
 
 mod fields;
@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::capability::sql::statement::Declared;
+use crate::config::LimitOverrides;
 use crate::plugin::package::Interface;
 
 /// How many bytes a manifest may have.
@@ -48,7 +49,8 @@ pub struct Manifest {
     pub public: bool,
     /// File name of its part of the OpenAPI document.
     pub openapi: Option<String>,
-    pub limits: Limits,
+    /// The limits that it wants; what it does not name is the operator's default.
+    pub limits: LimitOverrides,
     pub instances: Instances,
     pub sql: Sql,
     pub self_test: Option<SelfTest>,
@@ -114,42 +116,6 @@ impl fmt::Display for Grant {
             Grant::Interface(interface) => f.write_str(interface.name()),
             Grant::Queue(name) => write!(f, "queue:{name}"),
             Grant::Outbound(url) => write!(f, "outbound:{url}"),
-        }
-    }
-}
-
-/// The limits a plugin wants. Defaults are those of the project's limits table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Linear memory of one instance: 64 MiB, at most 1 GiB.
-    pub memory_bytes_max: u64,
-    /// CPU time of one call; waiting costs none: 50 ms.
-    pub cpu_ms_max: u64,
-    /// How long one call may take: 10 s.
-    pub wall_ms_max: u64,
-    /// A request's body: 1 MiB.
-    pub body_bytes_max: u64,
-    /// A response's body: 8 MiB.
-    pub response_bytes_max: u64,
-    /// Calls at once: 100.
-    pub in_flight_max: u64,
-    /// Calls that may wait for their turn: 1,000.
-    pub waiting_max: u64,
-    /// Calls of the guest to the host, in one call: 1,000.
-    pub host_calls_max: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            memory_bytes_max: 64 << 20,
-            cpu_ms_max: 50,
-            wall_ms_max: 10_000,
-            body_bytes_max: 1 << 20,
-            response_bytes_max: 8 << 20,
-            in_flight_max: 100,
-            waiting_max: 1_000,
-            host_calls_max: 1_000,
         }
     }
 }

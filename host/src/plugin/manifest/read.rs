@@ -6,9 +6,10 @@ use toml::de::DeTable;
 
 use super::fields::{Fields, Mistakes, Text};
 use super::{
-    Grant, Instances, Limits, MANIFEST_BYTES_MAX, Manifest, ManifestError, Reuse, SelfTest, Sql,
+    Grant, Instances, MANIFEST_BYTES_MAX, Manifest, ManifestError, Reuse, SelfTest, Sql,
     World,
 };
+use crate::config::LimitOverrides;
 use crate::capability::sql::statement::{Access, Column, Declared, Type};
 use crate::plugin::package::Interface;
 
@@ -144,18 +145,19 @@ fn file(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<String> {
     Some(text.value)
 }
 
-fn limits(mut fields: Fields<'_, '_>) -> Limits {
-    let default = Limits::default();
-    let mut number = |key, default, max| fields.number(key, default, 1..=max);
-    let limits = Limits {
-        memory_bytes_max: number("memory_bytes_max", default.memory_bytes_max, 1 << 30),
-        cpu_ms_max: number("cpu_ms_max", default.cpu_ms_max, MS_MAX),
-        wall_ms_max: number("wall_ms_max", default.wall_ms_max, MS_MAX),
-        body_bytes_max: number("body_bytes_max", default.body_bytes_max, 1 << 30),
-        response_bytes_max: number("response_bytes_max", default.response_bytes_max, 1 << 30),
-        in_flight_max: number("in_flight_max", default.in_flight_max, 10_000),
-        waiting_max: number("waiting_max", default.waiting_max, 100_000),
-        host_calls_max: number("host_calls_max", default.host_calls_max, 1_000_000),
+fn limits(mut fields: Fields<'_, '_>) -> LimitOverrides {
+    let mut number = |key, max: u64| fields.wanted(key, 1..=max);
+    let size = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok());
+    let limits = LimitOverrides {
+        memory_bytes_max: size(number("memory_bytes_max", 1 << 30)),
+        cpu_ms_max: number("cpu_ms_max", MS_MAX),
+        wall_ms_max: number("wall_ms_max", MS_MAX),
+        body_bytes_max: size(number("body_bytes_max", 1 << 30)),
+        response_bytes_max: size(number("response_bytes_max", 1 << 30)),
+        in_flight_max: size(number("in_flight_max", 10_000)),
+        waiting_max: size(number("waiting_max", 100_000)),
+        wait_ms_max: number("wait_ms_max", MS_MAX),
+        host_calls_max: number("host_calls_max", 1_000_000),
     };
     fields.finish();
     limits
