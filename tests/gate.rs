@@ -22,6 +22,20 @@ fn migration(text: &str) -> Result<Vec<String>, Refusal> {
     check_migration(text, SCHEMA, &approved(&["touch"]))
 }
 
+/// Asserts that each text is refused for its reason, and names all that are not.
+fn assert_all_refused<T: std::fmt::Debug>(
+    cases: &[(&str, &str)],
+    check: impl Fn(&str) -> Result<T, Refusal>,
+) {
+    let wrong = |(text, reason): &&(&str, &str)| match check(text) {
+        Err(refusal) => !refusal.reason.contains(reason),
+        Ok(_) => true,
+    };
+    let wrong = cases.iter().filter(wrong).map(|(text, reason)| (text, reason, check(text)));
+    let wrong = wrong.collect::<Vec<_>>();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// Asserts that a text is refused, and for that reason.
 fn assert_refused<T: std::fmt::Debug>(answer: Result<T, Refusal>, text: &str, reason: &str) {
     match answer {
@@ -101,7 +115,7 @@ const POSITIONS: &[&str] = &[
     "SELECT a FROM t ORDER BY @",
     "SELECT a FROM t LIMIT length(@)",
     "SELECT a FROM t OFFSET length(@)",
-    "SELECT a FROM t FETCH FIRST (length(@)) ROWS WITH TIES",
+    "SELECT a FROM t ORDER BY a FETCH FIRST (length(@)) ROWS WITH TIES",
     "SELECT DISTINCT ON (@) a FROM t",
     "SELECT sum(a) OVER (PARTITION BY @) FROM t",
     "SELECT sum(a) OVER (ORDER BY a ROWS BETWEEN length(@) PRECEDING AND CURRENT ROW) FROM t",
@@ -153,7 +167,6 @@ const POSITIONS: &[&str] = &[
     "SELECT a FROM t TABLESAMPLE bernoulli (10) REPEATABLE (length(@))",
     "WITH x AS MATERIALIZED (SELECT @) SELECT 1",
     "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + length(@) FROM x) SELECT n FROM x",
-    "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n FROM x) CYCLE n SET c TO @ DEFAULT 'b' USING p SELECT n FROM x",
     "SELECT 1 UNION SELECT length(@)",
     "SELECT 1 EXCEPT (SELECT 2 INTERSECT SELECT length(@))",
     "INSERT INTO t (a) VALUES (@)",
@@ -209,7 +222,7 @@ const POSITIONS: &[&str] = &[
 fn set_config_is_found_wherever_an_expression_can_stand() {
     for position in POSITIONS {
         let innocent = position.replace('@', "lower('a')");
-        assert!(statement(&innocent).is_ok(), "{innocent}: {:?}", statement(&innocent));
+        assert!(statement(&innocent).is_ok(), "{innocent}: {}", statement(&innocent).unwrap_err());
         for call in ["set_config('a', 'b', false)", "pg_catalog.SET_CONFIG('a', 'b', true)"] {
             let text = position.replace('@', call);
             let answer = check_statement(&text, SCHEMA, &approved(&["lookup"]));
@@ -299,9 +312,7 @@ fn statements_that_reach_further_are_refused_with_the_reason() {
         ("SELECT COLLATION FOR ('a')", "no plugin may call"),
         ("SELECT 'a\0b'", ""),
     ];
-    for (text, reason) in cases {
-        assert_refused(statement(text), text, reason);
-    }
+    assert_all_refused(&cases, statement);
 }
 
 #[test]
@@ -479,8 +490,8 @@ fn migrations_that_reach_further_are_refused_with_the_reason() {
         ("ALTER ROLE x SUPERUSER", "AlterRoleStmt"),
         ("ALTER ROLE x SET a = 'b'", "AlterRoleSetStmt"),
         ("SET SESSION AUTHORIZATION x", "VariableSetStmt"),
-        ("ALTER TABLE a OWNER TO x", "AtChangeOwner"),
-        ("ALTER VIEW a OWNER TO x", "AtChangeOwner"),
+        ("ALTER TABLE a OWNER TO x", "AT_ChangeOwner"),
+        ("ALTER VIEW a OWNER TO x", "AT_ChangeOwner"),
         ("ALTER FUNCTION touch() OWNER TO x", "AlterOwnerStmt"),
         ("ALTER FUNCTION touch() SECURITY DEFINER", "AlterFunctionStmt"),
         ("CREATE POLICY p ON a USING (true)", "CreatePolicyStmt"),
@@ -490,8 +501,8 @@ fn migrations_that_reach_further_are_refused_with_the_reason() {
         ("ALTER TABLE a NO FORCE ROW LEVEL SECURITY", "RowSecurity"),
         ("ALTER TABLE a ENABLE ROW LEVEL SECURITY", "RowSecurity"),
         ("ALTER TABLE a DISABLE TRIGGER ALL", "Trig"),
-        ("ALTER TABLE a SET UNLOGGED", "Logged"),
-        ("ALTER TABLE a SET TABLESPACE x", "TableSpace"),
+        ("ALTER TABLE a SET UNLOGGED", "AT_SetUnLogged"),
+        ("ALTER TABLE a SET TABLESPACE x", "AT_SetTableSpace"),
         ("ALTER TABLE a SET SCHEMA public", "AlterObjectSchemaStmt"),
         ("ALTER TABLE v SET (security_invoker = false)", "security_invoker"),
         ("ALTER VIEW v RESET (security_invoker)", "security_invoker"),
@@ -509,7 +520,7 @@ fn migrations_that_reach_further_are_refused_with_the_reason() {
         ("CREATE TABLE a (id int REFERENCES hearth.customer (id))", "own schema"),
         ("CREATE TABLE a (LIKE hearth.customer)", "own schema"),
         ("DROP TABLE other.a", "own schema"),
-        ("DROP TYPE other.a", "of another schema"),
+        ("DROP TYPE other.a", "own schema"),
         ("DROP FUNCTION other.touch()", "own schema"),
         ("DROP TRIGGER t ON other.a", "own schema"),
         ("COMMENT ON COLUMN other.a.x IS 'y'", "own schema"),
@@ -577,9 +588,7 @@ fn migrations_that_reach_further_are_refused_with_the_reason() {
         ("CREATE FUNCTION touch(a text DEFAULT set_config('a', 'b', true)) RETURNS int LANGUAGE sql AS 'SELECT 1'", "set_config"),
         ("CREATE FUNCTION touch() RETURNS int LANGUAGE sql AS 'DROP TABLE a'", "says DROP"),
     ];
-    for (text, reason) in cases {
-        assert_refused(migration(text), text, reason);
-    }
+    assert_all_refused(&cases, migration);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod gate;
 mod harness;
 mod hostile_guests;
 mod keys;
+mod pack;
 mod plugins;
 mod postgres;
 mod refusals;

@@ -45,8 +45,11 @@ pub fn check(rules: &Rules<'_>, statement: &Node) -> Result<(), Fault> {
         }
     }
     let is_sql = language.eq_ignore_ascii_case("sql");
+    // What the grammar itself parsed (RETURN, BEGIN ATOMIC) is SQL, said or not,
+    // and the walk over the statement sees it.
+    let parsed = statement.get("sql_body") != &Tree::Nothing;
     match bodies.as_slice() {
-        [] if is_sql && statement.get("sql_body") != &Tree::Nothing => Ok(()),
+        [] if parsed && (is_sql || language.is_empty()) => Ok(()),
         [body] if is_sql => tokens(statement, body).and_then(|()| queries(rules, statement, body)),
         [body] if language.eq_ignore_ascii_case("plpgsql") => tokens(statement, body),
         _ => Fault::at(statement, "makes a function in another language than sql and plpgsql"),
