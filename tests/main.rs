@@ -1,1 +1,5 @@
-
+mod config;
+mod config_file;
+mod log;
+mod metrics;
+mod problem;

@@ -138,7 +138,11 @@ impl generated::Host for View<'_> {
         by: u64,
         labels: Vec<generated::Label>,
     ) -> wasmtime::Result<()> {
-        let name = Name { base: &name, suffix: "total", kind: Kind::Counter };
+        let name = Name {
+            base: &name,
+            suffix: "total",
+            kind: Kind::Counter,
+        };
         let counted = self.lent.series.count(&name, by, labels);
         self.account(counted);
         Ok(())
@@ -151,7 +155,11 @@ impl generated::Host for View<'_> {
         unit: String,
         labels: Vec<generated::Label>,
     ) -> wasmtime::Result<()> {
-        let name = Name { base: &name, suffix: &unit, kind: Kind::Histogram };
+        let name = Name {
+            base: &name,
+            suffix: &unit,
+            kind: Kind::Histogram,
+        };
         let observed = self.lent.series.observe(&name, value, labels);
         self.account(observed);
         Ok(())
