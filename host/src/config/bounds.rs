@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["server", "h2"], &http2(&config.server.h2));
     note(document, &["database"], &database(&config.database));
     note(document, &["engine"], &engine(&config.engine));
+    note(document, &["engine"], &compiler(&config.engine));
     note(document, &["telemetry"], &telemetry(&config.telemetry));
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
@@ -135,7 +136,7 @@ fn database(database: &backend::postgres::Config) -> [Bound; 9] {
     ]
 }
 
-fn engine(engine: &Engine) -> [Bound; 17] {
+fn engine(engine: &Engine) -> [Bound; 12] {
     [
         ("epoch_ms", engine.epoch_ms, 1..=5),
         ("instances_max", engine.instances_max as u64, 1..=10_000),
@@ -181,6 +182,11 @@ fn engine(engine: &Engine) -> [Bound; 17] {
             0..=64 * MIB,
         ),
         ("long_cpu_ms", engine.long_cpu_ms, 1..=60_000),
+    ]
+}
+
+fn compiler(engine: &Engine) -> [Bound; 5] {
+    [
         (
             "compile_memory_bytes_max",
             engine.compile_memory_bytes_max as u64,
