@@ -2,6 +2,8 @@
 
 mod accounting;
 mod component;
+mod config;
+mod config_file;
 mod durability;
 mod edge;
 mod first_light;
@@ -9,7 +11,10 @@ mod gate;
 mod harness;
 mod hostile_guests;
 mod keys;
+mod log;
+mod metrics;
 mod pack;
 mod plugins;
 mod postgres;
+mod problem;
 mod refusals;

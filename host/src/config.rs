@@ -20,12 +20,12 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use self::document::Document;
 pub use self::mistake::{ConfigErrors, Mistake};
 pub use self::plugin::{LimitOverrides, Plugin, PluginLimits, SecretSource};
-pub use crate::capability::config::Secret;
 pub use self::sections::{Admin, Engine, Http2, Server};
-use self::document::Document;
-use crate::{capability, telemetry};
+pub use crate::capability::config::Secret;
+use crate::{backend, capability, telemetry};
 
 /// The file that is read from the working folder where no other is named.
 const FILE_DEFAULT: &str = "hearth.toml";
@@ -41,6 +41,8 @@ pub struct Config {
     /// The public listener. `HEARTH_LISTEN` overrides it.
     pub listen: SocketAddr,
     pub admin: Admin,
+    /// How to reach Postgres. `HEARTH_DATABASE_URL` overrides the URL.
+    pub database: backend::postgres::Config,
     pub server: Server,
     pub engine: Engine,
     pub plugin_defaults: PluginLimits,
@@ -60,6 +62,7 @@ impl Default for Config {
             data_dir: PathBuf::from(".hearth"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             admin: Admin::default(),
+            database: backend::postgres::Config::default(),
             server: Server::default(),
             engine: Engine::default(),
             plugin_defaults: PluginLimits::default(),
@@ -93,7 +96,10 @@ impl Config {
             None => String::new(),
         };
         let folder = chosen.and_then(Path::parent).unwrap_or(Path::new(""));
-        let origin = chosen.unwrap_or(Path::new(FILE_DEFAULT)).display().to_string();
+        let origin = chosen
+            .unwrap_or(Path::new(FILE_DEFAULT))
+            .display()
+            .to_string();
         Self::read(&origin, &text, folder, env)
     }
 
@@ -157,5 +163,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ConfigErrors {
         key: String::new(),
         message: format!("cannot be read: {error}"),
     };
-    ConfigErrors { mistakes: vec![mistake] }
+    ConfigErrors {
+        mistakes: vec![mistake],
+    }
 }

@@ -52,7 +52,10 @@ impl Client {
         settings: BTreeMap<String, String>,
         secrets: BTreeMap<String, Secret>,
     ) -> Lent {
-        Lent { settings: Arc::new(settings), secrets: Arc::new(secrets) }
+        Lent {
+            settings: Arc::new(settings),
+            secrets: Arc::new(secrets),
+        }
     }
 }
 

@@ -141,7 +141,11 @@ impl generated::Host for View<'_> {
                 self.emit(level, &message, &fields);
             }
             if self.state.lines == lines_max {
-                self.emit(Level::WARN, "log.lines_max is reached, this call writes no more", "");
+                self.emit(
+                    Level::WARN,
+                    "log.lines_max is reached, this call writes no more",
+                    "",
+                );
             }
         });
         Ok(())
@@ -239,7 +243,8 @@ fn is_enabled(level: Level) -> bool {
 
 /// At most `bytes_max` bytes of a text, ending between two characters.
 fn cut(text: &str, bytes_max: usize) -> &str {
-    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
+    text.get(..text.floor_char_boundary(bytes_max))
+        .unwrap_or(text)
 }
 
 /// How a character that must not reach a terminal is written.

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::document::Document;
 use super::{Config, Engine, Http2, LimitOverrides, PluginLimits, Server};
-use crate::{capability, telemetry};
+use crate::{backend, capability, telemetry};
 
 /// A key, its value, and where the value may lie.
 type Bound = (&'static str, u64, RangeInclusive<u64>);
@@ -18,14 +18,23 @@ const HOUR_MS: u64 = 3_600_000;
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["server"], &server(&config.server));
     note(document, &["server", "h2"], &http2(&config.server.h2));
+    note(document, &["database"], &database(&config.database));
     note(document, &["engine"], &engine(&config.engine));
+    note(document, &["engine"], &compiler(&config.engine));
     note(document, &["telemetry"], &telemetry(&config.telemetry));
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     let defaults = &config.plugin_defaults;
-    note(document, &["plugin_defaults"], &limits(defaults, &config.engine));
+    note(
+        document,
+        &["plugin_defaults"],
+        &limits(defaults, &config.engine),
+    );
     for (name, plugin) in &config.plugins {
-        let set = set_limits(&plugin.limits, &limits(&plugin.limits.over(defaults), &config.engine));
+        let set = set_limits(
+            &plugin.limits,
+            &limits(&plugin.limits.over(defaults), &config.engine),
+        );
         note(document, &["plugins", name, "limits"], &set);
     }
 }
@@ -43,10 +52,18 @@ fn note(document: &mut Document<'_>, section: &[&str], bounds: &[Bound]) {
 
 fn server(server: &Server) -> [Bound; 9] {
     [
-        ("connections_max", server.connections_max as u64, 1..=1_000_000),
+        (
+            "connections_max",
+            server.connections_max as u64,
+            1..=1_000_000,
+        ),
         ("headers_max", server.headers_max as u64, 1..=1_000),
         // Hyper's buffer has a minimum of 8 KiB.
-        ("header_bytes_max", server.header_bytes_max as u64, 8 * KIB..=MIB),
+        (
+            "header_bytes_max",
+            server.header_bytes_max as u64,
+            8 * KIB..=MIB,
+        ),
         ("header_ms_max", server.header_ms_max, 1..=HOUR_MS),
         // The `http` crate refuses longer ones.
         ("url_bytes_max", server.url_bytes_max as u64, 1..=65_534),
@@ -62,45 +79,159 @@ fn http2(h2: &Http2) -> [Bound; 6] {
     let window = 16 * KIB..=(1 << 31) - 1;
     [
         ("streams_max", h2.streams_max.into(), 1..=10_000),
-        ("header_list_bytes_max", h2.header_list_bytes_max.into(), KIB..=MIB),
-        ("stream_window_bytes", h2.stream_window_bytes.into(), window.clone()),
-        ("connection_window_bytes", h2.connection_window_bytes.into(), window),
-        ("send_buffer_bytes_max", h2.send_buffer_bytes_max as u64, KIB..=64 * MIB),
+        (
+            "header_list_bytes_max",
+            h2.header_list_bytes_max.into(),
+            KIB..=MIB,
+        ),
+        (
+            "stream_window_bytes",
+            h2.stream_window_bytes.into(),
+            window.clone(),
+        ),
+        (
+            "connection_window_bytes",
+            h2.connection_window_bytes.into(),
+            window,
+        ),
+        (
+            "send_buffer_bytes_max",
+            h2.send_buffer_bytes_max as u64,
+            KIB..=64 * MIB,
+        ),
         ("reset_streams_max", h2.reset_streams_max as u64, 1..=10_000),
     ]
 }
 
-fn engine(engine: &Engine) -> [Bound; 17] {
+fn database(database: &backend::postgres::Config) -> [Bound; 9] {
+    // What the host and one plugin have must fit into what both share.
+    let shares =
+        u64::from(database.host_connections_max) + u64::from(database.plugin_connections_max);
+    [
+        (
+            "connections_max",
+            database.connections_max.into(),
+            shares..=10_000,
+        ),
+        (
+            "host_connections_max",
+            database.host_connections_max.into(),
+            1..=1_000,
+        ),
+        (
+            "plugin_connections_max",
+            database.plugin_connections_max.into(),
+            1..=1_000,
+        ),
+        ("connect_ms_max", database.connect_ms_max, 1..=600_000),
+        ("wait_ms_max", database.wait_ms_max, 1..=600_000),
+        ("statement_ms_max", database.statement_ms_max, 1..=HOUR_MS),
+        ("lock_ms_max", database.lock_ms_max, 1..=HOUR_MS),
+        (
+            "idle_in_transaction_ms_max",
+            database.idle_in_transaction_ms_max,
+            1..=HOUR_MS,
+        ),
+        ("start_ms_max", database.start_ms_max, 0..=HOUR_MS),
+    ]
+}
+
+fn engine(engine: &Engine) -> [Bound; 12] {
     [
         ("epoch_ms", engine.epoch_ms, 1..=5),
         ("instances_max", engine.instances_max as u64, 1..=10_000),
-        ("memory_bytes_max", engine.memory_bytes_max as u64, 64 * KIB..=4 * GIB),
-        ("table_elements_max", engine.table_elements_max as u64, 1..=1_000_000),
-        ("stack_bytes_max", engine.stack_bytes_max as u64, 64 * KIB..=8 * MIB),
-        ("instances_per_store_max", engine.instances_per_store_max as u64, 1..=1_000),
-        ("memories_per_store_max", engine.memories_per_store_max as u64, 1..=1_000),
-        ("tables_per_store_max", engine.tables_per_store_max as u64, 1..=1_000),
-        ("host_call_bytes_max", engine.host_call_bytes_max as u64, 64 * KIB..=GIB),
+        (
+            "memory_bytes_max",
+            engine.memory_bytes_max as u64,
+            64 * KIB..=4 * GIB,
+        ),
+        (
+            "table_elements_max",
+            engine.table_elements_max as u64,
+            1..=1_000_000,
+        ),
+        (
+            "stack_bytes_max",
+            engine.stack_bytes_max as u64,
+            64 * KIB..=8 * MIB,
+        ),
+        (
+            "instances_per_store_max",
+            engine.instances_per_store_max as u64,
+            1..=1_000,
+        ),
+        (
+            "memories_per_store_max",
+            engine.memories_per_store_max as u64,
+            1..=1_000,
+        ),
+        (
+            "tables_per_store_max",
+            engine.tables_per_store_max as u64,
+            1..=1_000,
+        ),
+        (
+            "host_call_bytes_max",
+            engine.host_call_bytes_max as u64,
+            64 * KIB..=GIB,
+        ),
         ("handles_max", engine.handles_max as u64, 1..=1_000_000),
-        ("keep_resident_bytes", engine.keep_resident_bytes as u64, 0..=64 * MIB),
+        (
+            "keep_resident_bytes",
+            engine.keep_resident_bytes as u64,
+            0..=64 * MIB,
+        ),
         ("long_cpu_ms", engine.long_cpu_ms, 1..=60_000),
+    ]
+}
+
+fn compiler(engine: &Engine) -> [Bound; 5] {
+    [
         (
             "compile_memory_bytes_max",
             engine.compile_memory_bytes_max as u64,
             256 * MIB..=64 * GIB,
         ),
-        ("compile_cpu_ms_max", engine.compile_cpu_ms_max, 1_000..=HOUR_MS),
-        ("compile_wall_ms_max", engine.compile_wall_ms_max, 1_000..=HOUR_MS),
-        ("compile_concurrency_max", engine.compile_concurrency_max as u64, 1..=64),
-        ("component_bytes_max", engine.component_bytes_max as u64, KIB..=GIB),
+        (
+            "compile_cpu_ms_max",
+            engine.compile_cpu_ms_max,
+            1_000..=HOUR_MS,
+        ),
+        (
+            "compile_wall_ms_max",
+            engine.compile_wall_ms_max,
+            1_000..=HOUR_MS,
+        ),
+        (
+            "compile_concurrency_max",
+            engine.compile_concurrency_max as u64,
+            1..=64,
+        ),
+        (
+            "component_bytes_max",
+            engine.component_bytes_max as u64,
+            KIB..=GIB,
+        ),
     ]
 }
 
 fn telemetry(telemetry: &telemetry::Config) -> [Bound; 3] {
     [
-        ("log_bytes_waiting_max", telemetry.log_bytes_waiting_max as u64, 64 * KIB..=GIB),
-        ("metrics_upkeep_ms", telemetry.metrics_upkeep_ms, 100..=60_000),
-        ("metrics_pending_max", telemetry.metrics_pending_max as u64, 1..=16_777_216),
+        (
+            "log_bytes_waiting_max",
+            telemetry.log_bytes_waiting_max as u64,
+            64 * KIB..=GIB,
+        ),
+        (
+            "metrics_upkeep_ms",
+            telemetry.metrics_upkeep_ms,
+            100..=60_000,
+        ),
+        (
+            "metrics_pending_max",
+            telemetry.metrics_pending_max as u64,
+            1..=16_777_216,
+        ),
     ]
 }
 
@@ -117,7 +248,11 @@ fn metrics(metrics: &capability::metrics::Config) -> [Bound; 4] {
         ("series_max", metrics.series_max as u64, 0..=100_000),
         ("labels_max", metrics.labels_max as u64, 0..=64),
         ("name_bytes_max", metrics.name_bytes_max as u64, 16..=KIB),
-        ("label_bytes_max", metrics.label_bytes_max as u64, 1..=4 * KIB),
+        (
+            "label_bytes_max",
+            metrics.label_bytes_max as u64,
+            1..=4 * KIB,
+        ),
     ]
 }
 
@@ -126,12 +261,24 @@ fn limits(limits: &PluginLimits, engine: &Engine) -> [Bound; 9] {
     let memory_max = (engine.memory_bytes_max as u64).max(64 * KIB);
     let in_flight_max = (engine.instances_max as u64).max(1);
     [
-        ("memory_bytes_max", limits.memory_bytes_max as u64, 64 * KIB..=memory_max),
+        (
+            "memory_bytes_max",
+            limits.memory_bytes_max as u64,
+            64 * KIB..=memory_max,
+        ),
         ("cpu_ms_max", limits.cpu_ms_max, 1..=600_000),
         ("wall_ms_max", limits.wall_ms_max, 1..=HOUR_MS),
         ("body_bytes_max", limits.body_bytes_max as u64, 0..=GIB),
-        ("response_bytes_max", limits.response_bytes_max as u64, 0..=GIB),
-        ("in_flight_max", limits.in_flight_max as u64, 1..=in_flight_max),
+        (
+            "response_bytes_max",
+            limits.response_bytes_max as u64,
+            0..=GIB,
+        ),
+        (
+            "in_flight_max",
+            limits.in_flight_max as u64,
+            1..=in_flight_max,
+        ),
         ("waiting_max", limits.waiting_max as u64, 0..=1_000_000),
         ("wait_ms_max", limits.wait_ms_max, 0..=600_000),
         ("host_calls_max", limits.host_calls_max, 1..=1_000_000_000),
@@ -153,5 +300,8 @@ fn set_limits(set: &LimitOverrides, bounds: &[Bound; 9]) -> Vec<Bound> {
         set.host_calls_max.is_some(),
     ];
     let bounds = bounds.iter().zip(is_set);
-    bounds.filter(|(_, is_set)| *is_set).map(|(bound, _)| bound.clone()).collect()
+    bounds
+        .filter(|(_, is_set)| *is_set)
+        .map(|(bound, _)| bound.clone())
+        .collect()
 }

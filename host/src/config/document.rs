@@ -121,7 +121,10 @@ impl<'t> Document<'t> {
     /// Every mistake in the order of the text.
     pub(super) fn into_mistakes(mut self) -> Vec<Mistake> {
         self.mistakes.sort_by_key(|(offset, _)| *offset);
-        self.mistakes.into_iter().map(|(_, mistake)| mistake).collect()
+        self.mistakes
+            .into_iter()
+            .map(|(_, mistake)| mistake)
+            .collect()
     }
 }
 
@@ -139,8 +142,15 @@ impl Document<'_> {
     /// Removes the smallest node that a refusal points at, and tells its name
     /// and where the refusal is.
     fn take_out(&mut self, span: &Range<usize>) -> Option<(String, Range<usize>)> {
-        let here = || self.nodes.iter().enumerate().filter(|(_, node)| !node.taken_out);
-        let exact = here().filter(|(_, node)| node.is_at(span)).max_by_key(|(_, node)| node.path.len());
+        let here = || {
+            self.nodes
+                .iter()
+                .enumerate()
+                .filter(|(_, node)| !node.taken_out)
+        };
+        let exact = here()
+            .filter(|(_, node)| node.is_at(span))
+            .max_by_key(|(_, node)| node.path.len());
         let around = || {
             let around = here().filter(|(_, node)| node.contains(span));
             around.min_by_key(|(_, node)| node.value.len())
@@ -149,7 +159,11 @@ impl Document<'_> {
         let node = self.nodes.get(index)?;
         remove_from_table(self.root.get_mut(), &node.path, node);
         let path = node.path.clone();
-        for node in self.nodes.iter_mut().filter(|node| node.path.starts_with(&path)) {
+        for node in self
+            .nodes
+            .iter_mut()
+            .filter(|node| node.path.starts_with(&path))
+        {
             node.taken_out = true;
         }
         Some((dotted(&path), span.clone()))
@@ -158,12 +172,20 @@ impl Document<'_> {
     fn note(&mut self, offset: Option<usize>, key: String, message: String) {
         let position = offset.map(|offset| self.position(offset));
         let origin = self.origin.clone();
-        let mistake = Mistake { origin, position, key, message };
+        let mistake = Mistake {
+            origin,
+            position,
+            key,
+            message,
+        };
         self.mistakes.push((offset.unwrap_or(usize::MAX), mistake));
     }
 
     fn broken_lines(&self) -> Vec<usize> {
-        let positions = self.mistakes.iter().filter_map(|(_, mistake)| mistake.position);
+        let positions = self
+            .mistakes
+            .iter()
+            .filter_map(|(_, mistake)| mistake.position);
         positions.map(|(line, _)| line).collect()
     }
 
@@ -191,7 +213,12 @@ fn list_value(
     path: &mut Vec<Step>,
     nodes: &mut Vec<Node>,
 ) {
-    nodes.push(Node { path: path.clone(), key, value: value.span(), taken_out: false });
+    nodes.push(Node {
+        path: path.clone(),
+        key,
+        value: value.span(),
+        taken_out: false,
+    });
     match value.get_ref() {
         DeValue::Table(table) => list_table(table, path, nodes),
         DeValue::Array(elements) => {
@@ -228,7 +255,9 @@ fn remove_from_value(value: &mut DeValue<'_>, path: &[Step], node: &Node) {
         DeValue::Table(table) => remove_from_table(table, path, node),
         DeValue::Array(elements) if path.len() == 1 => {
             let kept = std::mem::replace(elements, DeArray::new()).into_iter();
-            *elements = kept.filter(|element| element.span() != node.value).collect();
+            *elements = kept
+                .filter(|element| element.span() != node.value)
+                .collect();
         }
         DeValue::Array(elements) => {
             let rest = path.get(1..).unwrap_or_default();

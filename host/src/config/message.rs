@@ -31,7 +31,9 @@ pub(super) fn nearest<'n>(
 ) -> Option<&'n str> {
     let far = wrong.chars().count().div_ceil(3);
     let distances = known.into_iter().map(|name| (distance(wrong, name), name));
-    let near = distances.filter(|(distance, _)| *distance <= far).min_by_key(|(distance, _)| *distance);
+    let near = distances
+        .filter(|(distance, _)| *distance <= far)
+        .min_by_key(|(distance, _)| *distance);
     near.map(|(_, name)| name)
 }
 
@@ -63,13 +65,19 @@ fn quoted(message: &str) -> impl Iterator<Item = &str> {
 fn wrong_value(found: &str, expected: &str) -> String {
     let expected = kind_expected(expected);
     let shows = !matches!(expected, "a table" | "a list" | "a string");
-    let found = if shows { shown(found) } else { kind_found(found).to_owned() };
+    let found = if shows {
+        shown(found)
+    } else {
+        kind_found(found).to_owned()
+    };
     format!("expected {expected}, found {found}")
 }
 
 fn kind_expected(expected: &str) -> &str {
     match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative or too large",
+        "u8" | "u16" | "u32" | "u64" | "usize" => {
+            "a whole number that is not negative or too large"
+        }
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
         "f32" | "f64" => "a number",
         "a boolean" => "true or false",

@@ -25,9 +25,24 @@ pub(super) fn apply_environment(
     if let Some(folder) = read("HEARTH_DATA_DIR") {
         config.data_dir = PathBuf::from(folder);
     }
+    if let Some(url) = read("HEARTH_DATABASE_URL") {
+        config.database.url = Some(url.into());
+    }
     let address = "an address and a port, for example 127.0.0.1:8080";
-    parse_into(&mut config.listen, "HEARTH_LISTEN", &read, address, mistakes);
-    parse_into(&mut config.admin.listen, "HEARTH_ADMIN_LISTEN", &read, address, mistakes);
+    parse_into(
+        &mut config.listen,
+        "HEARTH_LISTEN",
+        &read,
+        address,
+        mistakes,
+    );
+    parse_into(
+        &mut config.admin.listen,
+        "HEARTH_ADMIN_LISTEN",
+        &read,
+        address,
+        mistakes,
+    );
     if let Some(filter) = read("HEARTH_LOG") {
         config.telemetry.log_filter = filter;
         if let Err(text) = config.telemetry.check_filter() {
@@ -55,7 +70,10 @@ fn parse_into<T: FromStr>(
     };
     match text.parse() {
         Ok(value) => *place = value,
-        Err(_) => mistakes.push(of_variable(name, format!("expected {expected}, found {text:?}"))),
+        Err(_) => mistakes.push(of_variable(
+            name,
+            format!("expected {expected}, found {text:?}"),
+        )),
     }
 }
 
@@ -74,7 +92,13 @@ pub(super) fn variable(plugin: &str, key: &str) -> String {
 }
 
 fn upper(text: &str) -> String {
-    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let letter = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
+        }
+    };
     text.chars().map(letter).collect()
 }
 
@@ -86,7 +110,9 @@ pub(super) fn add_plugin_settings(
 ) {
     for (name, value) in variables {
         let fits = |plugin: &str| name.strip_prefix(&variable(plugin, "")).map(str::to_owned);
-        let fitting = plugins.keys().filter_map(|plugin| Some((plugin.clone(), fits(plugin)?)));
+        let fitting = plugins
+            .keys()
+            .filter_map(|plugin| Some((plugin.clone(), fits(plugin)?)));
         let Some((plugin, key)) = fitting.max_by_key(|(plugin, _)| plugin.len()) else {
             continue;
         };
@@ -95,7 +121,9 @@ pub(super) fn add_plugin_settings(
         };
         let known = plugin.config.keys().any(|known| upper(known) == key);
         if !known && !key.is_empty() {
-            plugin.config.insert(key.to_ascii_lowercase(), value.clone());
+            plugin
+                .config
+                .insert(key.to_ascii_lowercase(), value.clone());
         }
     }
 }
@@ -112,6 +140,7 @@ pub(super) fn resolve_paths(config: &mut Config, folder: &Path, data_dir_given: 
         resolve(&mut config.data_dir);
     }
     config.admin.token_file.iter_mut().for_each(resolve);
+    config.database.tls_root_file.iter_mut().for_each(resolve);
     for plugin in config.plugins.values_mut() {
         resolve(&mut plugin.file);
         for source in plugin.secrets.values_mut() {
@@ -130,6 +159,12 @@ pub(super) fn read_secrets(
         && let Err(text) = read_secret_file(path)
     {
         document.blame(&["admin", "token_file"], text);
+    }
+    if let Some(path) = &config.database.tls_root_file
+        && let Err(error) = File::open(path)
+    {
+        let text = format!("cannot read {}: {error}", path.display());
+        document.blame(&["database", "tls_root_file"], text);
     }
     for (name, plugin) in &mut config.plugins {
         for (key, source) in &plugin.secrets {
@@ -174,7 +209,9 @@ fn read_secret_file(path: &Path) -> Result<Secret, String> {
 /// A file's text, or an error where it is longer than `bytes_max`.
 pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(path)?.take(bytes_max + 1).read_to_string(&mut text)?;
+    let read = File::open(path)?
+        .take(bytes_max + 1)
+        .read_to_string(&mut text)?;
     if read as u64 > bytes_max {
         let message = format!("it is longer than {bytes_max} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));

@@ -8,7 +8,15 @@ use super::{Config, Plugin, message};
 /// The capabilities. Those of the second list name what they are granted for,
 /// as in `queue:orders`.
 const GRANTS: [&str; 9] = [
-    "sql", "log", "metrics", "config", "cache", "documents", "push", "queue", "outbound",
+    "sql",
+    "log",
+    "metrics",
+    "config",
+    "cache",
+    "documents",
+    "push",
+    "queue",
+    "outbound",
 ];
 const NAME_BYTES_MAX: usize = 40;
 const MOUNT_BYTES_MAX: usize = 255;
@@ -64,12 +72,16 @@ fn check_file(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
 fn check_mount(name: &str, mount: &str, document: &mut Document<'_>) {
     let letters = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
     let segments = mount.split('/').skip(1);
-    let plain = segments.clone().all(|segment| !segment.is_empty() && segment != "." && segment != "..");
+    let plain = segments
+        .clone()
+        .all(|segment| !segment.is_empty() && segment != "." && segment != "..");
     let well_formed = mount.starts_with('/') && mount.chars().all(letters);
     if mount == "/" || (well_formed && plain && mount.len() <= MOUNT_BYTES_MAX) {
         return;
     }
-    let text = format!("expected a path such as \"/support\", without a slash at its end, found {mount:?}");
+    let text = format!(
+        "expected a path such as \"/support\", without a slash at its end, found {mount:?}"
+    );
     document.blame(&["plugins", name, "mount"], text);
 }
 
@@ -77,7 +89,9 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
     let mut seen = HashSet::new();
     for grant in &plugin.grants {
         let path = ["plugins", name, "grants"];
-        let capability = grant.split_once(':').map_or(grant.as_str(), |(before, _)| before);
+        let capability = grant
+            .split_once(':')
+            .map_or(grant.as_str(), |(before, _)| before);
         if !GRANTS.contains(&capability) {
             document.blame(&path, unknown_grant(grant, capability));
         } else if !seen.insert(grant) {
@@ -89,7 +103,10 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
 fn unknown_grant(grant: &str, capability: &str) -> String {
     match message::nearest(capability, GRANTS) {
         Some(near) => format!("unknown grant {grant:?}, did you mean {near:?}?"),
-        None => format!("unknown grant {grant:?}, expected one of {}", GRANTS.join(", ")),
+        None => format!(
+            "unknown grant {grant:?}, expected one of {}",
+            GRANTS.join(", ")
+        ),
     }
 }
 

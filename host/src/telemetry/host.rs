@@ -26,7 +26,10 @@ const COUNTERS: [(&str, &str); 5] = [
         "hearth_guest_traps_total",
         "Calls that ended in a trap, by kind.",
     ),
-    (PLUGIN_LOG_LINES_DROPPED, "Lines of a plugin's log that went past a limit, by reason."),
+    (
+        PLUGIN_LOG_LINES_DROPPED,
+        "Lines of a plugin's log that went past a limit, by reason.",
+    ),
     (
         PLUGIN_METRICS_DROPPED,
         "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",

@@ -56,7 +56,8 @@ impl Logs {
         let (mut logs, guard) = Self::to_writer(config, redactor, std::io::stderr())?;
         logs.is_global = true;
         let set = tracing::dispatcher::set_global_default(logs.dispatch.clone());
-        set.map(|()| (logs, guard)).map_err(|_| Error::AlreadyStarted)
+        set.map(|()| (logs, guard))
+            .map_err(|_| Error::AlreadyStarted)
     }
 
     /// Logs that end in `writer`, for those only who hold the value.
@@ -77,10 +78,22 @@ impl Logs {
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || write_lines(&receiver, &waiting, writer))?;
-        let lines = Lines { queue: queue.clone(), redactor: redactor.clone() };
+        let lines = Lines {
+            queue: queue.clone(),
+            redactor: redactor.clone(),
+        };
         let dispatch = dispatch(config.log_format, filter, lines);
-        let logs = Self { dispatch, is_global: false };
-        Ok((logs, Guard { queue, thread: Some(thread) }))
+        let logs = Self {
+            dispatch,
+            is_global: false,
+        };
+        Ok((
+            logs,
+            Guard {
+                queue,
+                thread: Some(thread),
+            },
+        ))
     }
 
     /// Runs `write` with this as the destination of every `tracing` event in it.
@@ -120,7 +133,9 @@ impl Config {
 }
 
 fn dispatch(format: LogFormat, filter: EnvFilter, lines: Lines) -> Dispatch {
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(lines);
     match format {
         LogFormat::Human => Dispatch::new(subscriber.with_ansi(false).finish()),
         LogFormat::Json => {

@@ -157,9 +157,8 @@ impl HistogramFn for Bounded {
 /// The exporter takes a lone backslash for one that already escapes something,
 /// so that `a\"b` and `a"b` would become one series: it gets them in pairs.
 fn key(name: &str, labels: &[(&str, &str)]) -> Key {
-    let label = |(name, value): &(&str, &str)| {
-        Label::new((*name).to_owned(), value.replace('\\', "\\\\"))
-    };
+    let label =
+        |(name, value): &(&str, &str)| Label::new((*name).to_owned(), value.replace('\\', "\\\\"));
     let labels: Vec<Label> = labels.iter().map(label).collect();
     Key::from_parts(name.to_owned(), labels)
 }

@@ -71,7 +71,9 @@ impl Redactor {
         }
         known.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         known.dedup();
-        Self { known: known.into() }
+        Self {
+            known: known.into(),
+        }
     }
 
     /// Bytes of the longest secret that is known by value.
@@ -141,7 +143,9 @@ fn secret_at(rest: &str, before: char) -> Option<Range<usize>> {
     if before.is_ascii_alphanumeric() || !b"hweApbsxcPBSXCaW".contains(&first) {
         return None;
     }
-    prefixed(rest).or_else(|| bearer(rest)).or_else(|| named(rest))
+    prefixed(rest)
+        .or_else(|| bearer(rest))
+        .or_else(|| named(rest))
 }
 
 fn prefixed(rest: &str) -> Option<Range<usize>> {
@@ -170,7 +174,9 @@ fn named(rest: &str) -> Option<Range<usize>> {
     // A quotation mark may close the name, and one may open the value.
     let value = after.trim_start_matches(['"', '\'', '\\']);
     let value = value.trim_start_matches(' ').strip_prefix([':', '='])?;
-    let value = value.trim_start_matches(' ').trim_start_matches(['\\', '"', '\'']);
+    let value = value
+        .trim_start_matches(' ')
+        .trim_start_matches(['\\', '"', '\'']);
     let start = rest.len() - value.len();
     let ends = |c: char| c.is_whitespace() || "\"'\\,;&}".contains(c);
     let bytes = value.find(ends).unwrap_or(value.len());
@@ -181,7 +187,10 @@ fn named(rest: &str) -> Option<Range<usize>> {
 fn url_password(rest: &str) -> Option<Range<usize>> {
     let mut authority = rest.get("://".len()..)?;
     let ends = |c: char| c.is_whitespace() || "\"'<>".contains(c);
-    let far = authority.bytes().take(URL_BYTES_MAX).position(|b| ends(char::from(b)));
+    let far = authority
+        .bytes()
+        .take(URL_BYTES_MAX)
+        .position(|b| ends(char::from(b)));
     let mut end = far.unwrap_or(authority.len().min(URL_BYTES_MAX));
     while !authority.is_char_boundary(end) {
         end -= 1;
@@ -212,11 +221,26 @@ mod tests {
             ("key hk_0123456789abcdefgh.", "key [redacted]"),
             ("whsec_MfKQ9r8GKYqrTwjUPD8I end", "[redacted] end"),
             ("AKIAIOSFODNN7EXAMPLE", "[redacted]"),
-            ("Authorization: Bearer abcdef.123456", "Authorization: Bearer [redacted]"),
-            ("postgres://app:p:w@db:5432/x", "postgres://app:[redacted]@db:5432/x"),
-            ("host=db password=hunter2 user=x", "host=db password=[redacted] user=x"),
-            (r#"{"password": "hunter2", "a":1}"#, r#"{"password": "[redacted]", "a":1}"#),
-            (r#"{\"api_key\":\"hunter2\"}"#, r#"{\"api_key\":\"[redacted]\"}"#),
+            (
+                "Authorization: Bearer abcdef.123456",
+                "Authorization: Bearer [redacted]",
+            ),
+            (
+                "postgres://app:p:w@db:5432/x",
+                "postgres://app:[redacted]@db:5432/x",
+            ),
+            (
+                "host=db password=hunter2 user=x",
+                "host=db password=[redacted] user=x",
+            ),
+            (
+                r#"{"password": "hunter2", "a":1}"#,
+                r#"{"password": "[redacted]", "a":1}"#,
+            ),
+            (
+                r#"{\"api_key\":\"hunter2\"}"#,
+                r#"{\"api_key\":\"[redacted]\"}"#,
+            ),
         ] {
             assert_eq!(redact(text), expected);
         }
@@ -245,6 +269,9 @@ mod tests {
     #[test]
     fn a_secret_is_found_in_its_json_form() {
         let redactor = Redactor::new(["quo\"ted\nsecret"]);
-        assert_eq!(redactor.redact(r#"{"m":"quo\"ted\nsecret"}"#), r#"{"m":"[redacted]"}"#);
+        assert_eq!(
+            redactor.redact(r#"{"m":"quo\"ted\nsecret"}"#),
+            r#"{"m":"[redacted]"}"#
+        );
     }
 }

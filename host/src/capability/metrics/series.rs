@@ -46,7 +46,12 @@ enum Handle {
 impl Series {
     pub(super) fn new(plugin: &str, config: Config, metrics: Metrics) -> Self {
         let plugin = plugin.to_owned();
-        Self { plugin, config, metrics, handles: RwLock::default() }
+        Self {
+            plugin,
+            config,
+            metrics,
+            handles: RwLock::default(),
+        }
     }
 
     pub(super) fn count(
@@ -85,20 +90,26 @@ impl Series {
         if !handles.contains_key(&key) && handles.len() >= self.config.series_max {
             return Err(Error::Series);
         }
-        let handle = handles.entry(key).or_insert_with_key(|key| self.register(name.kind, key));
+        let handle = handles
+            .entry(key)
+            .or_insert_with_key(|key| self.register(name.kind, key));
         Ok(handle.clone())
     }
 
     fn register(&self, kind: Kind, (name, labels): &Key) -> Handle {
-        let own = labels.iter().map(|(label, value)| (label.as_str(), value.as_str()));
+        let own = labels
+            .iter()
+            .map(|(label, value)| (label.as_str(), value.as_str()));
         let labels: Vec<(&str, &str)> = own.chain([("plugin", &*self.plugin)]).collect();
         match kind {
             Kind::Counter => {
-                self.metrics.describe_counter(name, "A counter of a plugin's own.");
+                self.metrics
+                    .describe_counter(name, "A counter of a plugin's own.");
                 Handle::Counter(self.metrics.counter(name, &labels))
             }
             Kind::Histogram => {
-                self.metrics.describe_histogram(name, "A histogram of a plugin's own.");
+                self.metrics
+                    .describe_histogram(name, "A histogram of a plugin's own.");
                 Handle::Histogram(self.metrics.histogram(name, &labels))
             }
         }
@@ -113,7 +124,9 @@ impl Series {
         }
         let base = match name.base.strip_suffix(name.suffix) {
             // `requests_total` and `size_bytes` have their ends already.
-            Some(rest) if !name.suffix.is_empty() && rest.ends_with('_') => rest.trim_end_matches('_'),
+            Some(rest) if !name.suffix.is_empty() && rest.ends_with('_') => {
+                rest.trim_end_matches('_')
+            }
             _ => name.base,
         };
         let full = match name.suffix {
@@ -132,8 +145,15 @@ impl Series {
             return Err(Error::Label);
         }
         labels.sort();
-        let twice = labels.iter().zip(labels.iter().skip(1)).any(|(a, b)| a.0 == b.0);
-        if twice || !labels.iter().all(|(name, value)| self.is_label(name, value)) {
+        let twice = labels
+            .iter()
+            .zip(labels.iter().skip(1))
+            .any(|(a, b)| a.0 == b.0);
+        if twice
+            || !labels
+                .iter()
+                .all(|(name, value)| self.is_label(name, value))
+        {
             return Err(Error::Label);
         }
         Ok(labels)

@@ -1,0 +1,256 @@
+//! Every problem that the host itself can answer with, by whose fault it is.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::{Blame, Problem};
+
+fn new(
+    blame: Blame,
+    kind: &'static str,
+    status: StatusCode,
+    title: &'static str,
+    detail: impl Into<String>,
+) -> Problem {
+    Problem {
+        kind,
+        title,
+        status,
+        detail: detail.into(),
+        blame,
+        retry_after: None,
+        allow: Vec::new(),
+        errors: Vec::new(),
+        authenticate: None,
+        closes_connection: false,
+    }
+}
+
+/// The client's fault: another request is needed.
+impl Problem {
+    /// 400: the request itself cannot be understood.
+    pub fn bad_request(detail: &'static str) -> Self {
+        new(
+            Blame::Client,
+            "bad-request",
+            StatusCode::BAD_REQUEST,
+            "Bad request",
+            detail,
+        )
+    }
+
+    /// 401: no API key, or one that is not valid (any more). Which of the two is
+    /// not told, so that nobody can try keys.
+    pub fn unauthorized() -> Self {
+        let detail = "A valid API key is needed, in X-API-Key or as a bearer token.";
+        let status = StatusCode::UNAUTHORIZED;
+        let mut problem = new(
+            Blame::Client,
+            "unauthorized",
+            status,
+            "Unauthorized",
+            detail,
+        );
+        problem.authenticate = Some("Bearer realm=\"hearth\", ApiKey realm=\"hearth\"");
+        problem
+    }
+
+    /// 403: the key is valid and may not do this.
+    pub fn forbidden() -> Self {
+        let detail = "The API key's scopes do not allow this.";
+        new(
+            Blame::Client,
+            "forbidden",
+            StatusCode::FORBIDDEN,
+            "Forbidden",
+            detail,
+        )
+    }
+
+    /// 404: no plugin is mounted there.
+    pub fn not_found() -> Self {
+        let detail = "Nothing is served at this path.";
+        new(
+            Blame::Client,
+            "not-found",
+            StatusCode::NOT_FOUND,
+            "Not found",
+            detail,
+        )
+    }
+
+    /// 405, with the methods that the path has.
+    pub fn method_not_allowed(allow: &[&str]) -> Self {
+        let detail = "This path does not have that method; the Allow header lists those it has.";
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        let title = "Method not allowed";
+        let mut problem = new(Blame::Client, "method-not-allowed", status, title, detail);
+        problem.allow = allow.iter().map(|method| (*method).to_owned()).collect();
+        problem
+    }
+
+    /// 408: the body did not arrive in time.
+    pub fn request_timeout() -> Self {
+        let detail = "The request's body did not arrive in time.";
+        let status = StatusCode::REQUEST_TIMEOUT;
+        closing(new(
+            Blame::Client,
+            "request-timeout",
+            status,
+            "Request timeout",
+            detail,
+        ))
+    }
+
+    /// 413, with the limit in bytes.
+    pub fn payload_too_large(bytes_max: usize) -> Self {
+        let detail = format!("The request's body may have at most {bytes_max} bytes.");
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        closing(new(
+            Blame::Client,
+            "payload-too-large",
+            status,
+            "Payload too large",
+            detail,
+        ))
+    }
+
+    /// 414, with the limit in bytes.
+    pub fn uri_too_long(bytes_max: usize) -> Self {
+        let detail = format!("Path and query may have at most {bytes_max} bytes.");
+        new(
+            Blame::Client,
+            "uri-too-long",
+            StatusCode::URI_TOO_LONG,
+            "URI too long",
+            detail,
+        )
+    }
+
+    /// 429, with the time after which another request will pass.
+    pub fn too_many_requests(retry_after: Duration) -> Self {
+        let detail = "This API key's rate limit is used up.";
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let title = "Too many requests";
+        retrying(
+            new(Blame::Client, "too-many-requests", status, title, detail),
+            retry_after,
+        )
+    }
+
+    /// 431, with the limits in headers and bytes.
+    pub fn headers_too_large(headers_max: usize, bytes_max: usize) -> Self {
+        let detail = format!(
+            "A request may have at most {headers_max} headers, of {bytes_max} bytes together."
+        );
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let title = "Request header fields too large";
+        closing(new(
+            Blame::Client,
+            "headers-too-large",
+            status,
+            title,
+            detail,
+        ))
+    }
+}
+
+/// The plugin's fault: its author has to change it.
+impl Problem {
+    /// 500: the plugin ended in a trap. What it trapped on is in the log.
+    pub fn guest_trapped() -> Self {
+        let detail = "The plugin failed. Nothing of this request was kept.";
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        new(
+            Blame::Guest,
+            "guest-trapped",
+            status,
+            "Plugin failed",
+            detail,
+        )
+    }
+
+    /// 500: the plugin wanted more memory than it may have.
+    pub fn guest_memory() -> Self {
+        let detail = "The plugin needed more memory than it may have. Nothing of this request was \
+                      kept.";
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        new(
+            Blame::Guest,
+            "guest-memory",
+            status,
+            "Plugin out of memory",
+            detail,
+        )
+    }
+
+    /// 502: what the plugin answered is no HTTP response, or too large for one.
+    pub fn guest_bad_response() -> Self {
+        let detail = "The plugin's answer cannot be sent.";
+        let status = StatusCode::BAD_GATEWAY;
+        new(
+            Blame::Guest,
+            "guest-bad-response",
+            status,
+            "Bad plugin response",
+            detail,
+        )
+    }
+
+    /// 504: CPU or wall time is used up.
+    pub fn deadline_exceeded() -> Self {
+        let detail = "The plugin did not answer in time. Nothing uncommitted of this request was \
+                      kept.";
+        let status = StatusCode::GATEWAY_TIMEOUT;
+        new(
+            Blame::Guest,
+            "deadline-exceeded",
+            status,
+            "Deadline exceeded",
+            detail,
+        )
+    }
+}
+
+/// The host's fault or a backend's: the same request may pass later.
+impl Problem {
+    /// 503: all places are taken, or the host is draining.
+    pub fn overloaded(retry_after: Duration) -> Self {
+        let detail = "The host has no room for this request now.";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        retrying(
+            new(Blame::Host, "overloaded", status, "Overloaded", detail),
+            retry_after,
+        )
+    }
+
+    /// 503: something that the request needs (a database, a queue) does not
+    /// answer.
+    pub fn unavailable(retry_after: Duration) -> Self {
+        let detail = "Something that this request needs does not answer now.";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let title = "Service unavailable";
+        retrying(
+            new(Blame::Backend, "unavailable", status, title, detail),
+            retry_after,
+        )
+    }
+
+    /// 500: a mistake of the host's own. What it was is in the log.
+    pub fn internal() -> Self {
+        let detail = "The host failed. Please report the request id.";
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        new(Blame::Host, "internal", status, "Internal error", detail)
+    }
+}
+
+fn retrying(mut problem: Problem, retry_after: Duration) -> Problem {
+    problem.retry_after = Some(retry_after);
+    problem
+}
+
+fn closing(mut problem: Problem) -> Problem {
+    problem.closes_connection = true;
+    problem
+}

@@ -1,0 +1,364 @@
+//! hearth.toml and the environment: what is read, and how every mistake is told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hearth::config::{Config, ConfigErrors};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+fn file(text: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hearth.toml");
+    fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn load_with(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let (_folder, path) = file(text);
+    let env: BTreeMap<_, _> = env.iter().copied().collect();
+    Config::load(Some(&path), &|name| {
+        env.get(name).map(|value| (*value).to_owned())
+    })
+}
+
+fn load(text: &str) -> Result<Config, ConfigErrors> {
+    load_with(text, &[])
+}
+
+/// Line, column, key and message of each mistake.
+fn mistakes(text: &str) -> Vec<(usize, usize, String, String)> {
+    let errors = load(text).unwrap_err();
+    let told = errors.mistakes.into_iter().map(|mistake| {
+        let (line, column) = mistake.position.unwrap_or_default();
+        (line, column, mistake.key, mistake.message)
+    });
+    told.collect()
+}
+
+#[test]
+fn an_empty_file_has_the_defaults() {
+    let config = load("").unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(config.data_dir, Path::new(".hearth"));
+    assert_eq!(config.plugin_defaults.cpu_ms_max, 50);
+    assert!(config.plugins.is_empty());
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_place() {
+    let text = r#"
+listen = "somewhere"
+colour = "red"
+
+[server]
+headers_mx = 5
+connections_max = "many"
+body_bytes_max = -1
+idle_ms_max = 0
+h2 = 3
+
+[telemetry]
+log_format = "xml"
+log_filter = "hearth=loud"
+
+[plugins.tickets]
+grants = ["sqll", "log", "log", 7]
+mount = "support/"
+"#;
+    let told = mistakes(text);
+    let expected = [
+        (
+            2,
+            10,
+            "listen",
+            "expected an address and a port, for example \"127.0.0.1:8080\"",
+        ),
+        (3, 1, "colour", "unknown key, expected one of "),
+        (
+            6,
+            1,
+            "server.headers_mx",
+            "unknown key, did you mean `headers_max`?",
+        ),
+        (
+            7,
+            19,
+            "server.connections_max",
+            "expected a whole number that is not negative or too large, found \"many\"",
+        ),
+        (
+            8,
+            18,
+            "server.body_bytes_max",
+            "expected a whole number that is not negative or too large, found -1",
+        ),
+        (
+            9,
+            15,
+            "server.idle_ms_max",
+            "expected 1 to 3600000, found 0",
+        ),
+        (10, 6, "server.h2", "expected a table, found a whole number"),
+        (
+            13,
+            14,
+            "telemetry.log_format",
+            "expected \"human\" or \"json\", found \"xml\"",
+        ),
+        (14, 14, "telemetry.log_filter", "expected a filter such as "),
+        (16, 1, "plugins.tickets", "`file` is missing"),
+        (
+            17,
+            10,
+            "plugins.tickets.grants",
+            "unknown grant \"sqll\", did you mean \"sql\"?",
+        ),
+        (
+            17,
+            10,
+            "plugins.tickets.grants",
+            "\"log\" stands here twice",
+        ),
+        (
+            17,
+            33,
+            "plugins.tickets.grants[3]",
+            "expected a string, found a whole number",
+        ),
+        (
+            18,
+            9,
+            "plugins.tickets.mount",
+            "expected a path such as \"/support\"",
+        ),
+    ];
+    for (line, column, key, message) in &expected {
+        let found = told.iter().any(|(at_line, at_column, at_key, text)| {
+            (at_line, at_column, at_key.as_str()) == (line, column, key)
+                && text.starts_with(message)
+        });
+        assert!(
+            found,
+            "{line}:{column}: {key}: {message} is missing from {told:#?}"
+        );
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+}
+
+#[test]
+fn a_mistake_is_one_line_with_file_line_and_column() {
+    let (_folder, path) = file("[server]\nheaders_max = \"many\"\n");
+    let errors = Config::load(Some(&path), &|_| None).unwrap_err();
+    let line = errors.to_string();
+    let expected = format!(
+        "{}:2:15: server.headers_max: expected a whole number",
+        path.display()
+    );
+    assert!(line.starts_with(&expected), "{line}");
+    assert_eq!(line.lines().count(), 1);
+}
+
+#[test]
+fn a_broken_line_hides_no_mistake_behind_it() {
+    let told = mistakes("listen = \"127.0.0.1:80\n[server]\nheaders_max = 0\n");
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert_eq!(told[0].0, 1);
+    assert_eq!((told[1].0, told[1].2.as_str()), (3, "server.headers_max"));
+}
+
+#[test]
+fn a_key_that_stands_twice_is_told() {
+    let told = mistakes("[plugins.a]\nfile = \"a.wasm\"\n[plugins.a]\nfile = \"b.wasm\"\n");
+    assert!(told.iter().any(|mistake| mistake.0 == 3), "{told:#?}");
+}
+
+#[test]
+fn two_plugins_cannot_have_one_mount() {
+    let text = "[plugins.a]\nfile = \"a.wasm\"\nmount = \"/x\"\n[plugins.b]\nfile = \"b.wasm\"\nmount = \"/x\"\n";
+    let told = mistakes(text);
+    let expected = (
+        6,
+        9,
+        "plugins.b.mount".to_owned(),
+        "\"/x\" is already the mount of plugin \"a\"".to_owned(),
+    );
+    assert_eq!(told, [expected]);
+}
+
+#[test]
+fn a_plugin_cannot_have_more_than_the_engine() {
+    let text = "[engine]\nmemory_bytes_max = 134_217_728\n[plugins.a]\nfile = \"a.wasm\"\n\
+                [plugins.a.limits]\nmemory_bytes_max = 134_217_729\n";
+    let told = mistakes(text);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(
+        (told[0].0, told[0].2.as_str()),
+        (6, "plugins.a.limits.memory_bytes_max")
+    );
+}
+
+#[test]
+fn limits_of_a_plugin_are_laid_over_the_defaults() {
+    let text = "[plugin_defaults]\nwall_ms_max = 7_000\n[plugins.a]\nfile = \"a.wasm\"\n\
+                limits = { cpu_ms_max = 250 }\n";
+    let limits = load(text).unwrap().limits("a");
+    assert_eq!(
+        (limits.cpu_ms_max, limits.wall_ms_max, limits.in_flight_max),
+        (250, 7_000, 100)
+    );
+}
+
+#[test]
+fn relative_paths_count_from_the_file() {
+    let (folder, path) = file("data_dir = \"data\"\n[plugins.a]\nfile = \"../a.wasm\"\n");
+    let config = Config::load(Some(&path), &|_| None).unwrap();
+    assert_eq!(config.data_dir, folder.path().join("data"));
+    assert_eq!(config.plugins["a"].file, folder.path().join("../a.wasm"));
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let text = "listen = \"127.0.0.1:1\"\ndata_dir = \"here\"\n[plugins.web-hooks]\nfile = \"a\"\n\
+                config = { page_size = \"10\" }\n";
+    let env = [
+        ("HEARTH_LISTEN", "127.0.0.1:2"),
+        ("HEARTH_ADMIN_LISTEN", "[::1]:3"),
+        ("HEARTH_DATA_DIR", "/there"),
+        ("HEARTH_DATABASE_URL", "postgres://app@db/app"),
+        ("HEARTH_LOG", "warn"),
+        ("HEARTH_PLUGIN_WEB_HOOKS_PAGE_SIZE", "20"),
+    ];
+    let config = load_with(text, &env).unwrap();
+    assert_eq!(config.listen.port(), 2);
+    assert_eq!(config.admin.listen.port(), 3);
+    assert_eq!(config.data_dir, Path::new("/there"));
+    assert_eq!(
+        config.database.url.unwrap().expose(),
+        "postgres://app@db/app"
+    );
+    assert_eq!(config.telemetry.log_filter, "warn");
+    assert_eq!(config.plugins["web-hooks"].config["page_size"], "20");
+}
+
+#[test]
+fn mistakes_of_the_environment_name_their_variable() {
+    let env = [
+        ("HEARTH_LISTEN", "8080"),
+        ("HEARTH_LOG", "hearth=loud"),
+        ("HEARTH_DATA_DIR", ""),
+    ];
+    let lines = load_with("", &env).unwrap_err().to_string();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(
+        lines.contains("HEARTH_LISTEN: expected an address and a port"),
+        "{lines}"
+    );
+    assert!(lines.contains("HEARTH_LOG: expected a filter"), "{lines}");
+}
+
+#[test]
+fn a_setting_of_the_environment_alone_goes_to_the_plugin_that_fits_best() {
+    let text = "[plugins.a]\nfile = \"a\"\n[plugins.a-b]\nfile = \"b\"\n";
+    let mut config = load(text).unwrap();
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    config.add_plugin_settings(&BTreeMap::from([
+        variable("HEARTH_PLUGIN_A_B_C", "1"),
+        variable("HEARTH_PLUGIN_A_C", "2"),
+        variable("HEARTH_PLUGIN_OTHER_C", "3"),
+    ]));
+    assert_eq!(
+        config.plugins["a-b"].config,
+        BTreeMap::from([variable("c", "1")])
+    );
+    assert_eq!(
+        config.plugins["a"].config,
+        BTreeMap::from([variable("c", "2")])
+    );
+}
+
+#[test]
+fn secrets_are_read_when_the_file_is() {
+    let (folder, path) = file(
+        "[plugins.a]\nfile = \"a\"\n[plugins.a.secrets]\n\
+         one = { file = \"one.txt\" }\ntwo = { env = \"TWO\" }\n",
+    );
+    fs::write(folder.path().join("one.txt"), "from a file\n").unwrap();
+    let env = |name: &str| (name == "TWO").then(|| "from a variable".to_owned());
+    let config = Config::load(Some(&path), &env).unwrap();
+    let secrets = &config.plugins["a"].secret_values;
+    assert_eq!(secrets["one"].expose(), "from a file");
+    assert_eq!(secrets["two"].expose(), "from a variable");
+    assert!(!format!("{config:?}").contains("from a"));
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_a_mistake() {
+    let text = "[plugins.a]\nfile = \"a\"\n[plugins.a.secrets]\nfar = { file = \"none.txt\" }\n\
+                unset = { env = \"UNSET\" }\nboth = { env = \"X\", file = \"y\" }\nneither = {}\n\
+                plain = \"hunter2\"\n";
+    let told = mistakes(text);
+    let lines: Vec<usize> = told.iter().map(|mistake| mistake.0).collect();
+    assert_eq!(lines, [4, 5, 6, 7, 8], "{told:#?}");
+    assert!(!format!("{told:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_file_that_is_named_must_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.toml");
+    let errors = Config::load(Some(&path), &|_| None).unwrap_err();
+    assert!(
+        errors.to_string().contains("none.toml: cannot be read"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn the_deployed_file_has_no_mistake() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/hearth.toml");
+    let config = Config::load(Some(&path), &|_| None).unwrap();
+    assert_eq!(config.plugins["tickets"].grants, ["sql", "log", "metrics"]);
+    assert_eq!(config.plugins["hello"].grants, ["log"]);
+}
+
+/// Pieces that make texts which are nearly a configuration.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("[server]\n"),
+        Just("[server.h2]\n"),
+        Just("[[server]]\n"),
+        Just("[plugins.a]\n"),
+        Just("[plugins.a.limits]\n"),
+        Just("listen = "),
+        Just("headers_max = "),
+        Just("h2.x = "),
+        Just("a.b.c = "),
+        Just("grants = "),
+        Just("\"x\"\n"),
+        Just("7\n"),
+        Just("-1\n"),
+        Just("[1, {b = 2}, \"c\"]\n"),
+        Just("{ streams_max = \"x\", y = 1 }\n"),
+        Just("1.5\n"),
+        Just("1979-05-27\n"),
+        Just("= = \n"),
+        Just("\"\u{e9}"),
+        Just("\n"),
+        Just("99999999999999999999\n"),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    /// Whatever a file holds, loading ends, and every mistake has a message.
+    #[test]
+    fn no_text_panics_or_hangs(text in prop_oneof![pieces(), any::<String>()]) {
+        if let Err(errors) = load(&text) {
+            prop_assert!(!errors.mistakes.is_empty());
+            prop_assert!(errors.mistakes.iter().all(|mistake| !mistake.message.is_empty()));
+        }
+    }
+}
