@@ -1,1 +1,3 @@
 //! capability/sql
+pub mod gate;
+pub mod statement;

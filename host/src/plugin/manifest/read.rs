@@ -1,0 +1,278 @@
+//! From the text of a manifest to a `Manifest`, with the rule of each field.
+
+use std::collections::BTreeSet;
+
+use toml::de::DeTable;
+
+use super::fields::{Fields, Mistakes, Text};
+use super::{
+    Grant, Instances, Limits, MANIFEST_BYTES_MAX, Manifest, ManifestError, Reuse, SelfTest, Sql,
+    World,
+};
+use crate::capability::sql::statement::{Access, Column, Declared, Type};
+use crate::plugin::package::Interface;
+
+/// The longest that any time in a manifest may be: a day.
+const MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
+pub fn manifest(text: &str) -> Result<Manifest, ManifestError> {
+    let mistakes = Mistakes::new(text);
+    if text.len() > MANIFEST_BYTES_MAX {
+        mistakes.note(0, format!("a manifest may have {MANIFEST_BYTES_MAX} bytes"));
+        return mistakes.into_result(None).map(|none: Option<_>| none).and_then(nothing);
+    }
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        mistakes.note(error.span().map_or(0, |span| span.start), error.message());
+    }
+    let manifest = match errors.is_empty() {
+        true => Some(root(Fields::new(&table, &mistakes))),
+        false => None,
+    };
+    mistakes.into_result(manifest).and_then(nothing)
+}
+
+/// No manifest comes with at least one mistake, so the error is never empty.
+fn nothing(manifest: Option<Manifest>) -> Result<Manifest, ManifestError> {
+    manifest.ok_or(ManifestError { mistakes: Vec::new() })
+}
+
+fn root(mut fields: Fields<'_, '_>) -> Manifest {
+    let manifest = Manifest {
+        name: name(&mut fields),
+        version: version(&mut fields),
+        mount: mount(&mut fields),
+        world: world(&mut fields),
+        grants: grants(&mut fields),
+        public: fields.flag("public", false),
+        openapi: file(&mut fields, "openapi"),
+        limits: fields.table("limits").map(limits).unwrap_or_default(),
+        instances: fields.table("instances").map(instances).unwrap_or_default(),
+        sql: fields.table("sql").map(sql).unwrap_or_default(),
+        self_test: fields.table("self_test").map(self_test),
+    };
+    fields.finish();
+    manifest
+}
+
+fn name(fields: &mut Fields<'_, '_>) -> String {
+    let name = fields.required_text("name");
+    if !name.value.is_empty() && !is_name(&name.value) {
+        let rule = "`name` has lower-case letters, digits and `-`, begins with a letter, and is \
+                    at most 32 characters long";
+        fields.note(name.at, rule);
+    }
+    name.value
+}
+
+fn is_name(name: &str) -> bool {
+    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.len() <= 32
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(letters)
+}
+
+fn version(fields: &mut Fields<'_, '_>) -> semver::Version {
+    let text = fields.required_text("version");
+    semver::Version::parse(&text.value).unwrap_or_else(|error| {
+        if !text.value.is_empty() {
+            fields.note(text.at, format!("`version` is no semantic version: {error}"));
+        }
+        semver::Version::new(0, 0, 0)
+    })
+}
+
+fn mount(fields: &mut Fields<'_, '_>) -> String {
+    let mount = fields.required_text("mount");
+    if !mount.value.is_empty() && !is_path(&mount.value) {
+        let rule = "`mount` begins with `/`, does not end with it, and has segments of letters, \
+                    digits, `-`, `_`, `.` and `~`, none of them `.` or `..`";
+        fields.note(mount.at, rule);
+    }
+    mount.value
+}
+
+/// Whether a path can be compared with a request's as it stands: nothing in it
+/// needs or may have percent encoding.
+fn is_path(path: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~".contains(c);
+    let segment = |s: &str| !["", ".", ".."].contains(&s) && s.chars().all(plain);
+    path.len() <= 256 && path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment))
+}
+
+fn world(fields: &mut Fields<'_, '_>) -> World {
+    let text = fields.required_text("world");
+    match text.value.as_str() {
+        "worker" => World::Worker,
+        "full" => World::Full,
+        "plugin" | "" => World::Plugin,
+        other => {
+            fields.note(text.at, format!("`world` is plugin, worker or full, not `{other}`"));
+            World::Plugin
+        }
+    }
+}
+
+fn grants(fields: &mut Fields<'_, '_>) -> BTreeSet<Grant> {
+    let texts = fields.texts("grants");
+    texts.iter().filter_map(|text| grant(fields, text)).collect()
+}
+
+fn grant(fields: &Fields<'_, '_>, text: &Text) -> Option<Grant> {
+    let grant = match text.value.split_once(':') {
+        Some(("queue", name)) if is_name(name) => Some(Grant::Queue(name.to_owned())),
+        Some(("outbound", url)) if is_url_pattern(url) => Some(Grant::Outbound(url.to_owned())),
+        _ => Interface::from_name(&text.value).map(Grant::Interface),
+    };
+    if grant.is_none() {
+        let known = Interface::ALL.map(Interface::name).join(", ");
+        let reason = format!(
+            "`grants`: `{}` is none of {known}, queue:NAME and outbound:https://HOST",
+            text.value
+        );
+        fields.note(text.at, reason);
+    }
+    grant
+}
+
+fn is_url_pattern(url: &str) -> bool {
+    let scheme = ["https://", "http://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    let plain = |c: char| c.is_ascii_graphic() && !"\"'`\\@#".contains(c);
+    scheme.is_some_and(|rest| !rest.is_empty() && rest.len() <= 255 && rest.chars().all(plain))
+}
+
+/// A file or folder beside the manifest: one name, so that no manifest reaches
+/// outside its own folder.
+fn file(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<String> {
+    let text = fields.text(key)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if text.value.is_empty() || text.value.starts_with('.') || !text.value.chars().all(plain) {
+        fields.note(text.at, format!("`{key}` names a file or folder beside the manifest"));
+    }
+    Some(text.value)
+}
+
+fn limits(mut fields: Fields<'_, '_>) -> Limits {
+    let default = Limits::default();
+    let mut number = |key, default, max| fields.number(key, default, 1..=max);
+    let limits = Limits {
+        memory_bytes_max: number("memory_bytes_max", default.memory_bytes_max, 1 << 30),
+        cpu_ms_max: number("cpu_ms_max", default.cpu_ms_max, MS_MAX),
+        wall_ms_max: number("wall_ms_max", default.wall_ms_max, MS_MAX),
+        body_bytes_max: number("body_bytes_max", default.body_bytes_max, 1 << 30),
+        response_bytes_max: number("response_bytes_max", default.response_bytes_max, 1 << 30),
+        in_flight_max: number("in_flight_max", default.in_flight_max, 10_000),
+        waiting_max: number("waiting_max", default.waiting_max, 100_000),
+        host_calls_max: number("host_calls_max", default.host_calls_max, 1_000_000),
+    };
+    fields.finish();
+    limits
+}
+
+fn instances(mut fields: Fields<'_, '_>) -> Instances {
+    let default = Instances::default();
+    let instances = Instances {
+        reuse: reuse(&mut fields),
+        uses_max: fields.number("uses_max", default.uses_max, 1..=1_000_000),
+        age_ms_max: fields.number("age_ms_max", default.age_ms_max, 1..=MS_MAX),
+        warm_instances_min: fields.number("warm_instances_min", 0, 0..=1_000),
+    };
+    fields.finish();
+    instances
+}
+
+fn reuse(fields: &mut Fields<'_, '_>) -> Reuse {
+    let Some(text) = fields.text("reuse") else { return Reuse::Fresh };
+    match text.value.as_str() {
+        "fresh" => Reuse::Fresh,
+        "serial" => Reuse::Serial,
+        other => {
+            fields.note(text.at, format!("`instances.reuse` is fresh or serial, not `{other}`"));
+            Reuse::Fresh
+        }
+    }
+}
+
+fn sql(mut fields: Fields<'_, '_>) -> Sql {
+    let sql = Sql {
+        migrations: file(&mut fields, "migrations"),
+        shared: identifiers(&mut fields, "shared"),
+        functions: identifiers(&mut fields, "functions"),
+        statements: fields.tables("statements").into_iter().map(statement).collect(),
+    };
+    fields.finish();
+    sql
+}
+
+/// Names of tables or functions, as Postgres folds them.
+fn identifiers(fields: &mut Fields<'_, '_>, key: &'static str) -> BTreeSet<String> {
+    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let texts = fields.texts(key);
+    for text in &texts {
+        let begins = text.value.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+        if !begins || text.value.len() > 63 || !text.value.chars().all(letters) {
+            let reason = format!("`sql.{key}`: `{}` is no lower-case SQL name", text.value);
+            fields.note(text.at, reason);
+        }
+    }
+    texts.into_iter().map(|text| text.value).collect()
+}
+
+fn statement(mut fields: Fields<'_, '_>) -> Declared {
+    let params = fields.texts("params");
+    let declared = Declared {
+        text: fields.required_text("text").value,
+        params: params.iter().map(|text| kind(&fields, text)).collect(),
+        columns: fields.tables("columns").into_iter().map(column).collect(),
+        access: access(&mut fields),
+    };
+    fields.finish();
+    declared
+}
+
+fn column(mut fields: Fields<'_, '_>) -> Column {
+    let name = fields.required_text("name").value;
+    let text = fields.required_text("type");
+    let kind = match text.value.is_empty() {
+        true => Type::Text,
+        false => kind(&fields, &text),
+    };
+    let column = Column { name, kind, nullable: fields.flag("nullable", false) };
+    fields.finish();
+    column
+}
+
+fn kind(fields: &Fields<'_, '_>, text: &Text) -> Type {
+    Type::from_name(&text.value).unwrap_or_else(|| {
+        let known = Type::names().collect::<Vec<_>>().join(", ");
+        fields.note(text.at, format!("`{}` is no type; there are {known}", text.value));
+        Type::Text
+    })
+}
+
+fn access(fields: &mut Fields<'_, '_>) -> Access {
+    let text = fields.required_text("access");
+    match text.value.as_str() {
+        "write" => Access::Write,
+        "read" | "" => Access::Read,
+        other => {
+            fields.note(text.at, format!("`access` is read or write, not `{other}`"));
+            Access::Read
+        }
+    }
+}
+
+fn self_test(mut fields: Fields<'_, '_>) -> SelfTest {
+    let method = fields.required_text("method");
+    let path = fields.required_text("path");
+    let status = fields.number("status", 200, 100..=599);
+    if !method.value.chars().all(|c| c.is_ascii_uppercase()) {
+        fields.note(method.at, "`self_test.method` is an HTTP method in capitals");
+    }
+    if !path.value.is_empty() && !path.value.starts_with('/') {
+        fields.note(path.at, "`self_test.path` begins with `/`");
+    }
+    fields.finish();
+    let status = u16::try_from(status).unwrap_or(200);
+    SelfTest { method: method.value, path: path.value, status }
+}

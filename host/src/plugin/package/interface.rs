@@ -1,0 +1,117 @@
+//! The interfaces of the contract, and what else a component may import.
+
+use std::fmt;
+
+/// The package and version of the contract that this host implements.
+pub const CONTRACT: &str = "hearth:plugin";
+pub const CONTRACT_VERSION: &str = "0.1.0";
+
+/// An interface of the contract that a component may import with a grant. The
+/// interface `types` has no functions and wants no grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Interface {
+    Sql,
+    Cache,
+    Documents,
+    Queue,
+    Outbound,
+    Push,
+    Metrics,
+    Log,
+    Config,
+}
+
+impl Interface {
+    /// Every interface that can be granted.
+    pub const ALL: [Interface; 9] = [
+        Interface::Sql,
+        Interface::Cache,
+        Interface::Documents,
+        Interface::Queue,
+        Interface::Outbound,
+        Interface::Push,
+        Interface::Metrics,
+        Interface::Log,
+        Interface::Config,
+    ];
+
+    /// The name in WIT and in a manifest's grants.
+    pub fn name(self) -> &'static str {
+        match self {
+            Interface::Sql => "sql",
+            Interface::Cache => "cache",
+            Interface::Documents => "documents",
+            Interface::Queue => "queue",
+            Interface::Outbound => "outbound",
+            Interface::Push => "push",
+            Interface::Metrics => "metrics",
+            Interface::Log => "log",
+            Interface::Config => "config",
+        }
+    }
+
+    /// The interface with that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Interface> {
+        Interface::ALL.into_iter().find(|interface| interface.name() == name)
+    }
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the import of a component is to the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Import {
+    /// An interface of the contract that wants a grant.
+    Contract(Interface),
+    /// What every component may have: types of the contract, and the parts of
+    /// WASI that reach nothing but clocks, randomness and the log.
+    Free,
+    /// Nothing that this host links; the reason in plain English.
+    Unknown(&'static str),
+}
+
+/// The WASI packages of which every 0.2 interface may be imported. The standard
+/// library of Rust imports `filesystem`, too; the host lends no folder to it.
+const WASI_PACKAGES: [&str; 4] = ["cli", "io", "clocks", "random"];
+const WASI_FILESYSTEM: [&str; 2] = ["types", "preopens"];
+
+impl Import {
+    /// Judges an import by its name, for example `hearth:plugin/sql@0.1.0`.
+    pub fn of(name: &str) -> Import {
+        let (path, version) = name.split_once('@').unwrap_or((name, ""));
+        let (package, interface) = path.split_once('/').unwrap_or((path, ""));
+        match package.split_once(':') {
+            Some(("wasi", wasi)) => wasi_import(wasi, interface, version),
+            _ if package == CONTRACT => contract_import(interface, version),
+            _ => Import::Unknown("it is neither of the contract hearth:plugin nor of WASI"),
+        }
+    }
+}
+
+fn contract_import(interface: &str, version: &str) -> Import {
+    if version != CONTRACT_VERSION {
+        return Import::Unknown("this host implements version 0.1.0 of the contract");
+    }
+    match Interface::from_name(interface) {
+        Some(interface) => Import::Contract(interface),
+        None if interface == "types" => Import::Free,
+        None => Import::Unknown("the contract has no such interface to import"),
+    }
+}
+
+fn wasi_import(package: &str, interface: &str, version: &str) -> Import {
+    if !version.starts_with("0.2.") {
+        return Import::Unknown("this host links WASI 0.2");
+    }
+    let filesystem = package == "filesystem" && WASI_FILESYSTEM.contains(&interface);
+    match package {
+        _ if filesystem || WASI_PACKAGES.contains(&package) => Import::Free,
+        "sockets" => Import::Unknown("a plugin has no sockets; use hearth:plugin/outbound"),
+        "http" => Import::Unknown("use hearth:plugin/outbound"),
+        _ => Import::Unknown("this host lends no such part of WASI"),
+    }
+}
