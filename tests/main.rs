@@ -1,1 +1,7 @@
+//! What Hearth does, told as tests.
 
+mod gate;
+mod harness;
+mod keys;
+mod postgres;
+mod sql;

@@ -1,1 +1,70 @@
-//! cli/pack
+//! `hearth pack`: a component, its manifest, migrations and OpenAPI part become
+//! one file. What a deploy would refuse without a database is refused here.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::capability::sql::gate::{self, ApprovedFunctions};
+use crate::plugin::package::{Package, Parts, pack};
+
+/// Packs a plugin into one file.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The component, as the compiler wrote it.
+    #[arg(long, value_name = "FILE")]
+    pub component: PathBuf,
+    /// The manifest, `plugin.toml`. The files that it names lie beside it.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// Where the packed plugin is written.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// Runs the command: writes the packed plugin, then tells name, version, size
+/// and digest on `out`. Where something is wrong nothing is written.
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    let package = packed(args).with_context(|| args.component.display().to_string())?;
+    write_whole(&args.out, &package.component)
+        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    let (manifest, bytes) = (&package.manifest, package.component.len());
+    writeln!(out, "{} {}, {bytes} bytes, {}", manifest.name, manifest.version, package.digest)?;
+    Ok(())
+}
+
+fn packed(args: &Args) -> anyhow::Result<Package> {
+    let parts = Parts::read(&args.manifest)?;
+    let component = fs::read(&args.component)?;
+    let package = Package::read(pack(&component, &parts)?)?;
+    check_sql(&package)?;
+    Ok(package)
+}
+
+/// What the gate says of the SQL, as if the operator approved every function
+/// that the manifest asks for; whether they do is decided at deploy.
+fn check_sql(package: &Package) -> anyhow::Result<()> {
+    let name = &package.manifest.name;
+    let approved = ApprovedFunctions::new(package.manifest.sql.functions.iter().cloned())?;
+    for migration in &package.migrations {
+        gate::check_migration(&migration.sql, name, &approved)
+            .with_context(|| format!("migration {}_{}", migration.version, migration.name))?;
+    }
+    for declared in &package.statements {
+        gate::check_declared(declared, name, &approved)?;
+    }
+    Ok(())
+}
+
+/// Writes a file so that nobody ever sees half of it.
+fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

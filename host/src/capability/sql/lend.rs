@@ -7,7 +7,7 @@ use super::gate::{self, ApprovedFunctions, Refusal};
 use super::lent::{Known, Lent};
 use super::migrate::{self, Checked, Limits, Migration, Open, Plan};
 use super::roles::{self, Names};
-use super::statement::{Access, Declared, beginning};
+use super::statement::Declared;
 use super::{Client, Config};
 use crate::backend::postgres::connection::{Credentials, Prepared};
 
@@ -148,7 +148,7 @@ fn check<'d>(deployment: &'d Deployment<'_>, names: &Names) -> Result<Vec<Checke
     let mut refusals: Vec<_> = deployment
         .declared
         .iter()
-        .filter_map(|declared| check_statement(declared, names, &deployment.approved))
+        .filter_map(|declared| gate::check_declared(declared, &names.schema, &deployment.approved).err())
         .collect();
     let mut migrations: Vec<_> = deployment.migrations.iter().collect();
     migrations.sort_by_key(|migration| migration.version);
@@ -178,22 +178,6 @@ fn twice(migrations: &[&Migration]) -> Vec<Refusal> {
         position: None,
     })
     .collect()
-}
-
-fn check_statement(
-    declared: &Declared,
-    names: &Names,
-    approved: &ApprovedFunctions,
-) -> Option<Refusal> {
-    match gate::check_statement(&declared.text, &names.schema, approved) {
-        Ok(Access::Write) if declared.access == Access::Read => Some(Refusal {
-            statement: beginning(&declared.text),
-            reason: "it is declared as a read, and it can write".into(),
-            position: None,
-        }),
-        Ok(_) => None,
-        Err(refusal) => Some(refusal),
-    }
 }
 
 /// The comment keeps plans of plugins and deployments apart, in Postgres and in

@@ -198,9 +198,12 @@ pub enum SectionError {
     Conflict(String),
 }
 
-/// The beginning of a text, for a message: at most 120 characters.
+/// How many characters of a statement a message shows.
+pub const SHOWN_CHARS: usize = 120;
+
+/// The beginning of a text, for a message.
 pub fn beginning(text: &str) -> String {
-    text.chars().take(120).collect()
+    text.chars().take(SHOWN_CHARS).collect()
 }
 
 /// Reads all records of a section. The same statement declared twice is one;

@@ -28,14 +28,12 @@ impl<'t> Mistakes<'t> {
         self.found.borrow_mut().push(Mistake { line, reason: reason.into() });
     }
 
-    /// The value, if there was no mistake at all.
-    pub fn into_result<T>(self, value: T) -> Result<T, ManifestError> {
+    /// The value, if there is one and there was no mistake at all. Where there is
+    /// no value the reason was noted.
+    pub fn into_result<T>(self, value: Option<T>) -> Result<T, ManifestError> {
         let mut mistakes = self.found.into_inner();
         mistakes.sort_by_key(|mistake| mistake.line);
-        match mistakes.is_empty() {
-            true => Ok(value),
-            false => Err(ManifestError { mistakes }),
-        }
+        value.filter(|_| mistakes.is_empty()).ok_or(ManifestError { mistakes })
     }
 }
 
@@ -148,11 +146,6 @@ impl<'a, 'i> Fields<'a, 'i> {
             return self.wrong(key, value, "a list of tables").unwrap_or_default();
         };
         array.iter().filter_map(|item| self.nested(key, item)).collect()
-    }
-
-    /// Where this table begins in the text.
-    pub fn at(&self) -> usize {
-        self.at
     }
 
     fn nested(&self, key: &str, value: &'a Spanned<DeValue<'i>>) -> Option<Fields<'a, 'i>> {

@@ -19,22 +19,14 @@ pub fn manifest(text: &str) -> Result<Manifest, ManifestError> {
     let mistakes = Mistakes::new(text);
     if text.len() > MANIFEST_BYTES_MAX {
         mistakes.note(0, format!("a manifest may have {MANIFEST_BYTES_MAX} bytes"));
-        return mistakes.into_result(None).map(|none: Option<_>| none).and_then(nothing);
+        return mistakes.into_result(None);
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         mistakes.note(error.span().map_or(0, |span| span.start), error.message());
     }
-    let manifest = match errors.is_empty() {
-        true => Some(root(Fields::new(&table, &mistakes))),
-        false => None,
-    };
-    mistakes.into_result(manifest).and_then(nothing)
-}
-
-/// No manifest comes with at least one mistake, so the error is never empty.
-fn nothing(manifest: Option<Manifest>) -> Result<Manifest, ManifestError> {
-    manifest.ok_or(ManifestError { mistakes: Vec::new() })
+    let manifest = errors.is_empty().then(|| root(Fields::new(&table, &mistakes)));
+    mistakes.into_result(manifest)
 }
 
 fn root(mut fields: Fields<'_, '_>) -> Manifest {

@@ -1,0 +1,135 @@
+//! One key in Postgres.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use deadpool_postgres::Client;
+use tokio::time::Instant;
+use tokio_postgres::Row;
+
+use super::text::{Digest, Presented};
+use super::{AuthError, Caller, Shared, Tier};
+use crate::backend::postgres::Server;
+
+/// What is remembered of a key that exists, revoked or not.
+pub(super) struct Entry {
+    /// The number of changes in the snapshot that the rest was read in.
+    pub(super) version: i64,
+    caller: Caller,
+    expires_at: Option<SystemTime>,
+    revoked: bool,
+}
+
+impl Entry {
+    pub(super) fn judge(&self, now: SystemTime) -> Result<Caller, AuthError> {
+        if self.revoked {
+            return Err(AuthError::Revoked);
+        }
+        if self.expires_at.is_some_and(|end| end <= now) {
+            return Err(AuthError::Expired);
+        }
+        Ok(self.caller.clone())
+    }
+}
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(super) enum Missed {
+    #[error("there is no such key")]
+    Unknown,
+    #[error("Postgres is away")]
+    Away,
+}
+
+/// Any error of a statement that is ours and never changes means that Postgres
+/// cannot be used, whatever it says.
+impl From<tokio_postgres::Error> for Missed {
+    fn from(error: tokio_postgres::Error) -> Missed {
+        tracing::debug!(%error, "an API key could not be looked up");
+        Missed::Away
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for Missed {
+    fn from(error: deadpool_postgres::PoolError) -> Missed {
+        tracing::debug!(%error, "no connection to look an API key up");
+        Missed::Away
+    }
+}
+
+const VERSION: &str = "SELECT version FROM hearth.key_changes";
+
+/// One statement, so one snapshot: the number of changes and the key belong
+/// together, and a revocation is in both or in neither.
+const KEY: &str = "
+    SELECT changes.version, keys.id, keys.customer_id, keys.scopes, customers.tier,
+           keys.expires_at, keys.revoked_at IS NOT NULL, keys.hmac, keys.hmac_version
+    FROM hearth.key_changes AS changes
+    LEFT JOIN (hearth.keys JOIN hearth.customers ON customers.id = keys.customer_id)
+           ON keys.hmac = ANY ($1)";
+
+pub(super) async fn version(server: &Server) -> Result<i64, Missed> {
+    let client = server.host().get().await?;
+    let statement = client.prepare_cached(VERSION).await?;
+    Ok(client.query_one(&statement, &[]).await?.try_get(0)?)
+}
+
+pub(super) async fn look_up(
+    shared: &Shared,
+    key: &Presented<'_>,
+) -> Result<Arc<Entry>, Missed> {
+    let limit = Duration::from_millis(shared.config.look_ms_max);
+    tokio::time::timeout(limit, read(shared, key)).await.unwrap_or(Err(Missed::Away))
+}
+
+async fn read(shared: &Shared, key: &Presented<'_>) -> Result<Arc<Entry>, Missed> {
+    let asked = Instant::now();
+    let client = shared.server.host().get().await?;
+    let statement = client.prepare_cached(KEY).await?;
+    let row = client.query_one(&statement, &[&shared.digests.all(key)]).await?;
+    let version: i64 = row.try_get(0)?;
+    shared.freshness.confirmed(version, asked);
+    let Some(id) = row.try_get::<_, Option<String>>(1)? else {
+        return Err(Missed::Unknown);
+    };
+    let entry = entry(&row, version, &id)?;
+    let stored: Vec<u8> = row.try_get(7)?;
+    store_under_newest(shared, &client, &id, &stored, &shared.digests.newest(key)).await;
+    Ok(Arc::new(entry))
+}
+
+fn entry(row: &Row, version: i64, id: &str) -> Result<Entry, Missed> {
+    let customer_id: String = row.try_get(2)?;
+    let scopes: Vec<String> = row.try_get(3)?;
+    let tier: String = row.try_get(4)?;
+    let caller = Caller {
+        customer_id: customer_id.into(),
+        key_id: id.into(),
+        scopes: scopes.into(),
+        tier: tier.parse().unwrap_or(Tier::Free),
+    };
+    Ok(Entry { version, caller, expires_at: row.try_get(5)?, revoked: row.try_get(6)? })
+}
+
+/// Moves a key that is used to the newest version of the root secret, so that
+/// the older one can be deleted after a while. A failure is left to the next
+/// look-up.
+async fn store_under_newest(
+    shared: &Shared,
+    client: &Client,
+    id: &str,
+    stored: &[u8],
+    newest: &Digest,
+) {
+    if stored == newest {
+        return;
+    }
+    let moved = client
+        .execute(
+            "UPDATE hearth.keys SET hmac = $1, hmac_version = $2 WHERE id = $3 AND hmac = $4",
+            &[&newest.as_slice(), &shared.digests.newest_version(), &id, &stored],
+        )
+        .await;
+    if let Err(error) = moved {
+        tracing::debug!(%error, "an API key stays under an older secret");
+    }
+}

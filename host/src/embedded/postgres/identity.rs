@@ -1,0 +1,194 @@
+//! As whom Postgres runs. It refuses to run as root, and hosts often are root:
+//! in containers. Then it gets a user namespace of its own, in which root
+//! outside is another user inside; where that is off, it runs as another user
+//! and its files are given to that user.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::thread::UnshareFlags;
+
+use super::StartError;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// We are not root: as ourselves.
+    Same,
+    /// Root outside, this user inside.
+    Namespace { uid: u32, gid: u32 },
+    /// This user.
+    User { uid: u32, gid: u32 },
+}
+
+/// Users to be instead of root, if they exist. initdb looks the name up.
+const SERVANTS: [&str; 2] = ["postgres", "nobody"];
+
+impl Identity {
+    /// Tries each way with a harmless run of `postgres --version`.
+    pub(super) fn choose(postgres: &Path) -> Result<Identity, StartError> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(Identity::Same);
+        }
+        let (uid, gid) = servant()
+            .ok_or_else(|| StartError::Root("there is no user postgres or nobody".to_owned()))?;
+        let mut last = String::new();
+        for identity in [Identity::Namespace { uid, gid }, Identity::User { uid, gid }] {
+            match identity.try_run(postgres) {
+                Ok(()) => return Ok(identity),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(StartError::Root(last))
+    }
+
+    fn try_run(self, postgres: &Path) -> io::Result<()> {
+        let mut command = self.command(postgres);
+        let status = command.arg("--version").stdout(Stdio::null()).status()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("postgres --version: {status}"))),
+        }
+    }
+
+    /// A command that runs as this identity, deaf to the terminal's Ctrl-C and
+    /// interrupted when the calling thread dies.
+    pub(super) fn command(self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
+        command.env("LC_ALL", "C").stdin(Stdio::null()).process_group(0);
+        if let Identity::User { uid, gid } = self {
+            command.uid(uid).gid(gid);
+        }
+        let maps = Maps::of(self);
+        let parent = rustix::process::getpid();
+        // SAFETY: between fork and exec only system calls are made: nothing is
+        // allocated and no lock is taken.
+        unsafe {
+            command.pre_exec(move || {
+                if let Some(maps) = &maps {
+                    maps.enter()?;
+                }
+                // Last, for a change of user clears it.
+                set_parent_process_death_signal(Some(Signal::INT))?;
+                match rustix::process::getppid() {
+                    Some(now) if now == parent => Ok(()),
+                    _ => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+                }
+            });
+        }
+        command
+    }
+
+    /// Another user must be able to walk through the cluster's own folder.
+    /// Which user may open what lies in it is each part's own matter.
+    pub(super) fn let_through(self, folder: &Path) -> io::Result<()> {
+        match self {
+            Identity::User { .. } => {
+                std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711))
+            }
+            Identity::Same | Identity::Namespace { .. } => Ok(()),
+        }
+    }
+
+    /// Gives a folder and what is in it to the user that Postgres runs as.
+    pub(super) fn own(self, folder: &Path) -> io::Result<()> {
+        let (uid, gid) = match self {
+            Identity::Same => return Ok(()),
+            Identity::Namespace { .. } => (0, 0),
+            Identity::User { uid, gid } => (uid, gid),
+        };
+        give(folder, uid, gid)
+    }
+}
+
+/// The namespace's files, written out before the fork.
+struct Maps {
+    uid: String,
+    gid: String,
+}
+
+impl Maps {
+    fn of(identity: Identity) -> Option<Maps> {
+        let Identity::Namespace { uid, gid } = identity else {
+            return None;
+        };
+        let outside = (rustix::process::geteuid(), rustix::process::getegid());
+        Some(Maps {
+            uid: format!("{uid} {} 1", outside.0.as_raw()),
+            gid: format!("{gid} {} 1", outside.1.as_raw()),
+        })
+    }
+
+    fn enter(&self) -> io::Result<()> {
+        // SAFETY: the child has one thread and shares no file table that a new
+        // user namespace would touch.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER)? };
+        write(c"/proc/self/setgroups", b"deny")?;
+        write(c"/proc/self/uid_map", self.uid.as_bytes())?;
+        write(c"/proc/self/gid_map", self.gid.as_bytes())
+    }
+}
+
+fn write(path: &std::ffi::CStr, text: &[u8]) -> io::Result<()> {
+    let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, text)?;
+    Ok(())
+}
+
+/// Whether this is a user that Postgres may run as instead of root.
+pub(super) fn is_servant(uid: u32) -> bool {
+    servant().is_some_and(|(servant, _)| servant == uid)
+}
+
+fn servant() -> Option<(u32, u32)> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    SERVANTS.iter().find_map(|name| find_user(&users, name))
+}
+
+/// Lines of passwd(5): name, password, user, group, and more.
+fn find_user(users: &str, name: &str) -> Option<(u32, u32)> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let found = fields.next()? == name;
+        let uid: u32 = fields.nth(1)?.parse().ok()?;
+        let gid: u32 = fields.next()?.parse().ok()?;
+        (found && uid != 0).then_some((uid, gid))
+    })
+}
+
+/// Skips what already belongs to the user, so a usual start walks nothing.
+fn give(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    if metadata.uid() == uid {
+        return Ok(());
+    }
+    if metadata.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            give(&entry?.path(), uid, gid)?;
+        }
+    }
+    // Last, so that a walk that was broken off is taken up again.
+    std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_its_whole_name_and_never_root() {
+        let users = "postgresql:x:1:1::/:\nroot:x:0:0::/:\npostgres:x:105:112::/:/bin/sh\n";
+        assert_eq!(find_user(users, "postgres"), Some((105, 112)));
+        assert_eq!(find_user(users, "root"), None);
+        assert_eq!(find_user("broken\n", "postgres"), None);
+    }
+}

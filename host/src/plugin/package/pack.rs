@@ -1,0 +1,160 @@
+//! Packing: a component and the files beside it become one file.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use wasm_encoder::{ComponentSection as _, CustomSection};
+use wasmparser::{BinaryReader, BinaryReaderError, Validator, WasmFeatures};
+
+use super::{
+    MANIFEST, MIGRATIONS, Migration, OPENAPI, Outline, PackageError, SQL, check_migrations,
+    check_openapi, check_world,
+};
+use crate::capability::sql::statement::{self, Declared};
+use crate::plugin::manifest::Manifest;
+
+/// What is packed into a component.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    /// The text of `plugin.toml`.
+    pub manifest: String,
+    /// In the order of their versions.
+    pub migrations: Vec<Migration>,
+    /// JSON.
+    pub openapi: Option<String>,
+}
+
+/// Why packing failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    #[error("the component is not valid: {0}")]
+    Invalid(String),
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error(
+        "{}: a migration is called like 0001_create_ticket.sql: a number, an underscore, what it \
+         does in lower-case letters, digits and underscores", path.display()
+    )]
+    MigrationName { path: PathBuf },
+}
+
+impl Parts {
+    /// Reads a manifest and the files that it names, which lie beside it.
+    pub fn read(manifest: &Path) -> Result<Parts, PackError> {
+        let text = read_text(manifest)?;
+        let wanted = Manifest::parse(&text).map_err(PackageError::Manifest)?;
+        let folder = manifest.parent().unwrap_or(Path::new(""));
+        let openapi = wanted.openapi.map(|name| read_text(&folder.join(name))).transpose()?;
+        let migrations = match wanted.sql.migrations {
+            Some(name) => read_migrations(&folder.join(name))?,
+            None => Vec::new(),
+        };
+        Ok(Parts { manifest: text, migrations, openapi })
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, PackError> {
+    fs::read_to_string(path).map_err(|source| PackError::File { path: path.into(), source })
+}
+
+/// Every `.sql` file of a folder, in the order of their versions.
+fn read_migrations(folder: &Path) -> Result<Vec<Migration>, PackError> {
+    let failed = |source| PackError::File { path: folder.into(), source };
+    let mut migrations = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            migrations.push(read_migration(path)?);
+        }
+    }
+    migrations.sort_by_key(|migration| migration.version);
+    Ok(migrations)
+}
+
+fn read_migration(path: PathBuf) -> Result<Migration, PackError> {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let named = stem.split_once('_').and_then(|(number, name)| {
+        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let digits = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
+        let plain = digits && !name.is_empty() && name.chars().all(letters);
+        Some((number.parse().ok().filter(|_| plain)?, name.to_owned()))
+    });
+    match named {
+        Some((version, name)) => Ok(Migration { version, name, sql: read_text(&path)? }),
+        None => Err(PackError::MigrationName { path }),
+    }
+}
+
+/// Packs a component. The same inputs give the same bytes; what an earlier run
+/// packed into the component is replaced.
+pub fn pack(component: &[u8], parts: &Parts) -> Result<Vec<u8>, PackError> {
+    let outline = Outline::read(component)?;
+    validate(component)?;
+    let manifest = Manifest::parse(&parts.manifest).map_err(PackageError::Manifest)?;
+    check_world(&manifest, &outline)?;
+    check_migrations(&parts.migrations)?;
+    check_openapi(parts.openapi.as_deref())?;
+    let statements = statements(&outline, &manifest)?;
+    let mut packed = without_sections(component).map_err(damaged)?;
+    append(&mut packed, MANIFEST, parts.manifest.as_bytes());
+    append(&mut packed, SQL, &statement::encode(&statements));
+    append(&mut packed, MIGRATIONS, &migrations_json(&parts.migrations)?);
+    if let Some(openapi) = &parts.openapi {
+        append(&mut packed, OPENAPI, openapi.as_bytes());
+    }
+    Ok(packed)
+}
+
+fn validate(component: &[u8]) -> Result<(), PackError> {
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    let checked = validator.validate_all(component);
+    checked.map(drop).map_err(|error| PackError::Invalid(error.to_string()))
+}
+
+/// The statements of all modules inside the component and of the manifest.
+fn statements(outline: &Outline<'_>, manifest: &Manifest) -> Result<Vec<Declared>, PackageError> {
+    let mut all = Vec::new();
+    for section in outline.statements() {
+        all.extend(statement::parse_section(section)?);
+    }
+    all.extend(manifest.sql.statements.iter().cloned());
+    Ok(statement::join(all)?)
+}
+
+fn migrations_json(migrations: &[Migration]) -> Result<Vec<u8>, PackageError> {
+    serde_json::to_vec(migrations)
+        .map_err(|error| PackageError::Section { section: MIGRATIONS, reason: error.to_string() })
+}
+
+fn append(packed: &mut Vec<u8>, name: &str, content: &[u8]) {
+    CustomSection { name: name.into(), data: content.into() }.append_to_component(packed);
+}
+
+/// The component without the sections that packing writes, byte for byte.
+fn without_sections(component: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+    let mut reader = BinaryReader::new(component, 0);
+    let mut kept = reader.read_bytes(8)?.to_vec();
+    while !reader.eof() {
+        let start = reader.original_position();
+        let id = reader.read_u8()?;
+        let size = reader.read_var_u32()?;
+        let content = reader.read_bytes(usize::try_from(size).unwrap_or(usize::MAX))?;
+        let end = reader.original_position();
+        if !(id == 0 && is_ours(content)) {
+            kept.extend_from_slice(component.get(start..end).unwrap_or_default());
+        }
+    }
+    Ok(kept)
+}
+
+fn is_ours(custom_section: &[u8]) -> bool {
+    let name = BinaryReader::new(custom_section, 0).read_unlimited_string();
+    name.is_ok_and(|name| [MANIFEST, SQL, MIGRATIONS, OPENAPI].contains(&name))
+}
+
+fn damaged(error: BinaryReaderError) -> PackageError {
+    PackageError::Damaged(error.to_string())
+}

@@ -1,0 +1,3 @@
+//! Real parts to test against.
+
+pub mod postgres;

@@ -1,0 +1,205 @@
+//! A real Postgres for one test: the embedded cluster in a folder of its own.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use hearth::backend::postgres::{Config, Server};
+use hearth::embedded;
+use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls};
+
+/// An embedded cluster that ends, folder and all, with the test.
+pub struct Cluster {
+    cluster: Option<embedded::postgres::Cluster>,
+    pub folder: TempDir,
+}
+
+impl Cluster {
+    pub async fn start() -> Cluster {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cluster = Cluster { cluster: None, folder };
+        cluster.resume().await;
+        cluster
+    }
+
+    /// Starts it again after [`Cluster::pause`].
+    pub async fn resume(&mut self) {
+        let started = embedded::postgres::Cluster::start(None, &self.dir()).await;
+        self.cluster = Some(started.unwrap());
+    }
+
+    /// Stops the server and keeps its data.
+    pub async fn pause(&mut self) {
+        self.cluster.take().unwrap().stop().await;
+    }
+
+    /// The folder that the cluster owns.
+    pub fn dir(&self) -> PathBuf {
+        self.folder.path().join("postgres")
+    }
+
+    pub fn url(&self) -> String {
+        self.cluster.as_ref().unwrap().url()
+    }
+
+    /// The host's view of it, with the host's schema in place.
+    pub async fn server(&self) -> Server {
+        self.server_with(Config::default()).await
+    }
+
+    pub async fn server_with(&self, config: Config) -> Server {
+        let server = Server::open(config, &self.url()).await.unwrap();
+        server.prepare_database().await.unwrap();
+        server
+    }
+
+    /// A connection of its own as the superuser, or as another role.
+    pub async fn connect(&self, user: Option<&str>) -> Client {
+        let mut config: tokio_postgres::Config = self.url().parse().unwrap();
+        if let Some(user) = user {
+            config.user(user);
+        }
+        let (client, connection) = config.connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// The process id in Postgres's own pid file.
+    pub fn postmaster(&self) -> i32 {
+        postmaster(&self.dir()).unwrap()
+    }
+}
+
+/// The process that serves from a cluster's folder.
+pub fn postmaster(dir: &Path) -> Option<i32> {
+    let text = std::fs::read_to_string(dir.join("data/postmaster.pid")).ok()?;
+    text.lines().next()?.parse().ok()
+}
+
+/// Waits until something holds. Bounded by the test runner's own limit.
+pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    while !holds().await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A server that somebody else runs: on TCP, with TLS and a password.
+pub struct External {
+    child: Child,
+    pub port: u16,
+    pub folder: TempDir,
+}
+
+impl External {
+    /// Its certificate is for `localhost` and signed by itself; the file
+    /// `root.pem` in its folder is what a client must trust.
+    pub async fn start() -> External {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        give_away(folder.path());
+        let password = folder.path().join("password");
+        write_as_servant(&password, b"let me in");
+        let status = command("initdb")
+            .args(["-U", "owner", "--auth=scram-sha-256", "--no-sync", "--encoding=UTF8", "-D"])
+            .arg(&data)
+            .arg("--pwfile")
+            .arg(&password)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        certify(folder.path());
+        let port = free_port();
+        let child = serve(folder.path(), port);
+        External { child, port, folder }
+    }
+
+    pub fn url(&self, host: &str, options: &str) -> String {
+        format!("postgres://owner:let%20me%20in@{host}:{}/postgres{options}", self.port)
+    }
+
+    pub fn root_file(&self) -> PathBuf {
+        self.folder.path().join("root.pem")
+    }
+}
+
+impl Drop for External {
+    fn drop(&mut self) {
+        // Immediate shutdown: its children go with it.
+        unsafe { libc::kill(self.child.id() as i32, libc::SIGQUIT) };
+        self.child.wait().unwrap();
+    }
+}
+
+fn certify(folder: &Path) {
+    let names = vec!["localhost".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let certificate = made.cert.pem();
+    write_as_servant(&folder.join("root.pem"), certificate.as_bytes());
+    write_as_servant(&folder.join("data/server.crt"), certificate.as_bytes());
+    write_as_servant(&folder.join("data/server.key"), made.signing_key.serialize_pem().as_bytes());
+}
+
+fn serve(folder: &Path, port: u16) -> Child {
+    command("postgres")
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1,::1", "-c", "ssl=on"])
+        .args(["-c", "unix_socket_directories=", "-c", "fsync=off"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Postgres does not run as root, so root's tests run it as somebody else.
+fn servant() -> Option<(u32, u32)> {
+    if unsafe { libc::geteuid() } != 0 {
+        return None;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = users.lines().find(|line| line.starts_with("nobody:")).unwrap();
+    let fields: Vec<_> = line.split(':').collect();
+    Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
+}
+
+fn give_away(folder: &Path) {
+    let Some((uid, gid)) = servant() else { return };
+    for path in [folder.to_owned(), folder.join("data")] {
+        chown(path, Some(uid), Some(gid)).unwrap();
+    }
+}
+
+fn write_as_servant(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    if let Some((uid, gid)) = servant() {
+        chown(path, Some(uid), Some(gid)).unwrap();
+    }
+}
+
+fn command(program: &str) -> Command {
+    let mut command = Command::new(binaries().join(program));
+    if let Some((uid, gid)) = servant() {
+        command.uid(uid).gid(gid);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The newest that Debian installed, or PATH's.
+fn binaries() -> PathBuf {
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = installed.map(|entry| entry.path().join("bin")).max();
+    newest.unwrap_or_else(|| {
+        let path = std::env::var_os("PATH").unwrap();
+        std::env::split_paths(&path).find(|folder| folder.join("initdb").is_file()).unwrap()
+    })
+}
