@@ -18,3 +18,4 @@ mod plugins;
 mod postgres;
 mod problem;
 mod refusals;
+mod sql;

@@ -16,10 +16,17 @@
 //! ```
 
 mod address;
+mod cancel;
+pub mod connection;
 mod error;
 mod harden;
 mod host;
+pub mod lease;
+pub mod plugin;
 mod schema;
+pub mod share;
+mod slots;
+pub mod tenancy;
 mod tls;
 
 use std::path::PathBuf;

@@ -1,3 +1,177 @@
-//! capability/sql
+//! The capability `sql`: a plugin's declared statements on its own schema in
+//! Postgres, each seeing the rows of the caller's customer and no others.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use hearth::backend::postgres::Server;
+//! # use hearth::capability::sql;
+//! # use hearth::secret::RootSecret;
+//! # async fn example(server: Arc<Server>, secret: Arc<RootSecret>, deployment: sql::Deployment<'_>)
+//! #     -> Result<(), sql::LendError> {
+//! // One per process.
+//! let client = sql::Client::open(server, secret, sql::Config::default());
+//! // One per deployment: gate, roles, migrations, described statements, pool.
+//! let lent = client.lend(deployment).await?;
+//! // One `View` per call borrows `lent` and a fresh `State`.
+//! lent.retire();
+//! # Ok(())
+//! # }
+//! ```
+
+mod batch;
+mod describe;
+mod error;
 pub mod gate;
+mod lend;
+mod lent;
+mod migrate;
+mod numeric;
+mod roles;
+mod run;
 pub mod statement;
+mod tables;
+mod transaction;
+mod value;
+mod view;
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use wasmtime::component::{HasData, Linker, ResourceTable};
+
+use crate::backend::postgres::Server;
+use crate::backend::postgres::plugin::{PoolLimits, Pools};
+use crate::capability::Call;
+use crate::secret::RootSecret;
+
+pub use error::Error;
+pub use generated::hearth::plugin::sql::{
+    Call as BatchCall, Enqueue, Error as GuestError, Host, HostTransaction, Isolation, Outcome,
+    RowSet, Statement, Value,
+};
+pub use generated::hearth::plugin::types::OutgoingMessage;
+pub use lend::{Deployment, LendError, Lending};
+pub use lent::Lent;
+pub use migrate::Migration;
+pub use transaction::Transaction;
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        interfaces: "import hearth:plugin/sql@0.1.0;",
+        imports: { default: async | trappable },
+        with: { "hearth:plugin/sql.transaction": super::Transaction },
+    });
+}
+
+/// The `[sql]` table of hearth.toml. Connections and Postgres's own time-outs
+/// are in `[postgres]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Rows of one result.
+    pub rows_max: u64,
+    /// Bytes of one result, as Postgres sends them.
+    pub result_bytes_max: u64,
+    /// Bytes of one parameter.
+    pub value_bytes_max: u64,
+    /// Bytes of all parameters of one statement.
+    pub params_bytes_max: u64,
+    /// Steps of one batch.
+    pub batch_calls_max: usize,
+    /// Calls of one plugin that may wait for a connection.
+    pub waiters_max: usize,
+    /// What one customer may hold of a plugin's connections while another one
+    /// waits, in percent.
+    pub tenant_percent_max: usize,
+    /// Requests to cancel a statement that may be under way at once.
+    pub cancels_max: usize,
+    /// For one statement of a migration, and for the other hosts' migrations
+    /// before it. Milliseconds.
+    pub migration_ms_max: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            rows_max: 10_000,
+            result_bytes_max: 8 * 1024 * 1024,
+            value_bytes_max: 4 * 1024 * 1024,
+            params_bytes_max: 8 * 1024 * 1024,
+            batch_calls_max: 100,
+            waiters_max: 1_000,
+            tenant_percent_max: 50,
+            cancels_max: 8,
+            migration_ms_max: 60_000,
+        }
+    }
+}
+
+/// The database of all plugins. One per process.
+pub struct Client {
+    server: Arc<Server>,
+    secret: Arc<RootSecret>,
+    config: Arc<Config>,
+    pools: Pools,
+}
+
+impl Client {
+    /// To be called within the runtime that shall end what dropped calls left
+    /// running in Postgres. Connects to nothing yet.
+    pub fn open(server: Arc<Server>, secret: Arc<RootSecret>, config: Config) -> Client {
+        let limits = PoolLimits {
+            waiters_max: config.waiters_max,
+            tenant_percent_max: config.tenant_percent_max,
+            cancels_max: config.cancels_max,
+        };
+        let pools = Pools::new(server.clone(), limits);
+        Client { server, secret, config: Arc::new(config), pools }
+    }
+}
+
+/// What one call accumulates: at most one open transaction. Dropped, it is
+/// rolled back and its connection goes back clean.
+#[derive(Default)]
+pub struct State {
+    open: Option<transaction::Open>,
+    begun: u64,
+}
+
+/// The capability as one call borrows it.
+pub struct View<'a> {
+    pub call: &'a Call,
+    pub lent: &'a Lent,
+    pub state: &'a mut State,
+    pub table: &'a mut ResourceTable,
+}
+
+/// What the guest gets of an error. Nothing is added on the way.
+fn convert_error(error: Error) -> GuestError {
+    match error {
+        Error::UniqueViolation(name) => GuestError::UniqueViolation(name),
+        Error::ForeignKeyViolation(name) => GuestError::ForeignKeyViolation(name),
+        Error::CheckViolation(name) => GuestError::CheckViolation(name),
+        Error::SerializationConflict => GuestError::SerializationConflict,
+        Error::DeadlineExceeded => GuestError::DeadlineExceeded,
+        Error::TooLarge => GuestError::TooLarge,
+        Error::Unavailable => GuestError::Unavailable,
+        Error::Denied(reason) => GuestError::Denied(reason),
+        Error::Invalid(reason) => GuestError::Invalid(reason),
+        Error::OutcomeUnknown => GuestError::OutcomeUnknown,
+    }
+}
+
+/// Tells wasmtime how long a view lives.
+pub struct Access;
+
+impl HasData for Access {
+    type Data<'a> = View<'a>;
+}
+
+/// Adds the interface `hearth:plugin/sql` to a linker.
+pub fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
+    generated::hearth::plugin::sql::add_to_linker::<T, Access>(linker, view)
+}

@@ -1,0 +1,220 @@
+//! One connection of a plugin's pool, and what the host knows of its session:
+//! whose rows it sees, what is prepared on it, and whether something runs.
+//!
+//! The order is always the same: mark, send, wait for the answer, unmark. What
+//! is dropped half-way leaves the mark, and a marked connection goes through
+//! [`super::lease`]'s cleaning before anyone else gets it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
+use tokio_postgres::{CancelToken, Client, Statement};
+
+use super::slots::{Slot, Slots};
+use super::tenancy::Tenant;
+use super::{Server, Tls};
+
+/// Where a session stands, as far as the host knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Outside a transaction, and everything sent has been answered.
+    Idle,
+    /// In a transaction, and everything sent has been answered.
+    InTransaction,
+    /// Something was sent and its answer has not been read to the end.
+    InFlight,
+}
+
+/// A statement as a deployment declared it.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub deployment: u64,
+    /// Its place among the deployment's statements.
+    pub index: usize,
+    /// What is sent: the declared text behind a comment that names plugin and
+    /// deployment. Postgres keeps no plan that two deployments share.
+    pub text: String,
+}
+
+pub struct Connection {
+    client: Arc<Client>,
+    task: AbortHandle,
+    standing: Standing,
+    /// `None` while it is not known.
+    tenant: Option<Tenant>,
+    /// By deployment, then by the statement's index.
+    statements: Mutex<HashMap<u64, HashMap<usize, Statement>>>,
+    _slot: Slot,
+}
+
+impl Connection {
+    pub fn client(&self) -> Arc<Client> {
+        self.client.clone()
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Whether the server or the way to it is gone.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// To be called before anything is sent.
+    pub fn mark(&mut self) {
+        self.standing = Standing::InFlight;
+    }
+
+    /// To be called once everything sent has been answered.
+    pub fn unmark(&mut self, standing: Standing) {
+        self.standing = standing;
+    }
+
+    /// Whether the session is known to stand for `tenant`.
+    pub fn carries(&self, tenant: &Tenant) -> bool {
+        self.tenant.as_ref() == Some(tenant)
+    }
+
+    /// To be called before a setting of the tenant is sent: from then on nobody
+    /// knows whom the session stands for, until it has been answered.
+    pub fn forget_tenant(&mut self) {
+        self.tenant = None;
+    }
+
+    /// To be called once the setting of the tenant has been answered.
+    pub fn remember_tenant(&mut self, tenant: &Tenant) {
+        self.tenant = Some(tenant.clone());
+    }
+
+    /// What this session has prepared of that statement.
+    pub fn statement(&self, prepared: &Prepared) -> Option<Statement> {
+        self.statements.lock().get(&prepared.deployment)?.get(&prepared.index).cloned()
+    }
+
+    pub fn keep_statement(&self, prepared: &Prepared, statement: Statement) {
+        let mut statements = self.statements.lock();
+        statements.entry(prepared.deployment).or_default().insert(prepared.index, statement);
+    }
+
+    /// Drops what deployments prepared that serve no longer; the driver tells
+    /// the server.
+    pub fn keep_deployments(&self, serves: impl Fn(u64) -> bool) {
+        self.statements.lock().retain(|deployment, _| serves(*deployment));
+    }
+
+    /// Drops what is prepared of a statement, for example because a table changed
+    /// under it.
+    pub fn forget_statement(&self, prepared: &Prepared) {
+        if let Some(statements) = self.statements.lock().get_mut(&prepared.deployment) {
+            statements.remove(&prepared.index);
+        }
+    }
+
+    /// How many statements are prepared on this session.
+    pub fn statement_count(&self) -> usize {
+        self.statements.lock().values().map(HashMap::len).sum()
+    }
+
+    pub(super) fn cancel_token(&self) -> CancelToken {
+        self.client.cancel_token()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // The driver would keep the socket until the running statement ends.
+        if self.standing != Standing::Idle {
+            self.task.abort();
+        }
+    }
+}
+
+/// How a plugin's pool logs in.
+pub struct Login {
+    connect: tokio_postgres::Config,
+    tls: Tls,
+    slots: Arc<Slots>,
+}
+
+/// Why there is no new connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("no connection to Postgres: {0}")]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+/// The name and password of a role that may log in, and its schema.
+pub struct Credentials {
+    pub role: String,
+    pub password: String,
+    pub schema: String,
+}
+
+impl Login {
+    pub(super) fn new(server: &Server, slots: Arc<Slots>, credentials: &Credentials) -> Login {
+        let mut connect = server.connect_config();
+        connect
+            .user(&credentials.role)
+            .password(&credentials.password)
+            .options(session_options(server.config(), &credentials.schema));
+        Login { connect, tls: server.tls(), slots }
+    }
+
+    pub(super) fn connect_config(&self) -> &tokio_postgres::Config {
+        &self.connect
+    }
+
+    pub(super) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+}
+
+/// `pg_temp` last, or a temporary table would be found before the plugin's own.
+fn session_options(config: &super::Config, schema: &str) -> String {
+    format!(
+        "-c search_path={schema},pg_temp -c TimeZone=UTC -c statement_timeout={} \
+         -c lock_timeout={} -c idle_in_transaction_session_timeout={} \
+         -c client_connection_check_interval=1000",
+        config.statement_ms_max, config.lock_ms_max, config.idle_in_transaction_ms_max,
+    )
+}
+
+impl managed::Manager for Login {
+    type Type = Connection;
+    type Error = ConnectError;
+
+    async fn create(&self) -> Result<Connection, ConnectError> {
+        let slot = self.slots.take().await.ok_or(ConnectError::Stopping)?;
+        let (client, driver) = self.connect.connect(self.tls.clone()).await?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(%error, "a connection to Postgres ended");
+            }
+        });
+        Ok(Connection {
+            client: Arc::new(client),
+            task: task.abort_handle(),
+            standing: Standing::Idle,
+            tenant: None,
+            statements: Mutex::default(),
+            _slot: slot,
+        })
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut Connection,
+        _: &Metrics,
+    ) -> RecycleResult<ConnectError> {
+        match connection.standing {
+            Standing::Idle if !connection.is_closed() => Ok(()),
+            _ => Err(RecycleError::message("closed, or not clean")),
+        }
+    }
+}

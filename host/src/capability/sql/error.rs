@@ -1,0 +1,185 @@
+//! What a guest is told when a statement had no effect, and why.
+
+use tokio_postgres::error::{DbError, Severity, SqlState};
+
+use crate::backend::postgres::lease::GivenBack;
+use crate::backend::postgres::plugin::LeaseError;
+use crate::backend::postgres::tenancy::InvalidTenant;
+use crate::backend::postgres::unavailable;
+
+/// Why a statement had no effect. No text carries SQL, a value or an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The client or the guest: such a row exists. Names the constraint.
+    #[error("unique constraint {0}")]
+    UniqueViolation(String),
+    /// The client or the guest: the row referred to does not exist.
+    #[error("foreign key {0}")]
+    ForeignKeyViolation(String),
+    /// The client or the guest. Names the constraint, or the column of NOT NULL.
+    #[error("check {0}")]
+    CheckViolation(String),
+    /// Nobody: run the whole transaction again.
+    #[error("another transaction came first")]
+    SerializationConflict,
+    /// The guest, mostly: what it asked for takes too long.
+    #[error("the deadline passed")]
+    DeadlineExceeded,
+    /// The guest.
+    #[error("more rows or bytes than the limits allow")]
+    TooLarge,
+    /// The backend, or too many calls at once.
+    #[error("the database is not available")]
+    Unavailable,
+    /// The guest.
+    #[error("denied: {0}")]
+    Denied(String),
+    /// The guest.
+    #[error("invalid: {0}")]
+    Invalid(String),
+    /// The backend: the connection was lost while Postgres was committing.
+    #[error("nobody knows whether it was committed")]
+    OutcomeUnknown,
+}
+
+/// Why a statement gave no result, before it is decided what the guest hears.
+#[derive(Debug)]
+pub(super) enum Halt {
+    Postgres(tokio_postgres::Error),
+    /// The host stopped reading: the statement still runs.
+    Midway(Error),
+    /// Nothing was sent.
+    Before(Error),
+}
+
+impl From<tokio_postgres::Error> for Halt {
+    fn from(error: tokio_postgres::Error) -> Halt {
+        Halt::Postgres(error)
+    }
+}
+
+impl Halt {
+    /// Whether Postgres answered the statement, and goes on with the session.
+    pub(super) fn is_answer(&self) -> bool {
+        match self {
+            Halt::Postgres(error) => error.as_db_error().is_some_and(goes_on),
+            Halt::Before(_) => true,
+            Halt::Midway(_) => false,
+        }
+    }
+
+    /// Whether a migration changed a table under what was prepared, or the
+    /// prepared statement is gone: preparing it again may mend it.
+    pub(super) fn is_stale(&self) -> bool {
+        let Halt::Postgres(error) = self else { return false };
+        error.code().is_some_and(|code| {
+            *code == SqlState::FEATURE_NOT_SUPPORTED
+                || *code == SqlState::INVALID_SQL_STATEMENT_NAME
+                || code.code().starts_with("42")
+        })
+    }
+
+    /// What the guest hears where the statement was committing by itself: without
+    /// an answer nobody knows whether it did.
+    pub(super) fn while_committing(self) -> Error {
+        match &self {
+            Halt::Postgres(error) if !self.is_answer() && unavailable(error) => {
+                Error::OutcomeUnknown
+            }
+            _ => self.into(),
+        }
+    }
+}
+
+/// A fatal error ends the session: it says nothing of the statement.
+fn goes_on(error: &DbError) -> bool {
+    !matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+}
+
+impl From<Halt> for Error {
+    fn from(halt: Halt) -> Error {
+        match halt {
+            Halt::Postgres(error) => from_postgres(&error),
+            Halt::Midway(error) | Halt::Before(error) => error,
+        }
+    }
+}
+
+impl From<LeaseError> for Error {
+    fn from(error: LeaseError) -> Error {
+        if let LeaseError::Away(reason) = &error {
+            tracing::warn!(reason, "no connection to Postgres for a plugin");
+        }
+        Error::Unavailable
+    }
+}
+
+impl From<GivenBack> for Error {
+    fn from(_: GivenBack) -> Error {
+        Error::Unavailable
+    }
+}
+
+impl From<InvalidTenant> for Error {
+    fn from(_: InvalidTenant) -> Error {
+        Error::Denied("the customer's id is malformed".into())
+    }
+}
+
+fn from_postgres(error: &tokio_postgres::Error) -> Error {
+    if let Some(db) = error.as_db_error() {
+        return from_answer(db);
+    }
+    if unavailable(error) {
+        return Error::Unavailable;
+    }
+    // The driver could not encode a parameter: a migration changed its type.
+    Error::Invalid("a parameter does not fit what Postgres expects now".into())
+}
+
+fn from_answer(db: &DbError) -> Error {
+    let constraint = || db.constraint().unwrap_or_default().to_owned();
+    match *db.code() {
+        SqlState::UNIQUE_VIOLATION => Error::UniqueViolation(constraint()),
+        SqlState::FOREIGN_KEY_VIOLATION | SqlState::RESTRICT_VIOLATION => {
+            Error::ForeignKeyViolation(constraint())
+        }
+        SqlState::CHECK_VIOLATION | SqlState::EXCLUSION_VIOLATION => {
+            Error::CheckViolation(constraint())
+        }
+        SqlState::NOT_NULL_VIOLATION => {
+            Error::CheckViolation(db.column().unwrap_or_default().to_owned())
+        }
+        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => {
+            Error::SerializationConflict
+        }
+        SqlState::QUERY_CANCELED
+        | SqlState::LOCK_NOT_AVAILABLE
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Error::DeadlineExceeded,
+        SqlState::INSUFFICIENT_PRIVILEGE => {
+            Error::Denied("the row or table is not the caller's".into())
+        }
+        SqlState::READ_ONLY_SQL_TRANSACTION => Error::Unavailable,
+        SqlState::PROGRAM_LIMIT_EXCEEDED => Error::TooLarge,
+        SqlState::IN_FAILED_SQL_TRANSACTION => Error::Invalid("the transaction has failed".into()),
+        _ => by_class(db),
+    }
+}
+
+/// Postgres's messages may quote values, so only the code goes to the guest. The
+/// message goes to the operator's log.
+fn by_class(db: &DbError) -> Error {
+    let code = db.code().code();
+    let class = code.get(..2).unwrap_or_default();
+    match class {
+        "22" => Error::Invalid(format!("Postgres refuses a value (SQLSTATE {code})")),
+        "08" | "53" | "57" | "58" | "XX" => {
+            tracing::warn!(code, message = db.message(), "Postgres cannot serve a plugin");
+            Error::Unavailable
+        }
+        _ => {
+            tracing::debug!(code, message = db.message(), "Postgres refuses a plugin's statement");
+            Error::Invalid(format!("Postgres refuses the statement (SQLSTATE {code})"))
+        }
+    }
+}

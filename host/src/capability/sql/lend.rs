@@ -1,0 +1,193 @@
+//! From a deployment's declarations to what its calls borrow.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::gate::{self, ApprovedFunctions, Refusal};
+use super::lent::{Known, Lent};
+use super::migrate::{self, Checked, Limits, Migration, Open, Plan};
+use super::roles::{self, Names};
+use super::statement::Declared;
+use super::{Client, Config};
+use crate::backend::postgres::connection::{Credentials, Prepared};
+
+/// What a deployment brings along, out of its package and the operator's config.
+pub struct Deployment<'a> {
+    pub plugin: &'a str,
+    /// Its number within the plugin.
+    pub number: u64,
+    pub declared: Vec<Declared>,
+    pub migrations: Vec<Migration>,
+    /// Tables without a customer, by name.
+    pub shared: Vec<String>,
+    pub approved: ApprovedFunctions,
+}
+
+/// Why a deployment gets no database.
+#[derive(Debug, thiserror::Error)]
+pub enum LendError {
+    /// The plugin is to blame: everything that is wrong with its SQL, as far as
+    /// it could be found out together.
+    #[error("{} of the plugin's SQL is refused", .0.len())]
+    Refused(Vec<Refusal>),
+    /// Postgres is away or refuses the host; a later attempt may succeed.
+    #[error("Postgres: {0}")]
+    Backend(String),
+}
+
+impl From<tokio_postgres::Error> for LendError {
+    fn from(error: tokio_postgres::Error) -> LendError {
+        match error.as_db_error() {
+            Some(db) => LendError::Backend(format!("{} (SQLSTATE {})", db.message(), db.code().code())),
+            None => LendError::Backend(error.to_string()),
+        }
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for LendError {
+    fn from(error: deadpool_postgres::PoolError) -> LendError {
+        LendError::Backend(error.to_string())
+    }
+}
+
+/// A deployment whose migrations ran and whose statements fit, in a transaction
+/// that is still open. Dropped, the last migration is undone.
+pub struct Lending<'c> {
+    open: Open<'c>,
+    names: Names,
+    lent: Lent,
+}
+
+impl Lending<'_> {
+    /// Prepares the statements of another deployment of the same plugin against
+    /// the migrated schema, and answers those that would no longer run.
+    pub async fn describe(&self, declared: &[Declared]) -> Result<Vec<Refusal>, LendError> {
+        self.open.describe(&self.names, declared).await
+    }
+
+    /// Makes the migrations durable. From then on calls may borrow.
+    pub async fn commit(self) -> Result<Lent, LendError> {
+        self.open.commit().await?;
+        Ok(self.lent)
+    }
+}
+
+impl Client {
+    /// Checks a deployment's SQL, migrates its schema and opens its pool.
+    ///
+    /// # Errors
+    /// [`LendError::Refused`] with each statement's beginning, the reason and,
+    /// where Postgres gave one, the position.
+    pub async fn lend(&self, deployment: Deployment<'_>) -> Result<Lent, LendError> {
+        let mut connection = self.server.host().get().await?;
+        self.begin_lending(&mut connection, deployment).await?.commit().await
+    }
+
+    /// As [`Client::lend`], and leaves the transaction open in which the last
+    /// migration ran, so that the caller can look before it commits.
+    /// `connection` is one of the host's own.
+    pub async fn begin_lending<'c>(
+        &self,
+        connection: &'c mut deadpool_postgres::Client,
+        deployment: Deployment<'_>,
+    ) -> Result<Lending<'c>, LendError> {
+        let row = connection.query_one("SELECT current_database()::text", &[]).await?;
+        let names = Names::of(deployment.plugin, row.try_get(0)?).ok_or_else(unnamed)?;
+        let checked = check(&deployment, &names)?;
+        let password = roles::password(&self.secret, deployment.plugin);
+        let plan = Plan {
+            plugin: deployment.plugin,
+            names: &names,
+            password: &password,
+            migrations: &checked,
+            shared: &deployment.shared,
+            limits: self.limits(),
+        };
+        let open = migrate::migrate(connection, &plan).await?;
+        let refusals = open.describe(&names, &deployment.declared).await?;
+        if !refusals.is_empty() {
+            return Err(LendError::Refused(refusals));
+        }
+        let lent = self.open_pool(&names, password, &deployment)?;
+        Ok(Lending { open, names, lent })
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            migration_ms_max: self.config.migration_ms_max,
+            lock_ms_max: self.server.config().lock_ms_max,
+        }
+    }
+
+    fn open_pool(
+        &self,
+        names: &Names,
+        password: String,
+        deployment: &Deployment<'_>,
+    ) -> Result<Lent, LendError> {
+        let (role, schema) = (names.runtime.clone(), names.schema.clone());
+        let credentials = Credentials { role, password, schema };
+        let pool = self.pools.of(deployment.plugin, &credentials);
+        let pool = pool.map_err(|error| LendError::Backend(error.to_string()))?;
+        pool.serve(deployment.number);
+        let config: Arc<Config> = self.config.clone();
+        Ok(Lent { number: deployment.number, statements: known(deployment), pool, config })
+    }
+}
+
+fn unnamed() -> LendError {
+    LendError::Refused(vec![Refusal {
+        statement: String::new(),
+        reason: "a plugin's name consists of a-z, 0-9 and -, and begins with a letter".into(),
+        position: None,
+    }])
+}
+
+/// Everything that can be found out without a database, together.
+fn check<'d>(deployment: &'d Deployment<'_>, names: &Names) -> Result<Vec<Checked<'d>>, LendError> {
+    let mut refusals: Vec<_> = deployment
+        .declared
+        .iter()
+        .filter_map(|declared| gate::check_declared(declared, &names.schema, &deployment.approved).err())
+        .collect();
+    let mut migrations: Vec<_> = deployment.migrations.iter().collect();
+    migrations.sort_by_key(|migration| migration.version);
+    let mut checked = Vec::new();
+    for migration in &migrations {
+        match gate::check_migration(&migration.sql, &names.schema, &deployment.approved) {
+            Ok(statements) => checked.push(Checked { migration, statements }),
+            Err(mut refusal) => {
+                let title = format!("migration {:04}_{}", migration.version, migration.name);
+                refusal.reason = format!("{title}: {}", refusal.reason);
+                refusals.push(refusal);
+            }
+        }
+    }
+    refusals.extend(twice(&migrations));
+    if refusals.is_empty() { Ok(checked) } else { Err(LendError::Refused(refusals)) }
+}
+
+fn twice(migrations: &[&Migration]) -> Vec<Refusal> {
+    let same = migrations.windows(2).filter_map(|pair| match pair {
+        [first, second] if first.version == second.version => Some(second),
+        _ => None,
+    });
+    same.map(|migration| Refusal {
+        statement: format!("migration {:04}_{}", migration.version, migration.name),
+        reason: "its number is taken by another migration".into(),
+        position: None,
+    })
+    .collect()
+}
+
+/// The comment keeps plans of plugins and deployments apart, in Postgres and in
+/// whatever stands in between. The plugin's name cannot end it.
+fn known(deployment: &Deployment<'_>) -> HashMap<String, Known> {
+    let number = deployment.number;
+    let known = deployment.declared.iter().enumerate().map(|(index, declared)| {
+        let text = format!("/* {}@{number} */ {}", deployment.plugin, declared.text);
+        let prepared = Prepared { deployment: number, index, text };
+        (declared.text.clone(), Known { declared: declared.clone(), prepared })
+    });
+    known.collect()
+}

@@ -1,0 +1,117 @@
+//! A transaction that a guest holds.
+//!
+//! It has a connection of its own until it ends. After the first error it is
+//! over: the connection goes back at once, every further statement answers the
+//! same error, and so does `commit`.
+
+use futures_util::future::join;
+
+use super::error::Halt;
+use super::run::{self, Answer, Ready};
+use super::{Config, Error, Isolation};
+use crate::backend::postgres::connection::{Connection, Standing};
+use crate::backend::postgres::lease::Lease;
+use crate::backend::postgres::tenancy::Tenant;
+
+/// The guest's handle. What it stands for is in the call's state, where there is
+/// room for one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Transaction {
+    pub(super) number: u64,
+}
+
+/// An open transaction. Dropped, it is rolled back and its connection returns
+/// clean.
+pub(super) struct Open {
+    pub(super) number: u64,
+    state: Result<Lease, Error>,
+}
+
+impl Open {
+    /// Begins on a connection of its own. The customer's setting travels with
+    /// BEGIN, in front of it, and both are answered before any statement.
+    pub(super) async fn begin(
+        mut lease: Lease,
+        tenant: &Tenant,
+        isolation: Isolation,
+        number: u64,
+    ) -> Result<Open, Error> {
+        let connection = lease.connection()?;
+        connection.mark();
+        begin(connection, tenant, isolation).await?;
+        connection.unmark(Standing::InTransaction);
+        Ok(Open { number, state: Ok(lease) })
+    }
+
+    pub(super) async fn run(&mut self, ready: &Ready<'_>, config: &Config) -> Result<Answer, Error> {
+        let lease = self.state.as_mut().map_err(|error| error.clone())?;
+        let result = run::within_transaction(lease.connection()?, ready, config).await;
+        result.map_err(|halt| self.fail(halt.into()))
+    }
+
+    /// Ends the transaction in failure; its connection is cleaned and returns.
+    pub(super) fn fail(&mut self, error: Error) -> Error {
+        self.state = Err(error.clone());
+        error
+    }
+
+    pub(super) async fn commit(self) -> Result<(), Error> {
+        let mut lease = self.state?;
+        commit(lease.connection()?).await
+    }
+
+    /// Whether an error has ended it.
+    pub(super) fn failed(&self) -> Option<&Error> {
+        self.state.as_ref().err()
+    }
+}
+
+async fn begin(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    isolation: Isolation,
+) -> Result<(), Halt> {
+    let client = connection.client();
+    let begin = client.batch_execute(text(isolation));
+    if connection.carries(tenant) {
+        return Ok(begin.await?);
+    }
+    connection.forget_tenant();
+    let setting = tenant.set();
+    let (set, begun) = join(client.batch_execute(&setting), begin).await;
+    set.map_err(run::prelude_failed)?;
+    connection.remember_tenant(tenant);
+    Ok(begun?)
+}
+
+pub(super) fn text(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::ReadCommitted => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        Isolation::RepeatableRead => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        Isolation::Serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+    }
+}
+
+/// Commits the transaction that the connection is in.
+///
+/// COMMIT of an aborted transaction rolls back and is answered without an error.
+/// An empty SELECT in front of it fails there, and then COMMIT is not run.
+pub(super) async fn commit(connection: &mut Connection) -> Result<(), Error> {
+    if connection.is_closed() {
+        return Err(Error::Unavailable);
+    }
+    connection.mark();
+    let result = connection.client().batch_execute("SELECT; COMMIT").await.map_err(Halt::Postgres);
+    match result {
+        Ok(()) => {
+            connection.unmark(Standing::Idle);
+            Ok(())
+        }
+        Err(halt) => {
+            if halt.is_answer() {
+                connection.unmark(Standing::InTransaction);
+            }
+            Err(halt.while_committing())
+        }
+    }
+}

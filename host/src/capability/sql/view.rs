@@ -1,0 +1,239 @@
+//! The interface's functions, on what a call borrows.
+
+use std::future::Future;
+
+use tokio::time::{Instant, timeout_at};
+use wasmtime::component::Resource;
+
+use super::run::{self, Answer, Ready, Want};
+use super::statement::Access;
+use super::transaction::{Open, Transaction};
+use super::{
+    BatchCall, Error, GuestError, Host, HostTransaction, Isolation, Outcome, OutgoingMessage,
+    RowSet, Value, View, batch, convert_error,
+};
+use crate::backend::postgres::tenancy::Tenant;
+
+/// What the guest gets: its own error as a value; a trap only for a handle that
+/// is none.
+type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
+
+fn guest<T>(result: Result<T, Error>) -> Guest<T> {
+    Ok(result.map_err(convert_error))
+}
+
+/// Runs `work` until the deadline. What is dropped then is ended in Postgres by
+/// the lease that the work holds.
+async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    if Instant::now() >= deadline {
+        return Err(Error::DeadlineExceeded);
+    }
+    timeout_at(deadline, work).await.unwrap_or(Err(Error::DeadlineExceeded))
+}
+
+impl Host for View<'_> {
+    async fn query(&mut self, statement: String, params: Vec<Value>) -> Guest<RowSet> {
+        guest(self.alone(&statement, params, Want::Rows).await.and_then(rows))
+    }
+
+    async fn execute(&mut self, statement: String, params: Vec<Value>) -> Guest<u64> {
+        guest(self.alone(&statement, params, Want::Count).await.and_then(count))
+    }
+
+    async fn batch(&mut self, calls: Vec<BatchCall>) -> Guest<Vec<Outcome>> {
+        guest(self.run_batch(calls).await)
+    }
+}
+
+impl HostTransaction for View<'_> {
+    async fn begin(&mut self, isolation: Isolation) -> Guest<Resource<Transaction>> {
+        let begun = self.begin_transaction(isolation).await;
+        match begun {
+            Ok(number) => Ok(Ok(self.table.push(Transaction { number })?)),
+            Err(error) => guest(Err(error)),
+        }
+    }
+
+    async fn query(
+        &mut self,
+        this: Resource<Transaction>,
+        statement: String,
+        params: Vec<Value>,
+    ) -> Guest<RowSet> {
+        let number = self.table.get(&this)?.number;
+        guest(self.in_transaction(number, &statement, params, Want::Rows).await.and_then(rows))
+    }
+
+    async fn execute(
+        &mut self,
+        this: Resource<Transaction>,
+        statement: String,
+        params: Vec<Value>,
+    ) -> Guest<u64> {
+        let number = self.table.get(&this)?.number;
+        guest(self.in_transaction(number, &statement, params, Want::Count).await.and_then(count))
+    }
+
+    /// There is no outbox yet and no deployment holds a grant for a queue, so
+    /// every queue is denied.
+    async fn enqueue(
+        &mut self,
+        this: Resource<Transaction>,
+        queue: String,
+        _: OutgoingMessage,
+    ) -> Guest<String> {
+        let number = self.table.get(&this)?.number;
+        let error = no_grant(&queue);
+        guest(self.open(number).and_then(|open| Err(open.fail(error))))
+    }
+
+    async fn commit(&mut self, this: Resource<Transaction>) -> Guest<()> {
+        let number = self.table.delete(this)?.number;
+        guest(self.commit_transaction(number).await)
+    }
+
+    async fn rollback(&mut self, this: Resource<Transaction>) -> Guest<()> {
+        let number = self.table.delete(this)?.number;
+        self.forget_transaction(number);
+        Ok(Ok(()))
+    }
+
+    async fn drop(&mut self, this: Resource<Transaction>) -> wasmtime::Result<()> {
+        let number = self.table.delete(this)?.number;
+        self.forget_transaction(number);
+        Ok(())
+    }
+}
+
+impl View<'_> {
+    fn tenant(&self) -> Result<Tenant, Error> {
+        Ok(Tenant::of(self.call.customer.as_ref())?)
+    }
+
+    async fn alone(&self, text: &str, params: Vec<Value>, want: Want) -> Result<Answer, Error> {
+        let ready = self.lent.ready(text, params, want)?;
+        let tenant = self.tenant()?;
+        let work = async {
+            let mut lease = self.lent.pool.lease(&tenant).await?;
+            let result = run::alone(lease.connection()?, &tenant, &ready, &self.lent.config).await;
+            result.map_err(|halt| match ready.known.declared.access {
+                Access::Read => halt.into(),
+                // It is a transaction of its own, so it commits.
+                Access::Write => halt.while_committing(),
+            })
+        };
+        within(self.call.deadline, work).await
+    }
+
+    async fn run_batch(&self, calls: Vec<BatchCall>) -> Result<Vec<Outcome>, Error> {
+        if calls.len() > self.lent.config.batch_calls_max {
+            return Err(Error::TooLarge);
+        }
+        let ready = calls.into_iter().map(|call| self.step(call)).collect::<Result<Vec<_>, _>>()?;
+        if ready.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tenant = self.tenant()?;
+        let work = async {
+            let mut lease = self.lent.pool.lease(&tenant).await?;
+            batch::run(lease.connection()?, &tenant, &ready, &self.lent.config).await
+        };
+        let answers = within(self.call.deadline, work).await?;
+        Ok(answers.into_iter().map(outcome).collect())
+    }
+
+    fn step(&self, call: BatchCall) -> Result<Ready<'_>, Error> {
+        match call {
+            BatchCall::Query(step) => self.lent.ready(&step.text, step.params, Want::Rows),
+            BatchCall::Execute(step) => self.lent.ready(&step.text, step.params, Want::Count),
+            BatchCall::Enqueue(step) => Err(no_grant(&step.queue)),
+        }
+    }
+
+    async fn begin_transaction(&mut self, isolation: Isolation) -> Result<u64, Error> {
+        if self.state.open.is_some() {
+            return Err(Error::Denied("a transaction is open already in this call".into()));
+        }
+        let tenant = self.tenant()?;
+        let number = self.state.begun;
+        let pool = &self.lent.pool;
+        let work = async {
+            let lease = pool.lease(&tenant).await?;
+            Open::begin(lease, &tenant, isolation, number).await
+        };
+        self.state.open = Some(within(self.call.deadline, work).await?);
+        self.state.begun += 1;
+        Ok(number)
+    }
+
+    fn open(&mut self, number: u64) -> Result<&mut Open, Error> {
+        let open = self.state.open.as_mut().filter(|open| open.number == number);
+        open.ok_or_else(|| Error::Invalid("the transaction has ended".into()))
+    }
+
+    /// Any error ends the transaction, whoever found it.
+    async fn in_transaction(
+        &mut self,
+        number: u64,
+        text: &str,
+        params: Vec<Value>,
+        want: Want,
+    ) -> Result<Answer, Error> {
+        let (deadline, lent) = (self.call.deadline, self.lent);
+        let open = self.open(number)?;
+        let result = match (open.failed(), lent.ready(text, params, want)) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Err(error)) => Err(error),
+            (None, Ok(ready)) => within(deadline, open.run(&ready, &lent.config)).await,
+        };
+        result.map_err(|error| open.fail(error))
+    }
+
+    /// Past the deadline COMMIT may have been sent and not answered.
+    async fn commit_transaction(&mut self, number: u64) -> Result<(), Error> {
+        self.open(number)?;
+        let Some(open) = self.state.open.take() else { return Err(Error::Unavailable) };
+        if let Some(error) = open.failed() {
+            return Err(error.clone());
+        }
+        let deadline = self.call.deadline;
+        if Instant::now() >= deadline {
+            return Err(Error::DeadlineExceeded);
+        }
+        timeout_at(deadline, open.commit()).await.unwrap_or(Err(Error::OutcomeUnknown))
+    }
+
+    /// The lease inside rolls back.
+    fn forget_transaction(&mut self, number: u64) {
+        self.state.open.take_if(|open| open.number == number);
+    }
+}
+
+fn no_grant(queue: &str) -> Error {
+    let name: String = queue.chars().take(80).collect();
+    Error::Denied(format!("no grant for queue {name}"))
+}
+
+fn rows(answer: Answer) -> Result<RowSet, Error> {
+    match answer {
+        Answer::Rows(rows) => Ok(rows),
+        Answer::Count(_) => Err(Error::Invalid("no rows were asked for".into())),
+    }
+}
+
+fn count(answer: Answer) -> Result<u64, Error> {
+    match answer {
+        Answer::Count(count) => Ok(count),
+        Answer::Rows(_) => Err(Error::Invalid("no count was asked for".into())),
+    }
+}
+
+fn outcome(answer: Answer) -> Outcome {
+    match answer {
+        Answer::Rows(rows) => Outcome::Rows(rows),
+        Answer::Count(count) => Outcome::Affected(count),
+    }
+}
