@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use crate::capability::sql::gate::ApprovedFunctions;
+use crate::capability::sql::{self, LendError, Lent};
 use crate::capability::{self, Lents};
 use crate::config;
 use crate::engine::Family;
@@ -21,7 +23,7 @@ use crate::plugin::idle::{Idle, IdleSlots};
 use crate::plugin::instance::{Bounds, PreInstance};
 use crate::plugin::long::Long;
 use crate::plugin::manifest::{Manifest, Reuse};
-use crate::plugin::package::Package;
+use crate::plugin::package::{self, Package};
 use crate::telemetry::HostMetrics;
 
 /// Why a plugin does not get to serve: its name, and every reason found.
@@ -99,11 +101,20 @@ impl Deployer {
         number: u64,
         package: &Package,
         settings: &config::Plugin,
-    ) -> Result<capability::sql::Lent, Vec<String>> {
+    ) -> Result<Lent, Vec<String>> {
         if !settings.grants.iter().any(|grant| grant == "sql") {
-            return Ok(capability::sql::Lent::nothing());
+            return Ok(Lent::nothing());
         }
-        todo!()
+        let approved = ApprovedFunctions::new(settings.sql_functions.iter().cloned());
+        let deployment = sql::Deployment {
+            plugin: name,
+            number,
+            declared: package.statements.clone(),
+            migrations: package.migrations.iter().map(migration).collect(),
+            shared: package.manifest.sql.shared.iter().cloned().collect(),
+            approved: approved.map_err(|never| vec![never.to_string()])?,
+        };
+        self.clients.sql.lend(deployment).await.map_err(reasons)
     }
 
     async fn lend(
@@ -150,6 +161,21 @@ impl Deployer {
             manifest: package.manifest,
             limits,
         }
+    }
+}
+
+fn migration(migration: &package::Migration) -> sql::Migration {
+    sql::Migration {
+        version: migration.version,
+        name: migration.name.clone(),
+        sql: migration.sql.clone(),
+    }
+}
+
+fn reasons(error: LendError) -> Vec<String> {
+    match error {
+        LendError::Refused(refusals) => refusals.iter().map(ToString::to_string).collect(),
+        LendError::Backend(reason) => vec![format!("Postgres: {reason}")],
     }
 }
 

@@ -8,8 +8,9 @@ row! {
 }
 
 sql! {
-    /// Sleeps in Postgres. The operator approved `pg_sleep`.
-    pub read fn sleep(seconds: f64) -> Slept = "SELECT pg_sleep($1) IS NULL AS slept";
+    /// Sleeps in Postgres. The operator approved `pg_sleep`, and what is approved
+    /// counts as writing.
+    pub write fn sleep(seconds: f64) -> Slept = "SELECT pg_sleep($1) IS NULL AS slept";
 }
 
 fn nap(request: &Request) -> Answer {

@@ -131,7 +131,7 @@ impl Client {
         let pool = pool.map_err(|error| LendError::Backend(error.to_string()))?;
         pool.serve(deployment.number);
         let config: Arc<Config> = self.config.clone();
-        Ok(Lent { number: deployment.number, statements: known(deployment), pool, config })
+        Ok(Lent { number: deployment.number, statements: known(deployment), pool: Some(pool), config })
     }
 }
 

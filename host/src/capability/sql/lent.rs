@@ -21,7 +21,8 @@ pub(super) struct Known {
 pub struct Lent {
     pub(super) number: u64,
     pub(super) statements: HashMap<String, Known>,
-    pub(super) pool: PluginPool,
+    /// `None` where the plugin has no grant, and so no role to log in with.
+    pub(super) pool: Option<PluginPool>,
     pub(super) config: Arc<Config>,
 }
 
@@ -29,12 +30,23 @@ impl Lent {
     /// Drops what this deployment prepared on the plugin's connections: at once
     /// on idle ones, on others when they come back.
     pub fn retire(&self) {
-        self.pool.retire(self.number);
+        if let Some(pool) = &self.pool {
+            pool.retire(self.number);
+        }
+    }
+
+    /// What a plugin without the grant `sql` gets: everything is denied.
+    pub fn nothing() -> Lent {
+        Lent { number: 0, statements: HashMap::new(), pool: None, config: Arc::default() }
+    }
+
+    pub(super) fn connections(&self) -> Result<&PluginPool, Error> {
+        self.pool.as_ref().ok_or_else(|| Error::Denied("no grant for sql".into()))
     }
 
     /// The state of the plugin's pool, for metrics.
-    pub fn pool(&self) -> PoolStatus {
-        self.pool.status()
+    pub fn pool(&self) -> Option<PoolStatus> {
+        self.pool.as_ref().map(PluginPool::status)
     }
 
     /// The statement of that text with these parameters, if both were declared.

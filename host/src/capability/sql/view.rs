@@ -117,7 +117,7 @@ impl View<'_> {
         let ready = self.lent.ready(text, params, want)?;
         let tenant = self.tenant()?;
         let work = async {
-            let mut lease = self.lent.pool.lease(&tenant).await?;
+            let mut lease = self.lent.connections()?.lease(&tenant).await?;
             let result = run::alone(lease.connection()?, &tenant, &ready, &self.lent.config).await;
             result.map_err(|halt| match ready.known.declared.access {
                 Access::Read => halt.into(),
@@ -138,7 +138,7 @@ impl View<'_> {
         }
         let tenant = self.tenant()?;
         let work = async {
-            let mut lease = self.lent.pool.lease(&tenant).await?;
+            let mut lease = self.lent.connections()?.lease(&tenant).await?;
             batch::run(lease.connection()?, &tenant, &ready, &self.lent.config).await
         };
         let answers = within(self.call.deadline, work).await?;
@@ -159,7 +159,7 @@ impl View<'_> {
         }
         let tenant = self.tenant()?;
         let number = self.state.begun;
-        let pool = &self.lent.pool;
+        let pool = self.lent.connections()?;
         let work = async {
             let lease = pool.lease(&tenant).await?;
             Open::begin(lease, &tenant, isolation, number).await
