@@ -89,17 +89,26 @@ impl Type {
 
     /// The type with that code, if there is one.
     pub fn from_code(code: u8) -> Option<Type> {
-        TYPES.iter().map(|(kind, _)| *kind).find(|kind| kind.code() == code)
+        TYPES
+            .iter()
+            .map(|(kind, _)| *kind)
+            .find(|kind| kind.code() == code)
     }
 
     /// The name in `plugin.toml` and in messages, as Postgres spells it.
     pub fn name(self) -> &'static str {
-        TYPES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+        TYPES
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or("", |(_, name)| name)
     }
 
     /// The type with that name, if there is one.
     pub fn from_name(name: &str) -> Option<Type> {
-        TYPES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+        TYPES
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(kind, _)| *kind)
     }
 
     /// Every type name, for messages.
@@ -214,7 +223,10 @@ pub fn parse_section(bytes: &[u8]) -> Result<Vec<Declared>, SectionError> {
     while !reader.bytes.is_empty() {
         let length = reader.u32()?;
         let offset = reader.offset;
-        let record = Reader { bytes: reader.take(length)?, offset };
+        let record = Reader {
+            bytes: reader.take(length)?,
+            offset,
+        };
         statements.add(record.declared()?)?;
     }
     Ok(statements.into_list())
@@ -326,11 +338,23 @@ impl<'a> Reader<'a> {
         let access = self.access()?;
         let length = self.u32()?;
         let text = self.text(length)?;
-        let params = (0..self.u16()?).map(|_| self.kind()).collect::<Result<_, _>>()?;
-        let columns = (0..self.u16()?).map(|_| self.column()).collect::<Result<_, _>>()?;
+        let params = (0..self.u16()?)
+            .map(|_| self.kind())
+            .collect::<Result<_, _>>()?;
+        let columns = (0..self.u16()?)
+            .map(|_| self.column())
+            .collect::<Result<_, _>>()?;
         match self.bytes.len() {
-            0 => Ok(Declared { text, params, columns, access }),
-            bytes => Err(SectionError::Trailing { offset: self.offset, bytes }),
+            0 => Ok(Declared {
+                text,
+                params,
+                columns,
+                access,
+            }),
+            bytes => Err(SectionError::Trailing {
+                offset: self.offset,
+                bytes,
+            }),
         }
     }
 
@@ -339,17 +363,29 @@ impl<'a> Reader<'a> {
         let nullable = match self.u8()? {
             0 => false,
             1 => true,
-            code => return Err(SectionError::Code { what: "nullable", code }),
+            code => {
+                return Err(SectionError::Code {
+                    what: "nullable",
+                    code,
+                });
+            }
         };
         let length = self.u16()?;
-        Ok(Column { name: self.text(usize::from(length))?, kind, nullable })
+        Ok(Column {
+            name: self.text(usize::from(length))?,
+            kind,
+            nullable,
+        })
     }
 
     fn access(&mut self) -> Result<Access, SectionError> {
         match self.u8()? {
             0 => Ok(Access::Read),
             1 => Ok(Access::Write),
-            code => Err(SectionError::Code { what: "access", code }),
+            code => Err(SectionError::Code {
+                what: "access",
+                code,
+            }),
         }
     }
 
@@ -375,18 +411,24 @@ impl<'a> Reader<'a> {
 
     fn u32(&mut self) -> Result<usize, SectionError> {
         let number = u32::from_le_bytes(self.array()?);
-        usize::try_from(number).map_err(|_| SectionError::Truncated { offset: self.offset })
+        usize::try_from(number).map_err(|_| SectionError::Truncated {
+            offset: self.offset,
+        })
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], SectionError> {
         let offset = self.offset;
         let bytes = self.take(N)?;
-        bytes.try_into().map_err(|_| SectionError::Truncated { offset })
+        bytes
+            .try_into()
+            .map_err(|_| SectionError::Truncated { offset })
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], SectionError> {
         let split = self.bytes.split_at_checked(length);
-        let (taken, rest) = split.ok_or(SectionError::Truncated { offset: self.offset })?;
+        let (taken, rest) = split.ok_or(SectionError::Truncated {
+            offset: self.offset,
+        })?;
         self.bytes = rest;
         self.offset += length;
         Ok(taken)
