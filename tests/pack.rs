@@ -1,18 +1,17 @@
 //! Packing a plugin into one file, and reading it again.
 
-use std::fs;
-use std::path::Path;
-
 use hearth::capability::sql::statement::{Access, Column, Declared, Type, encode};
-use hearth::cli::pack::{Args, run};
-use hearth::plugin::manifest::{Grant, Manifest, Reuse, World};
-use hearth::plugin::package::{Interface, Migration, Package, PackError, Parts, pack};
+use hearth::plugin::manifest::Manifest;
+use hearth::plugin::package::{Interface, Migration, PackError, Package, Parts, pack};
 use proptest::prelude::*;
 use wasm_encoder::{
     Component, ComponentExportKind, ComponentExportSection, ComponentImportSection,
     ComponentInstanceSection, ComponentTypeRef, ComponentTypeSection, CustomSection, InstanceType,
     Module, ModuleSection,
 };
+
+mod command;
+mod manifest;
 
 const HANDLER: &str = "hearth:plugin/handler@0.1.0";
 const SQL: &str = "hearth:plugin/sql@0.1.0";
@@ -31,7 +30,10 @@ fn component(imports: &[&str], exports: &[&str], sections: &[Vec<u8>]) -> Vec<u8
     let mut component = Component::new();
     for section in sections {
         let mut module = Module::new();
-        module.section(&CustomSection { name: "hearth:sql".into(), data: section.into() });
+        module.section(&CustomSection {
+            name: "hearth:sql".into(),
+            data: section.into(),
+        });
         component.section(&ModuleSection(&module));
     }
     let mut types = ComponentTypeSection::new();
@@ -58,28 +60,47 @@ fn declared(text: &str) -> Declared {
     Declared {
         text: text.into(),
         params: vec![Type::Text],
-        columns: vec![Column { name: "id".into(), kind: Type::Uuid, nullable: false }],
+        columns: vec![Column {
+            name: "id".into(),
+            kind: Type::Uuid,
+            nullable: false,
+        }],
         access: Access::Read,
     }
 }
 
 fn parts(manifest: &str) -> Parts {
-    Parts { manifest: manifest.into(), ..Parts::default() }
+    Parts {
+        manifest: manifest.into(),
+        ..Parts::default()
+    }
 }
 
 fn migration(version: u32, sql: &str) -> Migration {
-    Migration { version, name: "create".into(), sql: sql.into() }
+    Migration {
+        version,
+        name: "create".into(),
+        sql: sql.into(),
+    }
 }
 
 /// What packing says of a component with these imports and exports.
 fn refusal(imports: &[&str], exports: &[&str], manifest: &str) -> String {
-    pack(&component(imports, exports, &[]), &parts(manifest)).unwrap_err().to_string()
+    pack(&component(imports, exports, &[]), &parts(manifest))
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
 fn what_is_packed_is_read_again() {
-    let (a, b) = (declared("SELECT id FROM a WHERE x = $1"), declared("SELECT id FROM b WHERE x = $1"));
-    let sections = [encode(&[a.clone(), b.clone()]), encode(&[b.clone()])];
+    let (a, b) = (
+        declared("SELECT id FROM a WHERE x = $1"),
+        declared("SELECT id FROM b WHERE x = $1"),
+    );
+    let sections = [
+        encode(&[a.clone(), b.clone()]),
+        encode(std::slice::from_ref(&b)),
+    ];
     let component = component(&[SQL, "wasi:cli/stdout@0.2.6"], &[HANDLER], &sections);
     let manifest = format!(
         "{MANIFEST}\n[[sql.statements]]\ntext = \"SELECT id FROM c\"\naccess = \"write\"\n\
@@ -87,7 +108,10 @@ fn what_is_packed_is_read_again() {
     );
     let parts = Parts {
         manifest,
-        migrations: vec![migration(1, "CREATE TABLE a (id uuid)"), migration(7, "SELECT 1")],
+        migrations: vec![
+            migration(1, "CREATE TABLE a (id uuid)"),
+            migration(7, "SELECT 1"),
+        ],
         openapi: Some(r#"{"paths":{}}"#.into()),
     };
     let packed = pack(&component, &parts).unwrap();
@@ -95,7 +119,11 @@ fn what_is_packed_is_read_again() {
     let c = Declared {
         text: "SELECT id FROM c".into(),
         params: vec![Type::Int8],
-        columns: vec![Column { name: "id".into(), kind: Type::TextArray, nullable: true }],
+        columns: vec![Column {
+            name: "id".into(),
+            kind: Type::TextArray,
+            nullable: true,
+        }],
         access: Access::Write,
     };
     assert_eq!(package.statements, [a, b, c]);
@@ -112,7 +140,10 @@ fn what_is_packed_is_read_again() {
 #[test]
 fn packing_twice_gives_the_same_bytes_and_packing_again_replaces() {
     let component = component(&[SQL], &[HANDLER], &[encode(&[declared("SELECT 1")])]);
-    let first = Parts { openapi: Some("{}".into()), ..parts(MANIFEST) };
+    let first = Parts {
+        openapi: Some("{}".into()),
+        ..parts(MANIFEST)
+    };
     let packed = pack(&component, &first).unwrap();
     assert_eq!(packed, pack(&component, &first).unwrap());
     assert_eq!(packed, pack(&packed, &first).unwrap());
@@ -165,14 +196,23 @@ fn exports_must_be_those_of_the_world() {
 #[test]
 fn imports_must_exist_and_be_asked_for() {
     let cases = [
-        ("hearth:plugin/cache@0.1.0", "imports cache, which the grants"),
-        ("hearth:plugin/queue@0.1.0", "imports queue, which the grants"),
+        (
+            "hearth:plugin/cache@0.1.0",
+            "imports cache, which the grants",
+        ),
+        (
+            "hearth:plugin/queue@0.1.0",
+            "imports queue, which the grants",
+        ),
         ("hearth:plugin/nothing@0.1.0", "hearth:plugin/nothing@0.1.0"),
         ("hearth:plugin/handler@0.1.0", "hearth:plugin/handler@0.1.0"),
         ("hearth:plugin/sql@0.2.0", "implements version 0.1.0"),
         ("hearth:plugin/sql", "implements version 0.1.0"),
         ("wasi:sockets/tcp@0.2.6", "no sockets"),
-        ("wasi:http/outgoing-handler@0.2.6", "use hearth:plugin/outbound"),
+        (
+            "wasi:http/outgoing-handler@0.2.6",
+            "use hearth:plugin/outbound",
+        ),
         ("wasi:cli/stdout@0.3.0", "WASI 0.2"),
         ("wasi:nn/graph@0.2.0", "no such part of WASI"),
         ("other:thing/sql@0.1.0", "neither of the contract"),
@@ -183,25 +223,51 @@ fn imports_must_exist_and_be_asked_for() {
         assert!(refusal.contains(reason), "{import}: {refusal}");
     }
     let free = [
-        "wasi:cli/environment@0.2.6", "wasi:io/streams@0.2.3", "wasi:clocks/wall-clock@0.2.0",
-        "wasi:random/random@0.2.6", "wasi:filesystem/preopens@0.2.6", "hearth:plugin/types@0.1.0",
+        "wasi:cli/environment@0.2.6",
+        "wasi:io/streams@0.2.3",
+        "wasi:clocks/wall-clock@0.2.0",
+        "wasi:random/random@0.2.6",
+        "wasi:filesystem/preopens@0.2.6",
+        "hearth:plugin/types@0.1.0",
     ];
     pack(&component(&free, &[HANDLER], &[]), &parts(MANIFEST)).unwrap();
     let queue = MANIFEST.replace("\"log\"", "\"queue:mail\"");
-    pack(&component(&["hearth:plugin/queue@0.1.0"], &[HANDLER], &[]), &parts(&queue)).unwrap();
+    pack(
+        &component(&["hearth:plugin/queue@0.1.0"], &[HANDLER], &[]),
+        &parts(&queue),
+    )
+    .unwrap();
 }
 
 #[test]
 fn migrations_must_count_up_and_openapi_must_be_an_object() {
     let component = component(&[], &[HANDLER], &[]);
     for versions in [[0, 1], [2, 2], [3, 1]] {
-        let migrations = versions.map(|version| migration(version, "SELECT 1")).to_vec();
-        let parts = Parts { migrations, ..parts(MANIFEST) };
-        assert!(pack(&component, &parts).unwrap_err().to_string().contains("greater"));
+        let migrations = versions
+            .map(|version| migration(version, "SELECT 1"))
+            .to_vec();
+        let parts = Parts {
+            migrations,
+            ..parts(MANIFEST)
+        };
+        assert!(
+            pack(&component, &parts)
+                .unwrap_err()
+                .to_string()
+                .contains("greater")
+        );
     }
     for openapi in ["", "[]", "{", "1"] {
-        let parts = Parts { openapi: Some(openapi.into()), ..parts(MANIFEST) };
-        assert!(pack(&component, &parts).unwrap_err().to_string().contains("hearth:openapi"));
+        let parts = Parts {
+            openapi: Some(openapi.into()),
+            ..parts(MANIFEST)
+        };
+        assert!(
+            pack(&component, &parts)
+                .unwrap_err()
+                .to_string()
+                .contains("hearth:openapi")
+        );
     }
 }
 
@@ -210,170 +276,6 @@ fn a_damaged_statement_section_is_refused_when_packing() {
     let component = component(&[], &[HANDLER], &[vec![1, 2, 3]]);
     let error = pack(&component, &parts(MANIFEST)).unwrap_err().to_string();
     assert!(error.contains("ends in the middle of a record"), "{error}");
-}
-
-#[test]
-fn a_manifest_has_the_defaults_of_the_limits_table() {
-    let manifest = Manifest::parse(MANIFEST).unwrap();
-    assert_eq!(manifest.world, World::Plugin);
-    assert!(!manifest.public);
-    let limits = &manifest.limits;
-    assert_eq!((limits.memory_bytes_max, limits.cpu_ms_max, limits.wall_ms_max), (64 << 20, 50, 10_000));
-    assert_eq!((limits.body_bytes_max, limits.response_bytes_max), (1 << 20, 8 << 20));
-    assert_eq!((limits.in_flight_max, limits.waiting_max, limits.host_calls_max), (100, 1_000, 1_000));
-    assert_eq!(manifest.instances.reuse, Reuse::Fresh);
-    assert_eq!((manifest.instances.uses_max, manifest.instances.age_ms_max), (1_000, 600_000));
-}
-
-#[test]
-fn a_whole_manifest_is_read() {
-    let manifest = Manifest::parse(
-        r#"
-name = "tickets"
-version = "1.2.3-rc.1"
-mount = "/support"
-world = "full"
-grants = ["sql", "queue:webhook-deliveries", "outbound:https://*.example.com"]
-public = true
-openapi = "openapi.json"
-[limits]
-memory_bytes_max = 134_217_728
-wall_ms_max = 0x3e8
-[instances]
-reuse = "serial"
-uses_max = 10
-warm_instances_min = 2
-[sql]
-migrations = "migrations"
-shared = ["lookup"]
-functions = ["touch"]
-[self_test]
-method = "GET"
-path = "/support/tickets"
-status = 401
-"#,
-    )
-    .unwrap();
-    assert_eq!(manifest.limits.memory_bytes_max, 128 << 20);
-    assert_eq!(manifest.limits.wall_ms_max, 1_000);
-    assert_eq!(manifest.instances.reuse, Reuse::Serial);
-    assert!(manifest.grants.contains(&Grant::Queue("webhook-deliveries".into())));
-    assert!(manifest.asks_for(Interface::Outbound) && !manifest.asks_for(Interface::Log));
-    assert_eq!(manifest.self_test.unwrap().status, 401);
-    assert!(manifest.sql.shared.contains("lookup") && manifest.sql.functions.contains("touch"));
-}
-
-#[test]
-fn every_mistake_of_a_manifest_is_told_with_its_line() {
-    let error = Manifest::parse(
-        "name = \"Tickets\"\nversion = \"1\"\nmount = \"/a/../b\"\nworld = \"moon\"\n\
-         grants = [\"sql\", \"files\"]\npublic = 1\ncolour = \"red\"\n[limits]\n\
-         cpu_ms_max = 0\nmemory_bytes_max = \"64M\"\nheat_max = 1\n[instances]\nreuse = \"always\"\n\
-         [sql]\nmigrations = \"../x\"\nshared = [\"A b\"]\n[[sql.statements]]\nparams = [\"money\"]\n\
-         columns = [{ name = \"a\", kind = \"text\" }]\n",
-    )
-    .unwrap_err();
-    let wanted = [
-        (1, "`name`"), (2, "`version`"), (3, "`mount`"), (4, "`world`"), (5, "`files`"),
-        (6, "`public`"), (7, "`colour`"), (9, "`limits.cpu_ms_max`"),
-        (10, "`limits.memory_bytes_max`"), (11, "`limits.heat_max`"), (13, "`instances.reuse`"),
-        (15, "`migrations`"), (16, "`A b`"), (17, "`sql.statements.text` is missing"),
-        (17, "`sql.statements.access` is missing"), (18, "`money`"),
-        (19, "`sql.statements.columns.type` is missing"), (19, "`sql.statements.columns.kind`"),
-    ];
-    for (line, reason) in wanted {
-        let told = error.mistakes.iter().any(|m| m.line == line && m.reason.contains(reason));
-        assert!(told, "line {line}, {reason}:\n{error}");
-    }
-    assert_eq!(error.mistakes.len(), wanted.len(), "{error}");
-}
-
-#[test]
-fn an_empty_or_broken_manifest_is_refused() {
-    let missing = Manifest::parse("").unwrap_err();
-    assert_eq!(missing.mistakes.len(), 4, "{missing}");
-    let broken = Manifest::parse("name = \"a\"\nversion = \n").unwrap_err();
-    assert_eq!(broken.mistakes[0].line, 2, "{broken}");
-    assert!(!Manifest::parse(&"#".repeat(2 << 20)).unwrap_err().mistakes.is_empty());
-}
-
-#[test]
-fn mounts_are_plain_paths() {
-    let with = |mount: &str| Manifest::parse(&MANIFEST.replace("/support", mount)).is_ok();
-    for good in ["/support", "/a/b", "/v1.0", "/a-b_c~d"] {
-        assert!(with(good), "{good}");
-    }
-    for bad in ["support", "/", "/a/", "/a//b", "/.", "/a/..", "/a%2e", "/a b", "/a?b", "/ä"] {
-        assert!(!with(bad), "{bad}");
-    }
-}
-
-/// A folder with a plugin to pack.
-fn folder(manifest: &str, migration: &str, component: &[u8]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &[u8]| fs::write(folder.path().join(name), content).unwrap();
-    write("plugin.toml", manifest.as_bytes());
-    write("component.wasm", component);
-    fs::create_dir(folder.path().join("migrations")).unwrap();
-    write("migrations/0001_create_ticket.sql", migration.as_bytes());
-    write("migrations/README.md", b"not SQL");
-    folder
-}
-
-fn packed(folder: &Path) -> Result<String, String> {
-    let args = Args {
-        component: folder.join("component.wasm"),
-        manifest: folder.join("plugin.toml"),
-        out: folder.join("packed.wasm"),
-    };
-    let mut out = Vec::new();
-    run(&args, &mut out).map_err(|error| format!("{error:#}"))?;
-    Ok(String::from_utf8(out).unwrap())
-}
-
-#[test]
-fn the_command_writes_the_file_and_tells_its_digest() {
-    let manifest = format!("{MANIFEST}[sql]\nmigrations = \"migrations\"\n");
-    let component = component(&[SQL], &[HANDLER], &[encode(&[declared("SELECT id FROM a WHERE x = $1")])]);
-    let folder = folder(&manifest, "CREATE TABLE a (id uuid)", &component);
-    let told = packed(folder.path()).unwrap();
-    let package = Package::read(fs::read(folder.path().join("packed.wasm")).unwrap()).unwrap();
-    let bytes = package.component.len();
-    assert_eq!(told, format!("tickets 0.1.0, {bytes} bytes, {}\n", package.digest));
-    assert_eq!(package.migrations[0].name, "create_ticket");
-    assert_eq!(package.migrations.len(), 1);
-}
-
-#[test]
-fn the_command_refuses_what_the_gate_refuses_and_writes_nothing() {
-    let manifest = format!("{MANIFEST}[sql]\nmigrations = \"migrations\"\n");
-    let section = |text| encode(&[declared(text)]);
-    let set_config = "SELECT set_config('a', $1, true) AS id";
-    let cases = [
-        ("CREATE TABLE a (id uuid)", set_config, "set_config, which no plugin may call"),
-        ("SET ROLE x", "SELECT 1 AS id", "migration 1_create_ticket"),
-        ("SELECT 1", "SELECT id FROM a WHERE x = $1 FOR UPDATE", "declared to read"),
-    ];
-    for (migration, statement, reason) in cases {
-        let component = component(&[SQL], &[HANDLER], &[section(statement)]);
-        let folder = folder(&manifest, migration, &component);
-        let error = packed(folder.path()).unwrap_err();
-        assert!(error.contains(reason), "{error}");
-        assert!(!folder.path().join("packed.wasm").exists());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
-    }
-}
-
-#[test]
-fn missing_files_and_bad_names_are_told() {
-    let manifest = format!("{MANIFEST}[sql]\nmigrations = \"migrations\"\n");
-    let component = component(&[], &[HANDLER], &[]);
-    let folder = folder(&manifest, "SELECT 1", &component);
-    fs::write(folder.path().join("migrations/latest.sql"), "SELECT 1").unwrap();
-    assert!(packed(folder.path()).unwrap_err().contains("0001_create_ticket.sql"));
-    let with_openapi = MANIFEST.replace("world", "openapi = \"api.json\"\nworld");
-    fs::write(folder.path().join("plugin.toml"), with_openapi).unwrap();
-    assert!(packed(folder.path()).unwrap_err().contains("api.json"));
 }
 
 fn packed_bytes() -> Vec<u8> {
