@@ -1,0 +1,13 @@
+//! The capability `sql`, on a real cluster and without Wasm: a `View` per call,
+//! as a plugin's imports get it.
+
+mod batch;
+mod cancel;
+mod fixture;
+mod gate;
+mod limits;
+mod migrate;
+mod pool;
+mod tenancy;
+mod transaction;
+mod values;

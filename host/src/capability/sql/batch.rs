@@ -112,7 +112,10 @@ fn statement_step<'a>(
 
 /// Polls the steps in their order, for the first poll is what sends, until all
 /// are done.
-async fn in_order(first: &mut Option<Step<'_>>, mut steps: Vec<Step<'_>>) -> Vec<Result<Done, Halt>> {
+async fn in_order<'a>(
+    first: &mut Option<Step<'a>>,
+    mut steps: Vec<Step<'a>>,
+) -> Vec<Result<Done, Halt>> {
     poll_fn(|cx| {
         let mut pending = false;
         for step in first.iter_mut().chain(steps.iter_mut()) {

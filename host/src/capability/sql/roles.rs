@@ -73,8 +73,8 @@ pub(super) async fn ensure(
     password: &str,
 ) -> Result<(), LendError> {
     for role in [&names.owner, &names.runtime] {
-        let row = transaction.query_opt("SELECT 1 FROM pg_roles WHERE rolname = $1", &[role]);
-        if row.await?.is_none() {
+        let found = "SELECT FROM pg_roles WHERE rolname = $1";
+        if transaction.query_opt(found, &[role]).await?.is_none() {
             transaction.batch_execute(&format!("CREATE ROLE {role}")).await?;
         }
     }

@@ -9,7 +9,7 @@ use super::run::{self, Answer, Ready, Want};
 use super::statement::Access;
 use super::transaction::{Open, Transaction};
 use super::{
-    BatchCall, Error, GuestError, Host, HostTransaction, Isolation, Outcome, OutgoingMessage,
+    BatchCall, Error, GuestError, Host, HostTransaction, Isolation, Lent, Outcome, OutgoingMessage,
     RowSet, Value, View, batch, convert_error,
 };
 use crate::backend::postgres::tenancy::Tenant;
@@ -113,12 +113,13 @@ impl View<'_> {
         Ok(Tenant::of(self.call.customer.as_ref())?)
     }
 
-    async fn alone(&self, text: &str, params: Vec<Value>, want: Want) -> Result<Answer, Error> {
-        let ready = self.lent.ready(text, params, want)?;
+    async fn alone(&mut self, text: &str, params: Vec<Value>, want: Want) -> Result<Answer, Error> {
+        let lent = self.lent;
+        let ready = lent.ready(text, params, want)?;
         let tenant = self.tenant()?;
         let work = async {
-            let mut lease = self.lent.connections()?.lease(&tenant).await?;
-            let result = run::alone(lease.connection()?, &tenant, &ready, &self.lent.config).await;
+            let mut lease = lent.connections()?.lease(&tenant).await?;
+            let result = run::alone(lease.connection()?, &tenant, &ready, &lent.config).await;
             result.map_err(|halt| match ready.known.declared.access {
                 Access::Read => halt.into(),
                 // It is a transaction of its own, so it commits.
@@ -128,29 +129,22 @@ impl View<'_> {
         within(self.call.deadline, work).await
     }
 
-    async fn run_batch(&self, calls: Vec<BatchCall>) -> Result<Vec<Outcome>, Error> {
-        if calls.len() > self.lent.config.batch_calls_max {
+    async fn run_batch(&mut self, calls: Vec<BatchCall>) -> Result<Vec<Outcome>, Error> {
+        let lent = self.lent;
+        if calls.len() > lent.config.batch_calls_max {
             return Err(Error::TooLarge);
         }
-        let ready = calls.into_iter().map(|call| self.step(call)).collect::<Result<Vec<_>, _>>()?;
+        let ready = calls.into_iter().map(|call| step(lent, call)).collect::<Result<Vec<_>, _>>()?;
         if ready.is_empty() {
             return Ok(Vec::new());
         }
         let tenant = self.tenant()?;
         let work = async {
-            let mut lease = self.lent.connections()?.lease(&tenant).await?;
-            batch::run(lease.connection()?, &tenant, &ready, &self.lent.config).await
+            let mut lease = lent.connections()?.lease(&tenant).await?;
+            batch::run(lease.connection()?, &tenant, &ready, &lent.config).await
         };
         let answers = within(self.call.deadline, work).await?;
         Ok(answers.into_iter().map(outcome).collect())
-    }
-
-    fn step(&self, call: BatchCall) -> Result<Ready<'_>, Error> {
-        match call {
-            BatchCall::Query(step) => self.lent.ready(&step.text, step.params, Want::Rows),
-            BatchCall::Execute(step) => self.lent.ready(&step.text, step.params, Want::Count),
-            BatchCall::Enqueue(step) => Err(no_grant(&step.queue)),
-        }
     }
 
     async fn begin_transaction(&mut self, isolation: Isolation) -> Result<u64, Error> {
@@ -209,6 +203,14 @@ impl View<'_> {
     /// The lease inside rolls back.
     fn forget_transaction(&mut self, number: u64) {
         self.state.open.take_if(|open| open.number == number);
+    }
+}
+
+fn step(lent: &Lent, call: BatchCall) -> Result<Ready<'_>, Error> {
+    match call {
+        BatchCall::Query(step) => lent.ready(&step.text, step.params, Want::Rows),
+        BatchCall::Execute(step) => lent.ready(&step.text, step.params, Want::Count),
+        BatchCall::Enqueue(step) => Err(no_grant(&step.queue)),
     }
 }
 

@@ -130,18 +130,12 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     pub fn number(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
-<<<<<<< HEAD
         self.wanted(key, range).unwrap_or(default)
     }
 
     /// A number that need not be there.
     pub fn wanted(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.value(key)?;
-=======
-        let Some(value) = self.value(key) else {
-            return default;
-        };
->>>>>>> gate
         let integer = value.get_ref().as_integer();
         let number = integer.and_then(|i| u64::from_str_radix(i.as_str(), i.radix()).ok());
         match number {

@@ -1,0 +1,107 @@
+//! What happens to a statement whose call ended.
+
+use std::time::Duration;
+
+use hearth::backend::postgres::Config as PostgresConfig;
+use hearth::capability::sql::{Config, GuestError, Isolation, Value};
+
+use super::fixture::{Caller, Fixture, INSERT, SLEEP, note};
+use crate::harness::postgres::{Cluster, until};
+
+async fn sleeping(cluster: &Cluster) -> bool {
+    let admin = cluster.connect(None).await;
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' \
+                 AND pid <> pg_backend_pid()";
+    admin.query_one(count, &[]).await.unwrap().get::<_, i64>(0) > 0
+}
+
+fn one_connection() -> PostgresConfig {
+    PostgresConfig { plugin_connections_max: 1, ..PostgresConfig::default() }
+}
+
+#[tokio::test]
+async fn connection_returns_clean_after_a_deadline_in_pg_sleep() {
+    let fixture = Fixture::start_with(one_connection(), Config::default()).await;
+    let lent = fixture.notes().await;
+    let mut before = Caller::of(&lent, "acme");
+    before.insert(1, "one").await.unwrap();
+    let mut late = Caller::new(&lent, Some("bolt"), Duration::from_millis(200));
+    let slept = late.query(SLEEP, vec![Value::Float64(60.0)]).await;
+    assert!(matches!(slept, Err(GuestError::DeadlineExceeded)), "{slept:?}");
+    assert_eq!(before.bodies().await, ["one"]);
+    assert!(!sleeping(&fixture.cluster).await);
+    assert_eq!(lent.pool().open, 1);
+}
+
+#[tokio::test]
+async fn call_whose_client_left_ends_in_postgres() {
+    let fixture = Fixture::start_with(one_connection(), Config::default()).await;
+    let lent = fixture.notes().await;
+    let (mut acme, mut gone) = (Caller::of(&lent, "acme"), Caller::of(&lent, "bolt"));
+    let call = tokio::spawn(async move { gone.query(SLEEP, vec![Value::Float64(60.0)]).await });
+    until(async || sleeping(&fixture.cluster).await).await;
+    call.abort();
+    acme.insert(1, "one").await.unwrap();
+    assert!(!sleeping(&fixture.cluster).await);
+}
+
+#[tokio::test]
+async fn transaction_past_its_deadline_is_rolled_back_and_its_connection_returns() {
+    let fixture = Fixture::start_with(one_connection(), Config::default()).await;
+    let lent = fixture.notes().await;
+    let mut late = Caller::new(&lent, Some("acme"), Duration::from_millis(300));
+    let transaction = late.begin(Isolation::ReadCommitted).await.unwrap();
+    late.execute_in(&transaction, INSERT, note(1, "late")).await.unwrap();
+    let slept = late.query_in(&transaction, SLEEP, vec![Value::Float64(60.0)]).await;
+    assert!(matches!(slept, Err(GuestError::DeadlineExceeded)), "{slept:?}");
+    assert!(late.commit(transaction).await.is_err());
+    assert!(Caller::of(&lent, "acme").bodies().await.is_empty());
+    assert_eq!(lent.pool().open, 1);
+}
+
+#[tokio::test]
+async fn call_past_its_deadline_sends_nothing() {
+    let fixture = Fixture::start().await;
+    let lent = fixture.notes().await;
+    let mut late = Caller::new(&lent, Some("acme"), Duration::ZERO);
+    assert!(matches!(late.insert(1, "late").await, Err(GuestError::DeadlineExceeded)));
+    assert!(matches!(late.begin(Isolation::ReadCommitted).await, Err(GuestError::DeadlineExceeded)));
+    assert!(Caller::of(&lent, "acme").bodies().await.is_empty());
+}
+
+#[tokio::test]
+async fn statement_past_its_own_limit_is_told_as_a_deadline() {
+    let postgres = PostgresConfig { statement_ms_max: 100, ..PostgresConfig::default() };
+    let fixture = Fixture::start_with(postgres, Config::default()).await;
+    let lent = fixture.notes().await;
+    let slept = Caller::of(&lent, "acme").query(SLEEP, vec![Value::Float64(60.0)]).await;
+    assert!(matches!(slept, Err(GuestError::DeadlineExceeded)), "{slept:?}");
+}
+
+#[tokio::test]
+async fn storm_of_cancelled_calls_harms_no_neighbour_and_fills_no_pool() {
+    let postgres = PostgresConfig { wait_ms_max: 30_000, ..PostgresConfig::default() };
+    let fixture = Fixture::start_with(postgres, Config::default()).await;
+    let lent = fixture.notes().await;
+    Caller::of(&lent, "acme").insert(1, "one").await.unwrap();
+    let storm = (0..100).map(|_| {
+        let mut late = Caller::new(&lent, Some("bolt"), Duration::from_millis(500));
+        tokio::spawn(async move { late.query(SLEEP, vec![Value::Float64(60.0)]).await })
+    });
+    let storm: Vec<_> = storm.collect();
+    for _ in 0..20 {
+        assert_eq!(Caller::of(&lent, "acme").bodies().await, ["one"]);
+    }
+    for call in storm {
+        assert!(matches!(call.await.unwrap(), Err(GuestError::DeadlineExceeded)));
+    }
+    until(async || lent.pool().idle == lent.pool().open).await;
+    assert!(!sleeping(&fixture.cluster).await);
+    let all = (0..8).map(|_| {
+        let mut acme = Caller::of(&lent, "acme");
+        tokio::spawn(async move { acme.bodies().await })
+    });
+    for bodies in all.collect::<Vec<_>>() {
+        assert_eq!(bodies.await.unwrap(), ["one"]);
+    }
+}
