@@ -32,7 +32,7 @@ pub mod generated {
         imports: { default: trappable },
     });
 
-    pub use hearth::plugin::config::{Host, add_to_linker};
+    pub use self::hearth::plugin::config::{Host, add_to_linker};
 }
 
 /// There is no backend behind this interface, so nothing to share.

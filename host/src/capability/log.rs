@@ -36,7 +36,7 @@ pub mod generated {
         imports: { default: trappable },
     });
 
-    pub use hearth::plugin::log::{Host, Level, add_to_linker};
+    pub use self::hearth::plugin::log::{Host, Level, add_to_linker};
 }
 
 /// Section `[log]`.

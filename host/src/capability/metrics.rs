@@ -39,7 +39,7 @@ pub mod generated {
         imports: { default: trappable },
     });
 
-    pub use hearth::plugin::metrics::{Host, Label, add_to_linker};
+    pub use self::hearth::plugin::metrics::{Host, Label, add_to_linker};
 }
 
 /// Section `[metrics]`.
