@@ -48,13 +48,9 @@ impl Bench {
         let metrics = Metrics::new(&telemetry);
         let client = Client::open(config, &logs, &redactor, &HostMetrics::new(&metrics));
         let lent = client.lend("tickets", 7, ["secret-of-the-plugin"]);
-        let call = Call {
-            plugin: "tickets".into(),
-            deployment: 7,
-            request_id: "req_1".into(),
-            customer: Some("acme".into()),
-            deadline: tokio::time::Instant::now() + Duration::from_secs(60),
-        };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let customer = Some("acme".into());
+        let call = Call::new("tickets".into(), 7, "req_1".into(), customer, deadline, u64::MAX);
         Self {
             lines,
             guard,
@@ -259,13 +255,8 @@ fn a_reader_that_stopped_holds_nobody_up() {
     let host = HostMetrics::new(&metrics);
     let client = Client::open(&config, &logs, &Redactor::default(), &host);
     let lent = client.lend("tickets", 1, [""; 0]);
-    let call = Call {
-        plugin: "tickets".into(),
-        deployment: 1,
-        request_id: "req_1".into(),
-        customer: None,
-        deadline: tokio::time::Instant::now(),
-    };
+    let deadline = tokio::time::Instant::now();
+    let call = Call::new("tickets".into(), 1, "req_1".into(), None, deadline, u64::MAX);
     let mut state = State::default();
     let mut write = |message: &str| {
         let mut view = View {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use hearth::capability::Call;
 use hearth::capability::metrics::generated::Host;
 use hearth::capability::metrics::{Client, Config, Lent, View};
 use hearth::telemetry::{HostMetrics, Metrics};
@@ -30,13 +31,14 @@ impl Bench {
     }
 
     fn count(&self, name: &str, by: u64, labels: &[(&str, &str)]) {
-        View { lent: &self.lent }
+        View { call: &Call::of("tickets", None), lent: &self.lent }
             .count(name.to_owned(), by, owned(labels))
             .unwrap();
     }
 
     fn observe(&self, name: &str, value: f64, unit: &str, labels: &[(&str, &str)]) {
-        let mut view = View { lent: &self.lent };
+        let call = Call::of("tickets", None);
+        let mut view = View { call: &call, lent: &self.lent };
         view.observe(name.to_owned(), value, unit.to_owned(), owned(labels))
             .unwrap();
     }
@@ -155,7 +157,7 @@ fn a_plugin_has_at_most_its_series_over_all_deployments() {
         bench.count("n", 1, &[("id", &n.to_string())]);
     }
     let second = bench.client.lend("tickets", 2);
-    View { lent: &second }
+    View { call: &Call::of("tickets", None), lent: &second }
         .count("another".to_owned(), 1, Vec::new())
         .unwrap();
     assert_eq!(bench.page().len(), 10);
@@ -168,7 +170,7 @@ fn a_plugin_has_at_most_its_series_over_all_deployments() {
             .contains(&"plugin_n_total{id=\"3\",plugin=\"tickets\"} 2".to_owned())
     );
     let neighbour = bench.client.lend("webhooks", 1);
-    View { lent: &neighbour }
+    View { call: &Call::of("webhooks", None), lent: &neighbour }
         .count("n".to_owned(), 1, Vec::new())
         .unwrap();
     assert!(
@@ -332,7 +334,8 @@ proptest! {
     ) {
         let bench = Bench::new(&Config::default());
         for (name, unit) in &names {
-            let mut view = View { lent: &bench.lent };
+            let call = Call::of("tickets", None);
+            let mut view = View { call: &call, lent: &bench.lent };
             view.count(name.clone(), by, labels.clone()).unwrap();
             view.observe(name.clone(), value, unit.clone(), labels.clone()).unwrap();
         }

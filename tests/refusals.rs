@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use hearth::plugin::package;
+use hearth::plugin::package::{self, Parts};
 
 use crate::harness::host::{Setup, guest};
 
@@ -16,7 +16,8 @@ fn complaint(output: &Output) -> String {
 fn with_manifest(dir: &Path, manifest: &str) -> PathBuf {
     let component = std::fs::read(guest("echo")).unwrap();
     let file = dir.join("plugin.wasm");
-    std::fs::write(&file, package::repack(&component, manifest, &[]).unwrap()).unwrap();
+    let parts = Parts { manifest: manifest.to_string(), ..Parts::default() };
+    std::fs::write(&file, package::pack(&component, &parts).unwrap()).unwrap();
     file
 }
 

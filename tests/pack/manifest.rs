@@ -6,7 +6,7 @@ use hearth::plugin::package::Interface;
 use super::MANIFEST;
 
 #[test]
-fn a_manifest_has_the_defaults_of_the_limits_table() {
+fn a_manifest_asks_for_no_limit_that_it_does_not_name() {
     let manifest = Manifest::parse(MANIFEST).unwrap();
     assert_eq!(manifest.world, World::Plugin);
     assert!(!manifest.public);
@@ -17,19 +17,8 @@ fn a_manifest_has_the_defaults_of_the_limits_table() {
             limits.cpu_ms_max,
             limits.wall_ms_max
         ),
-        (64 << 20, 50, 10_000)
-    );
-    assert_eq!(
-        (limits.body_bytes_max, limits.response_bytes_max),
-        (1 << 20, 8 << 20)
-    );
-    assert_eq!(
-        (
-            limits.in_flight_max,
-            limits.waiting_max,
-            limits.host_calls_max
-        ),
-        (100, 1_000, 1_000)
+        (None, None, None),
+        "what is not asked for is the operator's to say"
     );
     assert_eq!(manifest.instances.reuse, Reuse::Fresh);
     assert_eq!(
@@ -67,8 +56,8 @@ status = 401
 "#,
     )
     .unwrap();
-    assert_eq!(manifest.limits.memory_bytes_max, 128 << 20);
-    assert_eq!(manifest.limits.wall_ms_max, 1_000);
+    assert_eq!(manifest.limits.memory_bytes_max, Some(128 << 20));
+    assert_eq!(manifest.limits.wall_ms_max, Some(1_000));
     assert_eq!(manifest.instances.reuse, Reuse::Serial);
     assert!(
         manifest

@@ -30,7 +30,7 @@ async fn connection_returns_clean_after_a_deadline_in_pg_sleep() {
     assert!(matches!(slept, Err(GuestError::DeadlineExceeded)), "{slept:?}");
     assert_eq!(before.bodies().await, ["one"]);
     assert!(!sleeping(&fixture.cluster).await);
-    assert_eq!(lent.pool().open, 1);
+    assert_eq!(lent.pool().unwrap().open, 1);
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn transaction_past_its_deadline_is_rolled_back_and_its_connection_returns
     assert!(matches!(slept, Err(GuestError::DeadlineExceeded)), "{slept:?}");
     assert!(late.commit(transaction).await.is_err());
     assert!(Caller::of(&lent, "acme").bodies().await.is_empty());
-    assert_eq!(lent.pool().open, 1);
+    assert_eq!(lent.pool().unwrap().open, 1);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn storm_of_cancelled_calls_harms_no_neighbour_and_fills_no_pool() {
     for call in storm {
         assert!(matches!(call.await.unwrap(), Err(GuestError::DeadlineExceeded)));
     }
-    until(async || lent.pool().idle == lent.pool().open).await;
+    until(async || lent.pool().unwrap().idle == lent.pool().open).await;
     assert!(!sleeping(&fixture.cluster).await);
     let all = (0..8).map(|_| {
         let mut acme = Caller::of(&lent, "acme");

@@ -12,7 +12,6 @@ use hearth::capability::sql::{
     Lent, Migration, Outcome, RowSet, State, Statement, Transaction, Value, View,
 };
 use hearth::secret::RootSecret;
-use tokio::time::Instant;
 use wasmtime::component::{Resource, ResourceTable};
 
 use crate::harness::postgres::Cluster;
@@ -168,13 +167,9 @@ impl Caller {
     }
 
     pub fn new(lent: &Arc<Lent>, customer: Option<&str>, deadline: Duration) -> Caller {
-        let call = Call {
-            plugin: "notes".into(),
-            deployment: 1,
-            request_id: "test".into(),
-            customer: customer.map(Arc::from),
-            deadline: Instant::now() + deadline,
-        };
+        let until = tokio::time::Instant::now() + deadline;
+        let customer = customer.map(Into::into);
+        let call = Call::new("notes".into(), 1, "req_1".into(), customer, until, u64::MAX);
         Caller { call, lent: lent.clone(), state: State::default(), table: ResourceTable::new() }
     }
 

@@ -36,20 +36,24 @@ async fn within<T>(
 
 impl Host for View<'_> {
     async fn query(&mut self, statement: String, params: Vec<Value>) -> Guest<RowSet> {
+        self.call.host_call()?;
         guest(self.alone(&statement, params, Want::Rows).await.and_then(rows))
     }
 
     async fn execute(&mut self, statement: String, params: Vec<Value>) -> Guest<u64> {
+        self.call.host_call()?;
         guest(self.alone(&statement, params, Want::Count).await.and_then(count))
     }
 
     async fn batch(&mut self, calls: Vec<BatchCall>) -> Guest<Vec<Outcome>> {
+        self.call.host_call()?;
         guest(self.run_batch(calls).await)
     }
 }
 
 impl HostTransaction for View<'_> {
     async fn begin(&mut self, isolation: Isolation) -> Guest<Resource<Transaction>> {
+        self.call.host_call()?;
         let begun = self.begin_transaction(isolation).await;
         match begun {
             Ok(number) => Ok(Ok(self.table.push(Transaction { number })?)),
@@ -63,6 +67,7 @@ impl HostTransaction for View<'_> {
         statement: String,
         params: Vec<Value>,
     ) -> Guest<RowSet> {
+        self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         guest(self.in_transaction(number, &statement, params, Want::Rows).await.and_then(rows))
     }
@@ -73,6 +78,7 @@ impl HostTransaction for View<'_> {
         statement: String,
         params: Vec<Value>,
     ) -> Guest<u64> {
+        self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         guest(self.in_transaction(number, &statement, params, Want::Count).await.and_then(count))
     }
@@ -85,17 +91,20 @@ impl HostTransaction for View<'_> {
         queue: String,
         _: OutgoingMessage,
     ) -> Guest<String> {
+        self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         let error = no_grant(&queue);
         guest(self.open(number).and_then(|open| Err(open.fail(error))))
     }
 
     async fn commit(&mut self, this: Resource<Transaction>) -> Guest<()> {
+        self.call.host_call()?;
         let number = self.table.delete(this)?.number;
         guest(self.commit_transaction(number).await)
     }
 
     async fn rollback(&mut self, this: Resource<Transaction>) -> Guest<()> {
+        self.call.host_call()?;
         let number = self.table.delete(this)?.number;
         self.forget_transaction(number);
         Ok(Ok(()))
