@@ -84,19 +84,22 @@ host: prerequisites
 shipped: host
 	$(call phase,building the plugins: $(plugins))
 	@$(if $(plugins),$(toolchain)/build $(addprefix -p ,$(plugins)))
-	@$(foreach name,$(plugins),$(call pack,target/wasm32-wasip2/plugin/$(name).wasm,plugins/$(name)/plugin.toml,target/plugins/$(name).wasm);)
+	@$(foreach name,$(plugins),$(call pack,target/wasm32-wasip2/plugin/$(call library,$(name)).wasm,plugins/$(name)/plugin.toml,target/plugins/$(name).wasm);)
 
 .PHONY: $(addprefix example-,$(examples))
 $(addprefix example-,$(examples)): example-%: host
 	$(call phase,building the example: $*)
 	@$(toolchain)/build-example $*
-	@$(call pack,target/$*/wasm32-wasip1/release/$*.wasm,plugins/examples/$*/plugin.toml,target/plugins/$*.wasm)
+	@$(call pack,target/$*/wasm32-wasip1/release/$(call library,$*).wasm,plugins/examples/$*/plugin.toml,target/plugins/$*.wasm)
 
 .PHONY: guests
 guests: host
 	$(call phase,building the guests of the tests: $(guests))
 	@$(if $(guests),$(toolchain)/build -p hearth-guests --examples)
-	@$(foreach name,$(guests),$(call pack,target/wasm32-wasip2/plugin/examples/$(name).wasm,tests/guests/$(name).toml,target/guests/$(name).wasm);)
+	@$(foreach name,$(guests),$(call pack,target/wasm32-wasip2/plugin/examples/$(call library,$(name)).wasm,tests/guests/$(name).toml,target/guests/$(name).wasm);)
+
+# cargo names a library's file after its crate.
+library = $(subst -,_,$(1))
 
 # pack COMPONENT,MANIFEST,OUT
-pack = mkdir -p $(dir $(3)) && target/release/hearth pack --component $(1) --manifest $(2) --out $(3)
+pack = mkdir -p $(dir $(3)); target/release/hearth pack --component $(1) --manifest $(2) --out $(3)
