@@ -11,6 +11,7 @@ mod gate;
 mod harness;
 mod hostile_guests;
 mod keys;
+mod load;
 mod log;
 mod metrics;
 mod pack;

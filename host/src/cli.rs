@@ -3,6 +3,7 @@
 pub mod compile;
 pub mod demo;
 pub mod keys;
+pub mod load;
 pub mod open;
 pub mod pack;
 pub mod serve;
