@@ -3,7 +3,7 @@
 use hearth_plugin::cursor::{self, Binding};
 use hearth_plugin::prelude::*;
 
-use crate::sql::lists::*;
+use crate::sql::lists::{by_cursor, by_page};
 use crate::status;
 use crate::ticket::{self, Summary};
 
@@ -55,6 +55,45 @@ impl Sort {
     }
 }
 
+/// The statement for a filter. Words are searched for in every ticket of the
+/// customer; of the rest few tickets have one assignee or one tag, more have one
+/// status.
+macro_rules! pick {
+    ($filter:expr, $lists:ident) => {
+        match ($filter.found_by(), $filter.sort) {
+            (FoundBy::Words, Sort::Newest) => $lists::words_newest,
+            (FoundBy::Words, Sort::Oldest) => $lists::words_oldest,
+            (FoundBy::Words, Sort::UpdatedLast) => $lists::words_updated_last,
+            (FoundBy::Words, Sort::UpdatedFirst) => $lists::words_updated_first,
+            (FoundBy::Assignee, Sort::Newest) => $lists::assignee_newest,
+            (FoundBy::Assignee, Sort::Oldest) => $lists::assignee_oldest,
+            (FoundBy::Assignee, Sort::UpdatedLast) => $lists::assignee_updated_last,
+            (FoundBy::Assignee, Sort::UpdatedFirst) => $lists::assignee_updated_first,
+            (FoundBy::Tag, Sort::Newest) => $lists::tag_newest,
+            (FoundBy::Tag, Sort::Oldest) => $lists::tag_oldest,
+            (FoundBy::Tag, Sort::UpdatedLast) => $lists::tag_updated_last,
+            (FoundBy::Tag, Sort::UpdatedFirst) => $lists::tag_updated_first,
+            (FoundBy::Status, Sort::Newest) => $lists::status_newest,
+            (FoundBy::Status, Sort::Oldest) => $lists::status_oldest,
+            (FoundBy::Status, Sort::UpdatedLast) => $lists::status_updated_last,
+            (FoundBy::Status, Sort::UpdatedFirst) => $lists::status_updated_first,
+            (FoundBy::Any, Sort::Newest) => $lists::any_newest,
+            (FoundBy::Any, Sort::Oldest) => $lists::any_oldest,
+            (FoundBy::Any, Sort::UpdatedLast) => $lists::any_updated_last,
+            (FoundBy::Any, Sort::UpdatedFirst) => $lists::any_updated_first,
+        }
+    };
+}
+
+/// What the rows of a list are found by.
+enum FoundBy {
+    Any,
+    Status,
+    Assignee,
+    Tag,
+    Words,
+}
+
 /// Which tickets, in which order.
 pub struct Filter {
     status: Option<String>,
@@ -104,6 +143,20 @@ impl Filter {
         ])
     }
 
+    fn found_by(&self) -> FoundBy {
+        match self {
+            Filter { words: Some(_), .. } => FoundBy::Words,
+            Filter {
+                assignee: Some(_), ..
+            } => FoundBy::Assignee,
+            Filter { tag: Some(_), .. } => FoundBy::Tag,
+            Filter {
+                status: Some(_), ..
+            } => FoundBy::Status,
+            _ => FoundBy::Any,
+        }
+    }
+
     /// Where a page begins: at the cursor's keys, or at the end of the order.
     pub fn start(&self, keys: Option<[String; 2]>) -> Result<Start, Problem> {
         if let Some([time, id]) = keys {
@@ -122,39 +175,16 @@ impl Filter {
         })
     }
 
-    /// Runs the statement whose index fits best: few tickets have one assignee or
-    /// one tag, more have one status.
+    /// Runs the statement whose index fits best.
     fn run(
         &self,
         database: &Database,
         start: &Start,
         paging: &Paging,
     ) -> Result<Vec<Summary>, sql::Error> {
-        let statement = match (&self.assignee, &self.tag, &self.status) {
-            (Some(_), _, _) => match self.sort {
-                Sort::Newest => assignee_newest,
-                Sort::Oldest => assignee_oldest,
-                Sort::UpdatedLast => assignee_updated_last,
-                Sort::UpdatedFirst => assignee_updated_first,
-            },
-            (None, Some(_), _) => match self.sort {
-                Sort::Newest => tag_newest,
-                Sort::Oldest => tag_oldest,
-                Sort::UpdatedLast => tag_updated_last,
-                Sort::UpdatedFirst => tag_updated_first,
-            },
-            (None, None, Some(_)) => match self.sort {
-                Sort::Newest => status_newest,
-                Sort::Oldest => status_oldest,
-                Sort::UpdatedLast => status_updated_last,
-                Sort::UpdatedFirst => status_updated_first,
-            },
-            (None, None, None) => match self.sort {
-                Sort::Newest => any_newest,
-                Sort::Oldest => any_oldest,
-                Sort::UpdatedLast => any_updated_last,
-                Sort::UpdatedFirst => any_updated_first,
-            },
+        let statement = match paging.page() {
+            None => pick!(self, by_cursor),
+            Some(_) => pick!(self, by_page),
         };
         statement(
             database,
@@ -166,7 +196,6 @@ impl Filter {
             self.updated_since.unwrap_or(FIRST),
             start.time,
             &start.id,
-            paging.fetch(),
             paging.offset(),
         )
     }
