@@ -146,6 +146,7 @@ macro_rules! sql {
         $($parameter:ident: $type:ty),* $(,)?
     ) -> $answer:ty = $text:expr;)*) => {$(
         $(#[$meta])*
+        #[allow(clippy::too_many_arguments)]
         $vis fn $name(
             on: &dyn $crate::sql::Connection
             $(, $parameter: $type)*
@@ -164,7 +165,7 @@ macro_rules! sql {
         }
 
         /// The statement as a step of a batch.
-        #[allow(unused_imports, dead_code)]
+        #[allow(unused_imports, dead_code, clippy::too_many_arguments)]
         $vis mod $name {
             use super::*;
 

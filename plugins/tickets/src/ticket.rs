@@ -1,0 +1,157 @@
+//! What a ticket is, and what its fields may hold.
+
+use hearth_plugin::fields::Field;
+use hearth_plugin::prelude::*;
+use hearth_plugin::router::PathParameter;
+
+/// The scope of keys that belong to support staff.
+pub const AGENT: &str = "agent";
+
+/// Bytes of a ticket's custom fields at most, as JSON text. With the other
+/// bounds it keeps a page of a hundred tickets below the host's limits.
+const CUSTOM_FIELDS_BYTES_MAX: usize = 16 * 1024;
+/// Tags of a ticket at most.
+const TAGS_MAX: usize = 50;
+
+row! {
+    /// A whole ticket.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Ticket {
+        id: String,
+        version: i64,
+        status: String,
+        priority: String,
+        r#type: Option<String>,
+        subject: String,
+        description: String,
+        assignee: Option<String>,
+        external_id: Option<String>,
+        tags: Vec<String>,
+        custom_fields: Json,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+        solved_at: Option<Timestamp>,
+    }
+
+    /// A ticket in a list: without its description, of which a page could hold
+    /// more than a response may.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Summary {
+        id: String,
+        version: i64,
+        status: String,
+        priority: String,
+        r#type: Option<String>,
+        subject: String,
+        assignee: Option<String>,
+        external_id: Option<String>,
+        tags: Vec<String>,
+        custom_fields: Json,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+        solved_at: Option<Timestamp>,
+    }
+}
+
+/// The id of a ticket in a path; anything else there is 404.
+pub struct TicketId(pub String);
+
+impl PathParameter for TicketId {
+    fn from_segment(text: &str) -> Option<Self> {
+        id::is("tkt", text).then(|| TicketId(text.to_string()))
+    }
+}
+
+impl Ticket {
+    /// The answer that shows this ticket, with its version as the ETag.
+    pub fn answer(&self, status: u16) -> Answer {
+        let response = Response::json(status, &with_ticket_id(sql::to_json(self)))?;
+        Ok(response.header("etag", &self.etag()))
+    }
+
+    /// The version as an entity tag.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.version)
+    }
+}
+
+impl Summary {
+    /// The ticket in the answer of a list.
+    pub fn to_json(&self) -> Value {
+        with_ticket_id(sql::to_json(self))
+    }
+}
+
+/// Old clients read `ticket_id`.
+fn with_ticket_id(mut ticket: Map<String, Value>) -> Value {
+    let id = ticket.get("id").cloned().unwrap_or_default();
+    ticket.insert("ticket_id".into(), id);
+    Value::Object(ticket)
+}
+
+pub fn subject(fields: &mut Fields) -> Field<'_, String> {
+    fields.text("subject").length(1..=255)
+}
+
+/// Old clients say `medium`, which is stored and answered as `normal`.
+pub fn priority(field: Field<'_, String>) -> Field<'_, String> {
+    let known = |priority: String| match priority.as_str() {
+        "medium" => Some("normal".to_string()),
+        "low" | "normal" | "high" | "urgent" => Some(priority),
+        _ => None,
+    };
+    field.convert(
+        "not_allowed",
+        "this must be one of low, normal, medium, high, urgent",
+        known,
+    )
+}
+
+pub fn kind(fields: &mut Fields) -> Field<'_, String> {
+    fields.text("type").length(1..=64)
+}
+
+pub fn external_id(fields: &mut Fields) -> Field<'_, String> {
+    fields.text("external_id").length(1..=255)
+}
+
+pub fn assignee(fields: &mut Fields) -> Field<'_, String> {
+    fields.text("assignee").length(1..=255)
+}
+
+/// Tags, sorted and each once.
+pub fn tags(fields: &mut Fields) -> Field<'_, Vec<String>> {
+    let field = fields.texts("tags").count(0..=TAGS_MAX).each_length(1..=64);
+    field.convert("not_allowed", "these are no tags", |mut tags| {
+        tags.sort_unstable();
+        tags.dedup();
+        Some(tags)
+    })
+}
+
+pub fn custom_fields(fields: &mut Fields) -> Field<'_, Map<String, Value>> {
+    fields
+        .object("custom_fields")
+        .check("too_long", "this must be at most 16 KiB", fits)
+}
+
+/// Whether custom fields are within their bound.
+pub fn fits(custom_fields: &Map<String, Value>) -> bool {
+    Value::Object(custom_fields.clone()).to_string().len() <= CUSTOM_FIELDS_BYTES_MAX
+}
+
+/// Who does something, as comments and audits remember it.
+pub struct Author<'r> {
+    pub key_id: &'r str,
+    pub is_agent: bool,
+}
+
+impl<'r> Author<'r> {
+    pub fn of(request: &'r Request) -> Result<Self, Problem> {
+        let caller = request.caller()?;
+        Ok(Author {
+            key_id: &caller.key_id,
+            is_agent: caller.has_scope(AGENT),
+        })
+    }
+}
