@@ -3,5 +3,6 @@
 mod gate;
 mod harness;
 mod keys;
+mod pack;
 mod postgres;
 mod sql;

@@ -125,6 +125,19 @@ async fn owner_to_be_killed() {
 
 #[tokio::test]
 async fn postgres_of_a_killed_owner_ends_and_the_next_owner_recovers() {
+    recovers_from(|owner, _| kill(owner, libc::SIGKILL)).await;
+}
+
+#[tokio::test]
+async fn next_owner_recovers_when_owner_and_postgres_were_killed() {
+    recovers_from(|owner, postmaster| {
+        kill(postmaster, libc::SIGKILL);
+        kill(owner, libc::SIGKILL);
+    })
+    .await;
+}
+
+async fn recovers_from(disaster: impl Fn(i32, i32)) {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("postgres");
     let mut owner = Command::new(std::env::current_exe().unwrap())
@@ -143,7 +156,7 @@ async fn postgres_of_a_killed_owner_ends_and_the_next_owner_recovers() {
     let client = server.host().get().await.unwrap();
     client.batch_execute("CREATE TABLE public.t (i int); INSERT INTO public.t VALUES (7)").await.unwrap();
     let orphan = postmaster(&dir).unwrap();
-    owner.kill().unwrap();
+    disaster(owner.id() as i32, orphan);
     owner.wait().unwrap();
 
     // At once, while the orphan may still be shutting down.

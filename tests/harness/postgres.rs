@@ -79,11 +79,14 @@ pub fn postmaster(dir: &Path) -> Option<i32> {
     text.lines().next()?.parse().ok()
 }
 
-/// Waits until something holds. Bounded by the test runner's own limit.
+/// Waits until something holds. A minute is for ever: nothing is measured here.
 pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    while !holds().await {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it never came to be");
 }
 
 /// A server that somebody else runs: on TCP, with TLS and a password.

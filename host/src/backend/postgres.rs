@@ -154,7 +154,7 @@ impl Server {
     pub async fn prepare_database(&self) -> Result<(), OpenError> {
         let mut client = self.host().get().await?;
         schema::migrate(&mut client, self.config()).await?;
-        harden::harden(&client).await?;
+        harden::harden(&mut client, self.config()).await?;
         Ok(())
     }
 }

@@ -31,7 +31,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     write_whole(&args.out, &package.component)
         .with_context(|| format!("cannot write {}", args.out.display()))?;
     let (manifest, bytes) = (&package.manifest, package.component.len());
-    writeln!(out, "{} {}, {bytes} bytes, {}", manifest.name, manifest.version, package.digest)?;
+    writeln!(
+        out,
+        "{} {}, {bytes} bytes, {}",
+        manifest.name, manifest.version, package.digest
+    )?;
     Ok(())
 }
 
@@ -60,7 +64,9 @@ fn check_sql(package: &Package) -> anyhow::Result<()> {
 
 /// Writes a file so that nobody ever sees half of it.
 fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;

@@ -217,7 +217,11 @@ pub struct ManifestError {
 
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = self.mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>();
+        let lines = self
+            .mistakes
+            .iter()
+            .map(Mistake::to_string)
+            .collect::<Vec<_>>();
         f.write_str(&lines.join("\n"))
     }
 }
@@ -244,6 +248,8 @@ impl Manifest {
 
     /// Whether the manifest asks for an interface.
     pub fn asks_for(&self, interface: Interface) -> bool {
-        self.grants.iter().any(|grant| grant.interface() == interface)
+        self.grants
+            .iter()
+            .any(|grant| grant.interface() == interface)
     }
 }

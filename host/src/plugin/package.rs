@@ -121,7 +121,10 @@ pub enum PackageError {
     #[error("the section {0} is there twice")]
     Twice(&'static str),
     #[error("the section {section} cannot be read: {reason}")]
-    Section { section: &'static str, reason: String },
+    Section {
+        section: &'static str,
+        reason: String,
+    },
     #[error("the manifest is wrong:\n{0}")]
     Manifest(#[from] ManifestError),
     #[error(transparent)]
@@ -161,10 +164,14 @@ impl Package {
 }
 
 fn read_migrations(outline: &Outline<'_>) -> Result<Vec<Migration>, PackageError> {
-    let Some(text) = outline.text(MIGRATIONS)? else { return Ok(Vec::new()) };
-    let migrations: Vec<Migration> = serde_json::from_str(text).map_err(|error| {
-        PackageError::Section { section: MIGRATIONS, reason: error.to_string() }
-    })?;
+    let Some(text) = outline.text(MIGRATIONS)? else {
+        return Ok(Vec::new());
+    };
+    let migrations: Vec<Migration> =
+        serde_json::from_str(text).map_err(|error| PackageError::Section {
+            section: MIGRATIONS,
+            reason: error.to_string(),
+        })?;
     check_migrations(&migrations)?;
     Ok(migrations)
 }
@@ -175,7 +182,12 @@ fn check_migrations(migrations: &[Migration]) -> Result<(), PackageError> {
     }
     let mut last = 0;
     for Migration { version, sql, .. } in migrations {
-        let refuse = |reason| Err(PackageError::Migration { version: *version, reason });
+        let refuse = |reason| {
+            Err(PackageError::Migration {
+                version: *version,
+                reason,
+            })
+        };
         if *version <= last {
             return refuse("versions begin at 1 and each is greater than the one before");
         }
@@ -190,26 +202,27 @@ fn check_migrations(migrations: &[Migration]) -> Result<(), PackageError> {
 fn check_openapi(openapi: Option<&str>) -> Result<(), PackageError> {
     let parse = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>;
     match openapi.map(parse) {
-        Some(Err(error)) => {
-            Err(PackageError::Section { section: OPENAPI, reason: error.to_string() })
-        }
+        Some(Err(error)) => Err(PackageError::Section {
+            section: OPENAPI,
+            reason: error.to_string(),
+        }),
         _ => Ok(()),
     }
 }
 
 /// Whether the component exports what the manifest says it serves and imports
 /// only what exists and is asked for. Answers the interfaces it imports.
-fn check_world(
-    manifest: &Manifest,
-    outline: &Outline<'_>,
-) -> Result<Vec<Interface>, PackageError> {
+fn check_world(manifest: &Manifest, outline: &Outline<'_>) -> Result<Vec<Interface>, PackageError> {
     check_exports(manifest.world, outline)?;
     let mut interfaces = Vec::new();
     for name in outline.imports() {
         match Import::of(name) {
             Import::Free => {}
             Import::Unknown(reason) => {
-                return Err(PackageError::UnknownImport { name: (*name).to_owned(), reason });
+                return Err(PackageError::UnknownImport {
+                    name: (*name).to_owned(),
+                    reason,
+                });
             }
             Import::Contract(interface) if !manifest.asks_for(interface) => {
                 return Err(PackageError::NotAskedFor { interface });
@@ -225,7 +238,10 @@ fn check_exports(world: World, outline: &Outline<'_>) -> Result<(), PackageError
     for (interface, _) in wanted.iter().filter(|(_, wanted)| *wanted) {
         let export = format!("{CONTRACT}/{interface}@{CONTRACT_VERSION}");
         if !outline.exports().contains(&export.as_str()) {
-            return Err(PackageError::WrongWorld { world: world.name(), export });
+            return Err(PackageError::WrongWorld {
+                world: world.name(),
+                export,
+            });
         }
     }
     Ok(())

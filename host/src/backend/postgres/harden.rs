@@ -6,11 +6,12 @@
 //! a mere warning and no effect. So the rights are read again afterwards, and
 //! what is left is logged.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Transaction};
 use tokio_postgres::Row;
 
-use super::OpenError;
-use super::error::chain;
+use super::error::{chain, unavailable};
+use super::schema::take_turn;
+use super::{Config, OpenError};
 
 /// Functions, as patterns of LIKE on their names within `pg_catalog`.
 const FUNCTIONS: &[&str] = &[
@@ -69,19 +70,20 @@ const HELD: &str = "
     FROM pg_namespace
     WHERE nspname = 'public' AND has_schema_privilege('public', oid, 'CREATE')";
 
-pub(super) async fn harden(client: &Client) -> Result<(), OpenError> {
-    let held = held(client).await?;
-    if held.is_empty() {
+/// Hosts take turns, for two that change one right at once fail both.
+pub(super) async fn harden(client: &mut Client, config: &Config) -> Result<(), OpenError> {
+    if held(client).await?.is_empty() {
         return Ok(());
     }
-    if let Err(error) = take_all(client, &held).await {
+    let mut transaction = client.transaction().await?;
+    take_turn(&transaction, config).await?;
+    let rights = held(transaction.client()).await?;
+    if let Err(error) = take(&mut transaction, &rights).await {
         tracing::debug!(error = chain(&error), "not every right can be taken at once");
-        for right in &held {
-            take_one(client, right).await;
-        }
+        take_one_by_one(&mut transaction, &rights).await?;
     }
-    warn_of_rest(&self::held(client).await?);
-    Ok(())
+    warn_of_rest(&held(transaction.client()).await?);
+    Ok(transaction.commit().await?)
 }
 
 struct Right {
@@ -90,7 +92,7 @@ struct Right {
     name: String,
 }
 
-async fn held(client: &Client) -> Result<Vec<Right>, tokio_postgres::Error> {
+async fn held(client: &tokio_postgres::Client) -> Result<Vec<Right>, tokio_postgres::Error> {
     let rows = client.query(HELD, &[&FUNCTIONS]).await?;
     rows.iter().map(right_of_row).collect()
 }
@@ -100,18 +102,31 @@ fn right_of_row(row: &Row) -> Result<Right, tokio_postgres::Error> {
     Ok(Right { revoke, grant, name })
 }
 
-/// The usual case in one round trip: a simple query of several statements is
-/// one transaction.
-async fn take_all(client: &Client, held: &[Right]) -> Result<(), tokio_postgres::Error> {
-    let texts: Vec<_> = held.iter().map(|right| format!("{}; {}", right.grant, right.revoke)).collect();
-    client.batch_execute(&texts.join(";\n")).await
+/// All or none of them, in one round trip.
+async fn take(
+    transaction: &mut Transaction<'_>,
+    rights: &[Right],
+) -> Result<(), tokio_postgres::Error> {
+    let texts: Vec<_> =
+        rights.iter().map(|right| format!("{}; {}", right.grant, right.revoke)).collect();
+    let savepoint = transaction.savepoint("rights").await?;
+    savepoint.batch_execute(&texts.join(";\n")).await?;
+    savepoint.commit().await
 }
 
-async fn take_one(client: &Client, right: &Right) {
-    let text = format!("{}; {}", right.grant, right.revoke);
-    if let Err(error) = client.batch_execute(&text).await {
-        tracing::debug!(right = right.name, error = chain(&error), "a right stays with PUBLIC");
+async fn take_one_by_one(
+    transaction: &mut Transaction<'_>,
+    rights: &[Right],
+) -> Result<(), OpenError> {
+    for right in rights {
+        if let Err(error) = take(transaction, std::slice::from_ref(right)).await {
+            if unavailable(&error) {
+                return Err(error.into());
+            }
+            tracing::debug!(right = right.name, error = chain(&error), "PUBLIC keeps a right");
+        }
     }
+    Ok(())
 }
 
 fn warn_of_rest(rest: &[Right]) {

@@ -20,7 +20,7 @@ const MIGRATIONS: &[Migration] = &[Migration {
     text: include_str!("migrations/0001_customers_and_keys.sql"),
 }];
 
-/// The advisory lock under which hosts take turns: "hearth" in ASCII.
+/// The advisory lock under which hosts take turns, "hearth" in ASCII.
 const LOCK: i64 = 0x6865_6172_7468;
 
 const LEDGER: &str = "
@@ -48,6 +48,7 @@ async fn apply(
 ) -> Result<(), OpenError> {
     let transaction = client.transaction().await?;
     take_turn(&transaction, config).await?;
+    transaction.batch_execute(LEDGER).await?;
     if done_before(&transaction, migration).await? {
         return Ok(transaction.rollback().await?);
     }
@@ -67,12 +68,15 @@ async fn apply(
 
 /// Another host's migrations may take as long as a start may; a lock on a table
 /// that is in use may not, for others queue behind it.
-async fn take_turn(transaction: &Transaction<'_>, config: &Config) -> Result<(), OpenError> {
+pub(super) async fn take_turn(
+    transaction: &Transaction<'_>,
+    config: &Config,
+) -> Result<(), OpenError> {
     let start = config.start_ms_max;
     let bounds = format!("SET LOCAL statement_timeout = {start}; SET LOCAL lock_timeout = {start}");
     transaction.batch_execute(&bounds).await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-    let lock = format!("SET LOCAL lock_timeout = {}; {LEDGER}", config.lock_ms_max);
+    let lock = format!("SET LOCAL lock_timeout = {}", config.lock_ms_max);
     Ok(transaction.batch_execute(&lock).await?)
 }
 

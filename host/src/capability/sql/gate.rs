@@ -73,13 +73,21 @@ pub struct Refusal {
 
 impl Refusal {
     fn new(text: &str, reason: impl Into<String>, position: Option<usize>) -> Refusal {
-        Refusal { statement: beginning(text.trim_start()), reason: reason.into(), position }
+        Refusal {
+            statement: beginning(text.trim_start()),
+            reason: reason.into(),
+            position,
+        }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = if self.statement.chars().count() < SHOWN_CHARS { "" } else { "…" };
+        let cut = if self.statement.chars().count() < SHOWN_CHARS {
+            ""
+        } else {
+            "…"
+        };
         write!(f, "`{}{cut}`: {}", self.statement, self.reason)?;
         match self.position {
             Some(position) => write!(f, " (at byte {position})"),
@@ -133,5 +141,7 @@ pub fn check_migration(
 /// Whether a migration asks to run outside a transaction, which
 /// `CREATE INDEX CONCURRENTLY` wants.
 pub fn runs_without_transaction(sql: &str) -> bool {
-    sql.lines().next().is_some_and(|line| line.trim() == "-- no-transaction")
+    sql.lines()
+        .next()
+        .is_some_and(|line| line.trim() == "-- no-transaction")
 }

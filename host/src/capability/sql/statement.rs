@@ -27,8 +27,12 @@
 //! assert_eq!(parse_section(&encode(&[declared.clone()])), Ok(vec![declared]));
 //! ```
 
+mod record;
+
 use indexmap::IndexMap;
 use tokio_postgres::types::Type as PgType;
+
+pub use record::{encode, parse_section};
 
 /// How many statements one plugin may declare.
 pub const STATEMENTS_MAX: usize = 4_096;
@@ -89,17 +93,26 @@ impl Type {
 
     /// The type with that code, if there is one.
     pub fn from_code(code: u8) -> Option<Type> {
-        TYPES.iter().map(|(kind, _)| *kind).find(|kind| kind.code() == code)
+        TYPES
+            .iter()
+            .map(|(kind, _)| *kind)
+            .find(|kind| kind.code() == code)
     }
 
     /// The name in `plugin.toml` and in messages, as Postgres spells it.
     pub fn name(self) -> &'static str {
-        TYPES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+        TYPES
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or("", |(_, name)| name)
     }
 
     /// The type with that name, if there is one.
     pub fn from_name(name: &str) -> Option<Type> {
-        TYPES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+        TYPES
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(kind, _)| *kind)
     }
 
     /// Every type name, for messages.
@@ -206,20 +219,6 @@ pub fn beginning(text: &str) -> String {
     text.chars().take(SHOWN_CHARS).collect()
 }
 
-/// Reads all records of a section. The same statement declared twice is one;
-/// declared twice with different types it is refused.
-pub fn parse_section(bytes: &[u8]) -> Result<Vec<Declared>, SectionError> {
-    let mut reader = Reader { bytes, offset: 0 };
-    let mut statements = Joined::default();
-    while !reader.bytes.is_empty() {
-        let length = reader.u32()?;
-        let offset = reader.offset;
-        let record = Reader { bytes: reader.take(length)?, offset };
-        statements.add(record.declared()?)?;
-    }
-    Ok(statements.into_list())
-}
-
 /// Joins statements of several sources under the same rules as one section:
 /// bounded in number and size, each text once.
 pub fn join(sources: impl IntoIterator<Item = Declared>) -> Result<Vec<Declared>, SectionError> {
@@ -228,49 +227,6 @@ pub fn join(sources: impl IntoIterator<Item = Declared>) -> Result<Vec<Declared>
         statements.add(declared)?;
     }
     Ok(statements.into_list())
-}
-
-/// Writes statements as a section. `parse_section` reads exactly these again, as
-/// long as they keep the bounds that `join` checks.
-pub fn encode(declared: &[Declared]) -> Vec<u8> {
-    let mut section = Vec::new();
-    for statement in declared {
-        let record = encode_record(statement);
-        section.extend_from_slice(&length_u32(record.len()));
-        section.extend_from_slice(&record);
-    }
-    section
-}
-
-fn encode_record(declared: &Declared) -> Vec<u8> {
-    let mut record = vec![VERSION, access_code(declared.access)];
-    record.extend_from_slice(&length_u32(declared.text.len()));
-    record.extend_from_slice(declared.text.as_bytes());
-    record.extend_from_slice(&length_u16(declared.params.len()));
-    record.extend(declared.params.iter().map(|kind| kind.code()));
-    record.extend_from_slice(&length_u16(declared.columns.len()));
-    for column in &declared.columns {
-        record.push(column.kind.code());
-        record.push(u8::from(column.nullable));
-        record.extend_from_slice(&length_u16(column.name.len()));
-        record.extend_from_slice(column.name.as_bytes());
-    }
-    record
-}
-
-fn access_code(access: Access) -> u8 {
-    match access {
-        Access::Read => 0,
-        Access::Write => 1,
-    }
-}
-
-fn length_u32(length: usize) -> [u8; 4] {
-    u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
-}
-
-fn length_u16(length: usize) -> [u8; 2] {
-    u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes()
 }
 
 /// Statements by text, in the order in which they came.
@@ -308,87 +264,5 @@ fn check_bounds(declared: &Declared) -> Result<(), SectionError> {
     match declared.columns.iter().all(fits) {
         true => Ok(()),
         false => Err(SectionError::Name(beginning(&declared.text))),
-    }
-}
-
-/// What is left of a section or record, and where it lies in the section.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    offset: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn declared(mut self) -> Result<Declared, SectionError> {
-        match self.u8()? {
-            VERSION => {}
-            other => return Err(SectionError::Version(other)),
-        }
-        let access = self.access()?;
-        let length = self.u32()?;
-        let text = self.text(length)?;
-        let params = (0..self.u16()?).map(|_| self.kind()).collect::<Result<_, _>>()?;
-        let columns = (0..self.u16()?).map(|_| self.column()).collect::<Result<_, _>>()?;
-        match self.bytes.len() {
-            0 => Ok(Declared { text, params, columns, access }),
-            bytes => Err(SectionError::Trailing { offset: self.offset, bytes }),
-        }
-    }
-
-    fn column(&mut self) -> Result<Column, SectionError> {
-        let kind = self.kind()?;
-        let nullable = match self.u8()? {
-            0 => false,
-            1 => true,
-            code => return Err(SectionError::Code { what: "nullable", code }),
-        };
-        let length = self.u16()?;
-        Ok(Column { name: self.text(usize::from(length))?, kind, nullable })
-    }
-
-    fn access(&mut self) -> Result<Access, SectionError> {
-        match self.u8()? {
-            0 => Ok(Access::Read),
-            1 => Ok(Access::Write),
-            code => Err(SectionError::Code { what: "access", code }),
-        }
-    }
-
-    fn kind(&mut self) -> Result<Type, SectionError> {
-        let code = self.u8()?;
-        Type::from_code(code).ok_or(SectionError::Code { what: "type", code })
-    }
-
-    fn text(&mut self, length: usize) -> Result<String, SectionError> {
-        let offset = self.offset;
-        let bytes = self.take(length)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| SectionError::NotUtf8 { offset })?;
-        Ok(text.to_owned())
-    }
-
-    fn u8(&mut self) -> Result<u8, SectionError> {
-        Ok(u8::from_le_bytes(self.array()?))
-    }
-
-    fn u16(&mut self) -> Result<u16, SectionError> {
-        Ok(u16::from_le_bytes(self.array()?))
-    }
-
-    fn u32(&mut self) -> Result<usize, SectionError> {
-        let number = u32::from_le_bytes(self.array()?);
-        usize::try_from(number).map_err(|_| SectionError::Truncated { offset: self.offset })
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], SectionError> {
-        let offset = self.offset;
-        let bytes = self.take(N)?;
-        bytes.try_into().map_err(|_| SectionError::Truncated { offset })
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'a [u8], SectionError> {
-        let split = self.bytes.split_at_checked(length);
-        let (taken, rest) = split.ok_or(SectionError::Truncated { offset: self.offset })?;
-        self.bytes = rest;
-        self.offset += length;
-        Ok(taken)
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::SystemTime;
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, Transaction};
 use serde::Serialize;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -109,16 +110,8 @@ impl<'a> Register<'a> {
         }
         let mut client = self.server.host().get().await?;
         let transaction = client.transaction().await?;
-        let id = format!("cus_{}", Uuid::now_v7());
-        let made = "INSERT INTO hearth.customers (id, name, tier) VALUES ($1, $2, $3)
-                    ON CONFLICT (name) DO NOTHING";
-        let made = transaction.execute(made, &[&id, &name, &tier.as_str()]).await? == 1;
-        let row = transaction
-            .query_one(
-                "SELECT id, tier FROM hearth.customers WHERE name = $1 FOR UPDATE",
-                &[&name],
-            )
-            .await?;
+        let made = insert_customer(&transaction, name, tier).await?;
+        let row = transaction.query_one(FIND_CUSTOMER, &[&name]).await?;
         let customer = Customer { id: row.try_get(0)?, name: name.to_owned(), tier };
         let before: String = row.try_get(1)?;
         if before != tier.as_str() {
@@ -140,25 +133,17 @@ impl<'a> Register<'a> {
         scopes: &[String],
         expires_at: Option<SystemTime>,
     ) -> Result<NewKey, RegisterError> {
-        let good = (1..=SCOPES_MAX).contains(&scopes.len()) && scopes.iter().all(is_scope);
-        if !good {
-            return Err(RegisterError::Scope);
-        }
+        check_scopes(scopes)?;
         let text = self.digests.make();
         let presented = Presented::read(&text).ok_or(RegisterError::Scope)?;
         let digest = self.digests.newest(&presented);
         let id = format!("key_{}", Uuid::now_v7());
         let version = self.digests.newest_version();
-        let insert = "INSERT INTO hearth.keys
-                (id, customer_id, prefix, hmac, hmac_version, scopes, expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let (shown, digest) = (prefix(&text), digest.as_slice());
         let client = self.server.host().get().await?;
-        client
-            .execute(
-                insert,
-                &[&id, &customer_id, &prefix(&text), &digest.as_slice(), &version, &scopes, &expires_at],
-            )
-            .await?;
+        let values: [&(dyn ToSql + Sync); 7] =
+            [&id, &customer_id, &shown, &digest, &version, &scopes, &expires_at];
+        client.execute(INSERT_KEY, &values).await?;
         Ok(NewKey { id, text })
     }
 
@@ -185,6 +170,24 @@ impl<'a> Register<'a> {
     }
 }
 
+const INSERT_KEY: &str = "
+    INSERT INTO hearth.keys (id, customer_id, prefix, hmac, hmac_version, scopes, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+const FIND_CUSTOMER: &str = "SELECT id, tier FROM hearth.customers WHERE name = $1 FOR UPDATE";
+
+/// Whether the name was new.
+async fn insert_customer(
+    transaction: &Transaction<'_>,
+    name: &str,
+    tier: Tier,
+) -> Result<bool, tokio_postgres::Error> {
+    let id = format!("cus_{}", Uuid::now_v7());
+    let insert = "INSERT INTO hearth.customers (id, name, tier) VALUES ($1, $2, $3)
+                  ON CONFLICT (name) DO NOTHING";
+    Ok(transaction.execute(insert, &[&id, &name, &tier.as_str()]).await? == 1)
+}
+
 const LIST: &str = r#"
     SELECT keys.id, customer_id, name, tier, prefix, scopes,
            to_char(keys.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
@@ -209,7 +212,15 @@ fn listed(row: &Row) -> Result<Listed, tokio_postgres::Error> {
     })
 }
 
-fn is_scope(scope: &String) -> bool {
+fn check_scopes(scopes: &[String]) -> Result<(), RegisterError> {
+    let good = scopes.iter().all(|scope| is_scope(scope));
+    match good && (1..=SCOPES_MAX).contains(&scopes.len()) {
+        true => Ok(()),
+        false => Err(RegisterError::Scope),
+    }
+}
+
+fn is_scope(scope: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b":-_".contains(&byte);
     (1..=SCOPE_BYTES_MAX).contains(&scope.len()) && scope.bytes().all(allowed)
 }

@@ -64,6 +64,15 @@ impl Folder {
     }
 }
 
+impl Drop for Folder {
+    /// What lies outside of the cluster's folder is not left behind.
+    fn drop(&mut self) {
+        if !self.socket.starts_with(&self.dir) {
+            let _ = std::fs::remove_dir(&self.socket);
+        }
+    }
+}
+
 /// Where the host that serves from `dir` can be reached, if one does.
 pub fn running_url(dir: &Path) -> Option<String> {
     let lock = File::open(dir.join("lock")).ok()?;
@@ -142,7 +151,8 @@ pub(super) fn make_private(folder: &Path) -> io::Result<()> {
 fn is_private(folder: &Path) -> bool {
     let me = rustix::process::geteuid();
     std::fs::symlink_metadata(folder).is_ok_and(|metadata| {
-        let mine = metadata.uid() == me.as_raw() || (me.is_root() && super::identity::is_servant(metadata.uid()));
+        let given_away = me.is_root() && super::identity::is_servant(metadata.uid());
+        let mine = metadata.uid() == me.as_raw() || given_away;
         metadata.is_dir() && mine && metadata.mode() & 0o077 == 0
     })
 }

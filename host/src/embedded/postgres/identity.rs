@@ -34,16 +34,21 @@ impl Identity {
         if !rustix::process::geteuid().is_root() {
             return Ok(Identity::Same);
         }
-        let (uid, gid) = servant()
-            .ok_or_else(|| StartError::Root("there is no user postgres or nobody".to_owned()))?;
         let mut last = String::new();
-        for identity in [Identity::Namespace { uid, gid }, Identity::User { uid, gid }] {
+        for identity in Identity::ways()? {
             match identity.try_run(postgres) {
                 Ok(()) => return Ok(identity),
                 Err(error) => last = error.to_string(),
             }
         }
         Err(StartError::Root(last))
+    }
+
+    /// What root can try, the better one first: a namespace changes no owner.
+    pub(super) fn ways() -> Result<Vec<Identity>, StartError> {
+        let (uid, gid) = servant()
+            .ok_or_else(|| StartError::Root("there is no user postgres or nobody".to_owned()))?;
+        Ok(vec![Identity::Namespace { uid, gid }, Identity::User { uid, gid }])
     }
 
     fn try_run(self, postgres: &Path) -> io::Result<()> {

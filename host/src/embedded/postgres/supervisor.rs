@@ -54,11 +54,20 @@ fn prepare(binaries: Option<PathBuf>, dir: &Path) -> Result<Launch, StartError> 
     let folder = Folder::claim(dir)?;
     let binaries = Binaries::find(binaries, &folder.data())?;
     let identity = Identity::choose(&binaries.postgres())?;
+    prepare_as(folder, binaries, identity)
+}
+
+fn prepare_as(
+    folder: Folder,
+    binaries: Binaries,
+    identity: Identity,
+) -> Result<Launch, StartError> {
     let failed = |source| StartError::Folder { path: folder.root().to_owned(), source };
     let log = Log::open(&folder.log()).map_err(failed)?;
-    // The log and the lock stay ours: Postgres sees them only as a pipe.
-    let traversed = [folder.data(), folder.socket.clone()];
-    for path in traversed.iter().filter(|path| path.exists()) {
+    // The lock and the log stay ours: Postgres has no part in the one and sees
+    // of the other a pipe.
+    let parts = [folder.data(), folder.socket.clone()];
+    for path in parts.iter().filter(|path| path.exists()) {
         identity.own(path).map_err(failed)?;
     }
     identity.let_through(folder.root()).map_err(failed)?;
@@ -164,4 +173,38 @@ fn start_again(
 /// Waits for so long, and says whether the owner wants an end.
 fn asked_to_stop(stop: &Receiver<()>, wait: Duration) -> bool {
     !matches!(stop.recv_timeout(wait), Err(RecvTimeoutError::Timeout))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Whatever way this machine would choose, the other ways work too, one
+    /// after the other on one folder.
+    #[test]
+    fn root_starts_it_in_a_namespace_or_as_another_user() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let temporary = tempfile::tempdir().unwrap();
+        let open = std::fs::Permissions::from_mode(0o711);
+        std::fs::set_permissions(temporary.path(), open).unwrap();
+        let dir = temporary.path().join("postgres");
+        let data = dir.join("data");
+        let chosen = Identity::choose(&Binaries::find(None, &data).unwrap().postgres()).unwrap();
+        let (_stop, stopped) = std::sync::mpsc::channel();
+        let mut identities = Identity::ways().unwrap();
+        identities.retain(|identity| *identity == chosen || matches!(identity, Identity::User { .. }));
+        for identity in [identities.clone(), identities].concat() {
+            let folder = Folder::claim(&dir).unwrap();
+            let binaries = Binaries::find(None, &data).unwrap();
+            let launch = prepare_as(folder, binaries, identity).unwrap();
+            let Ok(postmaster) = start_once(&launch, &stopped) else {
+                panic!("{identity:?}: {}", launch.log.tail());
+            };
+            postmaster.stop();
+        }
+    }
 }

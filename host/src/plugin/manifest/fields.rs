@@ -18,14 +18,20 @@ pub struct Mistakes<'t> {
 
 impl<'t> Mistakes<'t> {
     pub fn new(text: &'t str) -> Self {
-        Mistakes { text, found: RefCell::default() }
+        Mistakes {
+            text,
+            found: RefCell::default(),
+        }
     }
 
     /// Notes a mistake at a byte of the text.
     pub fn note(&self, at: usize, reason: impl Into<String>) {
         let before = self.text.as_bytes().iter().take(at);
         let line = 1 + before.filter(|byte| **byte == b'\n').count();
-        self.found.borrow_mut().push(Mistake { line, reason: reason.into() });
+        self.found.borrow_mut().push(Mistake {
+            line,
+            reason: reason.into(),
+        });
     }
 
     /// The value, if there is one and there was no mistake at all. Where there is
@@ -33,7 +39,9 @@ impl<'t> Mistakes<'t> {
     pub fn into_result<T>(self, value: Option<T>) -> Result<T, ManifestError> {
         let mut mistakes = self.found.into_inner();
         mistakes.sort_by_key(|mistake| mistake.line);
-        value.filter(|_| mistakes.is_empty()).ok_or(ManifestError { mistakes })
+        value
+            .filter(|_| mistakes.is_empty())
+            .ok_or(ManifestError { mistakes })
     }
 }
 
@@ -66,7 +74,13 @@ impl<'a, 'i> Fields<'a, 'i> {
         prefix: String,
         mistakes: &'a Mistakes<'a>,
     ) -> Self {
-        Fields { table, mistakes, at: span.start, prefix, known: BTreeSet::new() }
+        Fields {
+            table,
+            mistakes,
+            at: span.start,
+            prefix,
+            known: BTreeSet::new(),
+        }
     }
 
     /// Notes a mistake in this table.
@@ -89,7 +103,10 @@ impl<'a, 'i> Fields<'a, 'i> {
     pub fn text(&mut self, key: &'static str) -> Option<Text> {
         let value = self.value(key)?;
         match value.get_ref().as_str() {
-            Some(text) => Some(Text { value: text.to_owned(), at: value.span().start }),
+            Some(text) => Some(Text {
+                value: text.to_owned(),
+                at: value.span().start,
+            }),
             None => self.wrong(key, value, "a text"),
         }
     }
@@ -103,7 +120,9 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     pub fn flag(&mut self, key: &'static str, default: bool) -> bool {
-        let Some(value) = self.value(key) else { return default };
+        let Some(value) = self.value(key) else {
+            return default;
+        };
         match value.get_ref().as_bool() {
             Some(flag) => flag,
             None => self.wrong(key, value, "true or false").unwrap_or(default),
@@ -111,7 +130,9 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     pub fn number(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let Some(value) = self.value(key) else { return default };
+        let Some(value) = self.value(key) else {
+            return default;
+        };
         let integer = value.get_ref().as_integer();
         let number = integer.and_then(|i| u64::from_str_radix(i.as_str(), i.radix()).ok());
         match number {
@@ -124,12 +145,19 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     pub fn texts(&mut self, key: &'static str) -> Vec<Text> {
-        let Some(value) = self.value(key) else { return Vec::new() };
+        let Some(value) = self.value(key) else {
+            return Vec::new();
+        };
         let Some(array) = value.get_ref().as_array() else {
-            return self.wrong(key, value, "a list of texts").unwrap_or_default();
+            return self
+                .wrong(key, value, "a list of texts")
+                .unwrap_or_default();
         };
         let text = |item: &Spanned<DeValue<'i>>| match item.get_ref().as_str() {
-            Some(text) => Some(Text { value: text.to_owned(), at: item.span().start }),
+            Some(text) => Some(Text {
+                value: text.to_owned(),
+                at: item.span().start,
+            }),
             None => self.wrong(key, item, "a list of texts"),
         };
         array.iter().filter_map(text).collect()
@@ -141,11 +169,18 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     pub fn tables(&mut self, key: &'static str) -> Vec<Fields<'a, 'i>> {
-        let Some(value) = self.value(key) else { return Vec::new() };
-        let Some(array) = value.get_ref().as_array() else {
-            return self.wrong(key, value, "a list of tables").unwrap_or_default();
+        let Some(value) = self.value(key) else {
+            return Vec::new();
         };
-        array.iter().filter_map(|item| self.nested(key, item)).collect()
+        let Some(array) = value.get_ref().as_array() else {
+            return self
+                .wrong(key, value, "a list of tables")
+                .unwrap_or_default();
+        };
+        array
+            .iter()
+            .filter_map(|item| self.nested(key, item))
+            .collect()
     }
 
     fn nested(&self, key: &str, value: &'a Spanned<DeValue<'i>>) -> Option<Fields<'a, 'i>> {
@@ -158,7 +193,10 @@ impl<'a, 'i> Fields<'a, 'i> {
 
     fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'i>>> {
         self.known.insert(key);
-        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
+        self.table
+            .iter()
+            .find(|(name, _)| name.get_ref() == key)
+            .map(|(_, value)| value)
     }
 
     fn wrong<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> Option<T> {

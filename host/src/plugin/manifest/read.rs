@@ -25,7 +25,9 @@ pub fn manifest(text: &str) -> Result<Manifest, ManifestError> {
     for error in &errors {
         mistakes.note(error.span().map_or(0, |span| span.start), error.message());
     }
-    let manifest = errors.is_empty().then(|| root(Fields::new(&table, &mistakes)));
+    let manifest = errors
+        .is_empty()
+        .then(|| root(Fields::new(&table, &mistakes)));
     mistakes.into_result(manifest)
 }
 
@@ -68,7 +70,10 @@ fn version(fields: &mut Fields<'_, '_>) -> semver::Version {
     let text = fields.required_text("version");
     semver::Version::parse(&text.value).unwrap_or_else(|error| {
         if !text.value.is_empty() {
-            fields.note(text.at, format!("`version` is no semantic version: {error}"));
+            fields.note(
+                text.at,
+                format!("`version` is no semantic version: {error}"),
+            );
         }
         semver::Version::new(0, 0, 0)
     })
@@ -89,7 +94,10 @@ fn mount(fields: &mut Fields<'_, '_>) -> String {
 fn is_path(path: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~".contains(c);
     let segment = |s: &str| !["", ".", ".."].contains(&s) && s.chars().all(plain);
-    path.len() <= 256 && path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment))
+    path.len() <= 256
+        && path
+            .strip_prefix('/')
+            .is_some_and(|rest| rest.split('/').all(segment))
 }
 
 fn world(fields: &mut Fields<'_, '_>) -> World {
@@ -99,7 +107,10 @@ fn world(fields: &mut Fields<'_, '_>) -> World {
         "full" => World::Full,
         "plugin" | "" => World::Plugin,
         other => {
-            fields.note(text.at, format!("`world` is plugin, worker or full, not `{other}`"));
+            fields.note(
+                text.at,
+                format!("`world` is plugin, worker or full, not `{other}`"),
+            );
             World::Plugin
         }
     }
@@ -107,7 +118,10 @@ fn world(fields: &mut Fields<'_, '_>) -> World {
 
 fn grants(fields: &mut Fields<'_, '_>) -> BTreeSet<Grant> {
     let texts = fields.texts("grants");
-    texts.iter().filter_map(|text| grant(fields, text)).collect()
+    texts
+        .iter()
+        .filter_map(|text| grant(fields, text))
+        .collect()
 }
 
 fn grant(fields: &Fields<'_, '_>, text: &Text) -> Option<Grant> {
@@ -128,7 +142,9 @@ fn grant(fields: &Fields<'_, '_>, text: &Text) -> Option<Grant> {
 }
 
 fn is_url_pattern(url: &str) -> bool {
-    let scheme = ["https://", "http://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    let scheme = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme));
     let plain = |c: char| c.is_ascii_graphic() && !"\"'`\\@#".contains(c);
     scheme.is_some_and(|rest| !rest.is_empty() && rest.len() <= 255 && rest.chars().all(plain))
 }
@@ -139,7 +155,10 @@ fn file(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<String> {
     let text = fields.text(key)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if text.value.is_empty() || text.value.starts_with('.') || !text.value.chars().all(plain) {
-        fields.note(text.at, format!("`{key}` names a file or folder beside the manifest"));
+        fields.note(
+            text.at,
+            format!("`{key}` names a file or folder beside the manifest"),
+        );
     }
     Some(text.value)
 }
@@ -174,12 +193,17 @@ fn instances(mut fields: Fields<'_, '_>) -> Instances {
 }
 
 fn reuse(fields: &mut Fields<'_, '_>) -> Reuse {
-    let Some(text) = fields.text("reuse") else { return Reuse::Fresh };
+    let Some(text) = fields.text("reuse") else {
+        return Reuse::Fresh;
+    };
     match text.value.as_str() {
         "fresh" => Reuse::Fresh,
         "serial" => Reuse::Serial,
         other => {
-            fields.note(text.at, format!("`instances.reuse` is fresh or serial, not `{other}`"));
+            fields.note(
+                text.at,
+                format!("`instances.reuse` is fresh or serial, not `{other}`"),
+            );
             Reuse::Fresh
         }
     }
@@ -190,7 +214,11 @@ fn sql(mut fields: Fields<'_, '_>) -> Sql {
         migrations: file(&mut fields, "migrations"),
         shared: identifiers(&mut fields, "shared"),
         functions: identifiers(&mut fields, "functions"),
-        statements: fields.tables("statements").into_iter().map(statement).collect(),
+        statements: fields
+            .tables("statements")
+            .into_iter()
+            .map(statement)
+            .collect(),
     };
     fields.finish();
     sql
@@ -201,7 +229,9 @@ fn identifiers(fields: &mut Fields<'_, '_>, key: &'static str) -> BTreeSet<Strin
     let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let texts = fields.texts(key);
     for text in &texts {
-        let begins = text.value.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+        let begins = text
+            .value
+            .starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
         if !begins || text.value.len() > 63 || !text.value.chars().all(letters) {
             let reason = format!("`sql.{key}`: `{}` is no lower-case SQL name", text.value);
             fields.note(text.at, reason);
@@ -229,7 +259,11 @@ fn column(mut fields: Fields<'_, '_>) -> Column {
         true => Type::Text,
         false => kind(&fields, &text),
     };
-    let column = Column { name, kind, nullable: fields.flag("nullable", false) };
+    let column = Column {
+        name,
+        kind,
+        nullable: fields.flag("nullable", false),
+    };
     fields.finish();
     column
 }
@@ -237,7 +271,10 @@ fn column(mut fields: Fields<'_, '_>) -> Column {
 fn kind(fields: &Fields<'_, '_>, text: &Text) -> Type {
     Type::from_name(&text.value).unwrap_or_else(|| {
         let known = Type::names().collect::<Vec<_>>().join(", ");
-        fields.note(text.at, format!("`{}` is no type; there are {known}", text.value));
+        fields.note(
+            text.at,
+            format!("`{}` is no type; there are {known}", text.value),
+        );
         Type::Text
     })
 }
@@ -259,12 +296,19 @@ fn self_test(mut fields: Fields<'_, '_>) -> SelfTest {
     let path = fields.required_text("path");
     let status = fields.number("status", 200, 100..=599);
     if !method.value.chars().all(|c| c.is_ascii_uppercase()) {
-        fields.note(method.at, "`self_test.method` is an HTTP method in capitals");
+        fields.note(
+            method.at,
+            "`self_test.method` is an HTTP method in capitals",
+        );
     }
     if !path.value.is_empty() && !path.value.starts_with('/') {
         fields.note(path.at, "`self_test.path` begins with `/`");
     }
     fields.finish();
     let status = u16::try_from(status).unwrap_or(200);
-    SelfTest { method: method.value, path: path.value, status }
+    SelfTest {
+        method: method.value,
+        path: path.value,
+        status,
+    }
 }

@@ -52,7 +52,9 @@ impl Interface {
 
     /// The interface with that name, if there is one.
     pub fn from_name(name: &str) -> Option<Interface> {
-        Interface::ALL.into_iter().find(|interface| interface.name() == name)
+        Interface::ALL
+            .into_iter()
+            .find(|interface| interface.name() == name)
     }
 }
 

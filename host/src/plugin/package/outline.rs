@@ -61,10 +61,13 @@ impl<'a> Outline<'a> {
 
     /// The content of a custom section as text.
     pub fn text(&self, name: &'static str) -> Result<Option<&'a str>, PackageError> {
-        let Some(content) = self.section(name)? else { return Ok(None) };
+        let Some(content) = self.section(name)? else {
+            return Ok(None);
+        };
         let text = std::str::from_utf8(content);
-        text.map(Some).map_err(|error| {
-            PackageError::Section { section: name, reason: error.to_string() }
+        text.map(Some).map_err(|error| PackageError::Section {
+            section: name,
+            reason: error.to_string(),
         })
     }
 
@@ -94,13 +97,19 @@ impl<'a> Outline<'a> {
 
 fn check_header(bytes: &[u8]) -> Result<(), PackageError> {
     if bytes.len() > COMPONENT_BYTES_MAX {
-        return Err(PackageError::TooLarge { bytes: bytes.len(), max: COMPONENT_BYTES_MAX });
+        return Err(PackageError::TooLarge {
+            bytes: bytes.len(),
+            max: COMPONENT_BYTES_MAX,
+        });
     }
     if !bytes.starts_with(b"\0asm") {
         return Err(PackageError::NotWebAssembly);
     }
     match Parser::new(0).parse_all(bytes).next() {
-        Some(Ok(Payload::Version { encoding: Encoding::Component, .. })) => Ok(()),
+        Some(Ok(Payload::Version {
+            encoding: Encoding::Component,
+            ..
+        })) => Ok(()),
         Some(Ok(Payload::Version { .. })) => Err(PackageError::CoreModule),
         Some(Err(error)) => Err(damaged(error)),
         _ => Err(PackageError::NotWebAssembly),

@@ -47,22 +47,35 @@ impl Parts {
         let text = read_text(manifest)?;
         let wanted = Manifest::parse(&text).map_err(PackageError::Manifest)?;
         let folder = manifest.parent().unwrap_or(Path::new(""));
-        let openapi = wanted.openapi.map(|name| read_text(&folder.join(name))).transpose()?;
+        let openapi = wanted
+            .openapi
+            .map(|name| read_text(&folder.join(name)))
+            .transpose()?;
         let migrations = match wanted.sql.migrations {
             Some(name) => read_migrations(&folder.join(name))?,
             None => Vec::new(),
         };
-        Ok(Parts { manifest: text, migrations, openapi })
+        Ok(Parts {
+            manifest: text,
+            migrations,
+            openapi,
+        })
     }
 }
 
 fn read_text(path: &Path) -> Result<String, PackError> {
-    fs::read_to_string(path).map_err(|source| PackError::File { path: path.into(), source })
+    fs::read_to_string(path).map_err(|source| PackError::File {
+        path: path.into(),
+        source,
+    })
 }
 
 /// Every `.sql` file of a folder, in the order of their versions.
 fn read_migrations(folder: &Path) -> Result<Vec<Migration>, PackError> {
-    let failed = |source| PackError::File { path: folder.into(), source };
+    let failed = |source| PackError::File {
+        path: folder.into(),
+        source,
+    };
     let mut migrations = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
@@ -75,7 +88,10 @@ fn read_migrations(folder: &Path) -> Result<Vec<Migration>, PackError> {
 }
 
 fn read_migration(path: PathBuf) -> Result<Migration, PackError> {
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let stem = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default();
     let named = stem.split_once('_').and_then(|(number, name)| {
         let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let digits = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
@@ -83,7 +99,11 @@ fn read_migration(path: PathBuf) -> Result<Migration, PackError> {
         Some((number.parse().ok().filter(|_| plain)?, name.to_owned()))
     });
     match named {
-        Some((version, name)) => Ok(Migration { version, name, sql: read_text(&path)? }),
+        Some((version, name)) => Ok(Migration {
+            version,
+            name,
+            sql: read_text(&path)?,
+        }),
         None => Err(PackError::MigrationName { path }),
     }
 }
@@ -101,7 +121,11 @@ pub fn pack(component: &[u8], parts: &Parts) -> Result<Vec<u8>, PackError> {
     let mut packed = without_sections(component).map_err(damaged)?;
     append(&mut packed, MANIFEST, parts.manifest.as_bytes());
     append(&mut packed, SQL, &statement::encode(&statements));
-    append(&mut packed, MIGRATIONS, &migrations_json(&parts.migrations)?);
+    append(
+        &mut packed,
+        MIGRATIONS,
+        &migrations_json(&parts.migrations)?,
+    );
     if let Some(openapi) = &parts.openapi {
         append(&mut packed, OPENAPI, openapi.as_bytes());
     }
@@ -111,7 +135,9 @@ pub fn pack(component: &[u8], parts: &Parts) -> Result<Vec<u8>, PackError> {
 fn validate(component: &[u8]) -> Result<(), PackError> {
     let mut validator = Validator::new_with_features(WasmFeatures::all());
     let checked = validator.validate_all(component);
-    checked.map(drop).map_err(|error| PackError::Invalid(error.to_string()))
+    checked
+        .map(drop)
+        .map_err(|error| PackError::Invalid(error.to_string()))
 }
 
 /// The statements of all modules inside the component and of the manifest.
@@ -125,12 +151,18 @@ fn statements(outline: &Outline<'_>, manifest: &Manifest) -> Result<Vec<Declared
 }
 
 fn migrations_json(migrations: &[Migration]) -> Result<Vec<u8>, PackageError> {
-    serde_json::to_vec(migrations)
-        .map_err(|error| PackageError::Section { section: MIGRATIONS, reason: error.to_string() })
+    serde_json::to_vec(migrations).map_err(|error| PackageError::Section {
+        section: MIGRATIONS,
+        reason: error.to_string(),
+    })
 }
 
 fn append(packed: &mut Vec<u8>, name: &str, content: &[u8]) {
-    CustomSection { name: name.into(), data: content.into() }.append_to_component(packed);
+    CustomSection {
+        name: name.into(),
+        data: content.into(),
+    }
+    .append_to_component(packed);
 }
 
 /// The component without the sections that packing writes, byte for byte.

@@ -13,14 +13,12 @@ use super::walk::Node;
 use super::{ApprovedFunctions, Refusal, runs_without_transaction};
 
 /// Kinds of nodes that migrations have beside those of statements.
-const KINDS: &[&str] = &[
-    "AlterDomainStmt", "AlterEnumStmt", "AlterSeqStmt", "AlterTableCmd", "AlterTableStmt",
-    "AtAlterConstraint", "CommentStmt", "Constraint", "CreateDomainStmt", "CreateEnumStmt",
-    "CreateFunctionStmt", "CreateSeqStmt", "CreateStmt", "CreateTrigStmt", "DefElem", "DropStmt",
-    "FunctionParameter", "IndexStmt", "ObjectWithArgs", "PartitionBoundSpec", "PartitionCmd",
-    "PartitionElem", "PartitionRangeDatum", "PartitionSpec", "RenameStmt", "ReturnStmt",
-    "TableLikeClause", "TriggerTransition", "ViewStmt",
-];
+const KINDS: &str = "AlterDomainStmt AlterEnumStmt AlterSeqStmt AlterTableCmd AlterTableStmt \
+     AtAlterConstraint CommentStmt Constraint CreateDomainStmt CreateEnumStmt \
+     CreateFunctionStmt CreateSeqStmt CreateStmt CreateTrigStmt DefElem DropStmt \
+     FunctionParameter IndexStmt ObjectWithArgs PartitionBoundSpec PartitionCmd PartitionElem \
+     PartitionRangeDatum PartitionSpec RenameStmt ReturnStmt TableLikeClause \
+     TriggerTransition ViewStmt";
 
 /// What may be dropped, and how many parts its name has without a schema.
 const DROPPED: &[(ObjectType, usize)] = &[
@@ -51,8 +49,13 @@ pub fn check(
     let mut rules = Rules::new(schema, approved);
     rules.further_kinds = KINDS;
     rules.stars = true;
-    let mut migration = Migration { rules, without_transaction: runs_without_transaction(sql) };
-    tree.nodes("stmts").map(|raw| migration.statement(sql, raw)).collect()
+    let mut migration = Migration {
+        rules,
+        without_transaction: runs_without_transaction(sql),
+    };
+    tree.nodes("stmts")
+        .map(|raw| migration.statement(sql, raw))
+        .collect()
 }
 
 struct Migration<'a> {
@@ -63,14 +66,21 @@ struct Migration<'a> {
 impl Migration<'_> {
     fn statement(&mut self, sql: &str, raw: &Node) -> Result<String, Refusal> {
         let (start, text) = slice(sql, raw);
-        let nothing = Fault { reason: "is empty".to_owned(), position: None };
+        let nothing = Fault {
+            reason: "is empty".to_owned(),
+            position: None,
+        };
         let checked = raw.node("stmt").ok_or(nothing).and_then(|statement| {
             self.allowed(statement)?;
             statement.visit(&mut |node| self.rules.check(node).and_then(|()| self.part(node)))
         });
         match checked {
             Ok(()) => Ok(text.trim().to_owned()),
-            Err(fault) => Err(Refusal::new(text, fault.reason, fault.position.or(Some(start)))),
+            Err(fault) => Err(Refusal::new(
+                text,
+                fault.reason,
+                fault.position.or(Some(start)),
+            )),
         }
     }
 
@@ -92,7 +102,10 @@ impl Migration<'_> {
             "RenameStmt" => self.rename(statement),
             "CreateFunctionStmt" => self.create_function(statement),
             "CreateTrigStmt" => self.create_trigger(statement),
-            kind => Fault::at(statement, format!("is nothing that a migration may do ({kind})")),
+            kind => Fault::at(
+                statement,
+                format!("is nothing that a migration may do ({kind})"),
+            ),
         }
     }
 
@@ -151,14 +164,19 @@ impl Migration<'_> {
     /// A view reads with the rights of whoever asks, or row-level security would
     /// be that of its owner.
     fn create_view(&self, statement: &Node) -> Result<(), Fault> {
-        let invoker = statement.nodes("options").find(|o| o.text("defname") == "security_invoker");
+        let invoker = statement
+            .nodes("options")
+            .find(|o| o.text("defname") == "security_invoker");
         let on = invoker.is_some_and(|option| match option.node("arg") {
             None => true,
             Some(arg) => ["true", "on", "1", "yes"].contains(&arg.text("sval")) || arg.flag("ival"),
         });
         match on {
             true => self.target(statement, "view"),
-            false => Fault::at(statement, "makes a view without WITH (security_invoker = true)"),
+            false => Fault::at(
+                statement,
+                "makes a view without WITH (security_invoker = true)",
+            ),
         }
     }
 
@@ -169,14 +187,19 @@ impl Migration<'_> {
         let Some(parts) = parts_of(DROPPED, statement.number("remove_type")) else {
             return Fault::at(statement, "drops what a migration cannot have made");
         };
-        statement.nodes("objects").try_for_each(|object| self.is_own(object, parts))
+        statement
+            .nodes("objects")
+            .try_for_each(|object| self.is_own(object, parts))
     }
 
     /// Whether a named object is of a kind that plugins have, and its own.
     fn object(&self, statement: &Node, kind: &str, object: &str) -> Result<(), Fault> {
         let kind = statement.number(kind);
         let Some(parts) = parts_of(DROPPED, kind).or(parts_of(NAMED, kind)) else {
-            return Fault::at(statement, "is about something that a migration cannot have made");
+            return Fault::at(
+                statement,
+                "is about something that a migration cannot have made",
+            );
         };
         match statement.node(object) {
             Some(object) => self.is_own(object, parts),
@@ -186,7 +209,10 @@ impl Migration<'_> {
 
     fn rename(&self, statement: &Node) -> Result<(), Fault> {
         if statement.number("rename_type") == ObjectType::ObjectFunction as i64 {
-            return Fault::at(statement, "renames a function, which is approved by its name");
+            return Fault::at(
+                statement,
+                "renames a function, which is approved by its name",
+            );
         }
         if statement.node("relation").is_some() {
             self.target(statement, "relation")?;
@@ -211,7 +237,10 @@ impl Migration<'_> {
             [schema, rest @ ..] if rest.len() == parts && *schema == self.rules.schema => Ok(()),
             names => {
                 let name = names.join(".");
-                Fault::at(node, format!("names {name}, which is not in the plugin's own schema"))
+                Fault::at(
+                    node,
+                    format!("names {name}, which is not in the plugin's own schema"),
+                )
             }
         }
     }
@@ -247,7 +276,10 @@ impl Migration<'_> {
 }
 
 fn parts_of(kinds: &[(ObjectType, usize)], number: i64) -> Option<usize> {
-    kinds.iter().find(|(kind, _)| *kind as i64 == number).map(|(_, parts)| *parts)
+    kinds
+        .iter()
+        .find(|(kind, _)| *kind as i64 == number)
+        .map(|(_, parts)| *parts)
 }
 
 /// Where a statement begins, and its text.

@@ -9,7 +9,7 @@ use super::walk::Node;
 
 /// How often an error message's token may stand in the text before the search
 /// for the one that is meant is given up.
-const CANDIDATES_MAX: usize = 64;
+const CANDIDATES_MAX: usize = 16;
 
 /// Parses a text of one or more statements.
 pub fn parse(text: &str, bytes_max: usize) -> Result<Node, Refusal> {
@@ -19,7 +19,11 @@ pub fn parse(text: &str, bytes_max: usize) -> Result<Node, Refusal> {
     }
     match guarded(text) {
         Ok(tree) => Ok(tree),
-        Err(message) => Err(Refusal::new(text, explain(&message), position(text, &message))),
+        Err(message) => Err(Refusal::new(
+            text,
+            explain(&message),
+            position(text, &message),
+        )),
     }
 }
 
@@ -52,18 +56,25 @@ fn explain(message: &str) -> String {
 fn position(text: &str, message: &str) -> Option<usize> {
     let near = message.split_once("at or near \"")?.1.strip_suffix('"')?;
     let tokens = pg_query::scan_tokens(text).ok()?;
-    let spans = tokens.iter().filter_map(span).filter(|(start, end)| {
-        text.get(*start..*end) == Some(near)
-    });
+    let spans = tokens
+        .iter()
+        .filter_map(span)
+        .filter(|(start, end)| text.get(*start..*end) == Some(near));
     let candidates = spans.take(CANDIDATES_MAX).collect::<Vec<_>>();
     if let [(start, _)] = candidates.as_slice() {
         return Some(*start);
     }
     let same = |end: usize| guarded(text.get(..end).unwrap_or(text)).is_err_and(|e| e == message);
-    candidates.into_iter().find(|(_, end)| same(*end)).map(|(start, _)| start)
+    candidates
+        .into_iter()
+        .find(|(_, end)| same(*end))
+        .map(|(start, _)| start)
 }
 
 /// Where a token begins and ends, in bytes.
 pub fn span(token: &ScanToken) -> Option<(usize, usize)> {
-    Some((usize::try_from(token.start).ok()?, usize::try_from(token.end).ok()?))
+    Some((
+        usize::try_from(token.start).ok()?,
+        usize::try_from(token.end).ok()?,
+    ))
 }

@@ -6,37 +6,42 @@ use super::{Access, ApprovedFunctions, Refusal};
 
 /// Kinds of nodes that a statement may consist of. What is not here is refused,
 /// so a kind that a later Postgres adds is refused until someone looked at it.
-const STATEMENT_KINDS: &[&str] = &[
-    "AArrayExpr", "AConst", "AExpr", "AIndices", "AIndirection", "Alias", "BitString", "BoolExpr",
-    "Boolean", "BooleanTest", "CaseExpr", "CaseWhen", "CoalesceExpr", "CollateClause", "ColumnDef",
-    "ColumnRef", "CommonTableExpr", "CteCycleClause", "CteSearchClause", "DeleteStmt", "Float",
-    "FuncCall", "GroupingFunc", "GroupingSet", "IndexElem", "InferClause", "InsertStmt", "Integer",
-    "JoinExpr", "JsonAggConstructor", "JsonArgument", "JsonArrayAgg", "JsonArrayConstructor",
-    "JsonArrayQueryConstructor", "JsonBehavior", "JsonFormat", "JsonFuncExpr", "JsonIsPredicate",
-    "JsonKeyValue", "JsonObjectAgg", "JsonObjectConstructor", "JsonOutput", "JsonParseExpr",
-    "JsonReturning", "JsonScalarExpr", "JsonSerializeExpr", "JsonTable", "JsonTableColumn",
-    "JsonTablePathSpec", "JsonValueExpr", "List", "LockingClause", "MergeStmt", "MergeSupportFunc",
-    "MergeWhenClause", "MinMaxExpr", "MultiAssignRef", "NamedArgExpr", "NullTest",
-    "OnConflictClause", "ParamRef", "ParseResult", "RangeFunction", "RangeSubselect",
-    "RangeTableSample", "RangeVar", "RawStmt", "ResTarget", "ReturningClause", "ReturningOption",
-    "RowExpr", "SelectStmt", "SetToDefault", "SortBy", "SqlValueFunction", "String", "SubLink",
-    "TypeCast", "TypeName", "UpdateStmt", "WindowDef", "WithClause",
-];
+const STATEMENT_KINDS: &str = "AArrayExpr AConst AExpr AIndices AIndirection Alias BitString BoolExpr Boolean \
+     BooleanTest CaseExpr CaseWhen CoalesceExpr CollateClause ColumnDef ColumnRef \
+     CommonTableExpr CteCycleClause CteSearchClause DeleteStmt Float FuncCall GroupingFunc \
+     GroupingSet IndexElem InferClause InsertStmt Integer JoinExpr JsonAggConstructor \
+     JsonArgument JsonArrayAgg JsonArrayConstructor JsonArrayQueryConstructor JsonBehavior \
+     JsonFormat JsonFuncExpr JsonIsPredicate JsonKeyValue JsonObjectAgg JsonObjectConstructor \
+     JsonOutput JsonParseExpr JsonReturning JsonScalarExpr JsonSerializeExpr JsonTable \
+     JsonTableColumn JsonTablePathSpec JsonValueExpr List LockingClause MergeStmt \
+     MergeSupportFunc MergeWhenClause MinMaxExpr MultiAssignRef NamedArgExpr NullTest \
+     OnConflictClause ParamRef ParseResult RangeFunction RangeSubselect RangeTableSample \
+     RangeVar RawStmt ResTarget ReturningClause ReturningOption RowExpr SelectStmt \
+     SetToDefault SortBy SqlValueFunction String SubLink TypeCast TypeName UpdateStmt \
+     WindowDef WithClause";
 
 /// The statements that a plugin may declare.
-pub const STATEMENTS: &[&str] =
-    &["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"];
+pub const STATEMENTS: &[&str] = &[
+    "SelectStmt",
+    "InsertStmt",
+    "UpdateStmt",
+    "DeleteStmt",
+    "MergeStmt",
+];
 
 /// Types whose input reads catalogs, or whose values do. `regconfig`, the name
 /// of a text search configuration, is not among them.
-const REFUSED_TYPES: &[&str] = &[
-    "regclass", "regcollation", "regdatabase", "regdictionary", "regnamespace", "regoper",
-    "regoperator", "regproc", "regprocedure", "regrole", "regtype", "xml",
-];
+const REFUSED_TYPES: &str = "regclass regcollation regdatabase regdictionary regnamespace regoper regoperator regproc \
+     regprocedure regrole regtype xml";
 
 /// `CURRENT_ROLE` and what follows it in `SQLValueFunctionOp`: role, user,
 /// session user, catalog, schema. Before it are dates and times.
 const FIRST_ROLE_FUNCTION: i64 = pg_query::protobuf::SqlValueFunctionOp::SvfopCurrentRole as i64;
+
+/// Whether a text of names has this one.
+pub fn among(names: &str, name: &str) -> bool {
+    names.split_ascii_whitespace().any(|known| known == name)
+}
 
 /// What is wrong with a node, and where it is.
 #[derive(Debug)]
@@ -47,7 +52,10 @@ pub struct Fault {
 
 impl Fault {
     pub fn at<T>(node: &Node, reason: impl Into<String>) -> Result<T, Fault> {
-        Err(Fault { reason: reason.into(), position: node.location() })
+        Err(Fault {
+            reason: reason.into(),
+            position: node.location(),
+        })
     }
 }
 
@@ -59,7 +67,10 @@ pub fn statement(
     approved: &ApprovedFunctions,
 ) -> Result<Access, Refusal> {
     let mut rules = Rules::new(schema, approved);
-    match rules.single(tree).and_then(|()| tree.visit(&mut |node| rules.check(node))) {
+    match rules
+        .single(tree)
+        .and_then(|()| tree.visit(&mut |node| rules.check(node)))
+    {
         Ok(()) => Ok(rules.access),
         Err(fault) => Err(Refusal::new(text, fault.reason, fault.position)),
     }
@@ -71,14 +82,20 @@ pub struct Rules<'a> {
     pub approved: &'a ApprovedFunctions,
     pub access: Access,
     /// Further kinds of nodes, in a migration.
-    pub further_kinds: &'a [&'a str],
+    pub further_kinds: &'a str,
     /// Whether `*` may stand for columns.
     pub stars: bool,
 }
 
 impl<'a> Rules<'a> {
     pub fn new(schema: &'a str, approved: &'a ApprovedFunctions) -> Rules<'a> {
-        Rules { schema, approved, access: Access::Read, further_kinds: &[], stars: false }
+        Rules {
+            schema,
+            approved,
+            access: Access::Read,
+            further_kinds: "",
+            stars: false,
+        }
     }
 
     /// Whether the text is one statement, of a kind that may be declared.
@@ -86,7 +103,10 @@ impl<'a> Rules<'a> {
         let statements = tree.nodes("stmts").collect::<Vec<_>>();
         let [raw] = statements.as_slice() else {
             let count = statements.len();
-            return Fault::at(tree, format!("is {count} statements; exactly one is declared"));
+            return Fault::at(
+                tree,
+                format!("is {count} statements; exactly one is declared"),
+            );
         };
         match raw.node("stmt") {
             Some(statement) if STATEMENTS.contains(&statement.kind) => Ok(()),
@@ -109,9 +129,10 @@ impl<'a> Rules<'a> {
             "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => self.writing(node),
             "LockingClause" => self.writes(),
             "ColumnRef" | "AIndirection" => self.field(node),
-            "SqlValueFunction" if node.number("op") >= FIRST_ROLE_FUNCTION => {
-                Fault::at(node, "asks for the role, database or schema, which are the host's")
-            }
+            "SqlValueFunction" if node.number("op") >= FIRST_ROLE_FUNCTION => Fault::at(
+                node,
+                "asks for the role, database or schema, which are the host's",
+            ),
             "AExpr" => self.qualified(node, "name", "operator"),
             "SubLink" => self.qualified(node, "oper_name", "operator"),
             "SortBy" => self.qualified(node, "use_op", "operator"),
@@ -123,14 +144,17 @@ impl<'a> Rules<'a> {
     }
 
     fn kind(&self, node: &Node, kind: &str) -> Result<(), Fault> {
-        if STATEMENT_KINDS.contains(&kind) || self.further_kinds.contains(&kind) {
+        if among(STATEMENT_KINDS, kind) || among(self.further_kinds, kind) {
             return Ok(());
         }
         match kind {
             "IntoClause" => Fault::at(node, "makes a table (SELECT INTO)"),
             "CurrentOfExpr" => Fault::at(node, "names a cursor (CURRENT OF)"),
             "XmlExpr" | "XmlSerialize" | "RangeTableFunc" => Fault::at(node, "uses XML"),
-            _ => Fault::at(node, format!("has a part that is not allowed there ({kind})")),
+            _ => Fault::at(
+                node,
+                format!("has a part that is not allowed there ({kind})"),
+            ),
         }
     }
 
@@ -181,8 +205,10 @@ impl<'a> Rules<'a> {
     /// `row.name` is a call of `name(row)` where the row has no such column. Only
     /// approved functions take a row and write.
     fn field(&mut self, node: &Node) -> Result<(), Fault> {
-        let fields = node.names("fields").into_iter().chain(node.names("indirection"));
-        let mut fields = fields.collect::<Vec<_>>().into_iter();
+        let mut fields = node
+            .names("fields")
+            .into_iter()
+            .chain(node.names("indirection"));
         match fields.any(|name| self.approved.contains(name)) {
             true => self.writes(),
             false => Ok(()),
@@ -212,7 +238,10 @@ impl<'a> Rules<'a> {
         }
         match relation.text("relpersistence") {
             "p" => Ok(()),
-            _ => Fault::at(relation, format!("makes {name} a temporary or unlogged table")),
+            _ => Fault::at(
+                relation,
+                format!("makes {name} a temporary or unlogged table"),
+            ),
         }
     }
 
@@ -222,8 +251,11 @@ impl<'a> Rules<'a> {
         let name = names.last().copied().unwrap_or_default();
         // `_name` is what Postgres calls the array type of `name`.
         let base = name.trim_start_matches('_');
-        match REFUSED_TYPES.contains(&base) || base.starts_with("pg_") {
-            true => Fault::at(node, format!("uses the type {name}, which no plugin may use")),
+        match among(REFUSED_TYPES, base) || base.starts_with("pg_") {
+            true => Fault::at(
+                node,
+                format!("uses the type {name}, which no plugin may use"),
+            ),
             false => Ok(()),
         }
     }
@@ -234,7 +266,10 @@ impl<'a> Rules<'a> {
         match names.as_slice() {
             [] | [_] => Ok(()),
             [schema, _] if ["pg_catalog", self.schema].contains(schema) => Ok(()),
-            _ => Fault::at(node, format!("names the {what} {} of another schema", names.join("."))),
+            _ => Fault::at(
+                node,
+                format!("names the {what} {} of another schema", names.join(".")),
+            ),
         }
     }
 

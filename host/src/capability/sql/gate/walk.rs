@@ -44,7 +44,9 @@ impl Node {
 
     pub fn get(&self, field: &str) -> &Tree {
         let mut fields = self.fields.iter();
-        fields.find(|(name, _)| *name == field).map_or(&Tree::Nothing, |(_, tree)| tree)
+        fields
+            .find(|(name, _)| *name == field)
+            .map_or(&Tree::Nothing, |(_, tree)| tree)
     }
 
     pub fn text(&self, field: &str) -> &str {
@@ -91,13 +93,17 @@ impl Node {
 
     /// Where the node begins in the text, where the parser says so.
     pub fn location(&self) -> Option<usize> {
-        usize::try_from(self.number("location")).ok().filter(|at| *at > 0)
+        usize::try_from(self.number("location"))
+            .ok()
+            .filter(|at| *at > 0)
     }
 
     /// Visits this node and everything below it, parents first.
     pub fn visit<E>(&self, look: &mut impl FnMut(&Node) -> Result<(), E>) -> Result<(), E> {
         look(self)?;
-        self.fields.iter().try_for_each(|(_, tree)| tree.visit(look))
+        self.fields
+            .iter()
+            .try_for_each(|(_, tree)| tree.visit(look))
     }
 }
 
@@ -251,7 +257,10 @@ impl ser::Serializer for Builder {
     }
 
     fn serialize_unit_struct(self, kind: &'static str) -> Result<Tree, Unexpected> {
-        Ok(Tree::Node(Node { kind, fields: Vec::new() }))
+        Ok(Tree::Node(Node {
+            kind,
+            fields: Vec::new(),
+        }))
     }
 
     fn serialize_unit_variant(
@@ -286,7 +295,10 @@ impl ser::Serializer for Builder {
     }
 
     fn serialize_struct(self, kind: &'static str, _: usize) -> Result<Fields, Unexpected> {
-        Ok(Fields(Node { kind, fields: Vec::new() }))
+        Ok(Fields(Node {
+            kind,
+            fields: Vec::new(),
+        }))
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Unexpected> {

@@ -2,7 +2,7 @@
 
 use pg_query::protobuf::{AlterTableType as Command, ObjectType};
 
-use super::super::rules::Fault;
+use super::super::rules::{Fault, among};
 use super::super::walk::Node;
 use super::Migration;
 
@@ -44,10 +44,8 @@ const COMMANDS: &[Command] = &[
 
 /// Storage options. Those of views, which decide about row-level security, are
 /// not among them.
-const OPTIONS: &[&str] = &[
-    "autosummarize", "buffering", "deduplicate_items", "fastupdate", "fillfactor",
-    "gin_pending_list_limit", "pages_per_range", "parallel_workers", "toast_tuple_target",
-];
+const OPTIONS: &str = "autosummarize buffering deduplicate_items fastupdate fillfactor gin_pending_list_limit \
+     pages_per_range parallel_workers toast_tuple_target";
 
 pub fn alter(migration: &Migration<'_>, statement: &Node) -> Result<(), Fault> {
     migration.target(statement, "relation")?;
@@ -65,7 +63,9 @@ fn command(node: &Node) -> Result<(), Fault> {
         Some(Command::AtSetRelOptions | Command::AtResetRelOptions) => options(node),
         Some(_) => Ok(()),
         None => {
-            let name = i32::try_from(number).ok().and_then(|n| Command::try_from(n).ok());
+            let name = i32::try_from(number)
+                .ok()
+                .and_then(|n| Command::try_from(n).ok());
             let name = name.map_or("an unknown command", |command| command.as_str_name());
             Fault::at(node, format!("alters what is the host's to alter ({name})"))
         }
@@ -73,12 +73,17 @@ fn command(node: &Node) -> Result<(), Fault> {
 }
 
 fn options(node: &Node) -> Result<(), Fault> {
-    let Some(list) = node.node("def") else { return Ok(()) };
+    let Some(list) = node.node("def") else {
+        return Ok(());
+    };
     list.nodes("items").try_for_each(|option| {
         let name = option.text("defname");
-        match OPTIONS.contains(&name) || name.starts_with("autovacuum_") {
+        match among(OPTIONS, name) || name.starts_with("autovacuum_") {
             true => Ok(()),
-            false => Fault::at(option, format!("sets {name}, which is not a plugin's to set")),
+            false => Fault::at(
+                option,
+                format!("sets {name}, which is not a plugin's to set"),
+            ),
         }
     })
 }

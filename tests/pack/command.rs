@@ -1,0 +1,97 @@
+//! `hearth pack`.
+
+use std::fs;
+use std::path::Path;
+
+use hearth::capability::sql::statement::encode;
+use hearth::cli::pack::{Args, run};
+use hearth::plugin::package::Package;
+
+use super::{HANDLER, MANIFEST, SQL, component, declared};
+
+/// A folder with a plugin to pack.
+fn folder(manifest: &str, migration: &str, component: &[u8]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &[u8]| fs::write(folder.path().join(name), content).unwrap();
+    write("plugin.toml", manifest.as_bytes());
+    write("component.wasm", component);
+    fs::create_dir(folder.path().join("migrations")).unwrap();
+    write("migrations/0001_create_ticket.sql", migration.as_bytes());
+    write("migrations/README.md", b"not SQL");
+    folder
+}
+
+fn packed(folder: &Path) -> Result<String, String> {
+    let args = Args {
+        component: folder.join("component.wasm"),
+        manifest: folder.join("plugin.toml"),
+        out: folder.join("packed.wasm"),
+    };
+    let mut out = Vec::new();
+    run(&args, &mut out).map_err(|error| format!("{error:#}"))?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn the_command_writes_the_file_and_tells_its_digest() {
+    let manifest = format!("{MANIFEST}[sql]\nmigrations = \"migrations\"\n");
+    let component = component(
+        &[SQL],
+        &[HANDLER],
+        &[encode(&[declared("SELECT id FROM a WHERE x = $1")])],
+    );
+    let folder = folder(&manifest, "CREATE TABLE a (id uuid)", &component);
+    let told = packed(folder.path()).unwrap();
+    let package = Package::read(fs::read(folder.path().join("packed.wasm")).unwrap()).unwrap();
+    let bytes = package.component.len();
+    assert_eq!(
+        told,
+        format!("tickets 0.1.0, {bytes} bytes, {}\n", package.digest)
+    );
+    assert_eq!(package.migrations[0].name, "create_ticket");
+    assert_eq!(package.migrations.len(), 1);
+}
+
+#[test]
+fn the_command_refuses_what_the_gate_refuses_and_writes_nothing() {
+    let manifest = format!("{MANIFEST}[sql]\nmigrations = \"migrations\"\n");
+    let section = |text| encode(&[declared(text)]);
+    let set_config = "SELECT set_config('a', $1, true) AS id";
+    let cases = [
+        (
+            "CREATE TABLE a (id uuid)",
+            set_config,
+            "set_config, which no plugin may call",
+        ),
+        ("SET ROLE x", "SELECT 1 AS id", "migration 1_create_ticket"),
+        (
+            "SELECT 1",
+            "SELECT id FROM a WHERE x = $1 FOR UPDATE",
+            "declared to read",
+        ),
+    ];
+    for (migration, statement, reason) in cases {
+        let component = component(&[SQL], &[HANDLER], &[section(statement)]);
+        let folder = folder(&manifest, migration, &component);
+        let error = packed(folder.path()).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+        assert!(!folder.path().join("packed.wasm").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+}
+
+#[test]
+fn missing_files_and_bad_names_are_told() {
+    let manifest = format!("{MANIFEST}[sql]\nmigrations = \"migrations\"\n");
+    let component = component(&[], &[HANDLER], &[]);
+    let folder = folder(&manifest, "SELECT 1", &component);
+    fs::write(folder.path().join("migrations/latest.sql"), "SELECT 1").unwrap();
+    assert!(
+        packed(folder.path())
+            .unwrap_err()
+            .contains("0001_create_ticket.sql")
+    );
+    let with_openapi = MANIFEST.replace("world", "openapi = \"api.json\"\nworld");
+    fs::write(folder.path().join("plugin.toml"), with_openapi).unwrap();
+    assert!(packed(folder.path()).unwrap_err().contains("api.json"));
+}
