@@ -36,6 +36,8 @@ enum Command {
     /// API keys of customers.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Send many requests at once to a running host and tell how long they took.
+    Load(load::Args),
     /// Put component, manifest, migrations, statements and OpenAPI into one file.
     Pack(pack::Args),
     #[command(hide = true)]
@@ -43,9 +45,10 @@ enum Command {
 }
 
 impl Cli {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config.as_deref();
         match self.command {
+            Command::Load(args) => return load::run(args, &mut std::io::stdout()),
             Command::Serve(args) => serve::run(args, config),
             Command::Keys(command) => open::with_database(config, async |server, secret| {
                 keys::run(command, server, secret, &mut std::io::stdout()).await
@@ -53,6 +56,7 @@ impl Cli {
             Command::Pack(args) => pack::run(&args, &mut std::io::stdout()),
             Command::Compile(args) => compile::run(&args),
         }
+        .map(|()| ExitCode::SUCCESS)
     }
 }
 

@@ -6,11 +6,8 @@ use clap::Parser;
 use hearth::cli::{Cli, exit_code};
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("hearth: {error:#}");
-            exit_code(&error)
-        }
-    }
+    Cli::parse().run().unwrap_or_else(|error| {
+        eprintln!("hearth: {error:#}");
+        exit_code(&error)
+    })
 }

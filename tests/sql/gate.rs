@@ -2,7 +2,7 @@
 
 use hearth::capability::sql::statement::{Access, Type};
 
-use super::fixture::{Caller, Fixture, Package, SLEEP, statement};
+use super::fixture::{Caller, Fixture, Package, statement};
 
 #[tokio::test]
 async fn every_statement_that_does_not_fit_is_told_at_once() {
@@ -43,7 +43,7 @@ async fn write_declared_as_a_read_is_refused() {
     package.declared = vec![
         statement("DELETE FROM note RETURNING id", &[], &kinds, Access::Read),
         statement("WITH gone AS (DELETE FROM note RETURNING id) SELECT id FROM gone", &[], &kinds, Access::Read),
-        statement(SLEEP, &[Type::Float8], &[("one", Type::Int4)], Access::Read),
+        statement("SELECT id FROM note FOR UPDATE", &[], &kinds, Access::Read),
     ];
     assert_eq!(fixture.refusals(package).await.len(), 3);
 }

@@ -123,7 +123,7 @@ async fn view_shows_the_callers_rows_only() {
     let fixture = Fixture::start().await;
     const READ: &str = "SELECT body FROM titled";
     let mut package = Package::notes();
-    package.migrations.push(migration(2, "CREATE VIEW titled AS SELECT body FROM note"));
+    package.migrations.push(migration(2, "CREATE VIEW titled WITH (security_invoker) AS SELECT body FROM note"));
     package.declared.push(statement(READ, &[], &[("body", Type::Text)], Access::Read));
     let lent = fixture.lend(package).await;
     Caller::of(&lent, "acme").insert(1, "of acme").await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hearth::backend::postgres::Config as PostgresConfig;
 use hearth::capability::sql::{Config, GuestError, Isolation, Value};
 
-use super::fixture::{ALL, COUNT, Caller, Fixture, INSERT, Package, SLEEP, execute, note};
+use super::fixture::{ALL, COUNT, Caller, Fixture, INSERT, Package, execute, note};
 use crate::harness::postgres::until;
 
 #[tokio::test]
@@ -38,16 +38,22 @@ async fn one_customer_may_use_all_and_keeps_no_other_waiting() {
         })
     };
     until(async || lent.pool().unwrap().waiting == 1).await;
+    let (done, told) = tokio::sync::oneshot::channel::<()>();
     let modest = {
         let mut modest = Caller::of(&lent, "modest");
-        tokio::spawn(async move { modest.query(SLEEP, vec![Value::Float64(0.3)]).await.is_ok() })
+        tokio::spawn(async move {
+            let held = modest.begin(Isolation::ReadCommitted).await.unwrap();
+            told.await.unwrap();
+            modest.commit(held).await
+        })
     };
     until(async || lent.pool().unwrap().waiting == 2).await;
     first.commit(held).await.unwrap();
     // The one who came later goes first, and the greedy one after it.
     until(async || lent.pool().unwrap().waiting == 1).await;
     assert!(!third.is_finished());
-    assert!(modest.await.unwrap());
+    done.send(()).unwrap();
+    modest.await.unwrap().unwrap();
     third.await.unwrap().unwrap();
 }
 
