@@ -95,7 +95,7 @@ async fn storm_of_cancelled_calls_harms_no_neighbour_and_fills_no_pool() {
     for call in storm {
         assert!(matches!(call.await.unwrap(), Err(GuestError::DeadlineExceeded)));
     }
-    until(async || lent.pool().unwrap().idle == lent.pool().open).await;
+    until(async || lent.pool().unwrap().idle == lent.pool().unwrap().open).await;
     assert!(!busy(&fixture.cluster).await);
     let all = (0..8).map(|_| {
         let mut acme = Caller::of(&lent, "acme");

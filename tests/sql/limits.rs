@@ -67,7 +67,7 @@ async fn wrong_number_or_type_of_parameters_is_invalid() {
         let result = acme.execute(INSERT, params).await;
         assert!(matches!(result, Err(GuestError::Invalid(_))), "{result:?}");
     }
-    assert_eq!(lent.pool().unwrap().unwrap().open, 0);
+    assert_eq!(lent.pool().unwrap().open, 0);
 }
 
 #[tokio::test]

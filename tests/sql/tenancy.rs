@@ -82,7 +82,7 @@ async fn malformed_customer_reaches_no_session() {
         let error = Caller::of(&lent, customer).query(ALL, vec![]).await.unwrap_err();
         assert!(matches!(error, GuestError::Denied(_)), "{error:?}");
     }
-    assert_eq!(lent.pool().unwrap().unwrap().open, 0);
+    assert_eq!(lent.pool().unwrap().open, 0);
 }
 
 /// Passes everything on, and once told to breaks each setting of a customer on

@@ -30,7 +30,7 @@ async fn commit_is_lost_when_the_transaction_is_dropped() {
     let transaction = acme.begin(Isolation::ReadCommitted).await.unwrap();
     acme.execute_in(&transaction, INSERT, note(2, "two")).await.unwrap();
     drop(acme);
-    until(async || lent.pool().unwrap().unwrap().idle == lent.pool().open).await;
+    until(async || lent.pool().unwrap().idle == lent.pool().unwrap().open).await;
     assert!(Caller::of(&lent, "acme").bodies().await.is_empty());
 }
 
