@@ -31,6 +31,18 @@ CREATE TABLE tickets (
     PRIMARY KEY (customer_id, id)
 );
 
+-- One index for each way that a list finds and orders its rows (sql/lists.rs);
+-- the order of creation without a filter is the primary key's. Measured with
+-- row-level security on 400,000 tickets, 200,000 of them the caller's, a page of
+-- 101, and the one plan for all parameters that Postgres falls back to: all of
+-- them, by creation or by update, 0.1 to 0.7 ms; of one status (44,000) 0.3 to
+-- 1.2 ms; of one tag (800) 1 to 1.5 ms, by update 4 to 9 ms, for those are
+-- sorted; of one assignee (330) 0.5 ms, by update 1 to 3 ms, sorted too; the
+-- first page by number the same, but 10 to 70 ms for one of a tag. The policy's
+-- condition is an index condition in each, as are those on status, assignee, tag,
+-- times and ids, whose operators are leakproof.
+-- `q` alone looks at every ticket of the customer: 350 to 400 ms for 200,000, so
+-- 2 ms for 1,000.
 CREATE INDEX tickets_updated ON tickets (customer_id, updated_at, id);
 CREATE INDEX tickets_status_created ON tickets (customer_id, status, id);
 CREATE INDEX tickets_status_updated ON tickets (customer_id, status, updated_at, id);

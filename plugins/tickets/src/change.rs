@@ -1,5 +1,6 @@
 //! Changing a ticket.
 
+use hearth_plugin::log;
 use hearth_plugin::prelude::*;
 
 use crate::sql::{insert_audit, insert_tags, lock_ticket, remove_other_tags, update_ticket};
@@ -13,31 +14,29 @@ use crate::{audits, status};
 pub fn change(request: &Request, TicketId(id): TicketId) -> Answer {
     let patch = Patch::read(request)?;
     let author = Author::of(request)?;
-    request
-        .database()
-        .transaction(Isolation::ReadCommitted, |tx| {
-            let before = lock_ticket(tx, &id)?.ok_or_else(Problem::not_found)?;
-            check_version(request, &before)?;
-            let after = patch.apply(&before)?;
-            let events = audits::changed(&before, &after);
-            if events.is_empty() {
-                return before.answer(200);
-            }
-            status::refuse_closed(&before.status)?;
-            let after = write(tx, &before, &after)?;
-            let events = Json(Value::Array(events));
-            let audit = id::new("aud");
-            insert_audit(
-                tx,
-                &audit,
-                &id,
-                true,
-                &events,
-                author.key_id,
-                author.is_agent,
-            )?;
-            after.answer(200)
-        })
+    let database = request.database();
+    let (before, after) = database.transaction(Isolation::ReadCommitted, |tx| {
+        let before = lock_ticket(tx, &id)?.ok_or_else(Problem::not_found)?;
+        check_version(request, &before)?;
+        let wanted = patch.apply(&before)?;
+        let after = write(tx, &before, wanted, &author)?;
+        Ok::<_, Problem>((before, after))
+    })?;
+    tell(&before, &after);
+    after.answer(200)
+}
+
+/// Counts and logs a change of status, once it is durable.
+fn tell(before: &Ticket, after: &Ticket) {
+    let (id, from, to) = (
+        after.id.as_str(),
+        before.status.as_str(),
+        after.status.as_str(),
+    );
+    if from != to {
+        metrics::count("status_changed", 1, &[("from", from), ("to", to)]);
+        log::info!("ticket status changed", ticket = id, from = from, to = to);
+    }
 }
 
 /// What a client wants changed.
@@ -142,21 +141,42 @@ fn check_version(request: &Request, ticket: &Ticket) -> Result<(), Problem> {
     Err(Problem::new(412, "version-mismatch", "Precondition failed").detail(detail))
 }
 
-fn write(tx: &Transaction, before: &Ticket, after: &Ticket) -> Result<Ticket, Problem> {
-    if before.tags != after.tags {
-        remove_other_tags(tx, &after.id, &after.tags)?;
-        insert_tags(tx, &after.id, &after.tags)?;
+/// Writes the ticket as it shall be, and its audit; nothing where nothing differs.
+fn write(
+    tx: &Transaction,
+    before: &Ticket,
+    wanted: Ticket,
+    author: &Author<'_>,
+) -> Result<Ticket, Problem> {
+    let events = audits::changed(before, &wanted);
+    if events.is_empty() {
+        return Ok(wanted);
     }
+    status::refuse_closed(&before.status)?;
+    if before.tags != wanted.tags {
+        remove_other_tags(tx, &wanted.id, &wanted.tags)?;
+        insert_tags(tx, &wanted.id, &wanted.tags)?;
+    }
+    let (audit, events) = (id::new("aud"), Json(Value::Array(events)));
+    insert_audit(
+        tx,
+        &audit,
+        &wanted.id,
+        true,
+        &events,
+        author.key_id,
+        author.is_agent,
+    )?;
     Ok(update_ticket(
         tx,
-        &after.id,
-        &after.status,
-        &after.priority,
-        after.r#type.as_deref(),
-        &after.subject,
-        after.assignee.as_deref(),
-        after.external_id.as_deref(),
-        &after.tags,
-        &after.custom_fields,
+        &wanted.id,
+        &wanted.status,
+        &wanted.priority,
+        wanted.r#type.as_deref(),
+        &wanted.subject,
+        wanted.assignee.as_deref(),
+        wanted.external_id.as_deref(),
+        &wanted.tags,
+        &wanted.custom_fields,
     )?)
 }

@@ -82,5 +82,7 @@ fn insert(request: &Request) -> Result<Ticket, Problem> {
         author.key_id,
         author.is_agent,
     ));
-    Ok(batch.run(&request.database())?.take(ticket)?)
+    let ticket = batch.run(&request.database())?.take(ticket)?;
+    metrics::count("created", 1, &[("priority", &ticket.priority)]);
+    Ok(ticket)
 }

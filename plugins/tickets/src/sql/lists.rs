@@ -1,47 +1,48 @@
 //! The statements of `GET /tickets`: one for each column that rows are found by
-//! and each order, so that each has an index that fits. All have the same
-//! parameters; a filter that is not given is NULL.
+//! and each order, so that each has an index that fits.
 //!
-//! Postgres may plan a statement once for all its parameters. Then it cannot see
-//! how few rows `LIMIT $9` wants, guesses a tenth of the table, and reads and
-//! sorts every ticket of the customer: half a second for 200,000 of them, where
-//! the index gives the page in a tenth of a millisecond. So the limit is a
-//! constant, one more than the longest page; an offset, for which the same holds,
-//! is only in statements of its own; and so is a search for words, whose cost
-//! would make the one plan look cheap.
+//! Postgres may plan a statement once for all its parameters. Then a limit that
+//! is a parameter counts as a tenth of the table, and each filter that may be
+//! NULL makes it expect fewer rows: it reads and sorts every ticket of the
+//! customer, half a second for 200,000 of them where the index gives the page in
+//! a tenth of a millisecond. So the limit is a constant, one more than the
+//! longest page; the filters are no more than can be given (`Filter::found_by`
+//! chooses by the first that is); and offsets and searches for words have
+//! statements of their own. All have the same parameters, so a statement names
+//! those that it does not need in a condition that always holds, which is
+//! checked once and which Postgres's estimates take for that.
 
 macro_rules! lists {
     ($first:literal, $offset:literal) => {
         $crate::sql::lists::statements! {
             $first, $offset;
-            any_newest: any, "id < $8 AND $7::timestamptz IS NOT NULL", "id DESC";
-            any_oldest: any, "id > $8 AND $7::timestamptz IS NOT NULL", "id";
-            any_updated_last: any, "(updated_at, id) < ($7, $8)", "updated_at DESC, id DESC";
-            any_updated_first: any, "(updated_at, id) > ($7, $8)", "updated_at, id";
-            status_newest: status, "id < $8 AND $7::timestamptz IS NOT NULL", "id DESC";
-            status_oldest: status, "id > $8 AND $7::timestamptz IS NOT NULL", "id";
-            status_updated_last: status, "(updated_at, id) < ($7, $8)", "updated_at DESC, id DESC";
-            status_updated_first: status, "(updated_at, id) > ($7, $8)", "updated_at, id";
-            assignee_newest: assignee, "id < $8 AND $7::timestamptz IS NOT NULL", "id DESC";
-            assignee_oldest: assignee, "id > $8 AND $7::timestamptz IS NOT NULL", "id";
-            assignee_updated_last: assignee, "(updated_at, id) < ($7, $8)",
-                "updated_at DESC, id DESC";
-            assignee_updated_first: assignee, "(updated_at, id) > ($7, $8)", "updated_at, id";
-            tag_newest: tag, "ticket_id < $8 AND $7::timestamptz IS NOT NULL", "ticket_id DESC";
-            tag_oldest: tag, "ticket_id > $8 AND $7::timestamptz IS NOT NULL", "ticket_id";
-            tag_updated_last: tag, "(updated_at, id) < ($7, $8)", "updated_at DESC, id DESC";
-            tag_updated_first: tag, "(updated_at, id) > ($7, $8)", "updated_at, id";
-            words_newest: words, "id < $8 AND $7::timestamptz IS NOT NULL", "id DESC";
-            words_oldest: words, "id > $8 AND $7::timestamptz IS NOT NULL", "id";
-            words_updated_last: words, "(updated_at, id) < ($7, $8)", "updated_at DESC, id DESC";
-            words_updated_first: words, "(updated_at, id) > ($7, $8)", "updated_at, id";
+            any_newest: any, before_id, "id DESC";
+            any_oldest: any, after_id, "id";
+            any_updated_last: any, before_update, "updated_at DESC, id DESC";
+            any_updated_first: any, after_update, "updated_at, id";
+            status_newest: status, before_id, "id DESC";
+            status_oldest: status, after_id, "id";
+            status_updated_last: status, before_update, "updated_at DESC, id DESC";
+            status_updated_first: status, after_update, "updated_at, id";
+            assignee_newest: assignee, before_id, "id DESC";
+            assignee_oldest: assignee, after_id, "id";
+            assignee_updated_last: assignee, before_update, "updated_at DESC, id DESC";
+            assignee_updated_first: assignee, after_update, "updated_at, id";
+            tag_newest: tag, before_tagged, "ticket_id DESC";
+            tag_oldest: tag, after_tagged, "ticket_id";
+            tag_updated_last: tag, before_update, "updated_at DESC, id DESC";
+            tag_updated_first: tag, after_update, "updated_at, id";
+            words_newest: words, before_id, "id DESC";
+            words_oldest: words, after_id, "id";
+            words_updated_last: words, before_update, "updated_at DESC, id DESC";
+            words_updated_first: words, after_update, "updated_at, id";
         }
     };
 }
 
 macro_rules! statements {
     ($first:literal, $offset:literal;
-     $($name:ident: $found_by:ident, $after:literal, $order:literal;)*) => {
+     $($name:ident: $found_by:ident, $after:ident, $order:literal;)*) => {
         use hearth_plugin::prelude::*;
 
         use crate::ticket::Summary;
@@ -64,32 +65,29 @@ macro_rules! statements {
                  tags, custom_fields, created_at, updated_at, solved_at FROM ",
                 $crate::sql::lists::found_by!($found_by),
                 " AND ($2::text IS NULL OR priority = $2) AND updated_at >= $6 AND ",
-                $after, " ", $first,
+                $crate::sql::lists::starting!($after), " ", $first,
                 " ORDER BY ", $order, " LIMIT 101", $offset,
             );
         )*}
     };
 }
 
-/// The tables, and the condition that an index answers; then the others.
+/// The tables, the condition that an index answers, and the filters that may be
+/// given beside it.
 macro_rules! found_by {
     (any) => {
-        "tickets WHERE ($1::text IS NULL OR status = $1) \
-         AND ($3::text IS NULL OR assignee = $3) AND ($4::text IS NULL OR $4 = ANY (tags)) \
-         AND $5::text IS NULL"
+        "tickets WHERE coalesce($1::text, $3::text, $4::text, $5::text, '') IS NOT NULL"
     };
     (status) => {
-        "tickets WHERE status = $1 AND ($3::text IS NULL OR assignee = $3) \
-         AND ($4::text IS NULL OR $4 = ANY (tags)) AND $5::text IS NULL"
-    };
-    (assignee) => {
-        "tickets WHERE assignee = $3 AND ($1::text IS NULL OR status = $1) \
-         AND ($4::text IS NULL OR $4 = ANY (tags)) AND $5::text IS NULL"
+        "tickets WHERE status = $1 AND coalesce($3::text, $4::text, $5::text, '') IS NOT NULL"
     };
     (tag) => {
         "ticket_tags JOIN tickets ON tickets.id = ticket_tags.ticket_id WHERE tag = $4 \
-         AND ($1::text IS NULL OR status = $1) AND ($3::text IS NULL OR assignee = $3) \
-         AND $5::text IS NULL"
+         AND ($1::text IS NULL OR status = $1) AND coalesce($3::text, $5::text, '') IS NOT NULL"
+    };
+    (assignee) => {
+        "tickets WHERE assignee = $3 AND ($1::text IS NULL OR status = $1) \
+         AND ($4::text IS NULL OR $4 = ANY (tags)) AND coalesce($5::text, '') IS NOT NULL"
     };
     (words) => {
         "tickets WHERE search @@ websearch_to_tsquery('simple', $5) \
@@ -98,9 +96,31 @@ macro_rules! found_by {
     };
 }
 
+/// Where a page starts.
+macro_rules! starting {
+    (before_id) => {
+        "id < $8 AND coalesce($7::timestamptz, 'epoch') IS NOT NULL"
+    };
+    (after_id) => {
+        "id > $8 AND coalesce($7::timestamptz, 'epoch') IS NOT NULL"
+    };
+    (before_tagged) => {
+        "ticket_id < $8 AND coalesce($7::timestamptz, 'epoch') IS NOT NULL"
+    };
+    (after_tagged) => {
+        "ticket_id > $8 AND coalesce($7::timestamptz, 'epoch') IS NOT NULL"
+    };
+    (before_update) => {
+        "(updated_at, id) < ($7, $8)"
+    };
+    (after_update) => {
+        "(updated_at, id) > ($7, $8)"
+    };
+}
+
 /// From a cursor onwards, or from the beginning.
 pub mod by_cursor {
-    super::lists! { "AND $9::int8 = 0", "" }
+    super::lists! { "AND coalesce($9::int8, 0) IS NOT NULL", "" }
 }
 
 /// Pages by number, as the old functions had them.
@@ -108,4 +128,4 @@ pub mod by_page {
     super::lists! { "", " OFFSET $9" }
 }
 
-pub(crate) use {found_by, lists, statements};
+pub(crate) use {found_by, lists, starting, statements};
