@@ -2,7 +2,9 @@
 
 use hearth::capability::sql::{Config, GuestError, Outcome, Value};
 
-use super::fixture::{ALL, COUNT, Caller, Fixture, INSERT, RETURNING, SERIES, UPDATE, execute, note, query};
+use super::fixture::{
+    ALL, COUNT, Caller, Fixture, INSERT, RETURNING, SERIES, UPDATE, execute, note, query,
+};
 
 #[tokio::test]
 async fn batch_answers_each_step_in_order() {
@@ -10,13 +12,21 @@ async fn batch_answers_each_step_in_order() {
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
     let outcomes = acme
-        .batch(vec![execute(INSERT, note(1, "one")), query(RETURNING, note(2, "two")), query(COUNT, vec![])])
+        .batch(vec![
+            execute(INSERT, note(1, "one")),
+            query(RETURNING, note(2, "two")),
+            query(COUNT, vec![]),
+        ])
         .await
         .unwrap();
-    let [Outcome::Affected(1), Outcome::Rows(returned), Outcome::Rows(counted)] = outcomes.as_slice() else {
+    let [Outcome::Affected(1), Outcome::Rows(returned), Outcome::Rows(counted)] =
+        outcomes.as_slice()
+    else {
         panic!("{outcomes:?}");
     };
-    assert!(matches!(returned.rows[0].as_slice(), [Value::Text(customer), Value::Int64(2)] if customer == "acme"));
+    assert!(
+        matches!(returned.rows[0].as_slice(), [Value::Text(customer), Value::Int64(2)] if customer == "acme")
+    );
     assert!(matches!(counted.rows[0].as_slice(), [Value::Int64(2)]));
     assert_eq!(acme.bodies().await, ["one", "two"]);
 }
@@ -41,9 +51,18 @@ async fn one_step_that_fails_undoes_all() {
     let fixture = Fixture::start().await;
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
-    let inserts = |last| vec![execute(INSERT, note(1, "one")), execute(INSERT, note(1, last)), execute(INSERT, note(2, "two"))];
+    let inserts = |last| {
+        vec![
+            execute(INSERT, note(1, "one")),
+            execute(INSERT, note(1, last)),
+            execute(INSERT, note(2, "two")),
+        ]
+    };
     let error = acme.batch(inserts("again")).await.unwrap_err();
-    assert!(matches!(&error, GuestError::UniqueViolation(name) if name == "note_pkey"), "{error:?}");
+    assert!(
+        matches!(&error, GuestError::UniqueViolation(name) if name == "note_pkey"),
+        "{error:?}"
+    );
     let error = acme.batch(inserts("")).await.unwrap_err();
     assert!(matches!(&error, GuestError::CheckViolation(name) if name == "note_body"), "{error:?}");
     assert!(acme.bodies().await.is_empty());
@@ -53,7 +72,8 @@ async fn one_step_that_fails_undoes_all() {
 
 #[tokio::test]
 async fn answer_that_is_too_large_leaves_no_effect() {
-    let fixture = Fixture::start_with(Default::default(), Config { rows_max: 10, ..Config::default() }).await;
+    let fixture =
+        Fixture::start_with(Default::default(), Config { rows_max: 10, ..Config::default() }).await;
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
     let steps = vec![execute(INSERT, note(1, "one")), query(SERIES, vec![Value::Int32(1_000_000)])];

@@ -65,7 +65,10 @@ async fn call_past_its_deadline_sends_nothing() {
     let lent = fixture.notes().await;
     let mut late = Caller::new(&lent, Some("acme"), Duration::ZERO);
     assert!(matches!(late.insert(1, "late").await, Err(GuestError::DeadlineExceeded)));
-    assert!(matches!(late.begin(Isolation::ReadCommitted).await, Err(GuestError::DeadlineExceeded)));
+    assert!(matches!(
+        late.begin(Isolation::ReadCommitted).await,
+        Err(GuestError::DeadlineExceeded)
+    ));
     assert!(Caller::of(&lent, "acme").bodies().await.is_empty());
 }
 

@@ -41,10 +41,17 @@ pub const DELETE: &str = "DELETE FROM note";
 pub const REMARK: &str = "INSERT INTO remark (id, note) VALUES ($1, $2)";
 pub const SERIES: &str = "SELECT g AS n FROM generate_series(1, $1) AS g";
 /// Keeps Postgres busy for an hour if nobody ends it.
-pub const BUSY: &str = "SELECT count(*) AS n FROM generate_series(1, 100000) AS a, generate_series(1, $1) AS b";
+pub const BUSY: &str =
+    "SELECT count(*) AS n FROM generate_series(1, 100000) AS a, generate_series(1, $1) AS b";
 
-pub fn statement(text: &str, params: &[Type], columns: &[(&str, Type)], access: Access) -> Declared {
-    let column = |(name, kind): &(&str, Type)| Column { name: (*name).into(), kind: *kind, nullable: true };
+pub fn statement(
+    text: &str,
+    params: &[Type],
+    columns: &[(&str, Type)],
+    access: Access,
+) -> Declared {
+    let column =
+        |(name, kind): &(&str, Type)| Column { name: (*name).into(), kind: *kind, nullable: true };
     let columns = columns.iter().map(column).collect();
     Declared { text: text.into(), params: params.to_vec(), columns, access }
 }
@@ -189,7 +196,10 @@ impl Caller {
         Host::batch(&mut self.view(), calls).await.unwrap()
     }
 
-    pub async fn begin(&mut self, isolation: Isolation) -> Result<Resource<Transaction>, GuestError> {
+    pub async fn begin(
+        &mut self,
+        isolation: Isolation,
+    ) -> Result<Resource<Transaction>, GuestError> {
         HostTransaction::begin(&mut self.view(), isolation).await.unwrap()
     }
 

@@ -7,7 +7,9 @@ use super::fixture::{Caller, Fixture, Package, statement};
 #[tokio::test]
 async fn every_statement_that_does_not_fit_is_told_at_once() {
     let fixture = Fixture::start().await;
-    let read = |text, params: &[Type], columns: &[(&str, Type)]| statement(text, params, columns, Access::Read);
+    let read = |text, params: &[Type], columns: &[(&str, Type)]| {
+        statement(text, params, columns, Access::Read)
+    };
     let mut package = Package::notes();
     package.declared.extend([
         read("SELECT titel FROM note", &[], &[("titel", Type::Text)]),
@@ -32,7 +34,11 @@ async fn every_statement_that_does_not_fit_is_told_at_once() {
     for (refusal, wanted) in refusals.iter().zip(wanted) {
         assert!(refusal.contains(wanted), "{refusal} lacks {wanted}");
     }
-    assert!(refusals[0].starts_with("`SELECT titel FROM note") && refusals[0].ends_with("(at byte 7)"), "{}", refusals[0]);
+    assert!(
+        refusals[0].starts_with("`SELECT titel FROM note") && refusals[0].ends_with("(at byte 7)"),
+        "{}",
+        refusals[0]
+    );
 }
 
 #[tokio::test]
@@ -42,7 +48,12 @@ async fn write_declared_as_a_read_is_refused() {
     let kinds = [("id", Type::Int8)];
     package.declared = vec![
         statement("DELETE FROM note RETURNING id", &[], &kinds, Access::Read),
-        statement("WITH gone AS (DELETE FROM note RETURNING id) SELECT id FROM gone", &[], &kinds, Access::Read),
+        statement(
+            "WITH gone AS (DELETE FROM note RETURNING id) SELECT id FROM gone",
+            &[],
+            &kinds,
+            Access::Read,
+        ),
         statement("SELECT id FROM note FOR UPDATE", &[], &kinds, Access::Read),
     ];
     assert_eq!(fixture.refusals(package).await.len(), 3);

@@ -77,7 +77,10 @@ async fn violations_name_the_constraint_or_column_and_nothing_else() {
     let mut acme = Caller::of(&lent, "acme");
     acme.insert(1, "one").await.unwrap();
     let unique = acme.insert(1, "secret body").await.unwrap_err();
-    assert!(matches!(&unique, GuestError::UniqueViolation(name) if name == "note_pkey"), "{unique:?}");
+    assert!(
+        matches!(&unique, GuestError::UniqueViolation(name) if name == "note_pkey"),
+        "{unique:?}"
+    );
     let check = acme.insert(2, "").await.unwrap_err();
     assert!(matches!(&check, GuestError::CheckViolation(name) if name == "note_body"), "{check:?}");
     let null = acme.execute(INSERT, vec![Value::Int64(3), Value::Null]).await.unwrap_err();

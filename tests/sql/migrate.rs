@@ -29,12 +29,19 @@ async fn migrations_run_once_in_their_order_and_later_ones_move_everyones_data()
 async fn changed_and_late_migrations_are_refused() {
     let fixture = Fixture::start().await;
     fixture.lend(Package::migrations(&[NOTES])).await;
-    let refusals = fixture.refusals(Package::migrations(&["CREATE TABLE other (customer_id text)"])).await;
+    let refusals =
+        fixture.refusals(Package::migrations(&["CREATE TABLE other (customer_id text)"])).await;
     assert!(refusals[0].contains("changed after it had run"), "{refusals:?}");
-    let late = Package { migrations: vec![migration(1, NOTES), migration(0, NOTES)], ..Package::migrations(&[]) };
+    let late = Package {
+        migrations: vec![migration(1, NOTES), migration(0, NOTES)],
+        ..Package::migrations(&[])
+    };
     let refusals = fixture.refusals(late).await;
     assert!(refusals[0].contains("a later one has run already"), "{refusals:?}");
-    let twice = Package { migrations: vec![migration(1, NOTES), migration(1, NOTES)], ..Package::migrations(&[]) };
+    let twice = Package {
+        migrations: vec![migration(1, NOTES), migration(1, NOTES)],
+        ..Package::migrations(&[])
+    };
     let refusals = fixture.refusals(twice).await;
     assert!(refusals[0].contains("taken by another migration"), "{refusals:?}");
 }
@@ -55,7 +62,9 @@ async fn refused_migration_says_what_postgres_said_and_leaves_nothing() {
     let broken = "CREATE TABLE a (customer_id text); CREATE TABLE b (customer_id tekst)";
     let refusals = fixture.refusals(Package::migrations(&[broken])).await;
     assert_eq!(refusals.len(), 1, "{refusals:?}");
-    for wanted in ["CREATE TABLE b", "0001_test", "type \"tekst\" does not exist", "42704", "at byte"] {
+    for wanted in
+        ["CREATE TABLE b", "0001_test", "type \"tekst\" does not exist", "42704", "at byte"]
+    {
         assert!(refusals[0].contains(wanted), "{} lacks {wanted}", refusals[0]);
     }
     let admin = fixture.cluster.connect(None).await;
@@ -68,7 +77,8 @@ async fn refused_migration_says_what_postgres_said_and_leaves_nothing() {
 async fn statements_that_do_not_fit_leave_the_last_migration_undone() {
     let fixture = Fixture::start().await;
     let mut package = Package::notes();
-    package.declared = vec![statement("SELECT x FROM note", &[], &[("x", Type::Int8)], Access::Read)];
+    package.declared =
+        vec![statement("SELECT x FROM note", &[], &[("x", Type::Int8)], Access::Read)];
     assert_eq!(fixture.refusals(package).await.len(), 1);
     let admin = fixture.cluster.connect(None).await;
     assert!(admin.query("SELECT 1 FROM plugin_notes.note", &[]).await.is_err());
@@ -81,8 +91,14 @@ async fn tables_that_would_leak_are_refused() {
         ("CREATE TABLE t (id bigint)", "no column customer_id"),
         ("CREATE TABLE t (customer_id uuid)", "must be of type text"),
         ("CREATE TABLE t (customer_id text, id bigint PRIMARY KEY)", "must start with customer_id"),
-        ("CREATE TABLE t (customer_id text, id bigint, UNIQUE (id, customer_id))", "must start with customer_id"),
-        ("CREATE TABLE t (customer_id text, id bigint); CREATE UNIQUE INDEX u ON t (lower(id::text))", "must start with customer_id"),
+        (
+            "CREATE TABLE t (customer_id text, id bigint, UNIQUE (id, customer_id))",
+            "must start with customer_id",
+        ),
+        (
+            "CREATE TABLE t (customer_id text, id bigint); CREATE UNIQUE INDEX u ON t (lower(id::text))",
+            "must start with customer_id",
+        ),
         (
             "CREATE TABLE t (customer_id text, id bigint, PRIMARY KEY (customer_id, id));
              CREATE TABLE c (customer_id text, other text, id bigint,
@@ -123,7 +139,9 @@ async fn view_shows_the_callers_rows_only() {
     let fixture = Fixture::start().await;
     const READ: &str = "SELECT body FROM titled";
     let mut package = Package::notes();
-    package.migrations.push(migration(2, "CREATE VIEW titled WITH (security_invoker) AS SELECT body FROM note"));
+    package
+        .migrations
+        .push(migration(2, "CREATE VIEW titled WITH (security_invoker) AS SELECT body FROM note"));
     package.declared.push(statement(READ, &[], &[("body", Type::Text)], Access::Read));
     let lent = fixture.lend(package).await;
     Caller::of(&lent, "acme").insert(1, "of acme").await.unwrap();
@@ -148,7 +166,8 @@ async fn what_was_tampered_with_is_put_right_and_foreign_policies_are_refused() 
     assert_eq!(Caller::of(&lent, "bolt").bodies().await, ["of acme"]);
     let lent = fixture.lend(Package { number: 2, ..Package::notes() }).await;
     assert!(Caller::of(&lent, "bolt").bodies().await.is_empty());
-    let forced = "SELECT relforcerowsecurity FROM pg_class WHERE oid = 'plugin_notes.remark'::regclass";
+    let forced =
+        "SELECT relforcerowsecurity FROM pg_class WHERE oid = 'plugin_notes.remark'::regclass";
     assert!(admin.query_one(forced, &[]).await.unwrap().get::<_, bool>(0));
     admin.batch_execute("CREATE POLICY mine ON plugin_notes.note USING (true)").await.unwrap();
     let refusals = fixture.refusals(Package::notes()).await;
@@ -170,12 +189,18 @@ async fn deployment_without_news_takes_no_lock_on_a_table_in_use() {
 #[tokio::test]
 async fn hosts_that_start_at_once_share_one_schema() {
     let fixture = Fixture::start().await;
-    let hosts: Vec<_> = (0..4).map(|_| client(&fixture.cluster, fixture.server.clone(), Default::default())).collect();
-    let lends = hosts.iter().map(|host| host.lend(Package::notes().deployment()));
+    let hosts: Vec<_> = (0..4)
+        .map(|_| client(&fixture.cluster, fixture.server.clone(), Default::default()))
+        .collect();
+    let lends: Vec<_> = hosts.iter().map(|host| host.lend(Package::notes().deployment())).collect();
+    movable(&lends);
     for lent in futures_util::future::join_all(lends).await {
         assert!(lent.is_ok(), "{:?}", lent.err());
     }
 }
+
+/// The host lends in tasks of its own.
+fn movable<T: Send>(_: &T) {}
 
 #[tokio::test]
 async fn another_deployments_statements_are_judged_before_the_migration_commits() {
@@ -184,7 +209,8 @@ async fn another_deployments_statements_are_judged_before_the_migration_commits(
     let mut connection = fixture.server.host().get().await.unwrap();
     let mut package = Package { number: 2, declared: vec![], ..Package::notes() };
     package.migrations.push(migration(2, "ALTER TABLE note RENAME COLUMN body TO text"));
-    let lending = fixture.client.begin_lending(&mut connection, package.deployment()).await.ok().unwrap();
+    let lending =
+        fixture.client.begin_lending(&mut connection, package.deployment()).await.ok().unwrap();
     let broken = lending.describe(&super::fixture::declared()).await.unwrap();
     assert!(broken.iter().any(|refusal| refusal.statement == ALL), "{broken:?}");
     drop(lending);

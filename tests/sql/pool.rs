@@ -11,7 +11,8 @@ use crate::harness::postgres::until;
 
 #[tokio::test]
 async fn taken_pool_answers_unavailable_after_the_wait() {
-    let postgres = PostgresConfig { plugin_connections_max: 1, wait_ms_max: 50, ..PostgresConfig::default() };
+    let postgres =
+        PostgresConfig { plugin_connections_max: 1, wait_ms_max: 50, ..PostgresConfig::default() };
     let fixture = Fixture::start_with(postgres, Config::default()).await;
     let lent = fixture.notes().await;
     let mut holder = Caller::of(&lent, "acme");
@@ -24,7 +25,11 @@ async fn taken_pool_answers_unavailable_after_the_wait() {
 
 #[tokio::test]
 async fn one_customer_may_use_all_and_keeps_no_other_waiting() {
-    let postgres = PostgresConfig { plugin_connections_max: 2, wait_ms_max: 60_000, ..PostgresConfig::default() };
+    let postgres = PostgresConfig {
+        plugin_connections_max: 2,
+        wait_ms_max: 60_000,
+        ..PostgresConfig::default()
+    };
     let fixture = Fixture::start_with(postgres, Config::default()).await;
     let lent = fixture.notes().await;
     let (mut first, mut second) = (Caller::of(&lent, "greedy"), Caller::of(&lent, "greedy"));
@@ -124,9 +129,13 @@ async fn restarts_of_postgres_under_load_lose_and_mix_nothing() {
         let (sure, maybe) = done.await.unwrap();
         let mut caller = Caller::of(&lent, &format!("customer-{worker}"));
         until(async || caller.query(COUNT, vec![]).await.is_ok()).await;
-        let found: Vec<i64> = caller.query(ALL, vec![]).await.unwrap().rows.iter().map(|row| id(&row[0])).collect();
+        let found: Vec<i64> =
+            caller.query(ALL, vec![]).await.unwrap().rows.iter().map(|row| id(&row[0])).collect();
         assert!(sure.iter().all(|id| found.contains(id)), "an acknowledged row is lost");
-        assert!(found.iter().all(|id| sure.contains(id) || maybe.contains(id)), "a refused row is there");
+        assert!(
+            found.iter().all(|id| sure.contains(id) || maybe.contains(id)),
+            "a refused row is there"
+        );
         acknowledged += sure.len();
     }
     assert!(acknowledged > 0);

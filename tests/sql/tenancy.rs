@@ -11,7 +11,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_postgres::config::Host;
 
 use super::fixture::{
-    ALL, COUNT, Caller, DELETE, Fixture, INSERT_AS, Package, REMARK, UPDATE, client, execute, note, query,
+    ALL, COUNT, Caller, DELETE, Fixture, INSERT_AS, Package, REMARK, UPDATE, client, execute, note,
+    query,
 };
 use crate::harness::postgres::Cluster;
 
@@ -56,7 +57,10 @@ async fn another_customers_row_can_be_neither_written_nor_referred_to() {
     let error = acme.execute(INSERT_AS, forged).await.unwrap_err();
     assert!(matches!(error, GuestError::Denied(_)), "{error:?}");
     let error = acme.execute(REMARK, vec![Value::Int64(1), Value::Int64(7)]).await.unwrap_err();
-    assert_eq!(format!("{error:?}"), format!("{:?}", GuestError::ForeignKeyViolation("remark_note".into())));
+    assert_eq!(
+        format!("{error:?}"),
+        format!("{:?}", GuestError::ForeignKeyViolation("remark_note".into()))
+    );
     assert_eq!(bolt.bodies().await, ["of bolt"]);
 }
 
@@ -112,7 +116,8 @@ impl Breaking {
                 tokio::spawn(pass(near, far, told.clone()));
             }
         });
-        let encoded: String = folder.path().to_str().unwrap().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded: String =
+            folder.path().to_str().unwrap().bytes().map(|byte| format!("%{byte:02X}")).collect();
         let (user, rest) = url.split_once('@').unwrap();
         let (_, rest) = rest.split_once(':').unwrap();
         Breaking { url: format!("{user}@{encoded}:{rest}"), _folder: folder, breaks }
@@ -175,7 +180,9 @@ async fn failed_prelude_reads_nothing_and_writes_nothing() {
         assert_eq!(bolt.bodies().await, ["of bolt"]);
         proxy.set(true);
         let batch = acme.batch(vec![execute(DELETE, vec![]), query(COUNT, vec![])]).await;
-        let blind = acme.batch(vec![execute(DELETE, vec![]), execute(super::fixture::INSERT, note(3, "x"))]).await;
+        let blind = acme
+            .batch(vec![execute(DELETE, vec![]), execute(super::fixture::INSERT, note(3, "x"))])
+            .await;
         let begun = acme.begin(sql::Isolation::ReadCommitted).await;
         proxy.set(false);
         assert!(batch.is_err() && blind.is_err() && begun.is_err(), "{batch:?} {blind:?}");

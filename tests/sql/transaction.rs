@@ -1,6 +1,8 @@
 //! Transactions that a guest holds.
 
-use hearth::capability::sql::{GuestError, Host, HostTransaction, Isolation, OutgoingMessage, Value};
+use hearth::capability::sql::{
+    GuestError, Host, HostTransaction, Isolation, OutgoingMessage, Value,
+};
 use wasmtime::component::Resource;
 
 use super::fixture::{ALL, COUNT, Caller, Fixture, INSERT, UPDATE, note};
@@ -67,7 +69,10 @@ async fn after_an_error_everything_of_the_transaction_fails_and_nothing_stays() 
     let transaction = acme.begin(Isolation::ReadCommitted).await.unwrap();
     acme.execute_in(&transaction, INSERT, note(1, "one")).await.unwrap();
     let error = acme.execute_in(&transaction, INSERT, note(1, "one")).await.unwrap_err();
-    assert!(matches!(&error, GuestError::UniqueViolation(name) if name == "note_pkey"), "{error:?}");
+    assert!(
+        matches!(&error, GuestError::UniqueViolation(name) if name == "note_pkey"),
+        "{error:?}"
+    );
     assert!(acme.query_in(&transaction, ALL, vec![]).await.is_err());
     assert!(acme.execute_in(&transaction, INSERT, note(2, "two")).await.is_err());
     assert!(acme.commit(transaction).await.is_err());

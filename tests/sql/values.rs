@@ -11,7 +11,8 @@ const TABLE: &str = "CREATE TABLE everything (
     ta text[], la bigint[], ua uuid[], s smallint, r real, PRIMARY KEY (customer_id, id))";
 const PUT: &str = "INSERT INTO everything (id, b, i, l, f, t, y, u, ts, d, n, j, jb, ta, la, ua) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-const GET: &str = "SELECT b, i, l, f, t, y, u, ts, d, n, j, jb, ta, la, ua FROM everything WHERE id = $1";
+const GET: &str =
+    "SELECT b, i, l, f, t, y, u, ts, d, n, j, jb, ta, la, ua FROM everything WHERE id = $1";
 const SHOWN: &str = "SELECT ts::text AS ts, d::text AS d, n::text AS n, jb::text AS jb FROM everything WHERE id = $1";
 const NARROW: &str = "SELECT 7::smallint AS s, 0.5::real AS r";
 const HOLES: &str = "SELECT ARRAY['a', NULL] AS ta";
@@ -73,15 +74,60 @@ fn rows() -> Vec<Vec<Value>> {
         ]
     };
     vec![
-        row(true, 1, 2, 0.1, "ü 漢 '\"", &[0, 255], 1_700_000_000_123_456, 19_000, "-12.500", "{\"a\": [1, null]}"),
-        row(false, i32::MIN, i64::MIN, f64::MIN, "", &[], -1, -1, "0.000000000000000000001", "null"),
+        row(
+            true,
+            1,
+            2,
+            0.1,
+            "ü 漢 '\"",
+            &[0, 255],
+            1_700_000_000_123_456,
+            19_000,
+            "-12.500",
+            "{\"a\": [1, null]}",
+        ),
+        row(
+            false,
+            i32::MIN,
+            i64::MIN,
+            f64::MIN,
+            "",
+            &[],
+            -1,
+            -1,
+            "0.000000000000000000001",
+            "null",
+        ),
         row(true, i32::MAX, i64::MAX, f64::INFINITY, " ", &[7], i64::MAX, i32::MAX, "NaN", "1.10"),
-        row(true, 0, 0, -0.0, "\n", &[1], i64::MIN, i32::MIN, "123456789012345678901234567890.5", "\"x\""),
+        row(
+            true,
+            0,
+            0,
+            -0.0,
+            "\n",
+            &[1],
+            i64::MIN,
+            i32::MIN,
+            "123456789012345678901234567890.5",
+            "\"x\"",
+        ),
         vec![Value::Null; 15],
         vec![
-            Value::Null, Value::Null, Value::Null, Value::Null, Value::Null, Value::Null, Value::Null,
-            Value::Null, Value::Null, Value::Null, Value::Null, Value::Null,
-            Value::TextArray(vec![]), Value::Int64Array(vec![]), Value::UuidArray(vec![]),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::TextArray(vec![]),
+            Value::Int64Array(vec![]),
+            Value::UuidArray(vec![]),
         ],
     ]
 }

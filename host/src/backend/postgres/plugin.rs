@@ -14,12 +14,12 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::Server;
 use super::connection::{ConnectError, Credentials, Login};
 use super::lease::Lease;
 use super::share::Share;
 use super::slots::Slots;
 use super::tenancy::Tenant;
-use super::Server;
 
 /// Bounds of the pools that are not Postgres's own.
 #[derive(Clone, Copy, Debug)]

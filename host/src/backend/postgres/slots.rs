@@ -14,7 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::connection::Login;
 
 /// The right to have one connection open.
-pub struct Slot(#[expect(dead_code, reason = "held, and given back when dropped")] OwnedSemaphorePermit);
+pub struct Slot(
+    #[expect(dead_code, reason = "held, and given back when dropped")] OwnedSemaphorePermit,
+);
 
 pub struct Slots {
     free: Arc<Semaphore>,

@@ -63,6 +63,9 @@ mod tests {
 
     #[test]
     fn no_customer_is_nobody() {
-        assert_eq!(Tenant::of(None).map(|tenant| tenant.set()), Ok("SET hearth.customer_id = ''".into()));
+        assert_eq!(
+            Tenant::of(None).map(|tenant| tenant.set()),
+            Ok("SET hearth.customer_id = ''".into())
+        );
     }
 }

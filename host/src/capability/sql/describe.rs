@@ -100,11 +100,15 @@ fn columns(declared: &Declared, described: &Statement) -> Vec<String> {
         let (number, name, kind) = (index + 1, &ours.name, ours.kind.name());
         if *name != theirs.name() {
             let theirs = theirs.name();
-            reasons.push(format!("column {number} is declared `{name}`, and Postgres calls it `{theirs}`"));
+            reasons.push(format!(
+                "column {number} is declared `{name}`, and Postgres calls it `{theirs}`"
+            ));
         }
         if !ours.kind.accepts_column(theirs.type_()) {
             let theirs = theirs.type_();
-            reasons.push(format!("column {number} (`{name}`) is declared {kind}, and Postgres answers {theirs}"));
+            reasons.push(format!(
+                "column {number} (`{name}`) is declared {kind}, and Postgres answers {theirs}"
+            ));
         }
     }
     reasons

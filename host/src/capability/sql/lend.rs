@@ -38,7 +38,9 @@ pub enum LendError {
 impl From<tokio_postgres::Error> for LendError {
     fn from(error: tokio_postgres::Error) -> LendError {
         match error.as_db_error() {
-            Some(db) => LendError::Backend(format!("{} (SQLSTATE {})", db.message(), db.code().code())),
+            Some(db) => {
+                LendError::Backend(format!("{} (SQLSTATE {})", db.message(), db.code().code()))
+            }
             None => LendError::Backend(error.to_string()),
         }
     }
@@ -148,7 +150,9 @@ fn check<'d>(deployment: &'d Deployment<'_>, names: &Names) -> Result<Vec<Checke
     let mut refusals: Vec<_> = deployment
         .declared
         .iter()
-        .filter_map(|declared| gate::check_declared(declared, &names.schema, &deployment.approved).err())
+        .filter_map(|declared| {
+            gate::check_declared(declared, &names.schema, &deployment.approved).err()
+        })
         .collect();
     let mut migrations: Vec<_> = deployment.migrations.iter().collect();
     migrations.sort_by_key(|migration| migration.version);

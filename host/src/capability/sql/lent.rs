@@ -65,7 +65,9 @@ impl Lent {
         let kinds = &known.declared.params;
         if values.len() != kinds.len() {
             let (given, declared) = (values.len(), kinds.len());
-            return Err(Error::Invalid(format!("{given} parameters, and {declared} were declared")));
+            return Err(Error::Invalid(format!(
+                "{given} parameters, and {declared} were declared"
+            )));
         }
         self.check_sizes(&values)?;
         let values = values.into_iter().zip(kinds).enumerate();

@@ -153,9 +153,14 @@ async fn pending<'p>(
         let migration = checked.migration;
         match done.get(&i64::from(migration.version)) {
             Some(sum) if *sum == checksum(migration) => {}
-            Some(_) => refusals.push(refuse(migration, "it was changed after it had run; write a new one")),
+            Some(_) => {
+                refusals.push(refuse(migration, "it was changed after it had run; write a new one"))
+            }
             None if i64::from(migration.version) < newest => {
-                refusals.push(refuse(migration, "a later one has run already; give it a higher number"));
+                refusals.push(refuse(
+                    migration,
+                    "a later one has run already; give it a higher number",
+                ));
             }
             None => pending.push(checked),
         }

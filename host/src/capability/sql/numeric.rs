@@ -103,7 +103,8 @@ fn text(groups: &[u16], weight: i64, negative: bool, scale: usize) -> String {
         index.and_then(|index| groups.get(index)).copied().unwrap_or(0)
     };
     let mut out = String::from(if negative { "-" } else { "" });
-    let integer: String = (0..=weight.max(0)).rev().map(|place| format!("{:04}", group(place))).collect();
+    let integer: String =
+        (0..=weight.max(0)).rev().map(|place| format!("{:04}", group(place))).collect();
     let integer = integer.trim_start_matches('0');
     out.push_str(if integer.is_empty() { "0" } else { integer });
     if scale > 0 {
@@ -122,8 +123,20 @@ mod tests {
     #[test]
     fn decimal_notation_survives() {
         for text in [
-            "0", "0.00", "1", "-1", "10000", "9999.9999", "0.0001", "0.00000001", "-12.50",
-            "123456789012345678901234567890.123456789", "100000000", "NaN", "Infinity", "-Infinity",
+            "0",
+            "0.00",
+            "1",
+            "-1",
+            "10000",
+            "9999.9999",
+            "0.0001",
+            "0.00000001",
+            "-12.50",
+            "123456789012345678901234567890.123456789",
+            "100000000",
+            "NaN",
+            "Infinity",
+            "-Infinity",
         ] {
             let encoded = encode(text).unwrap();
             assert_eq!(decode(&encoded).as_deref(), Some(text));
@@ -139,7 +152,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", ".", "-", "1e5", "1,5", " 1", "0x1", "1.2.3", "--1", "nan", &"1".repeat(131_073)] {
+        for text in
+            ["", ".", "-", "1e5", "1,5", " 1", "0x1", "1.2.3", "--1", "nan", &"1".repeat(131_073)]
+        {
             assert_eq!(encode(text), None);
         }
     }
@@ -156,7 +171,8 @@ mod tests {
         // Every length of both parts, so every alignment of the groups.
         for integer in 1..=13 {
             for fraction in 0..=13 {
-                let digits: String = "7301900204006".chars().cycle().take(integer + fraction).collect();
+                let digits: String =
+                    "7301900204006".chars().cycle().take(integer + fraction).collect();
                 let (whole, rest) = digits.split_at(integer);
                 let text = if rest.is_empty() { whole.into() } else { format!("{whole}.{rest}") };
                 assert_eq!(encode(&text).and_then(|raw| decode(&raw)), Some(text));

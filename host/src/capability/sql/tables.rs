@@ -183,7 +183,8 @@ fn judge_relations(relations: &[Relation], shared: &[String]) -> Vec<Refusal> {
         };
         refusals.push(relation.refuse(reason));
     }
-    let tables = |name: &&String| relations.iter().any(|table| table.is_table() && table.name == **name);
+    let tables =
+        |name: &&String| relations.iter().any(|table| table.is_table() && table.name == **name);
     let missing = shared.iter().filter(|name| !tables(name));
     refusals.extend(missing.map(|name| {
         refusal(format!("table {name}"), "the manifest lists it as shared, and it does not exist")
@@ -192,7 +193,11 @@ fn judge_relations(relations: &[Relation], shared: &[String]) -> Vec<Refusal> {
 }
 
 /// The table of that oid, unless it is shared.
-fn tenant_table<'a>(relations: &'a [Relation], shared: &[String], oid: u32) -> Option<&'a Relation> {
+fn tenant_table<'a>(
+    relations: &'a [Relation],
+    shared: &[String],
+    oid: u32,
+) -> Option<&'a Relation> {
     let table = relations.iter().find(|relation| relation.oid == oid)?;
     (!shared.contains(&table.name)).then_some(table)
 }
@@ -205,7 +210,8 @@ async fn judge_keys(
 ) -> Result<Vec<Refusal>, LendError> {
     let mut refusals = Vec::new();
     for row in transaction.query(KEYS, &[&names.schema]).await? {
-        let (table, index, leads): (u32, String, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (table, index, leads): (u32, String, bool) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         if let Some(table) = tenant_table(relations, shared, table)
             && !leads
         {
@@ -245,9 +251,7 @@ async fn judge_rest(
     names: &Names,
 ) -> Result<Vec<Refusal>, LendError> {
     let rows = transaction.query(FORBIDDEN, &[&names.schema]).await?;
-    rows.iter()
-        .map(|row| Ok(refusal(row.try_get(0)?, row.try_get(1)?)))
-        .collect()
+    rows.iter().map(|row| Ok(refusal(row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// By table and name: whether the policy is as the host writes it.
@@ -258,7 +262,8 @@ async fn policies(transaction: &Transaction<'_>, names: &Names) -> Result<Polici
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
         [&names.schema, &customer, &MIGRATING, &names.owner];
     let rows = transaction.query(POLICIES, &parameters).await?;
-    let policy = |row: &tokio_postgres::Row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?));
+    let policy =
+        |row: &tokio_postgres::Row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?));
     rows.iter().map(policy).collect()
 }
 
@@ -299,7 +304,9 @@ fn table_changes(relation: &Relation, policies: &Policies, names: &Names) -> Vec
         }
     }
     if !relation.row_security {
-        changes.push(format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
+        changes.push(format!(
+            "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+        ));
     }
     changes
 }

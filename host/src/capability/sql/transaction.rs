@@ -43,7 +43,11 @@ impl Open {
         Ok(Open { number, state: Ok(lease) })
     }
 
-    pub(super) async fn run(&mut self, ready: &Ready<'_>, config: &Config) -> Result<Answer, Error> {
+    pub(super) async fn run(
+        &mut self,
+        ready: &Ready<'_>,
+        config: &Config,
+    ) -> Result<Answer, Error> {
         let lease = self.state.as_mut().map_err(|error| error.clone())?;
         let result = run::within_transaction(lease.connection()?, ready, config).await;
         result.map_err(|halt| self.fail(halt.into()))

@@ -80,7 +80,8 @@ pub(super) fn param(value: Value, kind: Type, number: usize) -> Result<Param, Er
             Param::UuidArray(ids.ok_or_else(|| malformed("array of uuid"))?)
         }
         _ => {
-            let message = format!("parameter {number} is {given}, and {} was declared", kind.name());
+            let message =
+                format!("parameter {number} is {given}, and {} was declared", kind.name());
             return Err(Error::Invalid(message));
         }
     })

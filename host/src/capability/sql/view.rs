@@ -143,7 +143,8 @@ impl View<'_> {
         if calls.len() > lent.config.batch_calls_max {
             return Err(Error::TooLarge);
         }
-        let ready = calls.into_iter().map(|call| step(lent, call)).collect::<Result<Vec<_>, _>>()?;
+        let ready =
+            calls.into_iter().map(|call| step(lent, call)).collect::<Result<Vec<_>, _>>()?;
         if ready.is_empty() {
             return Ok(Vec::new());
         }
