@@ -39,7 +39,11 @@ async fn compiled_component_is_loaded_again_and_one_flipped_byte_is_compiled_ane
         std::fs::write(&files[0], &flipped).unwrap();
         host.restart();
         answers(&host, &key).await;
-        assert_ne!(std::fs::read(&files[0]).unwrap(), flipped, "byte {at}: it was compiled anew");
+        assert_ne!(
+            std::fs::read(&files[0]).unwrap(),
+            flipped,
+            "byte {at}: it was compiled anew"
+        );
         assert!(host.log().contains("does not carry our MAC"));
     }
 
@@ -53,10 +57,22 @@ async fn compiled_component_is_loaded_again_and_one_flipped_byte_is_compiled_ane
 
 #[test]
 fn compiling_is_bounded_in_cpu_and_memory() {
-    for (limit, reason) in [("compile_memory_bytes_max = 40000000", "compile_memory_bytes_max"), ("compile_wall_ms_max = 1", "compile_wall_ms_max")] {
-        let output = Setup::new().guest("echo", &[], "").config(&format!("[engine]\n{limit}\n")).refused();
+    for (limit, reason) in [
+        (
+            "compile_memory_bytes_max = 40000000",
+            "compile_memory_bytes_max",
+        ),
+        ("compile_wall_ms_max = 1", "compile_wall_ms_max"),
+    ] {
+        let output = Setup::new()
+            .guest("echo", &[], "")
+            .config(&format!("[engine]\n{limit}\n"))
+            .refused();
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success());
-        assert!(complaint.contains("`echo`") && complaint.contains(reason), "{complaint}");
+        assert!(
+            complaint.contains("`echo`") && complaint.contains(reason),
+            "{complaint}"
+        );
     }
 }

@@ -15,7 +15,10 @@ fn a_plugin_reads_what_was_set_and_nothing_else() {
     let settings = BTreeMap::from([pair("page_size", "50"), pair("empty", "")]);
     let lent = Client::open().lend("tickets", 1, settings, BTreeMap::new());
     let call = Call::of("tickets", None);
-    let mut view = View { call: &call, lent: &lent };
+    let mut view = View {
+        call: &call,
+        lent: &lent,
+    };
     assert_eq!(
         view.get("page_size".to_owned()).unwrap().as_deref(),
         Some("50")
@@ -32,7 +35,10 @@ fn settings_and_secrets_are_apart() {
     let secrets = BTreeMap::from([("b".to_owned(), Secret::new("hunter2"))]);
     let lent = Client::open().lend("tickets", 1, settings, secrets);
     let call = Call::of("tickets", None);
-    let mut view = View { call: &call, lent: &lent };
+    let mut view = View {
+        call: &call,
+        lent: &lent,
+    };
     assert_eq!(
         view.secret("b".to_owned()).unwrap().as_deref(),
         Some("hunter2")
@@ -47,7 +53,15 @@ fn two_deployments_do_not_share_secrets() {
     let client = Client::open();
     let _one = client.lend("tickets", 1, BTreeMap::new(), secrets);
     let other = client.lend("webhooks", 1, BTreeMap::new(), BTreeMap::new());
-    assert_eq!(View { call: &Call::of("webhooks", None), lent: &other }.secret("b".to_owned()).unwrap(), None);
+    assert_eq!(
+        View {
+            call: &Call::of("webhooks", None),
+            lent: &other
+        }
+        .secret("b".to_owned())
+        .unwrap(),
+        None
+    );
 }
 
 #[test]

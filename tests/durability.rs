@@ -28,14 +28,28 @@ async fn ticket_and_audit_survive_kill_right_after_the_answer() {
     let mut host = Setup::new().tickets().start();
     let key = host.key("acme", &[]);
     for _ in 0..runs(3, 20) {
-        let id = create(host.post("/support/tickets/create", &key)).await.expect("an answer");
+        let id = create(host.post("/support/tickets/create", &key))
+            .await
+            .expect("an answer");
         host.kill();
         host.restart();
-        let found = host.get(&format!("/support/tickets/{id}"), &key).send().await.unwrap();
+        let found = host
+            .get(&format!("/support/tickets/{id}"), &key)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(found.status(), StatusCode::OK, "the ticket is gone");
-        let audits = host.get(&format!("/support/tickets/{id}/audits"), &key).send().await.unwrap();
+        let audits = host
+            .get(&format!("/support/tickets/{id}/audits"), &key)
+            .send()
+            .await
+            .unwrap();
         let audits: Value = audits.json().await.unwrap();
-        assert_eq!(list(&audits).len(), 1, "the audit row of the creation: {audits}");
+        assert_eq!(
+            list(&audits).len(),
+            1,
+            "the audit row of the creation: {audits}"
+        );
     }
 }
 
@@ -46,7 +60,11 @@ fn list(answer: &Value) -> &Vec<Value> {
 }
 
 /// Creates tickets without a pause and keeps the ids that were acknowledged.
-fn load(host: &Host, key: &str, stop: &Arc<AtomicBool>) -> tokio::task::JoinHandle<(BTreeSet<String>, usize)> {
+fn load(
+    host: &Host,
+    key: &str,
+    stop: &Arc<AtomicBool>,
+) -> tokio::task::JoinHandle<(BTreeSet<String>, usize)> {
     let (request, stop) = (host.post("/support/tickets/create", key), stop.clone());
     tokio::spawn(async move {
         let (mut acknowledged, mut refused) = (BTreeSet::new(), 0);
@@ -78,22 +96,44 @@ async fn postgres_restart_under_load_loses_no_acknowledged_ticket() {
         acknowledged.extend(worker.await.unwrap().0);
     }
     assert_eq!(host.pid(), pid, "the host itself went on");
-    assert!(acknowledged.len() > 10, "the load did something: {}", acknowledged.len());
+    assert!(
+        acknowledged.len() > 10,
+        "the load did something: {}",
+        acknowledged.len()
+    );
     for id in &acknowledged {
-        let found = host.get(&format!("/support/tickets/{id}"), &key).send().await.unwrap();
-        assert_eq!(found.status(), StatusCode::OK, "{id} was acknowledged and is gone");
+        let found = host
+            .get(&format!("/support/tickets/{id}"), &key)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            found.status(),
+            StatusCode::OK,
+            "{id} was acknowledged and is gone"
+        );
     }
 }
 
 /// The host serves again by itself, and says 503 with Retry-After until then.
 async fn recovers(host: &Host, key: &str) {
     for _ in 0..600 {
-        let answer = host.post("/support/tickets/create", key).json(&ticket()).send().await.unwrap();
+        let answer = host
+            .post("/support/tickets/create", key)
+            .json(&ticket())
+            .send()
+            .await
+            .unwrap();
         if answer.status() == StatusCode::OK {
             return;
         }
         assert!(
-            matches!(answer.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::INTERNAL_SERVER_ERROR | StatusCode::GATEWAY_TIMEOUT),
+            matches!(
+                answer.status(),
+                StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::INTERNAL_SERVER_ERROR
+                    | StatusCode::GATEWAY_TIMEOUT
+            ),
             "{answer:?}"
         );
         if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
@@ -108,13 +148,18 @@ async fn recovers(host: &Host, key: &str) {
 async fn postgres_away_is_503_with_retry_after_and_recovery_needs_no_restart() {
     let host = Setup::new().tickets().start();
     let key = host.key("acme", &[]);
-    assert!(create(host.post("/support/tickets/create", &key)).await.is_some());
+    assert!(
+        create(host.post("/support/tickets/create", &key))
+            .await
+            .is_some()
+    );
     let postmaster = host.postmaster_pid();
     signal_process(postmaster, libc::SIGKILL);
     let mut seen = false;
     for _ in 0..200 {
         let answer = host.get("/support/tickets", &key).send().await.unwrap();
-        seen |= answer.status() == StatusCode::SERVICE_UNAVAILABLE && answer.headers().contains_key("retry-after");
+        seen |= answer.status() == StatusCode::SERVICE_UNAVAILABLE
+            && answer.headers().contains_key("retry-after");
         if seen && answer.status() == StatusCode::OK {
             break;
         }
@@ -126,10 +171,14 @@ async fn postgres_away_is_503_with_retry_after_and_recovery_needs_no_restart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shutdown_answers_what_is_under_way() {
-    let mut host = Setup::new().guest("sleeper", &["sql"], "sql_functions = [\"pg_sleep\"]").start();
+    let mut host = Setup::new()
+        .guest("sleeper", &["sql"], "sql_functions = [\"pg_sleep\"]")
+        .start();
     let key = host.key("acme", &[]);
     let request = host.get("/sleeper", &key);
-    let under_way: Vec<_> = (0..4).map(|_| tokio::spawn(request.try_clone().unwrap().send())).collect();
+    let under_way: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(request.try_clone().unwrap().send()))
+        .collect();
     tokio::time::sleep(Duration::from_millis(100)).await;
     host.signal(libc::SIGTERM);
     for answer in under_way {

@@ -18,9 +18,15 @@ fn host() -> Host {
 /// The problem document of an answer, checked for what every one must have.
 async fn problem(answer: Response, status: StatusCode) -> Value {
     assert_eq!(answer.status(), status);
-    let kind = answer.headers()["content-type"].to_str().unwrap().to_string();
+    let kind = answer.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_string();
     assert_eq!(kind, "application/problem+json");
-    let request_id = answer.headers()["x-request-id"].to_str().unwrap().to_string();
+    let request_id = answer.headers()["x-request-id"]
+        .to_str()
+        .unwrap()
+        .to_string();
     let path = answer.url().path().to_string();
     let problem: Value = answer.json().await.unwrap();
     assert_eq!(problem["status"], status.as_u16());
@@ -40,10 +46,23 @@ async fn host_answers_its_own_errors_as_problem_documents() {
 
     problem(get("/nowhere").await.unwrap(), StatusCode::NOT_FOUND).await;
     problem(get("/echoes").await.unwrap(), StatusCode::NOT_FOUND).await;
-    problem(get(&format!("/echo?{}", "a".repeat(600))).await.unwrap(), StatusCode::URI_TOO_LONG).await;
-    let large = host.post("/echo", &key).body("a".repeat(1001)).send().await.unwrap();
+    problem(
+        get(&format!("/echo?{}", "a".repeat(600))).await.unwrap(),
+        StatusCode::URI_TOO_LONG,
+    )
+    .await;
+    let large = host
+        .post("/echo", &key)
+        .body("a".repeat(1001))
+        .send()
+        .await
+        .unwrap();
     problem(large, StatusCode::PAYLOAD_TOO_LARGE).await;
-    let wrong = host.request(Method::DELETE, "/healthz", &key).send().await.unwrap();
+    let wrong = host
+        .request(Method::DELETE, "/healthz", &key)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(wrong.headers()["allow"], "GET, HEAD");
     problem(wrong, StatusCode::METHOD_NOT_ALLOWED).await;
     for path in ["/echo/bad-header", "/echo/bad-status"] {
@@ -60,7 +79,12 @@ async fn missing_and_bad_keys_are_401() {
     let key = host.key("acme", &[]);
     let bare = |header: Option<(&str, String)>| {
         let request = host.client.get(format!("{}/echo", host.url));
-        header.iter().fold(request, |request, (name, value)| request.header(*name, value)).send()
+        header
+            .iter()
+            .fold(request, |request, (name, value)| {
+                request.header(*name, value)
+            })
+            .send()
     };
     let answer = bare(None).await.unwrap();
     assert!(answer.headers().contains_key("www-authenticate"));
@@ -75,7 +99,9 @@ async fn missing_and_bad_keys_are_401() {
     for header in bad {
         problem(bare(Some(header)).await.unwrap(), StatusCode::UNAUTHORIZED).await;
     }
-    let bearer = bare(Some(("authorization", format!("Bearer {key}")))).await.unwrap();
+    let bearer = bare(Some(("authorization", format!("Bearer {key}"))))
+        .await
+        .unwrap();
     assert_eq!(bearer.status(), StatusCode::OK);
 }
 
@@ -83,16 +109,25 @@ async fn missing_and_bad_keys_are_401() {
 async fn revoked_key_is_refused() {
     let host = host();
     let key = host.key("acme", &[]);
-    assert_eq!(host.get("/echo", &key).send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(
+        host.get("/echo", &key).send().await.unwrap().status(),
+        StatusCode::OK
+    );
     let listed = host.cli(&["keys", "list", "--json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     let text = listed.to_string();
     assert!(!text.contains(&key), "a list never shows a key");
-    let keys = listed.as_array().cloned().unwrap_or_else(|| listed["keys"].as_array().unwrap().clone());
+    let keys = listed
+        .as_array()
+        .cloned()
+        .unwrap_or_else(|| listed["keys"].as_array().unwrap().clone());
     let id = keys[0]["id"].as_str().unwrap();
     assert!(host.cli(&["keys", "revoke", id]).status.success());
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    assert_eq!(host.get("/echo", &key).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        host.get("/echo", &key).send().await.unwrap().status(),
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test]
@@ -112,7 +147,12 @@ async fn request_id_is_taken_over_where_it_is_plain_and_made_where_it_is_not() {
 async fn answers_name_the_deployment_and_guests_never_see_credentials() {
     let host = host();
     let key = host.key("acme", &[]);
-    let answer = host.post("/echo/", &key).body("hello").send().await.unwrap();
+    let answer = host
+        .post("/echo/", &key)
+        .body("hello")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.headers()["hearth-plugin"], "echo@1");
     let told = answer.text().await.unwrap();
     assert!(told.contains("hello") && told.contains("cus_"), "{told}");
@@ -124,18 +164,34 @@ async fn health_and_readiness_need_no_key() {
     let host = host();
     for path in ["/healthz", "/readyz"] {
         for base in [&host.url, &host.admin] {
-            let answer = host.client.get(format!("{base}{path}")).send().await.unwrap();
+            let answer = host
+                .client
+                .get(format!("{base}{path}"))
+                .send()
+                .await
+                .unwrap();
             assert_eq!(answer.status(), StatusCode::OK, "{path}");
         }
     }
-    let metrics = host.client.get(format!("{}/metrics", host.url)).send().await.unwrap();
-    assert_eq!(metrics.status(), StatusCode::NOT_FOUND, "no admin route is public");
+    let metrics = host
+        .client
+        .get(format!("{}/metrics", host.url))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        metrics.status(),
+        StatusCode::NOT_FOUND,
+        "no admin route is public"
+    );
 }
 
 /// Sends bytes as they are and reads what comes back until the host closes.
 fn raw(host: &Host, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(host.url.strip_prefix("http://").unwrap()).unwrap();
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(30)))
+        .unwrap();
     stream.write_all(bytes).unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -147,11 +203,19 @@ async fn slow_head_and_slow_body_are_ended() {
     let host = host();
     let key = host.key("acme", &[]);
     let slow_head = raw(&host, b"GET /echo HTTP/1.1\r\nhost: a\r\n");
-    assert!(slow_head.is_empty() || slow_head.contains(" 408 "), "{slow_head}");
-    let head = format!("POST /echo HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\ncontent-length: 10\r\n\r\nabc");
+    assert!(
+        slow_head.is_empty() || slow_head.contains(" 408 "),
+        "{slow_head}"
+    );
+    let head = format!(
+        "POST /echo HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\ncontent-length: 10\r\n\r\nabc"
+    );
     let slow_body = raw(&host, head.as_bytes());
     assert!(slow_body.starts_with("HTTP/1.1 408 "), "{slow_body}");
     let many: String = (0..50).map(|n| format!("x-{n}: a\r\n")).collect();
-    let bomb = raw(&host, format!("GET /echo HTTP/1.1\r\nhost: a\r\n{many}\r\n").as_bytes());
+    let bomb = raw(
+        &host,
+        format!("GET /echo HTTP/1.1\r\nhost: a\r\n{many}\r\n").as_bytes(),
+    );
     assert!(bomb.starts_with("HTTP/1.1 431 "), "{bomb}");
 }

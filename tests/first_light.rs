@@ -36,18 +36,26 @@ async fn printed_requests_create_a_ticket_and_read_it_back() {
     let created = shell(&lines[0]);
     let id = created["id"].as_str().unwrap();
     assert!(id.starts_with("tkt_"), "{created}");
-    assert!(shell(&lines[1]).to_string().contains(id), "the list has the ticket");
+    assert!(
+        shell(&lines[1]).to_string().contains(id),
+        "the list has the ticket"
+    );
 
     // The second start has the same customer with the same key.
     host.stop();
     host.restart();
     let again = commands(&host.printed);
-    assert!(shell(&again[1]).to_string().contains(id), "the ticket is kept");
+    assert!(
+        shell(&again[1]).to_string().contains(id),
+        "the ticket is kept"
+    );
 }
 
 #[tokio::test]
 async fn example_built_with_cargo_component_answers_through_the_host() {
-    let host = Setup::new().plugin("hello", &plugin("hello"), &["log"], "").start();
+    let host = Setup::new()
+        .plugin("hello", &plugin("hello"), &["log"], "")
+        .start();
     let key = host.key("acme", &[]);
     let answer = host.get("/hello", &key).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);

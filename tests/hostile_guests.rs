@@ -24,34 +24,58 @@ struct Neighbour {
 
 impl Neighbour {
     fn watch(host: &Host, key: &str) -> Neighbour {
-        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stop, answered) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let request = host.get("/echo", key);
         let (stopped, counted) = (stop.clone(), answered.clone());
         let task = tokio::spawn(async move {
             while !stopped.load(Relaxed) {
                 let answer = request.try_clone().unwrap().send().await.unwrap();
-                assert_eq!(answer.status(), StatusCode::OK, "the neighbour was not answered");
+                assert_eq!(
+                    answer.status(),
+                    StatusCode::OK,
+                    "the neighbour was not answered"
+                );
                 counted.fetch_add(1, Relaxed);
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
-        Neighbour { stop, answered, task }
+        Neighbour {
+            stop,
+            answered,
+            task,
+        }
     }
 
     async fn was_always_answered(self) {
         self.stop.store(true, Relaxed);
         self.task.await.unwrap();
-        assert!(self.answered.load(Relaxed) > 0, "the neighbour was never asked");
+        assert!(
+            self.answered.load(Relaxed) > 0,
+            "the neighbour was never asked"
+        );
     }
 }
 
 /// Sends the same request `count` times, a few at once; each must get `expected`.
-async fn hammer(host: &Host, key: &str, method: Method, path: &str, count: usize, expected: StatusCode) {
+async fn hammer(
+    host: &Host,
+    key: &str,
+    method: Method,
+    path: &str,
+    count: usize,
+    expected: StatusCode,
+) {
     let left = Arc::new(AtomicUsize::new(count));
     let workers = (0..IN_FLIGHT).map(|_| {
         let (left, request) = (left.clone(), host.request(method.clone(), path, key));
         tokio::spawn(async move {
-            while left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+            while left
+                .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+            {
                 let answer = request.try_clone().unwrap().send().await.unwrap();
                 assert_eq!(answer.status(), expected);
                 let problem: Value = answer.json().await.unwrap();
@@ -77,37 +101,73 @@ async fn endure(host: &Host, method: Method, path: &str, expected: StatusCode) {
     neighbour.was_always_answered().await;
     let grown = host.resident_bytes().saturating_sub(before);
     assert!(grown < FLAT_BYTES, "resident memory grew by {grown} bytes");
-    assert_eq!(host.metric("hearth_instances_in_flight", &[&plugin]).await, 0.0);
+    assert_eq!(
+        host.metric("hearth_instances_in_flight", &[&plugin]).await,
+        0.0
+    );
 }
 
 fn host(name: &str, grants: &[&str]) -> Host {
-    Setup::new().guest("echo", &[], "").guest(name, grants, "").start()
+    Setup::new()
+        .guest("echo", &[], "")
+        .guest(name, grants, "")
+        .start()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_loop_is_ended_with_504() {
-    endure(&host("spin", &[]), Method::GET, "/spin", StatusCode::GATEWAY_TIMEOUT).await;
+    endure(
+        &host("spin", &[]),
+        Method::GET,
+        "/spin",
+        StatusCode::GATEWAY_TIMEOUT,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_loop_in_start_function_is_ended_with_504() {
-    endure(&host("startspin", &[]), Method::GET, "/startspin", StatusCode::GATEWAY_TIMEOUT).await;
+    endure(
+        &host("startspin", &[]),
+        Method::GET,
+        "/startspin",
+        StatusCode::GATEWAY_TIMEOUT,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_bomb_is_ended_with_500() {
-    endure(&host("bomb", &[]), Method::GET, "/bomb", StatusCode::INTERNAL_SERVER_ERROR).await;
+    endure(
+        &host("bomb", &[]),
+        Method::GET,
+        "/bomb",
+        StatusCode::INTERNAL_SERVER_ERROR,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stack_overflow_is_ended_with_500() {
-    endure(&host("overflow", &[]), Method::GET, "/overflow", StatusCode::INTERNAL_SERVER_ERROR).await;
+    endure(
+        &host("overflow", &[]),
+        Method::GET,
+        "/overflow",
+        StatusCode::INTERNAL_SERVER_ERROR,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commit_is_lost_when_guest_traps() {
     let host = host("trap", &["sql"]);
-    endure(&host, Method::POST, "/trap", StatusCode::INTERNAL_SERVER_ERROR).await;
+    endure(
+        &host,
+        Method::POST,
+        "/trap",
+        StatusCode::INTERNAL_SERVER_ERROR,
+    )
+    .await;
     assert_eq!(rows_of(&host, "/trap").await, 0);
 }
 
@@ -121,7 +181,11 @@ async fn transaction_held_past_its_deadline_is_rolled_back() {
 async fn rows_of(host: &Host, path: &str) -> u64 {
     let key = host.key("acme", &[]);
     let answer = host.get(path, &key).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK, "the connections did not come back");
+    assert_eq!(
+        answer.status(),
+        StatusCode::OK,
+        "the connections did not come back"
+    );
     answer.json().await.unwrap()
 }
 
@@ -130,14 +194,25 @@ async fn statements_reach_no_other_tenant() {
     let host = host("foreign", &["sql"]);
     let (victim, thief) = (host.key("victim", &[]), host.key("thief", &[]));
     let victim_id = customer_id(&host, &victim).await;
-    let kept = host.post("/foreign/rows/kept", &victim).send().await.unwrap();
+    let kept = host
+        .post("/foreign/rows/kept", &victim)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(kept.status(), StatusCode::OK);
     let neighbour = Neighbour::watch(&host, &thief);
     for _ in 0..runs(100, 1_000) {
         steal(&host, &thief, &victim_id).await;
     }
     neighbour.was_always_answered().await;
-    let rows: Value = host.get("/foreign", &victim).send().await.unwrap().json().await.unwrap();
+    let rows: Value = host
+        .get("/foreign", &victim)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(rows, serde_json::json!([[victim_id, "kept"]]));
 }
 
@@ -149,17 +224,41 @@ async fn steal(host: &Host, thief: &str, victim_id: &str) {
     };
     let nothing = (StatusCode::OK, serde_json::json!([]));
     assert_eq!(json(Method::GET, "/foreign".into()).await, nothing);
-    assert_eq!(json(Method::GET, format!("/foreign/of/{victim_id}")).await, nothing);
+    assert_eq!(
+        json(Method::GET, format!("/foreign/of/{victim_id}")).await,
+        nothing
+    );
     let (planted, _) = json(Method::POST, format!("/foreign/plant/{victim_id}")).await;
-    assert!(planted.is_client_error() || planted.is_server_error(), "{planted}");
+    assert!(
+        planted.is_client_error() || planted.is_server_error(),
+        "{planted}"
+    );
     let given = json(Method::POST, format!("/foreign/give/{victim_id}")).await;
-    assert_eq!(given, (StatusCode::OK, serde_json::json!(0)), "there was nothing to give");
-    assert_eq!(json(Method::POST, "/foreign/wipe".into()).await, (StatusCode::OK, serde_json::json!(0)));
+    assert_eq!(
+        given,
+        (StatusCode::OK, serde_json::json!(0)),
+        "there was nothing to give"
+    );
+    assert_eq!(
+        json(Method::POST, "/foreign/wipe".into()).await,
+        (StatusCode::OK, serde_json::json!(0))
+    );
 }
 
 async fn customer_id(host: &Host, key: &str) -> String {
-    let customers: Value = host.get("/foreign/customers", key).send().await.unwrap().json().await.unwrap();
-    assert_eq!(customers.as_array().unwrap().len(), 1, "a plugin sees its caller's customer alone");
+    let customers: Value = host
+        .get("/foreign/customers", key)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        customers.as_array().unwrap().len(),
+        1,
+        "a plugin sees its caller's customer alone"
+    );
     customers[0][0].as_str().unwrap().to_string()
 }
 
@@ -168,9 +267,23 @@ async fn own_rows_cannot_be_given_to_another_tenant() {
     let host = host("foreign", &["sql"]);
     let (victim, thief) = (host.key("victim", &[]), host.key("thief", &[]));
     let victim_id = customer_id(&host, &victim).await;
-    host.post("/foreign/rows/bait", &thief).send().await.unwrap();
-    let given = host.post(&format!("/foreign/give/{victim_id}"), &thief).send().await.unwrap();
+    host.post("/foreign/rows/bait", &thief)
+        .send()
+        .await
+        .unwrap();
+    let given = host
+        .post(&format!("/foreign/give/{victim_id}"), &thief)
+        .send()
+        .await
+        .unwrap();
     assert!(!given.status().is_success(), "{}", given.status());
-    let rows: Value = host.get("/foreign", &victim).send().await.unwrap().json().await.unwrap();
+    let rows: Value = host
+        .get("/foreign", &victim)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(rows, serde_json::json!([]));
 }

@@ -25,7 +25,11 @@ impl Parts {
         let cluster = Cluster::start().await;
         let server = cluster.server().await;
         let secret = RootSecret::open(&cluster.folder.path().join("secret")).unwrap();
-        Parts { cluster, server, secret }
+        Parts {
+            cluster,
+            server,
+            secret,
+        }
     }
 
     fn keys(&self, config: Config) -> Keys {
@@ -40,7 +44,10 @@ impl Parts {
         let register = self.register();
         let ensured = register.ensure_customer(name, tier).await.unwrap();
         let scopes = ["customer".to_owned()];
-        register.create_key(&ensured.customer().id, &scopes, expires_at).await.unwrap()
+        register
+            .create_key(&ensured.customer().id, &scopes, expires_at)
+            .await
+            .unwrap()
     }
 }
 
@@ -49,11 +56,17 @@ async fn key_tells_customer_scopes_and_tier() {
     let parts = Parts::start().await;
     let keys = parts.keys(Config::default());
     let register = parts.register();
-    let ensured = register.ensure_customer("acme", Tier::Premium).await.unwrap();
+    let ensured = register
+        .ensure_customer("acme", Tier::Premium)
+        .await
+        .unwrap();
     assert!(matches!(ensured, Ensured::Created(_)));
     let customer = ensured.customer();
     let scopes = ["customer".to_owned(), "agent".to_owned()];
-    let one = register.create_key(&customer.id, &scopes, None).await.unwrap();
+    let one = register
+        .create_key(&customer.id, &scopes, None)
+        .await
+        .unwrap();
     let two = parts.make("acme", Tier::Premium, None).await;
     let caller = keys.authenticate(&one.text).await.unwrap();
     assert_eq!(*caller.customer_id, customer.id);
@@ -61,7 +74,10 @@ async fn key_tells_customer_scopes_and_tier() {
     assert_eq!(*caller.scopes, scopes);
     assert_eq!(caller.tier, Tier::Premium);
     let other = keys.authenticate(&two.text).await.unwrap();
-    assert_eq!((other.customer_id, &*other.key_id), (caller.customer_id, &*two.id));
+    assert_eq!(
+        (other.customer_id, &*other.key_id),
+        (caller.customer_id, &*two.id)
+    );
 }
 
 #[tokio::test]
@@ -69,7 +85,10 @@ async fn key_itself_is_stored_nowhere() {
     let parts = Parts::start().await;
     let key = parts.make("acme", Tier::Free, None).await;
     let client = parts.server.host().get().await.unwrap();
-    let row = client.query_one("SELECT k::text, prefix FROM hearth.keys k", &[]).await.unwrap();
+    let row = client
+        .query_one("SELECT k::text, prefix FROM hearth.keys k", &[])
+        .await
+        .unwrap();
     let (stored, prefix): (String, String) = (row.get(0), row.get(1));
     assert!(key.text.starts_with(&prefix) && prefix.len() == 11);
     assert!(!stored.contains(&key.text[prefix.len()..]));
@@ -90,7 +109,10 @@ async fn texts_that_are_no_keys_of_ours_never_reach_postgres() {
         assert_eq!(keys.authenticate(text).await.unwrap_err(), AuthError::Bad);
     }
     // While one that may be a key cannot be judged.
-    assert_eq!(keys.authenticate(&key.text).await.unwrap_err(), AuthError::Unavailable);
+    assert_eq!(
+        keys.authenticate(&key.text).await.unwrap_err(),
+        AuthError::Unavailable
+    );
 }
 
 #[tokio::test]
@@ -100,9 +122,15 @@ async fn key_of_a_deleted_customer_is_bad() {
     let key = parts.make("acme", Tier::Free, None).await;
     keys.authenticate(&key.text).await.unwrap();
     let client = parts.server.host().get().await.unwrap();
-    client.execute("DELETE FROM hearth.customers", &[]).await.unwrap();
+    client
+        .execute("DELETE FROM hearth.customers", &[])
+        .await
+        .unwrap();
     until(async || keys.authenticate(&key.text).await.is_err()).await;
-    assert_eq!(keys.authenticate(&key.text).await.unwrap_err(), AuthError::Bad);
+    assert_eq!(
+        keys.authenticate(&key.text).await.unwrap_err(),
+        AuthError::Bad
+    );
 }
 
 #[tokio::test]
@@ -114,11 +142,20 @@ async fn revocation_is_seen_by_every_host() {
     for host in &hosts {
         host.authenticate(&key.text).await.unwrap();
     }
-    assert_eq!(parts.register().revoke(&key.id).await.unwrap(), Revoked::Now);
-    assert_eq!(parts.register().revoke(&key.id).await.unwrap(), Revoked::Before);
+    assert_eq!(
+        parts.register().revoke(&key.id).await.unwrap(),
+        Revoked::Now
+    );
+    assert_eq!(
+        parts.register().revoke(&key.id).await.unwrap(),
+        Revoked::Before
+    );
     for host in &hosts {
         until(async || host.authenticate(&key.text).await.is_err()).await;
-        assert_eq!(host.authenticate(&key.text).await.unwrap_err(), AuthError::Revoked);
+        assert_eq!(
+            host.authenticate(&key.text).await.unwrap_err(),
+            AuthError::Revoked
+        );
         host.authenticate(&neighbour.text).await.unwrap();
     }
     assert!(parts.register().revoke("key_none").await.is_err());
@@ -127,11 +164,17 @@ async fn revocation_is_seen_by_every_host() {
 #[tokio::test]
 async fn host_that_knows_nothing_fresh_asks_before_it_answers() {
     let parts = Parts::start().await;
-    let keys = parts.keys(Config { fresh_ms_max: 0, ..Config::default() });
+    let keys = parts.keys(Config {
+        fresh_ms_max: 0,
+        ..Config::default()
+    });
     let key = parts.make("acme", Tier::Free, None).await;
     keys.authenticate(&key.text).await.unwrap();
     parts.register().revoke(&key.id).await.unwrap();
-    assert_eq!(keys.authenticate(&key.text).await.unwrap_err(), AuthError::Revoked);
+    assert_eq!(
+        keys.authenticate(&key.text).await.unwrap_err(),
+        AuthError::Revoked
+    );
 }
 
 #[tokio::test]
@@ -140,29 +183,52 @@ async fn new_tier_is_seen() {
     let keys = parts.keys(Config::default());
     let key = parts.make("acme", Tier::Free, None).await;
     assert_eq!(keys.authenticate(&key.text).await.unwrap().tier, Tier::Free);
-    let changed = parts.register().ensure_customer("acme", Tier::Premium).await.unwrap();
-    assert!(matches!(changed, Ensured::Changed { from: Tier::Free, .. }));
+    let changed = parts
+        .register()
+        .ensure_customer("acme", Tier::Premium)
+        .await
+        .unwrap();
+    assert!(matches!(
+        changed,
+        Ensured::Changed {
+            from: Tier::Free,
+            ..
+        }
+    ));
     until(async || keys.authenticate(&key.text).await.unwrap().tier == Tier::Premium).await;
 }
 
 #[tokio::test]
 async fn expired_key_is_refused_and_a_remembered_one_once_its_time_comes() {
     let parts = Parts::start().await;
-    let keys = parts.keys(Config { fresh_ms_max: FOREVER_MS, ..Config::default() });
+    let keys = parts.keys(Config {
+        fresh_ms_max: FOREVER_MS,
+        ..Config::default()
+    });
     let past = SystemTime::now() - Duration::from_secs(1);
     let dead = parts.make("acme", Tier::Free, Some(past)).await;
-    assert_eq!(keys.authenticate(&dead.text).await.unwrap_err(), AuthError::Expired);
+    assert_eq!(
+        keys.authenticate(&dead.text).await.unwrap_err(),
+        AuthError::Expired
+    );
     let soon = SystemTime::now() + Duration::from_secs(3);
     let alive = parts.make("acme", Tier::Free, Some(soon)).await;
     keys.authenticate(&alive.text).await.unwrap();
     until(async || keys.authenticate(&alive.text).await.is_err()).await;
-    assert_eq!(keys.authenticate(&alive.text).await.unwrap_err(), AuthError::Expired);
+    assert_eq!(
+        keys.authenticate(&alive.text).await.unwrap_err(),
+        AuthError::Expired
+    );
 }
 
 #[tokio::test]
 async fn hot_key_costs_no_query() {
     let mut parts = Parts::start().await;
-    let config = Config { fresh_ms_max: FOREVER_MS, stale_ms_max: 0, ..Config::default() };
+    let config = Config {
+        fresh_ms_max: FOREVER_MS,
+        stale_ms_max: 0,
+        ..Config::default()
+    };
     let keys = parts.keys(config);
     let key = parts.make("acme", Tier::Free, None).await;
     keys.authenticate(&key.text).await.unwrap();
@@ -175,9 +241,17 @@ async fn hot_key_costs_no_query() {
 #[tokio::test]
 async fn remembered_key_serves_while_postgres_is_away_and_only_then() {
     let mut parts = Parts::start().await;
-    let config = Config { fresh_ms_max: 20, stale_ms_max: FOREVER_MS, ..Config::default() };
+    let config = Config {
+        fresh_ms_max: 20,
+        stale_ms_max: FOREVER_MS,
+        ..Config::default()
+    };
     let keys = parts.keys(config);
-    let strict = parts.keys(Config { fresh_ms_max: 20, stale_ms_max: 0, ..Config::default() });
+    let strict = parts.keys(Config {
+        fresh_ms_max: 20,
+        stale_ms_max: 0,
+        ..Config::default()
+    });
     let key = parts.make("acme", Tier::Free, None).await;
     let unseen = parts.make("acme", Tier::Free, None).await;
     keys.authenticate(&key.text).await.unwrap();
@@ -187,13 +261,22 @@ async fn remembered_key_serves_while_postgres_is_away_and_only_then() {
         keys.authenticate(&key.text).await.unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(strict.authenticate(&key.text).await.unwrap_err(), AuthError::Unavailable);
-    assert_eq!(keys.authenticate(&unseen.text).await.unwrap_err(), AuthError::Unavailable);
+    assert_eq!(
+        strict.authenticate(&key.text).await.unwrap_err(),
+        AuthError::Unavailable
+    );
+    assert_eq!(
+        keys.authenticate(&unseen.text).await.unwrap_err(),
+        AuthError::Unavailable
+    );
 
     parts.cluster.resume().await;
     parts.register().revoke(&key.id).await.unwrap();
     until(async || keys.authenticate(&key.text).await.is_err()).await;
-    assert_eq!(keys.authenticate(&key.text).await.unwrap_err(), AuthError::Revoked);
+    assert_eq!(
+        keys.authenticate(&key.text).await.unwrap_err(),
+        AuthError::Revoked
+    );
     until(async || keys.authenticate(&unseen.text).await.is_ok()).await;
 }
 
@@ -215,7 +298,11 @@ async fn key_moves_to_a_rotated_secret_when_it_is_used() {
     let unused = parts.make("acme", Tier::Free, None).await;
     let file = parts.cluster.folder.path().join("secret");
     parts.secret = RootSecret::rotate(&file).unwrap();
-    let caller = parts.keys(Config::default()).authenticate(&key.text).await.unwrap();
+    let caller = parts
+        .keys(Config::default())
+        .authenticate(&key.text)
+        .await
+        .unwrap();
     assert_eq!(*caller.key_id, key.id);
     let client = parts.server.host().get().await.unwrap();
     let version = async |id: &str| -> i32 {
@@ -223,7 +310,11 @@ async fn key_moves_to_a_rotated_secret_when_it_is_used() {
         client.query_one(read, &[&id]).await.unwrap().get(0)
     };
     assert_eq!((version(&key.id).await, version(&unused.id).await), (2, 1));
-    parts.keys(Config::default()).authenticate(&key.text).await.unwrap();
+    parts
+        .keys(Config::default())
+        .authenticate(&key.text)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -231,32 +322,62 @@ async fn command_prints_the_key_alone_on_its_last_line_and_never_again() {
     let parts = Parts::start().await;
     let command = async |command: Command| {
         let mut out = Vec::new();
-        run(command, &parts.server, &parts.secret, &mut out).await.unwrap();
+        run(command, &parts.server, &parts.secret, &mut out)
+            .await
+            .unwrap();
         String::from_utf8(out).unwrap()
     };
     let create = |tier| {
         let scopes = vec!["agent".to_owned()];
         let customer = "acme".to_owned();
-        Command::Create(Create { customer, tier, scopes, expires_in_days: Some(1) })
+        Command::Create(Create {
+            customer,
+            tier,
+            scopes,
+            expires_in_days: Some(1),
+        })
     };
     command(create(Tier::Free)).await;
     let said = command(create(Tier::Standard)).await;
     let key = said.lines().last().unwrap();
-    let caller = parts.keys(Config::default()).authenticate(key).await.unwrap();
-    assert_eq!((caller.tier, &caller.scopes[..]), (Tier::Standard, &["agent".to_owned()][..]));
+    let caller = parts
+        .keys(Config::default())
+        .authenticate(key)
+        .await
+        .unwrap();
+    assert_eq!(
+        (caller.tier, &caller.scopes[..]),
+        (Tier::Standard, &["agent".to_owned()][..])
+    );
 
-    let list = |json| Command::List { customer: Some("acme".to_owned()), json };
+    let list = |json| Command::List {
+        customer: Some("acme".to_owned()),
+        json,
+    };
     let listed: serde_json::Value = serde_json::from_str(&command(list(true)).await).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 2);
     assert_eq!(listed[0]["id"], *caller.key_id);
-    assert_eq!(listed[0]["expires_at"].as_str().unwrap().len(), "2026-01-01T00:00:00Z".len());
+    assert_eq!(
+        listed[0]["expires_at"].as_str().unwrap().len(),
+        "2026-01-01T00:00:00Z".len()
+    );
     assert!(!listed.to_string().contains(key));
     assert!(!command(list(false)).await.contains(key));
-    let other = Command::List { customer: Some("other".to_owned()), json: false };
+    let other = Command::List {
+        customer: Some("other".to_owned()),
+        json: false,
+    };
     assert_eq!(command(other).await, "");
 
-    command(Command::Revoke { key: caller.key_id.to_string() }).await;
-    let revoked = parts.keys(Config::default()).authenticate(key).await.unwrap_err();
+    command(Command::Revoke {
+        key: caller.key_id.to_string(),
+    })
+    .await;
+    let revoked = parts
+        .keys(Config::default())
+        .authenticate(key)
+        .await
+        .unwrap_err();
     assert_eq!(revoked, AuthError::Revoked);
 }
 
@@ -264,11 +385,27 @@ async fn command_prints_the_key_alone_on_its_last_line_and_never_again() {
 async fn senseless_scopes_and_names_are_refused() {
     let parts = Parts::start().await;
     let register = parts.register();
-    let id = register.ensure_customer("acme", Tier::Free).await.unwrap().customer().id.clone();
-    for scopes in [vec![], vec![String::new()], vec!["Agent".to_owned()], vec!["a".to_owned(); 17]] {
+    let id = register
+        .ensure_customer("acme", Tier::Free)
+        .await
+        .unwrap()
+        .customer()
+        .id
+        .clone();
+    for scopes in [
+        vec![],
+        vec![String::new()],
+        vec!["Agent".to_owned()],
+        vec!["a".to_owned(); 17],
+    ] {
         assert!(register.create_key(&id, &scopes, None).await.is_err());
     }
-    assert!(register.create_key("cus_none", &["customer".to_owned()], None).await.is_err());
+    assert!(
+        register
+            .create_key("cus_none", &["customer".to_owned()], None)
+            .await
+            .is_err()
+    );
     for name in ["", "a\0b", &"n".repeat(256)] {
         assert!(register.ensure_customer(name, Tier::Free).await.is_err());
     }
@@ -281,7 +418,10 @@ fn secret_file_is_made_private_and_stays_the_same() {
     let made = RootSecret::open(&file).unwrap();
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(RootSecret::open(&file).unwrap().derive("x"), made.derive("x"));
+    assert_eq!(
+        RootSecret::open(&file).unwrap().derive("x"),
+        made.derive("x")
+    );
 }
 
 #[test]
@@ -304,7 +444,10 @@ fn hosts_that_start_together_share_one_secret() {
     let start = || RootSecret::open(&file).unwrap().derive("x");
     let secrets: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
     assert!(secrets.iter().all(|secret| *secret == secrets[0]));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -50,7 +50,14 @@ impl Bench {
         let lent = client.lend("tickets", 7, ["secret-of-the-plugin"]);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         let customer = Some("acme".into());
-        let call = Call::new("tickets".into(), 7, "req_1".into(), customer, deadline, u64::MAX);
+        let call = Call::new(
+            "tickets".into(),
+            7,
+            "req_1".into(),
+            customer,
+            deadline,
+            u64::MAX,
+        );
         Self {
             lines,
             guard,
@@ -256,7 +263,14 @@ fn a_reader_that_stopped_holds_nobody_up() {
     let client = Client::open(&config, &logs, &Redactor::default(), &host);
     let lent = client.lend("tickets", 1, [""; 0]);
     let deadline = tokio::time::Instant::now();
-    let call = Call::new("tickets".into(), 1, "req_1".into(), None, deadline, u64::MAX);
+    let call = Call::new(
+        "tickets".into(),
+        1,
+        "req_1".into(),
+        None,
+        deadline,
+        u64::MAX,
+    );
     let mut state = State::default();
     let mut write = |message: &str| {
         let mut view = View {

@@ -31,14 +31,20 @@ impl Bench {
     }
 
     fn count(&self, name: &str, by: u64, labels: &[(&str, &str)]) {
-        View { call: &Call::of("tickets", None), lent: &self.lent }
-            .count(name.to_owned(), by, owned(labels))
-            .unwrap();
+        View {
+            call: &Call::of("tickets", None),
+            lent: &self.lent,
+        }
+        .count(name.to_owned(), by, owned(labels))
+        .unwrap();
     }
 
     fn observe(&self, name: &str, value: f64, unit: &str, labels: &[(&str, &str)]) {
         let call = Call::of("tickets", None);
-        let mut view = View { call: &call, lent: &self.lent };
+        let mut view = View {
+            call: &call,
+            lent: &self.lent,
+        };
         view.observe(name.to_owned(), value, unit.to_owned(), owned(labels))
             .unwrap();
     }
@@ -157,9 +163,12 @@ fn a_plugin_has_at_most_its_series_over_all_deployments() {
         bench.count("n", 1, &[("id", &n.to_string())]);
     }
     let second = bench.client.lend("tickets", 2);
-    View { call: &Call::of("tickets", None), lent: &second }
-        .count("another".to_owned(), 1, Vec::new())
-        .unwrap();
+    View {
+        call: &Call::of("tickets", None),
+        lent: &second,
+    }
+    .count("another".to_owned(), 1, Vec::new())
+    .unwrap();
     assert_eq!(bench.page().len(), 10);
     assert_eq!(bench.dropped("series_max"), 991);
     // A series that exists goes on counting, and a neighbour has its own.
@@ -170,9 +179,12 @@ fn a_plugin_has_at_most_its_series_over_all_deployments() {
             .contains(&"plugin_n_total{id=\"3\",plugin=\"tickets\"} 2".to_owned())
     );
     let neighbour = bench.client.lend("webhooks", 1);
-    View { call: &Call::of("webhooks", None), lent: &neighbour }
-        .count("n".to_owned(), 1, Vec::new())
-        .unwrap();
+    View {
+        call: &Call::of("webhooks", None),
+        lent: &neighbour,
+    }
+    .count("n".to_owned(), 1, Vec::new())
+    .unwrap();
     assert!(
         bench
             .page()

@@ -17,12 +17,20 @@ async fn data_survives_stop_and_start() {
     let mut cluster = Cluster::start().await;
     let url = cluster.url();
     let client = cluster.connect(None).await;
-    client.batch_execute("CREATE TABLE t (i int); INSERT INTO t VALUES (7)").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE t (i int); INSERT INTO t VALUES (7)")
+        .await
+        .unwrap();
     drop(client);
     cluster.pause().await;
     cluster.resume().await;
     assert_eq!(cluster.url(), url);
-    let row = cluster.connect(None).await.query_one("SELECT i FROM t", &[]).await.unwrap();
+    let row = cluster
+        .connect(None)
+        .await
+        .query_one("SELECT i FROM t", &[])
+        .await
+        .unwrap();
     assert_eq!(row.get::<_, i32>(0), 7);
 }
 
@@ -38,10 +46,16 @@ async fn cluster_is_durable_and_reachable_by_its_private_socket_alone() {
         ("listen_addresses", ""),
         ("server_encoding", "UTF8"),
     ] {
-        let row = client.query_one("SELECT current_setting($1)", &[&name]).await.unwrap();
+        let row = client
+            .query_one("SELECT current_setting($1)", &[&name])
+            .await
+            .unwrap();
         assert_eq!(row.get::<_, &str>(0), wanted, "{name}");
     }
-    let row = client.query_one("SHOW unix_socket_directories", &[]).await.unwrap();
+    let row = client
+        .query_one("SHOW unix_socket_directories", &[])
+        .await
+        .unwrap();
     let socket = row.get::<_, String>(0);
     let folder = std::fs::metadata(socket.trim_matches('"')).unwrap();
     assert_eq!(folder.permissions().mode() & 0o777, 0o700);
@@ -50,10 +64,20 @@ async fn cluster_is_durable_and_reachable_by_its_private_socket_alone() {
 #[tokio::test]
 async fn second_owner_is_refused_and_the_first_goes_on() {
     let cluster = Cluster::start().await;
-    let refused = embedded::Cluster::start(None, &cluster.dir()).await.unwrap_err();
+    let refused = embedded::Cluster::start(None, &cluster.dir())
+        .await
+        .unwrap_err();
     assert!(matches!(refused, StartError::InUse(_)));
-    assert!(refused.to_string().contains("another host is using"), "{refused}");
-    cluster.connect(None).await.simple_query("SELECT 1").await.unwrap();
+    assert!(
+        refused.to_string().contains("another host is using"),
+        "{refused}"
+    );
+    cluster
+        .connect(None)
+        .await
+        .simple_query("SELECT 1")
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -61,8 +85,17 @@ async fn folder_with_a_long_name_gets_its_socket_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("long".repeat(30));
     let cluster = embedded::Cluster::start(None, &dir).await.unwrap();
-    let server = Server::open(Config::default(), &cluster.url()).await.unwrap();
-    server.host().get().await.unwrap().simple_query("SELECT 1").await.unwrap();
+    let server = Server::open(Config::default(), &cluster.url())
+        .await
+        .unwrap();
+    server
+        .host()
+        .get()
+        .await
+        .unwrap()
+        .simple_query("SELECT 1")
+        .await
+        .unwrap();
     cluster.stop().await;
 }
 
@@ -70,7 +103,9 @@ async fn folder_with_a_long_name_gets_its_socket_elsewhere() {
 async fn folder_without_binaries_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let named = Some(folder.path().to_owned());
-    let refused = embedded::Cluster::start(named, &folder.path().join("p")).await.unwrap_err();
+    let refused = embedded::Cluster::start(named, &folder.path().join("p"))
+        .await
+        .unwrap_err();
     assert!(matches!(refused, StartError::NotBinaries(_)), "{refused}");
 }
 
@@ -81,7 +116,12 @@ async fn command_joins_a_serving_host_or_starts_the_cluster_for_a_moment() {
     let joined = Reached::reach(None, &cluster.dir()).await.unwrap();
     assert_eq!(joined.url, cluster.url());
     joined.close().await;
-    cluster.connect(None).await.simple_query("SELECT 1").await.unwrap();
+    cluster
+        .connect(None)
+        .await
+        .simple_query("SELECT 1")
+        .await
+        .unwrap();
 
     cluster.pause().await;
     assert_eq!(running_url(&cluster.dir()), None);
@@ -96,7 +136,10 @@ async fn killed_postmaster_is_started_again_and_the_pool_recovers() {
     let cluster = Cluster::start().await;
     let server = cluster.server().await;
     let client = server.host().get().await.unwrap();
-    client.batch_execute("CREATE TABLE public.t (i int); INSERT INTO public.t VALUES (7)").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE public.t (i int); INSERT INTO public.t VALUES (7)")
+        .await
+        .unwrap();
     let before = cluster.postmaster();
     kill(before, libc::SIGKILL);
     until(async || client.simple_query("SELECT 1").await.is_err()).await;
@@ -104,7 +147,10 @@ async fn killed_postmaster_is_started_again_and_the_pool_recovers() {
     assert!(unavailable(&error), "{error:?}");
     drop(client);
     until(async || match server.host().get().await {
-        Ok(client) => client.query_one("SELECT i FROM public.t", &[]).await.is_ok(),
+        Ok(client) => client
+            .query_one("SELECT i FROM public.t", &[])
+            .await
+            .is_ok(),
         Err(error) => {
             assert!(pool_unavailable(&error));
             false
@@ -117,7 +163,9 @@ async fn killed_postmaster_is_started_again_and_the_pool_recovers() {
 /// Not a test by itself: the process that the next test kills.
 #[tokio::test]
 async fn owner_to_be_killed() {
-    let Some(dir) = std::env::var_os(OWNED) else { return };
+    let Some(dir) = std::env::var_os(OWNED) else {
+        return;
+    };
     let cluster = embedded::Cluster::start(None, dir.as_ref()).await.unwrap();
     println!("{}", cluster.url());
     std::future::pending::<()>().await;
@@ -152,9 +200,14 @@ async fn recovers_from(disaster: impl Fn(i32, i32)) {
         url.is_some()
     })
     .await;
-    let server = Server::open(Config::default(), &url.unwrap()).await.unwrap();
+    let server = Server::open(Config::default(), &url.unwrap())
+        .await
+        .unwrap();
     let client = server.host().get().await.unwrap();
-    client.batch_execute("CREATE TABLE public.t (i int); INSERT INTO public.t VALUES (7)").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE public.t (i int); INSERT INTO public.t VALUES (7)")
+        .await
+        .unwrap();
     let orphan = postmaster(&dir).unwrap();
     disaster(owner.id() as i32, orphan);
     owner.wait().unwrap();
@@ -163,9 +216,14 @@ async fn recovers_from(disaster: impl Fn(i32, i32)) {
     let cluster = embedded::Cluster::start(None, &dir).await.unwrap();
     assert_ne!(postmaster(&dir).unwrap(), orphan);
     until(async || !std::path::Path::new(&format!("/proc/{orphan}/cwd")).exists()).await;
-    let server = Server::open(Config::default(), &cluster.url()).await.unwrap();
+    let server = Server::open(Config::default(), &cluster.url())
+        .await
+        .unwrap();
     let client = server.host().get().await.unwrap();
-    let row = client.query_one("SELECT i FROM public.t", &[]).await.unwrap();
+    let row = client
+        .query_one("SELECT i FROM public.t", &[])
+        .await
+        .unwrap();
     assert_eq!(row.get::<_, i32>(0), 7);
     cluster.stop().await;
 }
@@ -176,10 +234,19 @@ async fn pid_file_that_names_another_process_is_no_obstacle() {
     cluster.pause().await;
     let mut other = Command::new("sleep").arg("1000").spawn().unwrap();
     let data = cluster.dir().join("data");
-    let stale = format!("{}\n{}\n1700000000\n5432\n\n\n\nready\n", other.id(), data.display());
+    let stale = format!(
+        "{}\n{}\n1700000000\n5432\n\n\n\nready\n",
+        other.id(),
+        data.display()
+    );
     std::fs::write(data.join("postmaster.pid"), stale).unwrap();
     cluster.resume().await;
-    cluster.connect(None).await.simple_query("SELECT 1").await.unwrap();
+    cluster
+        .connect(None)
+        .await
+        .simple_query("SELECT 1")
+        .await
+        .unwrap();
     other.kill().unwrap();
     other.wait().unwrap();
 }
@@ -189,7 +256,9 @@ async fn plugin_role_has_none_of_the_rights_that_leave_a_tenant() {
     let cluster = Cluster::start().await;
     let server = cluster.server().await;
     let host = server.host().get().await.unwrap();
-    host.batch_execute("CREATE ROLE plugin LOGIN").await.unwrap();
+    host.batch_execute("CREATE ROLE plugin LOGIN")
+        .await
+        .unwrap();
     let plugin = cluster.connect(Some("plugin")).await;
     for attack in [
         "SELECT set_config('hearth.customer_id', 'cus_other', false)",
@@ -211,10 +280,19 @@ async fn plugin_role_has_none_of_the_rights_that_leave_a_tenant() {
         "CREATE TABLE hearth.t (i int)",
     ] {
         let refused = plugin.simple_query(attack).await.unwrap_err();
-        assert_eq!(refused.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{attack}: {refused:?}");
+        assert_eq!(
+            refused.code(),
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE),
+            "{attack}: {refused:?}"
+        );
     }
-    plugin.simple_query("SELECT current_setting('hearth.customer_id', true)").await.unwrap();
-    host.simple_query("SELECT set_config('a.b', 'c', true)").await.unwrap();
+    plugin
+        .simple_query("SELECT current_setting('hearth.customer_id', true)")
+        .await
+        .unwrap();
+    host.simple_query("SELECT set_config('a.b', 'c', true)")
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -230,13 +308,24 @@ async fn customer_view_shows_the_sessions_customer_and_no_other() {
     .unwrap();
     let plugin = cluster.connect(Some("plugin")).await;
     let seen = async || {
-        let rows = plugin.query("SELECT id, tier FROM hearth.customer", &[]).await.unwrap();
-        rows.iter().map(|row| (row.get(0), row.get(1))).collect::<Vec<(String, String)>>()
+        let rows = plugin
+            .query("SELECT id, tier FROM hearth.customer", &[])
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| (row.get(0), row.get(1)))
+            .collect::<Vec<(String, String)>>()
     };
     assert!(seen().await.is_empty());
-    plugin.simple_query("SET hearth.customer_id = 'cus_b'").await.unwrap();
+    plugin
+        .simple_query("SET hearth.customer_id = 'cus_b'")
+        .await
+        .unwrap();
     assert_eq!(seen().await, [("cus_b".to_owned(), "premium".to_owned())]);
-    plugin.simple_query("SET hearth.customer_id = ''").await.unwrap();
+    plugin
+        .simple_query("SET hearth.customer_id = ''")
+        .await
+        .unwrap();
     assert!(seen().await.is_empty());
     let write = "UPDATE hearth.customer SET tier = 'unlimited'";
     assert!(plugin.simple_query(write).await.is_err());
@@ -245,8 +334,12 @@ async fn customer_view_shows_the_sessions_customer_and_no_other() {
 #[tokio::test]
 async fn hosts_that_start_together_prepare_one_schema() {
     let cluster = Cluster::start().await;
-    let server = Server::open(Config::default(), &cluster.url()).await.unwrap();
-    let other = Server::open(Config::default(), &cluster.url()).await.unwrap();
+    let server = Server::open(Config::default(), &cluster.url())
+        .await
+        .unwrap();
+    let other = Server::open(Config::default(), &cluster.url())
+        .await
+        .unwrap();
     let (one, two) = tokio::join!(server.prepare_database(), other.prepare_database());
     one.unwrap();
     two.unwrap();
@@ -258,10 +351,16 @@ async fn changed_migration_is_refused() {
     let cluster = Cluster::start().await;
     let server = cluster.server().await;
     let client = server.host().get().await.unwrap();
-    client.batch_execute("UPDATE hearth.migrations SET checksum = 'x'").await.unwrap();
+    client
+        .batch_execute("UPDATE hearth.migrations SET checksum = 'x'")
+        .await
+        .unwrap();
     drop(client);
     let refused = server.prepare_database().await.unwrap_err();
-    assert!(matches!(refused, OpenError::MigrationChanged { version: 1 }), "{refused}");
+    assert!(
+        matches!(refused, OpenError::MigrationChanged { version: 1 }),
+        "{refused}"
+    );
 }
 
 /// As on a managed server, where the host's role owns its database and no more.
@@ -269,15 +368,27 @@ async fn changed_migration_is_refused() {
 async fn host_without_superuser_prepares_what_it_may() {
     let cluster = Cluster::start().await;
     let admin = cluster.connect(None).await;
-    admin.batch_execute("CREATE ROLE tenant LOGIN CREATEROLE").await.unwrap();
-    admin.batch_execute("CREATE DATABASE theirs OWNER tenant").await.unwrap();
-    let url = cluster.url().replace("hearth@", "tenant@").replace("5432/hearth", "5432/theirs");
+    admin
+        .batch_execute("CREATE ROLE tenant LOGIN CREATEROLE")
+        .await
+        .unwrap();
+    admin
+        .batch_execute("CREATE DATABASE theirs OWNER tenant")
+        .await
+        .unwrap();
+    let url = cluster
+        .url()
+        .replace("hearth@", "tenant@")
+        .replace("5432/hearth", "5432/theirs");
     let server = Server::open(Config::default(), &url).await.unwrap();
     server.prepare_database().await.unwrap();
     server.prepare_database().await.unwrap();
     let client = server.host().get().await.unwrap();
     let row = client
-        .query_one("SELECT has_database_privilege('public', current_database(), 'TEMPORARY')", &[])
+        .query_one(
+            "SELECT has_database_privilege('public', current_database(), 'TEMPORARY')",
+            &[],
+        )
         .await
         .unwrap();
     assert!(!row.get::<_, bool>(0));
@@ -286,7 +397,11 @@ async fn host_without_superuser_prepares_what_it_may() {
 #[tokio::test]
 async fn taken_connections_end_the_wait_and_sessions_are_bounded() {
     let cluster = Cluster::start().await;
-    let config = Config { host_connections_max: 1, wait_ms_max: 50, ..Config::default() };
+    let config = Config {
+        host_connections_max: 1,
+        wait_ms_max: 50,
+        ..Config::default()
+    };
     let server = cluster.server_with(config).await;
     let held = server.host().get().await.unwrap();
     assert!(pool_unavailable(&server.host().get().await.unwrap_err()));
@@ -296,7 +411,10 @@ async fn taken_connections_end_the_wait_and_sessions_are_bounded() {
         ("idle_in_transaction_session_timeout", "2s"),
         ("application_name", "hearth"),
     ] {
-        let row = held.query_one("SELECT current_setting($1)", &[&name]).await.unwrap();
+        let row = held
+            .query_one("SELECT current_setting($1)", &[&name])
+            .await
+            .unwrap();
         assert_eq!(row.get::<_, &str>(0), wanted);
     }
 }
@@ -305,18 +423,30 @@ async fn taken_connections_end_the_wait_and_sessions_are_bounded() {
 async fn what_waiting_cannot_mend_is_refused_at_once() {
     let cluster = Cluster::start().await;
     let open = async |url: &str| {
-        let config = Config { start_ms_max: u64::from(u32::MAX), ..Config::default() };
+        let config = Config {
+            start_ms_max: u64::from(u32::MAX),
+            ..Config::default()
+        };
         Server::open(config, url).await.unwrap_err()
     };
     let unknown = open(&cluster.url().replace("5432/hearth", "5432/nowhere")).await;
-    assert!(matches!(&unknown, OpenError::Refused(why) if why.contains("nowhere")), "{unknown}");
+    assert!(
+        matches!(&unknown, OpenError::Refused(why) if why.contains("nowhere")),
+        "{unknown}"
+    );
     let stranger = open(&cluster.url().replace("hearth@", "stranger@")).await;
     assert!(matches!(stranger, OpenError::Refused(_)), "{stranger}");
     let malformed = open("postgres://u:hunter2@h:port/d").await;
     assert!(matches!(malformed, OpenError::Url(_)), "{malformed}");
     assert!(!malformed.to_string().contains("hunter2"));
-    let none = Config { host_connections_max: 0, ..Config::default() };
-    assert!(matches!(Server::open(none, &cluster.url()).await, Err(OpenError::Limits(_))));
+    let none = Config {
+        host_connections_max: 0,
+        ..Config::default()
+    };
+    assert!(matches!(
+        Server::open(none, &cluster.url()).await,
+        Err(OpenError::Limits(_))
+    ));
 }
 
 #[tokio::test]
@@ -324,7 +454,10 @@ async fn server_that_is_away_is_waited_for() {
     let mut cluster = Cluster::start().await;
     let url = cluster.url();
     cluster.pause().await;
-    let config = Config { start_ms_max: 200, ..Config::default() };
+    let config = Config {
+        start_ms_max: 200,
+        ..Config::default()
+    };
     let away = Server::open(config, &url).await.unwrap_err();
     assert!(matches!(away, OpenError::Away { .. }), "{away}");
     let (opened, ()) = tokio::join!(Server::open(Config::default(), &url), cluster.resume());
@@ -334,12 +467,18 @@ async fn server_that_is_away_is_waited_for() {
 #[tokio::test]
 async fn tls_is_spoken_and_its_certificate_verified() {
     let external = External::start().await;
-    let trusting = || Config { tls_root_file: Some(external.root_file()), ..Config::default() };
+    let trusting = || Config {
+        tls_root_file: Some(external.root_file()),
+        ..Config::default()
+    };
     let url = external.url("localhost", "?sslmode=verify-full");
     let server = Server::open(trusting(), &url).await.unwrap();
     let client = server.host().get().await.unwrap();
     let row = client
-        .query_one("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[])
+        .query_one(
+            "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+            &[],
+        )
         .await
         .unwrap();
     assert!(row.get::<_, bool>(0));
@@ -355,8 +494,13 @@ async fn tls_is_spoken_and_its_certificate_verified() {
 #[tokio::test]
 async fn wrong_password_is_refused_and_not_shown() {
     let external = External::start().await;
-    let url = external.url("localhost", "?sslmode=disable").replace("let%20me%20in", "hunter2");
-    let config = Config { url: Some(Url::from(url.clone())), ..Config::default() };
+    let url = external
+        .url("localhost", "?sslmode=disable")
+        .replace("let%20me%20in", "hunter2");
+    let config = Config {
+        url: Some(Url::from(url.clone())),
+        ..Config::default()
+    };
     let server = Server::open(config.clone(), &url).await;
     let refused = server.unwrap_err();
     assert!(matches!(refused, OpenError::Refused(_)), "{refused}");
@@ -368,8 +512,13 @@ async fn root_file_without_certificates_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("root.pem");
     std::fs::write(&file, "no certificate").unwrap();
-    let config = Config { tls_root_file: Some(file), ..Config::default() };
-    let refused = Server::open(config, "postgres://u@localhost/d").await.unwrap_err();
+    let config = Config {
+        tls_root_file: Some(file),
+        ..Config::default()
+    };
+    let refused = Server::open(config, "postgres://u@localhost/d")
+        .await
+        .unwrap_err();
     assert!(matches!(refused, OpenError::Roots(_)), "{refused}");
 }
 

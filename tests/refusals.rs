@@ -16,7 +16,10 @@ fn complaint(output: &Output) -> String {
 fn with_manifest(dir: &Path, manifest: &str) -> PathBuf {
     let component = std::fs::read(guest("echo")).unwrap();
     let file = dir.join("plugin.wasm");
-    let parts = Parts { manifest: manifest.to_string(), ..Parts::default() };
+    let parts = Parts {
+        manifest: manifest.to_string(),
+        ..Parts::default()
+    };
     std::fs::write(&file, package::pack(&component, &parts).unwrap()).unwrap();
     file
 }
@@ -24,9 +27,15 @@ fn with_manifest(dir: &Path, manifest: &str) -> PathBuf {
 #[track_caller]
 fn refuses(file: &Path, grants: &[&str], reasons: &[&str]) {
     let complaint = complaint(&Setup::new().plugin("bad", file, grants, "").refused());
-    assert!(complaint.contains("bad"), "the plugin is not named: {complaint}");
+    assert!(
+        complaint.contains("bad"),
+        "the plugin is not named: {complaint}"
+    );
     for reason in reasons {
-        assert!(complaint.contains(reason), "`{reason}` is missing in: {complaint}");
+        assert!(
+            complaint.contains(reason),
+            "`{reason}` is missing in: {complaint}"
+        );
     }
 }
 
@@ -49,7 +58,11 @@ fn truncated_file_is_refused() {
 
 #[test]
 fn missing_file_is_refused_with_its_path() {
-    refuses(Path::new("/nonexistent/plugin.wasm"), &[], &["/nonexistent/plugin.wasm"]);
+    refuses(
+        Path::new("/nonexistent/plugin.wasm"),
+        &[],
+        &["/nonexistent/plugin.wasm"],
+    );
 }
 
 #[test]
@@ -59,7 +72,11 @@ fn statement_that_does_not_prepare_is_refused_with_postgres_message_and_position
         [[sql.statements]]\ntext = \"SELECT nothing FROM nowhere\"\naccess = \"read\"\n\
         columns = [{ name = \"nothing\", type = \"text\" }]\n";
     let file = with_manifest(dir.path(), manifest);
-    refuses(&file, &["sql"], &["relation \"nowhere\" does not exist", "position"]);
+    refuses(
+        &file,
+        &["sql"],
+        &["relation \"nowhere\" does not exist", "position"],
+    );
 }
 
 #[test]
@@ -84,7 +101,10 @@ fn every_refused_plugin_is_told_at_once() {
         .plugin("second", Path::new("/nonexistent/second.wasm"), &[], "")
         .refused();
     let complaint = complaint(&output);
-    assert!(complaint.contains("`first`") && complaint.contains("`second`"), "{complaint}");
+    assert!(
+        complaint.contains("`first`") && complaint.contains("`second`"),
+        "{complaint}"
+    );
 }
 
 #[test]
@@ -94,7 +114,17 @@ fn wrong_configuration_ends_with_64_and_every_mistake() {
         .refused();
     assert_eq!(output.status.code(), Some(64));
     let complaint = complaint(&output);
-    for mistake in ["hearth.toml:1", "listen", "hearth.toml:3", "rows_max", "hearth.toml:5", "connections_max"] {
-        assert!(complaint.contains(mistake), "`{mistake}` is missing in: {complaint}");
+    for mistake in [
+        "hearth.toml:1",
+        "listen",
+        "hearth.toml:3",
+        "rows_max",
+        "hearth.toml:5",
+        "connections_max",
+    ] {
+        assert!(
+            complaint.contains(mistake),
+            "`{mistake}` is missing in: {complaint}"
+        );
     }
 }

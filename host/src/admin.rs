@@ -13,7 +13,8 @@ use crate::server::{Answer, Edge};
 use crate::telemetry::HostMetrics;
 
 /// Prometheus's text format, version 0.0.4.
-const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const METRICS_TYPE: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// Everything that answers requests on the admin listener.
 pub struct Admin {

@@ -35,7 +35,10 @@ pub struct Refused {
 }
 
 fn list(reasons: &[String]) -> String {
-    reasons.iter().map(|reason| format!("\n  - {reason}")).collect()
+    reasons
+        .iter()
+        .map(|reason| format!("\n  - {reason}"))
+        .collect()
 }
 
 /// The clients of all capabilities, opened once.
@@ -59,33 +62,57 @@ pub struct Deployer {
 
 impl Deployer {
     /// Reads the plugin's file and takes it through the gate.
-    pub async fn open(&self, name: &str, settings: &config::Plugin, number: u64) -> Result<Arc<Deployment>, Refused> {
-        let refused = |reasons| Refused { plugin: name.to_string(), reasons };
-        let package = self.read(settings).map_err(|reason| refused(vec![reason]))?;
+    pub async fn open(
+        &self,
+        name: &str,
+        settings: &config::Plugin,
+        number: u64,
+    ) -> Result<Arc<Deployment>, Refused> {
+        let refused = |reasons| Refused {
+            plugin: name.to_string(),
+            reasons,
+        };
+        let package = self
+            .read(settings)
+            .map_err(|reason| refused(vec![reason]))?;
         check(name, &package, settings).map_err(refused)?;
         let began = Instant::now();
         let component = self.compiler.component(&package, Family::Record).await;
         let component = component.map_err(|error| refused(vec![error.to_string()]))?;
-        self.metrics.compile_seconds.record(began.elapsed().as_secs_f64());
+        self.metrics
+            .compile_seconds
+            .record(began.elapsed().as_secs_f64());
         let limits = self.limits(&package.manifest, settings);
         let granted = |interface: &str| settings.grants.iter().any(|grant| grant == interface);
         let bounds = Bounds {
             memory_bytes_max: limits.memory_bytes_max.min(self.engine.memory_bytes_max),
             engine: self.engine.clone(),
         };
-        let pre = PreInstance::link(&component, granted, bounds).map_err(|error| refused(vec![format!("{error:#}")]))?;
-        let lents = self.lend(name, number, &package, settings).await.map_err(refused)?;
-        Ok(Arc::new(self.deployment(name, number, package, settings, limits, pre, lents)))
+        let pre = PreInstance::link(&component, granted, bounds)
+            .map_err(|error| refused(vec![format!("{error:#}")]))?;
+        let lents = self
+            .lend(name, number, &package, settings)
+            .await
+            .map_err(refused)?;
+        Ok(Arc::new(self.deployment(
+            name, number, package, settings, limits, pre, lents,
+        )))
     }
 
     fn read(&self, settings: &config::Plugin) -> Result<Package, String> {
         let file = &settings.file;
-        let size = std::fs::metadata(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?.len();
+        let size = std::fs::metadata(file)
+            .map_err(|error| format!("{} cannot be read: {error}", file.display()))?
+            .len();
         let bytes_max = self.engine.component_bytes_max;
         if size > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
-            return Err(format!("{} has {size} bytes and may have {bytes_max} (engine.component_bytes_max)", file.display()));
+            return Err(format!(
+                "{} has {size} bytes and may have {bytes_max} (engine.component_bytes_max)",
+                file.display()
+            ));
         }
-        let bytes = std::fs::read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+        let bytes = std::fs::read(file)
+            .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
         Package::read(bytes).map_err(|error| format!("{}: {error}", file.display()))
     }
 
@@ -129,12 +156,20 @@ impl Deployer {
         Ok(Lents {
             sql: self.sql(name, number, package, settings).await?,
             log: self.clients.log.lend(name, number, texts),
-            config: self.clients.config.lend(name, number, settings.config.clone(), secrets.clone()),
+            config: self.clients.config.lend(
+                name,
+                number,
+                settings.config.clone(),
+                secrets.clone(),
+            ),
             metrics: self.clients.metrics.lend(name, number),
         })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "this is where the parts come together")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "this is where the parts come together"
+    )]
     fn deployment(
         &self,
         name: &str,
@@ -146,7 +181,11 @@ impl Deployer {
         lents: Lents,
     ) -> Deployment {
         let instances = &package.manifest.instances;
-        let uses_max = if instances.reuse == Reuse::Serial { instances.uses_max } else { 0 };
+        let uses_max = if instances.reuse == Reuse::Serial {
+            instances.uses_max
+        } else {
+            0
+        };
         let mount = settings.mount.as_deref().unwrap_or(&package.manifest.mount);
         Deployment {
             plugin: Arc::from(name),
@@ -155,7 +194,11 @@ impl Deployer {
             mount: Arc::from(mount),
             pre,
             lents: Arc::new(lents),
-            idle: Idle::new(self.idle.clone(), uses_max, Duration::from_millis(instances.age_ms_max)),
+            idle: Idle::new(
+                self.idle.clone(),
+                uses_max,
+                Duration::from_millis(instances.age_ms_max),
+            ),
             gate: Gate::new(&limits, self.in_flight.clone()),
             metrics: self.metrics.plugin(name),
             manifest: package.manifest,
@@ -183,25 +226,36 @@ fn reasons(error: LendError) -> Vec<String> {
 fn check(name: &str, package: &Package, settings: &config::Plugin) -> Result<(), Vec<String>> {
     let mut reasons = Vec::new();
     if package.manifest.name != name {
-        reasons.push(format!("the file is the plugin `{}`", package.manifest.name));
+        reasons.push(format!(
+            "the file is the plugin `{}`",
+            package.manifest.name
+        ));
     }
     let granted: BTreeSet<&str> = settings.grants.iter().map(String::as_str).collect();
     for grant in package.manifest.grants.iter().map(ToString::to_string) {
         if !granted.contains(grant.as_str()) {
-            reasons.push(format!("it asks for the grant `{grant}`, which plugins.{name}.grants does not give"));
+            reasons.push(format!(
+                "it asks for the grant `{grant}`, which plugins.{name}.grants does not give"
+            ));
         }
     }
-    if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    if reasons.is_empty() {
+        Ok(())
+    } else {
+        Err(reasons)
+    }
 }
 
 /// Keeps `warm_instances_min` instances ready, so that the first requests find
 /// them. A plugin that cannot start is refused like any other mistake.
 pub async fn warm(deployment: &Arc<Deployment>, long: &Long) -> Result<(), Refused> {
     for _ in 0..deployment.manifest.instances.warm_instances_min {
-        call::warm(deployment, long).await.map_err(|failure| Refused {
-            plugin: deployment.plugin.to_string(),
-            reasons: vec![format!("an instance does not start: {failure}")],
-        })?;
+        call::warm(deployment, long)
+            .await
+            .map_err(|failure| Refused {
+                plugin: deployment.plugin.to_string(),
+                reasons: vec![format!("an instance does not start: {failure}")],
+            })?;
     }
     Ok(())
 }

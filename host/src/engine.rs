@@ -103,7 +103,11 @@ fn with_pool(
 }
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let instances = count(limits.instances_max.saturating_add(limits.idle_instances_max));
+    let instances = count(
+        limits
+            .instances_max
+            .saturating_add(limits.idle_instances_max),
+    );
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)

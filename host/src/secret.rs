@@ -87,11 +87,16 @@ impl RootSecret {
         let old = read(file)?;
         let number = old.newest.number.saturating_add(1);
         let secret = RootSecret {
-            newest: Version { number, bytes: random()? },
+            newest: Version {
+                number,
+                bytes: random()?,
+            },
             older: std::iter::once(old.newest).chain(old.older).collect(),
         };
         let temporary = write_beside(file, &secret)?;
-        temporary.persist(file).map_err(|error| failed(file, error.error))?;
+        temporary
+            .persist(file)
+            .map_err(|error| failed(file, error.error))?;
         Ok(secret)
     }
 
@@ -103,7 +108,9 @@ impl RootSecret {
     /// Each version's number and its key for one purpose, newest first: for
     /// recognising what an older version signed.
     pub fn derive_all(&self, purpose: &str) -> Vec<(u32, [u8; 32])> {
-        self.versions().map(|version| (version.number, version.derive(purpose))).collect()
+        self.versions()
+            .map(|version| (version.number, version.derive(purpose)))
+            .collect()
     }
 
     /// The number that goes beside whatever [`RootSecret::derive`] signs.
@@ -139,7 +146,10 @@ fn read(path: &Path) -> Result<RootSecret, SecretError> {
     file.take(FILE_BYTES_MAX)
         .read_to_string(&mut text)
         .map_err(|error| failed(path, error))?;
-    parse(&text).map_err(|line| SecretError::Malformed { file: path.to_owned(), line })
+    parse(&text).map_err(|line| SecretError::Malformed {
+        file: path.to_owned(),
+        line,
+    })
 }
 
 /// Postgres's rule for its own key file: nobody but the owner, or, where the
@@ -151,7 +161,10 @@ fn refuse_if_readable(path: &Path, file: &File) -> Result<(), SecretError> {
     let forbidden = if foreign_root { 0o037 } else { 0o077 };
     match metadata.mode() & forbidden {
         0 => Ok(()),
-        _ => Err(SecretError::Readable { file: path.to_owned(), mode: metadata.mode() & 0o7777 }),
+        _ => Err(SecretError::Readable {
+            file: path.to_owned(),
+            mode: metadata.mode() & 0o7777,
+        }),
     }
 }
 
@@ -160,25 +173,39 @@ fn parse(text: &str) -> Result<RootSecret, usize> {
     let mut versions = Vec::new();
     let mut last = u32::MAX;
     for (index, line) in text.lines().enumerate() {
-        let version = parse_line(line).filter(|version| version.number < last).ok_or(index + 1)?;
+        let version = parse_line(line)
+            .filter(|version| version.number < last)
+            .ok_or(index + 1)?;
         last = version.number;
         versions.push(version);
     }
     let mut versions = versions.into_iter();
     let newest = versions.next().ok_or(1usize)?;
-    Ok(RootSecret { newest, older: versions.collect() })
+    Ok(RootSecret {
+        newest,
+        older: versions.collect(),
+    })
 }
 
 fn parse_line(line: &str) -> Option<Version> {
     let (number, digits) = line.split_once(' ')?;
     let mut bytes = Zeroizing::new([0; BYTES]);
     hex::decode_to_slice(digits, bytes.as_mut_slice()).ok()?;
-    Some(Version { number: number.parse().ok()?, bytes })
+    Some(Version {
+        number: number.parse().ok()?,
+        bytes,
+    })
 }
 
 /// Somebody else may make the file at the same moment; theirs then stays.
 fn create(file: &Path) -> Result<(), SecretError> {
-    let secret = RootSecret { newest: Version { number: 1, bytes: random()? }, older: Vec::new() };
+    let secret = RootSecret {
+        newest: Version {
+            number: 1,
+            bytes: random()?,
+        },
+        older: Vec::new(),
+    };
     let temporary = write_beside(file, &secret)?;
     match temporary.persist_noclobber(file) {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
@@ -188,10 +215,7 @@ fn create(file: &Path) -> Result<(), SecretError> {
     }
 }
 
-fn write_beside(
-    file: &Path,
-    secret: &RootSecret,
-) -> Result<tempfile::NamedTempFile, SecretError> {
+fn write_beside(file: &Path, secret: &RootSecret) -> Result<tempfile::NamedTempFile, SecretError> {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -221,7 +245,10 @@ fn random() -> Result<Zeroizing<[u8; BYTES]>, SecretError> {
 }
 
 fn failed(file: &Path, source: io::Error) -> SecretError {
-    SecretError::Io { file: file.to_owned(), source }
+    SecretError::Io {
+        file: file.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -237,7 +264,10 @@ mod tests {
         let second = RootSecret::rotate(&file).unwrap();
         assert_ne!(first.derive("api-key"), second.derive("api-key"));
         let known = second.derive_all("api-key");
-        assert_eq!(known, [(2, second.derive("api-key")), (1, first.derive("api-key"))]);
+        assert_eq!(
+            known,
+            [(2, second.derive("api-key")), (1, first.derive("api-key"))]
+        );
     }
 
     #[test]
@@ -245,7 +275,10 @@ mod tests {
         let secret = parse(&format!("7 {}", "0b".repeat(32))).unwrap();
         let mut expected = [0; 32];
         let (prk, _) = Hkdf::<Sha256>::extract(Some(SALT), &[0x0b; 32]);
-        Hkdf::<Sha256>::from_prk(&prk).unwrap().expand(b"x", &mut expected).unwrap();
+        Hkdf::<Sha256>::from_prk(&prk)
+            .unwrap()
+            .expand(b"x", &mut expected)
+            .unwrap();
         assert_eq!(secret.derive("x"), expected);
         assert_eq!(secret.newest_version(), 7);
     }

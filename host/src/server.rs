@@ -79,7 +79,10 @@ impl Listener {
         }
         drop(self.socket);
         let drain = Duration::from_millis(self.limits.drain_ms_max);
-        if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+        if tokio::time::timeout(drain, graceful.shutdown())
+            .await
+            .is_err()
+        {
             tracing::warn!("connections were still busy when the drain ended");
         }
     }
@@ -87,7 +90,9 @@ impl Listener {
 
 /// Accept fails for want of file descriptors, or for a client that has gone; a
 /// pause keeps the first from spinning.
-async fn usable(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStream, SocketAddr)> {
+async fn usable(
+    accepted: std::io::Result<(TcpStream, SocketAddr)>,
+) -> Option<(TcpStream, SocketAddr)> {
     match accepted {
         Ok((stream, peer)) => {
             let _ = stream.set_nodelay(true);

@@ -22,14 +22,26 @@ fn build_dir() -> PathBuf {
 /// The `hearth` binary that `make build` left.
 pub fn binary() -> PathBuf {
     let binary = build_dir().join("hearth");
-    assert!(binary.exists(), "{} is missing: run `make test`", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is missing: run `make test`",
+        binary.display()
+    );
     binary
 }
 
 /// A packed plugin of the project, or of the test guests.
 pub fn packed(kind: &str, name: &str) -> PathBuf {
-    let file = build_dir().parent().unwrap().join(kind).join(format!("{name}.wasm"));
-    assert!(file.exists(), "{} is missing: run `make test`", file.display());
+    let file = build_dir()
+        .parent()
+        .unwrap()
+        .join(kind)
+        .join(format!("{name}.wasm"));
+    assert!(
+        file.exists(),
+        "{} is missing: run `make test`",
+        file.display()
+    );
     file
 }
 
@@ -58,7 +70,11 @@ pub struct Setup {
 
 impl Setup {
     pub fn new() -> Setup {
-        Setup { config: String::new(), args: Vec::new(), env: Vec::new() }
+        Setup {
+            config: String::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+        }
     }
 
     /// A plugin with its grants, and whatever else its section shall say.
@@ -78,7 +94,12 @@ impl Setup {
 
     /// The tickets plugin as it is deployed.
     pub fn tickets(self) -> Setup {
-        self.plugin("tickets", &plugin("tickets"), &["sql", "log", "metrics"], "")
+        self.plugin(
+            "tickets",
+            &plugin("tickets"),
+            &["sql", "log", "metrics"],
+            "",
+        )
     }
 
     pub fn config(mut self, text: &str) -> Setup {
@@ -112,7 +133,11 @@ impl Setup {
         let file = dir.join("hearth.toml");
         std::fs::write(&file, &self.config).unwrap();
         let mut command = hearth(dir);
-        command.arg("serve").arg("--config").arg(&file).args(&self.args);
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(&file)
+            .args(&self.args);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -159,7 +184,10 @@ impl Host {
             url: String::new(),
             admin: String::new(),
             printed,
-            client: Client::builder().timeout(Duration::from_secs(60)).build().unwrap(),
+            client: Client::builder()
+                .timeout(Duration::from_secs(60))
+                .build()
+                .unwrap(),
         };
         host.read_addresses();
         host
@@ -167,8 +195,12 @@ impl Host {
 
     fn read_addresses(&mut self) {
         let after = |prefix: &str| {
-            let line = self.printed.iter().find_map(|line| line.strip_prefix(prefix));
-            line.unwrap_or_else(|| panic!("no line `{prefix}`: {:?}\n{}", self.printed, self.log())).to_string()
+            let line = self
+                .printed
+                .iter()
+                .find_map(|line| line.strip_prefix(prefix));
+            line.unwrap_or_else(|| panic!("no line `{prefix}`: {:?}\n{}", self.printed, self.log()))
+                .to_string()
         };
         (self.url, self.admin) = (after("listening on "), after("admin on "));
     }
@@ -206,21 +238,39 @@ impl Host {
 
     /// Runs another command of the binary on this host's data.
     pub fn cli(&self, args: &[&str]) -> Output {
-        hearth(self.dir.path()).arg("--config").arg(self.dir.path().join("hearth.toml")).args(args).output().unwrap()
+        hearth(self.dir.path())
+            .arg("--config")
+            .arg(self.dir.path().join("hearth.toml"))
+            .args(args)
+            .output()
+            .unwrap()
     }
 
     /// A new key of a customer, who is created with the first.
     pub fn key(&self, customer: &str, args: &[&str]) -> String {
-        let mut all = vec!["keys", "create", "--customer", customer, "--tier", "unlimited"];
+        let mut all = vec![
+            "keys",
+            "create",
+            "--customer",
+            customer,
+            "--tier",
+            "unlimited",
+        ];
         all.extend(args);
         let output = self.cli(&all);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let text = String::from_utf8(output.stdout).unwrap();
         text.lines().last().unwrap().to_string()
     }
 
     pub fn request(&self, method: Method, path: &str, key: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.url)).header("x-api-key", key)
+        self.client
+            .request(method, format!("{}{path}", self.url))
+            .header("x-api-key", key)
     }
 
     pub fn get(&self, path: &str, key: &str) -> RequestBuilder {
@@ -233,19 +283,37 @@ impl Host {
 
     /// The sum of all series of a metric whose labels contain every one given.
     pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
-        let text = self.client.get(format!("{}/metrics", self.admin)).send().await.unwrap().text().await.unwrap();
+        let text = self
+            .client
+            .get(format!("{}/metrics", self.admin))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         let series = text.lines().filter(|line| {
             let named = line.split(['{', ' ']).next() == Some(name);
             named && labels.iter().all(|label| line.contains(label))
         });
-        series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+        series
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
     }
 
     /// Resident memory of the host process, in bytes.
     pub fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.split_whitespace()
+            .next()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            * 1024
     }
 
     pub fn log(&self) -> String {
@@ -255,7 +323,14 @@ impl Host {
     /// The host's own postmaster.
     pub fn postmaster_pid(&self) -> i32 {
         let file = find(&self.data_dir(), "postmaster.pid").expect("postmaster.pid");
-        std::fs::read_to_string(file).unwrap().lines().next().unwrap().trim().parse().unwrap()
+        std::fs::read_to_string(file)
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap()
     }
 }
 
@@ -281,15 +356,35 @@ pub fn signal_process(pid: i32, signal: i32) {
 }
 
 fn find(dir: &Path, name: &str) -> Option<PathBuf> {
-    let entries: Vec<_> = std::fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path()).collect();
-    let here = entries.iter().find(|path| path.file_name().is_some_and(|found| found == name));
-    here.cloned().or_else(|| entries.iter().filter(|path| path.is_dir()).find_map(|path| find(path, name)))
+    let entries: Vec<_> = std::fs::read_dir(dir)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    let here = entries
+        .iter()
+        .find(|path| path.file_name().is_some_and(|found| found == name));
+    here.cloned().or_else(|| {
+        entries
+            .iter()
+            .filter(|path| path.is_dir())
+            .find_map(|path| find(path, name))
+    })
 }
 
 /// Starts the process and reads what it prints until it listens.
 fn launch(setup: &Setup, dir: &Path) -> (Child, Vec<String>) {
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();
-    let mut child = setup.command(dir).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(dir.join("log"))
+        .unwrap();
+    let mut child = setup
+        .command(dir)
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
     let lines = follow(child.stdout.take().unwrap());
     let until = Instant::now() + START;
     let mut printed = Vec::new();
@@ -305,7 +400,10 @@ fn launch(setup: &Setup, dir: &Path) -> (Child, Vec<String>) {
     }
     if !printed.iter().any(|line| line.starts_with("admin on ")) {
         let log = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
-        panic!("the host did not start: {:?}\n{printed:?}\n{log}", child.try_wait());
+        panic!(
+            "the host did not start: {:?}\n{printed:?}\n{log}",
+            child.try_wait()
+        );
     }
     (child, printed)
 }

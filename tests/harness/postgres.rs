@@ -20,7 +20,10 @@ pub struct Cluster {
 impl Cluster {
     pub async fn start() -> Cluster {
         let folder = tempfile::tempdir().unwrap();
-        let mut cluster = Cluster { cluster: None, folder };
+        let mut cluster = Cluster {
+            cluster: None,
+            folder,
+        };
         cluster.resume().await;
         cluster
     }
@@ -86,7 +89,9 @@ pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it never came to be");
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .expect("it never came to be");
 }
 
 /// A server that somebody else runs: on TCP, with TLS and a password.
@@ -107,7 +112,14 @@ impl External {
         let password = folder.path().join("password");
         write_as_servant(&password, b"let me in");
         let status = command("initdb")
-            .args(["-U", "owner", "--auth=scram-sha-256", "--no-sync", "--encoding=UTF8", "-D"])
+            .args([
+                "-U",
+                "owner",
+                "--auth=scram-sha-256",
+                "--no-sync",
+                "--encoding=UTF8",
+                "-D",
+            ])
             .arg(&data)
             .arg("--pwfile")
             .arg(&password)
@@ -118,11 +130,18 @@ impl External {
         certify(folder.path());
         let port = free_port();
         let child = serve(folder.path(), port);
-        External { child, port, folder }
+        External {
+            child,
+            port,
+            folder,
+        }
     }
 
     pub fn url(&self, host: &str, options: &str) -> String {
-        format!("postgres://owner:let%20me%20in@{host}:{}/postgres{options}", self.port)
+        format!(
+            "postgres://owner:let%20me%20in@{host}:{}/postgres{options}",
+            self.port
+        )
     }
 
     pub fn root_file(&self) -> PathBuf {
@@ -144,14 +163,24 @@ fn certify(folder: &Path) {
     let certificate = made.cert.pem();
     write_as_servant(&folder.join("root.pem"), certificate.as_bytes());
     write_as_servant(&folder.join("data/server.crt"), certificate.as_bytes());
-    write_as_servant(&folder.join("data/server.key"), made.signing_key.serialize_pem().as_bytes());
+    write_as_servant(
+        &folder.join("data/server.key"),
+        made.signing_key.serialize_pem().as_bytes(),
+    );
 }
 
 fn serve(folder: &Path, port: u16) -> Child {
     command("postgres")
         .arg("-D")
         .arg(folder.join("data"))
-        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1,::1", "-c", "ssl=on"])
+        .args([
+            "-p",
+            &port.to_string(),
+            "-c",
+            "listen_addresses=127.0.0.1,::1",
+            "-c",
+            "ssl=on",
+        ])
         .args(["-c", "unix_socket_directories=", "-c", "fsync=off"])
         .stderr(Stdio::null())
         .spawn()
@@ -159,7 +188,11 @@ fn serve(folder: &Path, port: u16) -> Child {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// Postgres does not run as root, so root's tests run it as somebody else.
@@ -168,7 +201,10 @@ fn servant() -> Option<(u32, u32)> {
         return None;
     }
     let users = std::fs::read_to_string("/etc/passwd").unwrap();
-    let line = users.lines().find(|line| line.starts_with("nobody:")).unwrap();
+    let line = users
+        .lines()
+        .find(|line| line.starts_with("nobody:"))
+        .unwrap();
     let fields: Vec<_> = line.split(':').collect();
     Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
 }
@@ -199,10 +235,15 @@ fn command(program: &str) -> Command {
 
 /// The newest that Debian installed, or PATH's.
 fn binaries() -> PathBuf {
-    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let installed = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let newest = installed.map(|entry| entry.path().join("bin")).max();
     newest.unwrap_or_else(|| {
         let path = std::env::var_os("PATH").unwrap();
-        std::env::split_paths(&path).find(|folder| folder.join("initdb").is_file()).unwrap()
+        std::env::split_paths(&path)
+            .find(|folder| folder.join("initdb").is_file())
+            .unwrap()
     })
 }

@@ -19,8 +19,11 @@ async fn batch_answers_each_step_in_order() {
         ])
         .await
         .unwrap();
-    let [Outcome::Affected(1), Outcome::Rows(returned), Outcome::Rows(counted)] =
-        outcomes.as_slice()
+    let [
+        Outcome::Affected(1),
+        Outcome::Rows(returned),
+        Outcome::Rows(counted),
+    ] = outcomes.as_slice()
     else {
         panic!("{outcomes:?}");
     };
@@ -39,7 +42,10 @@ async fn batch_that_wants_no_rows_commits_too() {
     for round in 0..3 {
         for caller in [&mut acme, &mut bolt] {
             let insert = |id| execute(INSERT, note(id, "x"));
-            caller.batch(vec![insert(round * 2), insert(round * 2 + 1)]).await.unwrap();
+            caller
+                .batch(vec![insert(round * 2), insert(round * 2 + 1)])
+                .await
+                .unwrap();
         }
         assert_eq!(acme.bodies().await.len() as i64, round * 2 + 2);
         assert_eq!(bolt.bodies().await.len() as i64, round * 2 + 2);
@@ -64,7 +70,10 @@ async fn one_step_that_fails_undoes_all() {
         "{error:?}"
     );
     let error = acme.batch(inserts("")).await.unwrap_err();
-    assert!(matches!(&error, GuestError::CheckViolation(name) if name == "note_body"), "{error:?}");
+    assert!(
+        matches!(&error, GuestError::CheckViolation(name) if name == "note_body"),
+        "{error:?}"
+    );
     assert!(acme.bodies().await.is_empty());
     acme.insert(1, "one").await.unwrap();
     assert_eq!(acme.bodies().await, ["one"]);
@@ -72,11 +81,20 @@ async fn one_step_that_fails_undoes_all() {
 
 #[tokio::test]
 async fn answer_that_is_too_large_leaves_no_effect() {
-    let fixture =
-        Fixture::start_with(Default::default(), Config { rows_max: 10, ..Config::default() }).await;
+    let fixture = Fixture::start_with(
+        Default::default(),
+        Config {
+            rows_max: 10,
+            ..Config::default()
+        },
+    )
+    .await;
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
-    let steps = vec![execute(INSERT, note(1, "one")), query(SERIES, vec![Value::Int32(1_000_000)])];
+    let steps = vec![
+        execute(INSERT, note(1, "one")),
+        query(SERIES, vec![Value::Int32(1_000_000)]),
+    ];
     assert!(matches!(acme.batch(steps).await, Err(GuestError::TooLarge)));
     assert!(acme.bodies().await.is_empty());
 }
@@ -89,7 +107,10 @@ async fn too_many_steps_undeclared_ones_and_none_are_judged_before_anything_is_s
     let many = (0..101).map(|id| execute(INSERT, note(id, "x"))).collect();
     assert!(matches!(acme.batch(many).await, Err(GuestError::TooLarge)));
     let undeclared = vec![execute(INSERT, note(1, "one")), query("SELECT 1", vec![])];
-    assert!(matches!(acme.batch(undeclared).await, Err(GuestError::Denied(_))));
+    assert!(matches!(
+        acme.batch(undeclared).await,
+        Err(GuestError::Denied(_))
+    ));
     assert!(acme.batch(vec![]).await.unwrap().is_empty());
     assert_eq!(lent.pool().unwrap().open, 0);
     assert!(acme.bodies().await.is_empty());

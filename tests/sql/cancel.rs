@@ -16,7 +16,10 @@ async fn busy(cluster: &Cluster) -> bool {
 }
 
 fn one_connection() -> PostgresConfig {
-    PostgresConfig { plugin_connections_max: 1, ..PostgresConfig::default() }
+    PostgresConfig {
+        plugin_connections_max: 1,
+        ..PostgresConfig::default()
+    }
 }
 
 #[tokio::test]
@@ -27,7 +30,10 @@ async fn connection_returns_clean_after_a_deadline_while_postgres_works() {
     before.insert(1, "one").await.unwrap();
     let mut late = Caller::new(&lent, Some("bolt"), Duration::from_millis(200));
     let result = late.query(BUSY, long()).await;
-    assert!(matches!(result, Err(GuestError::DeadlineExceeded)), "{result:?}");
+    assert!(
+        matches!(result, Err(GuestError::DeadlineExceeded)),
+        "{result:?}"
+    );
     assert_eq!(before.bodies().await, ["one"]);
     assert!(!busy(&fixture.cluster).await);
     assert_eq!(lent.pool().unwrap().open, 1);
@@ -51,9 +57,14 @@ async fn transaction_past_its_deadline_is_rolled_back_and_its_connection_returns
     let lent = fixture.notes().await;
     let mut late = Caller::new(&lent, Some("acme"), Duration::from_millis(300));
     let transaction = late.begin(Isolation::ReadCommitted).await.unwrap();
-    late.execute_in(&transaction, INSERT, note(1, "late")).await.unwrap();
+    late.execute_in(&transaction, INSERT, note(1, "late"))
+        .await
+        .unwrap();
     let result = late.query_in(&transaction, BUSY, long()).await;
-    assert!(matches!(result, Err(GuestError::DeadlineExceeded)), "{result:?}");
+    assert!(
+        matches!(result, Err(GuestError::DeadlineExceeded)),
+        "{result:?}"
+    );
     assert!(late.commit(transaction).await.is_err());
     assert!(Caller::of(&lent, "acme").bodies().await.is_empty());
     assert_eq!(lent.pool().unwrap().open, 1);
@@ -64,7 +75,10 @@ async fn call_past_its_deadline_sends_nothing() {
     let fixture = Fixture::start().await;
     let lent = fixture.notes().await;
     let mut late = Caller::new(&lent, Some("acme"), Duration::ZERO);
-    assert!(matches!(late.insert(1, "late").await, Err(GuestError::DeadlineExceeded)));
+    assert!(matches!(
+        late.insert(1, "late").await,
+        Err(GuestError::DeadlineExceeded)
+    ));
     assert!(matches!(
         late.begin(Isolation::ReadCommitted).await,
         Err(GuestError::DeadlineExceeded)
@@ -74,16 +88,25 @@ async fn call_past_its_deadline_sends_nothing() {
 
 #[tokio::test]
 async fn statement_past_its_own_limit_is_told_as_a_deadline() {
-    let postgres = PostgresConfig { statement_ms_max: 100, ..PostgresConfig::default() };
+    let postgres = PostgresConfig {
+        statement_ms_max: 100,
+        ..PostgresConfig::default()
+    };
     let fixture = Fixture::start_with(postgres, Config::default()).await;
     let lent = fixture.notes().await;
     let result = Caller::of(&lent, "acme").query(BUSY, long()).await;
-    assert!(matches!(result, Err(GuestError::DeadlineExceeded)), "{result:?}");
+    assert!(
+        matches!(result, Err(GuestError::DeadlineExceeded)),
+        "{result:?}"
+    );
 }
 
 #[tokio::test]
 async fn storm_of_cancelled_calls_harms_no_neighbour_and_fills_no_pool() {
-    let postgres = PostgresConfig { wait_ms_max: 30_000, ..PostgresConfig::default() };
+    let postgres = PostgresConfig {
+        wait_ms_max: 30_000,
+        ..PostgresConfig::default()
+    };
     let fixture = Fixture::start_with(postgres, Config::default()).await;
     let lent = fixture.notes().await;
     Caller::of(&lent, "acme").insert(1, "one").await.unwrap();
@@ -96,7 +119,10 @@ async fn storm_of_cancelled_calls_harms_no_neighbour_and_fills_no_pool() {
         assert_eq!(Caller::of(&lent, "acme").bodies().await, ["one"]);
     }
     for call in storm {
-        assert!(matches!(call.await.unwrap(), Err(GuestError::DeadlineExceeded)));
+        assert!(matches!(
+            call.await.unwrap(),
+            Err(GuestError::DeadlineExceeded)
+        ));
     }
     until(async || lent.pool().unwrap().idle == lent.pool().unwrap().open).await;
     assert!(!busy(&fixture.cluster).await);

@@ -50,10 +50,18 @@ pub fn statement(
     columns: &[(&str, Type)],
     access: Access,
 ) -> Declared {
-    let column =
-        |(name, kind): &(&str, Type)| Column { name: (*name).into(), kind: *kind, nullable: true };
+    let column = |(name, kind): &(&str, Type)| Column {
+        name: (*name).into(),
+        kind: *kind,
+        nullable: true,
+    };
     let columns = columns.iter().map(column).collect();
-    Declared { text: text.into(), params: params.to_vec(), columns, access }
+    Declared {
+        text: text.into(),
+        params: params.to_vec(),
+        columns,
+        access,
+    }
 }
 
 pub fn declared() -> Vec<Declared> {
@@ -64,7 +72,12 @@ pub fn declared() -> Vec<Declared> {
         statement(COUNT, &[], &[("n", Int8)], Read),
         statement(INSERT, &[Int8, Text], &[], Write),
         statement(INSERT_AS, &[Text, Int8, Text], &[], Write),
-        statement(RETURNING, &[Int8, Text], &[("customer_id", Text), ("id", Int8)], Write),
+        statement(
+            RETURNING,
+            &[Int8, Text],
+            &[("customer_id", Text), ("id", Int8)],
+            Write,
+        ),
         statement(UPDATE, &[Text], &[], Write),
         statement(DELETE, &[], &[], Write),
         statement(REMARK, &[Int8, Int8], &[], Write),
@@ -74,7 +87,11 @@ pub fn declared() -> Vec<Declared> {
 }
 
 pub fn migration(version: u32, sql: &str) -> Migration {
-    Migration { version, name: "test".into(), sql: sql.into() }
+    Migration {
+        version,
+        name: "test".into(),
+        sql: sql.into(),
+    }
 }
 
 /// What a deployment brings along; change what the test is about.
@@ -100,7 +117,11 @@ impl Package {
     /// Only these migrations, and no statements.
     pub fn migrations(sql: &[&str]) -> Package {
         let numbered = (1..).zip(sql).map(|(version, sql)| migration(version, sql));
-        Package { declared: Vec::new(), migrations: numbered.collect(), ..Package::notes() }
+        Package {
+            declared: Vec::new(),
+            migrations: numbered.collect(),
+            ..Package::notes()
+        }
     }
 
     pub fn deployment(self) -> Deployment<'static> {
@@ -130,7 +151,11 @@ impl Fixture {
         let cluster = Cluster::start().await;
         let server = Arc::new(cluster.server_with(postgres).await);
         let client = client(&cluster, server.clone(), config);
-        Fixture { cluster, server, client }
+        Fixture {
+            cluster,
+            server,
+            client,
+        }
     }
 
     pub async fn notes(&self) -> Arc<Lent> {
@@ -177,19 +202,33 @@ impl Caller {
         let until = tokio::time::Instant::now() + deadline;
         let customer = customer.map(Into::into);
         let call = Call::new("notes".into(), 1, "req_1".into(), customer, until, u64::MAX);
-        Caller { call, lent: lent.clone(), state: State::default(), table: ResourceTable::new() }
+        Caller {
+            call,
+            lent: lent.clone(),
+            state: State::default(),
+            table: ResourceTable::new(),
+        }
     }
 
     pub fn view(&mut self) -> View<'_> {
-        View { call: &self.call, lent: &self.lent, state: &mut self.state, table: &mut self.table }
+        View {
+            call: &self.call,
+            lent: &self.lent,
+            state: &mut self.state,
+            table: &mut self.table,
+        }
     }
 
     pub async fn query(&mut self, text: &str, params: Vec<Value>) -> Result<RowSet, GuestError> {
-        Host::query(&mut self.view(), text.into(), params).await.unwrap()
+        Host::query(&mut self.view(), text.into(), params)
+            .await
+            .unwrap()
     }
 
     pub async fn execute(&mut self, text: &str, params: Vec<Value>) -> Result<u64, GuestError> {
-        Host::execute(&mut self.view(), text.into(), params).await.unwrap()
+        Host::execute(&mut self.view(), text.into(), params)
+            .await
+            .unwrap()
     }
 
     pub async fn batch(&mut self, calls: Vec<BatchCall>) -> Result<Vec<Outcome>, GuestError> {
@@ -200,11 +239,15 @@ impl Caller {
         &mut self,
         isolation: Isolation,
     ) -> Result<Resource<Transaction>, GuestError> {
-        HostTransaction::begin(&mut self.view(), isolation).await.unwrap()
+        HostTransaction::begin(&mut self.view(), isolation)
+            .await
+            .unwrap()
     }
 
     pub async fn commit(&mut self, this: Resource<Transaction>) -> Result<(), GuestError> {
-        HostTransaction::commit(&mut self.view(), this).await.unwrap()
+        HostTransaction::commit(&mut self.view(), this)
+            .await
+            .unwrap()
     }
 
     pub async fn query_in(
@@ -214,7 +257,9 @@ impl Caller {
         params: Vec<Value>,
     ) -> Result<RowSet, GuestError> {
         let this = Resource::new_borrow(this.rep());
-        HostTransaction::query(&mut self.view(), this, text.into(), params).await.unwrap()
+        HostTransaction::query(&mut self.view(), this, text.into(), params)
+            .await
+            .unwrap()
     }
 
     pub async fn execute_in(
@@ -224,7 +269,9 @@ impl Caller {
         params: Vec<Value>,
     ) -> Result<u64, GuestError> {
         let this = Resource::new_borrow(this.rep());
-        HostTransaction::execute(&mut self.view(), this, text.into(), params).await.unwrap()
+        HostTransaction::execute(&mut self.view(), this, text.into(), params)
+            .await
+            .unwrap()
     }
 
     /// The bodies of the notes that the caller sees.
@@ -255,9 +302,15 @@ pub fn text_of(value: &Value) -> String {
 }
 
 pub fn execute(text: &str, params: Vec<Value>) -> BatchCall {
-    BatchCall::Execute(Statement { text: text.into(), params })
+    BatchCall::Execute(Statement {
+        text: text.into(),
+        params,
+    })
 }
 
 pub fn query(text: &str, params: Vec<Value>) -> BatchCall {
-    BatchCall::Query(Statement { text: text.into(), params })
+    BatchCall::Query(Statement {
+        text: text.into(),
+        params,
+    })
 }

@@ -15,8 +15,16 @@ async fn every_statement_that_does_not_fit_is_told_at_once() {
         read("SELECT titel FROM note", &[], &[("titel", Type::Text)]),
         read("SELECT id AS one FROM note", &[], &[("one", Type::Text)]),
         read("SELECT id AS two FROM note", &[], &[("zwei", Type::Int8)]),
-        read("SELECT id AS three FROM note WHERE id = $1", &[Type::Text], &[("three", Type::Int8)]),
-        read("SELECT id AS four FROM note WHERE id = $1", &[], &[("four", Type::Int8)]),
+        read(
+            "SELECT id AS three FROM note WHERE id = $1",
+            &[Type::Text],
+            &[("three", Type::Int8)],
+        ),
+        read(
+            "SELECT id AS four FROM note WHERE id = $1",
+            &[],
+            &[("four", Type::Int8)],
+        ),
         read("SELECT id AS five FROM note", &[], &[]),
         read("SELECT id FROM missing", &[], &[("id", Type::Int8)]),
     ]);
@@ -74,7 +82,16 @@ async fn what_would_change_the_tenant_is_refused_before_anything_is_migrated() {
     .into();
     assert_eq!(fixture.refusals(package).await.len(), 5);
     let schema = "SELECT FROM pg_namespace WHERE nspname = 'plugin_notes'";
-    assert!(fixture.cluster.connect(None).await.query_opt(schema, &[]).await.unwrap().is_none());
+    assert!(
+        fixture
+            .cluster
+            .connect(None)
+            .await
+            .query_opt(schema, &[])
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -86,7 +103,10 @@ async fn runtime_role_may_read_and_write_rows_and_nothing_else() {
     let role = "SELECT rolname::text FROM pg_roles WHERE rolcanlogin AND rolname LIKE 'hearth\\_%\\_notes'";
     let role: String = admin.query_one(role, &[]).await.unwrap().get(0);
     let session = fixture.cluster.connect(Some(&role)).await;
-    session.batch_execute("SET search_path = plugin_notes").await.unwrap();
+    session
+        .batch_execute("SET search_path = plugin_notes")
+        .await
+        .unwrap();
     for text in [
         "CREATE TABLE plugin_notes.mine (id int)",
         "CREATE TEMP TABLE mine (id int)",
@@ -106,6 +126,15 @@ async fn runtime_role_may_read_and_write_rows_and_nothing_else() {
     ] {
         assert!(session.batch_execute(text).await.is_err(), "{text}");
     }
-    session.batch_execute("SET hearth.migration = 'on'").await.unwrap();
-    assert!(session.query("SELECT id FROM note", &[]).await.unwrap().is_empty());
+    session
+        .batch_execute("SET hearth.migration = 'on'")
+        .await
+        .unwrap();
+    assert!(
+        session
+            .query("SELECT id FROM note", &[])
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -11,8 +11,11 @@ use crate::harness::postgres::until;
 
 #[tokio::test]
 async fn taken_pool_answers_unavailable_after_the_wait() {
-    let postgres =
-        PostgresConfig { plugin_connections_max: 1, wait_ms_max: 50, ..PostgresConfig::default() };
+    let postgres = PostgresConfig {
+        plugin_connections_max: 1,
+        wait_ms_max: 50,
+        ..PostgresConfig::default()
+    };
     let fixture = Fixture::start_with(postgres, Config::default()).await;
     let lent = fixture.notes().await;
     let mut holder = Caller::of(&lent, "acme");
@@ -64,15 +67,26 @@ async fn one_customer_may_use_all_and_keeps_no_other_waiting() {
 
 #[tokio::test]
 async fn statements_of_a_retired_deployment_are_evicted() {
-    let postgres = PostgresConfig { plugin_connections_max: 1, ..PostgresConfig::default() };
+    let postgres = PostgresConfig {
+        plugin_connections_max: 1,
+        ..PostgresConfig::default()
+    };
     let fixture = Fixture::start_with(postgres, Config::default()).await;
     let old = fixture.notes().await;
-    let new = fixture.lend(Package { number: 2, ..Package::notes() }).await;
+    let new = fixture
+        .lend(Package {
+            number: 2,
+            ..Package::notes()
+        })
+        .await;
     for lent in [&old, &new] {
         Caller::of(lent, "acme").query(ALL, vec![]).await.unwrap();
         Caller::of(lent, "acme").query(COUNT, vec![]).await.unwrap();
     }
-    assert_eq!((new.pool().unwrap().open, new.pool().unwrap().prepared), (1, 4));
+    assert_eq!(
+        (new.pool().unwrap().open, new.pool().unwrap().prepared),
+        (1, 4)
+    );
     old.retire();
     assert_eq!(new.pool().unwrap().prepared, 2);
     // What it still does leaves nothing behind either.
@@ -95,7 +109,12 @@ async fn idle_connections_of_a_resting_plugin_make_room_for_another() {
     };
     let fixture = Fixture::start_with(postgres, Config::default()).await;
     let resting = fixture.notes().await;
-    let other = fixture.lend(Package { plugin: "others", ..Package::notes() }).await;
+    let other = fixture
+        .lend(Package {
+            plugin: "others",
+            ..Package::notes()
+        })
+        .await;
     let hold_two = async |lent: &Arc<_>| {
         let (mut one, mut two) = (Caller::of(lent, "acme"), Caller::of(lent, "bolt"));
         let first = one.begin(Isolation::ReadCommitted).await.unwrap();
@@ -116,7 +135,9 @@ async fn idle_connections_of_a_resting_plugin_make_room_for_another() {
 async fn restarts_of_postgres_under_load_lose_and_mix_nothing() {
     let mut fixture = Fixture::start().await;
     let lent = fixture.notes().await;
-    let workers: Vec<_> = (0..8).map(|worker| tokio::spawn(work(lent.clone(), worker))).collect();
+    let workers: Vec<_> = (0..8)
+        .map(|worker| tokio::spawn(work(lent.clone(), worker)))
+        .collect();
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(300)).await;
         unsafe { libc::kill(fixture.cluster.postmaster(), libc::SIGKILL) };
@@ -129,11 +150,22 @@ async fn restarts_of_postgres_under_load_lose_and_mix_nothing() {
         let (sure, maybe) = done.await.unwrap();
         let mut caller = Caller::of(&lent, &format!("customer-{worker}"));
         until(async || caller.query(COUNT, vec![]).await.is_ok()).await;
-        let found: Vec<i64> =
-            caller.query(ALL, vec![]).await.unwrap().rows.iter().map(|row| id(&row[0])).collect();
-        assert!(sure.iter().all(|id| found.contains(id)), "an acknowledged row is lost");
+        let found: Vec<i64> = caller
+            .query(ALL, vec![])
+            .await
+            .unwrap()
+            .rows
+            .iter()
+            .map(|row| id(&row[0]))
+            .collect();
         assert!(
-            found.iter().all(|id| sure.contains(id) || maybe.contains(id)),
+            sure.iter().all(|id| found.contains(id)),
+            "an acknowledged row is lost"
+        );
+        assert!(
+            found
+                .iter()
+                .all(|id| sure.contains(id) || maybe.contains(id)),
             "a refused row is there"
         );
         acknowledged += sure.len();
@@ -164,7 +196,10 @@ async fn work(lent: Arc<hearth::capability::sql::Lent>, worker: usize) -> (Vec<i
         let body = customer.as_str();
         let result = match id % 3 {
             0 => caller.insert(id, body).await.map(drop),
-            1 => caller.batch(vec![execute(INSERT, note(id, body))]).await.map(drop),
+            1 => caller
+                .batch(vec![execute(INSERT, note(id, body))])
+                .await
+                .map(drop),
             _ => in_transaction(&mut caller, id, body).await,
         };
         match result {
@@ -173,7 +208,11 @@ async fn work(lent: Arc<hearth::capability::sql::Lent>, worker: usize) -> (Vec<i
             Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
         }
         if let Ok(rows) = caller.query(ALL, vec![]).await {
-            assert!(rows.rows.iter().all(|row| super::fixture::text_of(&row[1]) == customer));
+            assert!(
+                rows.rows
+                    .iter()
+                    .all(|row| super::fixture::text_of(&row[1]) == customer)
+            );
         }
     }
     (sure, maybe)

@@ -14,7 +14,9 @@ async fn what_was_committed_is_there() {
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
     let transaction = acme.begin(Isolation::Serializable).await.unwrap();
-    acme.execute_in(&transaction, INSERT, note(1, "one")).await.unwrap();
+    acme.execute_in(&transaction, INSERT, note(1, "one"))
+        .await
+        .unwrap();
     assert!(Caller::of(&lent, "acme").bodies().await.is_empty());
     acme.commit(transaction).await.unwrap();
     assert_eq!(Caller::of(&lent, "acme").bodies().await, ["one"]);
@@ -27,10 +29,16 @@ async fn commit_is_lost_when_the_transaction_is_dropped() {
     let mut acme = Caller::of(&lent, "acme");
     // The guest drops its handle; the guest traps and everything is dropped.
     let transaction = acme.begin(Isolation::ReadCommitted).await.unwrap();
-    acme.execute_in(&transaction, INSERT, note(1, "one")).await.unwrap();
-    HostTransaction::drop(&mut acme.view(), transaction).await.unwrap();
+    acme.execute_in(&transaction, INSERT, note(1, "one"))
+        .await
+        .unwrap();
+    HostTransaction::drop(&mut acme.view(), transaction)
+        .await
+        .unwrap();
     let transaction = acme.begin(Isolation::ReadCommitted).await.unwrap();
-    acme.execute_in(&transaction, INSERT, note(2, "two")).await.unwrap();
+    acme.execute_in(&transaction, INSERT, note(2, "two"))
+        .await
+        .unwrap();
     drop(acme);
     until(async || lent.pool().unwrap().idle == lent.pool().unwrap().open).await;
     assert!(Caller::of(&lent, "acme").bodies().await.is_empty());
@@ -42,10 +50,17 @@ async fn rolled_back_is_undone_and_another_can_begin() {
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
     let transaction = acme.begin(Isolation::ReadCommitted).await.unwrap();
-    acme.execute_in(&transaction, INSERT, note(1, "one")).await.unwrap();
-    HostTransaction::rollback(&mut acme.view(), transaction).await.unwrap().unwrap();
+    acme.execute_in(&transaction, INSERT, note(1, "one"))
+        .await
+        .unwrap();
+    HostTransaction::rollback(&mut acme.view(), transaction)
+        .await
+        .unwrap()
+        .unwrap();
     let transaction = acme.begin(Isolation::ReadCommitted).await.unwrap();
-    acme.execute_in(&transaction, INSERT, note(1, "again")).await.unwrap();
+    acme.execute_in(&transaction, INSERT, note(1, "again"))
+        .await
+        .unwrap();
     acme.commit(transaction).await.unwrap();
     assert_eq!(acme.bodies().await, ["again"]);
 }
@@ -56,7 +71,10 @@ async fn one_transaction_may_be_open_in_a_call() {
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
     let first = acme.begin(Isolation::ReadCommitted).await.unwrap();
-    assert!(matches!(acme.begin(Isolation::ReadCommitted).await, Err(GuestError::Denied(_))));
+    assert!(matches!(
+        acme.begin(Isolation::ReadCommitted).await,
+        Err(GuestError::Denied(_))
+    ));
     acme.commit(first).await.unwrap();
     assert!(acme.begin(Isolation::ReadCommitted).await.is_ok());
 }
@@ -67,14 +85,23 @@ async fn after_an_error_everything_of_the_transaction_fails_and_nothing_stays() 
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
     let transaction = acme.begin(Isolation::ReadCommitted).await.unwrap();
-    acme.execute_in(&transaction, INSERT, note(1, "one")).await.unwrap();
-    let error = acme.execute_in(&transaction, INSERT, note(1, "one")).await.unwrap_err();
+    acme.execute_in(&transaction, INSERT, note(1, "one"))
+        .await
+        .unwrap();
+    let error = acme
+        .execute_in(&transaction, INSERT, note(1, "one"))
+        .await
+        .unwrap_err();
     assert!(
         matches!(&error, GuestError::UniqueViolation(name) if name == "note_pkey"),
         "{error:?}"
     );
     assert!(acme.query_in(&transaction, ALL, vec![]).await.is_err());
-    assert!(acme.execute_in(&transaction, INSERT, note(2, "two")).await.is_err());
+    assert!(
+        acme.execute_in(&transaction, INSERT, note(2, "two"))
+            .await
+            .is_err()
+    );
     assert!(acme.commit(transaction).await.is_err());
     assert!(acme.bodies().await.is_empty());
 }
@@ -86,7 +113,9 @@ async fn misuse_ends_the_transaction_too() {
     for (text, params) in [("SELECT 1", vec![]), (INSERT, vec![Value::Null])] {
         let mut acme = Caller::of(&lent, "acme");
         let transaction = acme.begin(Isolation::ReadCommitted).await.unwrap();
-        acme.execute_in(&transaction, INSERT, note(1, "one")).await.unwrap();
+        acme.execute_in(&transaction, INSERT, note(1, "one"))
+            .await
+            .unwrap();
         assert!(acme.query_in(&transaction, text, params).await.is_err());
         assert!(acme.commit(transaction).await.is_err());
     }
@@ -103,12 +132,23 @@ async fn serialization_conflict_is_told() {
     let there = second.begin(Isolation::RepeatableRead).await.unwrap();
     first.query_in(&here, COUNT, vec![]).await.unwrap();
     second.query_in(&there, COUNT, vec![]).await.unwrap();
-    first.execute_in(&here, UPDATE, vec![Value::Text("first".into())]).await.unwrap();
+    first
+        .execute_in(&here, UPDATE, vec![Value::Text("first".into())])
+        .await
+        .unwrap();
     first.commit(here).await.unwrap();
-    let update = second.execute_in(&there, UPDATE, vec![Value::Text("second".into())]).await;
-    assert!(matches!(update, Err(GuestError::SerializationConflict)), "{update:?}");
+    let update = second
+        .execute_in(&there, UPDATE, vec![Value::Text("second".into())])
+        .await;
+    assert!(
+        matches!(update, Err(GuestError::SerializationConflict)),
+        "{update:?}"
+    );
     let commit = second.commit(there).await;
-    assert!(matches!(commit, Err(GuestError::SerializationConflict)), "{commit:?}");
+    assert!(
+        matches!(commit, Err(GuestError::SerializationConflict)),
+        "{commit:?}"
+    );
     assert_eq!(first.bodies().await, ["first"]);
 }
 
@@ -118,13 +158,18 @@ async fn connection_lost_before_commit_commits_nothing() {
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
     let transaction = acme.begin(Isolation::ReadCommitted).await.unwrap();
-    acme.execute_in(&transaction, INSERT, note(1, "one")).await.unwrap();
+    acme.execute_in(&transaction, INSERT, note(1, "one"))
+        .await
+        .unwrap();
     let admin = fixture.cluster.connect(None).await;
     let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                  WHERE usename LIKE 'hearth\\_%' AND pid <> pg_backend_pid()";
     assert_eq!(admin.query(ended, &[]).await.unwrap().len(), 1);
     let commit = acme.commit(transaction).await;
-    let told = matches!(commit, Err(GuestError::Unavailable | GuestError::OutcomeUnknown));
+    let told = matches!(
+        commit,
+        Err(GuestError::Unavailable | GuestError::OutcomeUnknown)
+    );
     assert!(told, "{commit:?}");
     assert!(Caller::of(&lent, "acme").bodies().await.is_empty());
 }
@@ -153,6 +198,15 @@ async fn forged_handle_traps() {
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
     let forged = Resource::new_own(7);
-    assert!(HostTransaction::commit(&mut acme.view(), forged).await.is_err());
-    assert!(Host::query(&mut acme.view(), ALL.into(), vec![]).await.unwrap().is_ok());
+    assert!(
+        HostTransaction::commit(&mut acme.view(), forged)
+            .await
+            .is_err()
+    );
+    assert!(
+        Host::query(&mut acme.view(), ALL.into(), vec![])
+            .await
+            .unwrap()
+            .is_ok()
+    );
 }

@@ -43,12 +43,26 @@ fn package() -> Package {
     let declared = vec![
         statement(PUT, &put, &[], Access::Write),
         statement(GET, &[Type::Int8], &KINDS, Access::Read),
-        statement(SHOWN, &[Type::Int8], &["ts", "d", "n", "jb"].map(text), Access::Read),
-        statement(NARROW, &[], &[("s", Type::Int4), ("r", Type::Float8)], Access::Read),
+        statement(
+            SHOWN,
+            &[Type::Int8],
+            &["ts", "d", "n", "jb"].map(text),
+            Access::Read,
+        ),
+        statement(
+            NARROW,
+            &[],
+            &[("s", Type::Int4), ("r", Type::Float8)],
+            Access::Read,
+        ),
         statement(HOLES, &[], &[("ta", Type::TextArray)], Access::Read),
         statement(SQUARE, &[], &[("la", Type::Int8Array)], Access::Read),
     ];
-    Package { declared, migrations: vec![migration(1, TABLE)], ..Package::notes() }
+    Package {
+        declared,
+        migrations: vec![migration(1, TABLE)],
+        ..Package::notes()
+    }
 }
 
 const ID: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8";
@@ -98,7 +112,18 @@ fn rows() -> Vec<Vec<Value>> {
             "0.000000000000000000001",
             "null",
         ),
-        row(true, i32::MAX, i64::MAX, f64::INFINITY, " ", &[7], i64::MAX, i32::MAX, "NaN", "1.10"),
+        row(
+            true,
+            i32::MAX,
+            i64::MAX,
+            f64::INFINITY,
+            " ",
+            &[7],
+            i64::MAX,
+            i32::MAX,
+            "NaN",
+            "1.10",
+        ),
         row(
             true,
             0,
@@ -157,15 +182,29 @@ async fn postgres_understands_what_was_sent() {
     params.extend(rows().swap_remove(0));
     acme.execute(PUT, params).await.unwrap();
     let shown = acme.query(SHOWN, vec![Value::Int64(1)]).await.unwrap();
-    let wanted = ["2023-11-14 22:13:20.123456+00", "2022-01-08", "-12.500", "{\"a\": [1, null]}"];
-    assert_eq!(shown.rows[0].iter().map(super::fixture::text_of).collect::<Vec<_>>(), wanted);
+    let wanted = [
+        "2023-11-14 22:13:20.123456+00",
+        "2022-01-08",
+        "-12.500",
+        "{\"a\": [1, null]}",
+    ];
+    assert_eq!(
+        shown.rows[0]
+            .iter()
+            .map(super::fixture::text_of)
+            .collect::<Vec<_>>(),
+        wanted
+    );
 }
 
 #[tokio::test]
 async fn narrower_numbers_are_widened() {
     let fixture = Fixture::start().await;
     let lent = fixture.lend(package()).await;
-    let row = Caller::of(&lent, "acme").query(NARROW, vec![]).await.unwrap();
+    let row = Caller::of(&lent, "acme")
+        .query(NARROW, vec![])
+        .await
+        .unwrap();
     assert!(matches!(row.rows[0].as_slice(), [Value::Int32(7), Value::Float64(r)] if *r == 0.5));
 }
 
@@ -192,7 +231,10 @@ async fn malformed_values_are_invalid_before_anything_is_sent() {
         params
     };
     let bad = [
-        (7, Value::Uuid("{67e55044-10b1-426f-9247-bb680e5fe0c8}".into())),
+        (
+            7,
+            Value::Uuid("{67e55044-10b1-426f-9247-bb680e5fe0c8}".into()),
+        ),
         (7, Value::Uuid("x".repeat(36))),
         (8, Value::Timestamp(i64::MIN + 1)),
         (9, Value::Date(i32::MIN + 1)),
@@ -207,7 +249,10 @@ async fn malformed_values_are_invalid_before_anything_is_sent() {
     }
     assert_eq!(lent.pool().unwrap().open, 0);
     // These reach Postgres, which refuses them.
-    for (place, value) in [(11, Value::Json("{".into())), (8, Value::Timestamp(i64::MIN / 2))] {
+    for (place, value) in [
+        (11, Value::Json("{".into())),
+        (8, Value::Timestamp(i64::MIN / 2)),
+    ] {
         let mut params = good();
         params[place] = value;
         let result = acme.execute(PUT, params).await;

@@ -114,8 +114,15 @@ impl Server {
         let host = host::pool(&config, connect.clone(), tls.clone())?;
         let limit = Duration::from_millis(config.start_ms_max);
         host::wait_until_up(&host, limit).await?;
-        let shared = Shared { config, connect, tls, host };
-        Ok(Server { shared: Arc::new(shared) })
+        let shared = Shared {
+            config,
+            connect,
+            tls,
+            host,
+        };
+        Ok(Server {
+            shared: Arc::new(shared),
+        })
     }
 
     /// The limits that this server was opened with.
@@ -172,7 +179,9 @@ fn check_limits(config: &Config) -> Result<(), OpenError> {
             "host_connections_max and plugin_connections_max must be at least 1",
         ));
     }
-    let least = config.host_connections_max.saturating_add(config.plugin_connections_max);
+    let least = config
+        .host_connections_max
+        .saturating_add(config.plugin_connections_max);
     if config.connections_max < least {
         return Err(OpenError::Limits(
             "connections_max must hold host_connections_max and plugin_connections_max",

@@ -51,14 +51,23 @@ impl Call {
     /// tests and examples that need no more than a plugin and a customer.
     pub fn of(plugin: &str, customer: Option<&str>) -> Call {
         let deadline = Instant::now() + std::time::Duration::from_secs(30);
-        Call::new(plugin.into(), 1, "test".into(), customer.map(Arc::from), deadline, 1_000)
+        Call::new(
+            plugin.into(),
+            1,
+            "test".into(),
+            customer.map(Arc::from),
+            deadline,
+            1_000,
+        )
     }
 
     /// Counts one call of the guest to the host; past the limit it is a trap.
     /// Every method of a capability begins with it.
     pub fn host_call(&self) -> wasmtime::Result<()> {
         if self.host_calls.fetch_add(1, Relaxed) >= self.host_calls_max {
-            return Err(wasmtime::Error::new(HostCallsExhausted(self.host_calls_max)));
+            return Err(wasmtime::Error::new(HostCallsExhausted(
+                self.host_calls_max,
+            )));
         }
         Ok(())
     }

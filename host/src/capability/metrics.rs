@@ -146,7 +146,11 @@ impl generated::Host for View<'_> {
         labels: Vec<generated::Label>,
     ) -> wasmtime::Result<()> {
         self.call.host_call()?;
-        let name = Name { base: &name, suffix: "total", kind: Kind::Counter };
+        let name = Name {
+            base: &name,
+            suffix: "total",
+            kind: Kind::Counter,
+        };
         let counted = self.lent.series.count(&name, by, labels);
         self.account(counted);
         Ok(())
@@ -160,7 +164,11 @@ impl generated::Host for View<'_> {
         labels: Vec<generated::Label>,
     ) -> wasmtime::Result<()> {
         self.call.host_call()?;
-        let name = Name { base: &name, suffix: &unit, kind: Kind::Histogram };
+        let name = Name {
+            base: &name,
+            suffix: &unit,
+            kind: Kind::Histogram,
+        };
         let observed = self.lent.series.observe(&name, value, labels);
         self.account(observed);
         Ok(())

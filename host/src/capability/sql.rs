@@ -125,7 +125,12 @@ impl Client {
             cancels_max: config.cancels_max,
         };
         let pools = Pools::new(server.clone(), limits);
-        Client { server, secret, config: Arc::new(config), pools }
+        Client {
+            server,
+            secret,
+            config: Arc::new(config),
+            pools,
+        }
     }
 }
 

@@ -54,5 +54,11 @@ fn confine(args: &Args) -> anyhow::Result<()> {
 
 fn limit(resource: Resource, to: u64) -> anyhow::Result<()> {
     let to = Some(to);
-    Ok(setrlimit(resource, Rlimit { current: to, maximum: to })?)
+    Ok(setrlimit(
+        resource,
+        Rlimit {
+            current: to,
+            maximum: to,
+        },
+    )?)
 }

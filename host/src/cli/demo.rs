@@ -33,7 +33,11 @@ pub async fn key(
     let register = Register::new(server, secret);
     let customer = register.ensure_customer(CUSTOMER, Tier::Unlimited).await?;
     let scopes = ["customer".to_string(), "agent".to_string()];
-    let key = register.create_key(&customer.customer().id, &scopes, None).await?.text.to_string();
+    let key = register
+        .create_key(&customer.customer().id, &scopes, None)
+        .await?
+        .text
+        .to_string();
     keep(&path, &key).with_context(|| path.display().to_string())?;
     Ok(key)
 }

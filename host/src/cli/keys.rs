@@ -71,7 +71,9 @@ async fn run_create(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let expires_at = create.expires_in_days.map(in_days).transpose()?;
-    let ensured = register.ensure_customer(&create.customer, create.tier).await?;
+    let ensured = register
+        .ensure_customer(&create.customer, create.tier)
+        .await?;
     let customer = ensured.customer();
     match &ensured {
         Ensured::Created(_) => eprintln!("made customer {} ({})", customer.name, customer.id),
@@ -81,7 +83,9 @@ async fn run_create(
             customer.name, customer.id, customer.tier
         ),
     }
-    let key = register.create_key(&customer.id, &create.scopes, expires_at).await?;
+    let key = register
+        .create_key(&customer.id, &create.scopes, expires_at)
+        .await?;
     writeln!(out, "{} of {} ({})", key.id, customer.name, customer.id)?;
     writeln!(out, "{}", *key.text)?;
     Ok(())
@@ -89,7 +93,9 @@ async fn run_create(
 
 fn in_days(days: u32) -> anyhow::Result<SystemTime> {
     let ahead = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
-    SystemTime::now().checked_add(ahead).context("that is too far ahead")
+    SystemTime::now()
+        .checked_add(ahead)
+        .context("that is too far ahead")
 }
 
 async fn run_list(
@@ -130,11 +136,7 @@ fn line(key: &Listed) -> String {
     )
 }
 
-async fn run_revoke(
-    register: &Register<'_>,
-    key: &str,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
+async fn run_revoke(register: &Register<'_>, key: &str, out: &mut dyn Write) -> anyhow::Result<()> {
     match register.revoke(key).await? {
         Revoked::Now => writeln!(out, "{key} is revoked")?,
         Revoked::Before => writeln!(out, "{key} was revoked before")?,
@@ -165,7 +167,10 @@ mod tests {
     #[test]
     fn scope_is_customer_unless_others_are_named() {
         let plain = create("--customer acme --tier premium").unwrap();
-        assert_eq!((plain.scopes, plain.tier), (vec!["customer".to_owned()], Tier::Premium));
+        assert_eq!(
+            (plain.scopes, plain.tier),
+            (vec!["customer".to_owned()], Tier::Premium)
+        );
         let two = create("--customer acme --tier free --scope agent --scope customer").unwrap();
         assert_eq!(two.scopes, ["agent", "customer"]);
     }

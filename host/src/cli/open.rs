@@ -20,14 +20,16 @@ pub fn config(path: Option<&Path>) -> anyhow::Result<Config> {
 
 /// The fleet's root secret, from `HEARTH_SECRET_FILE` or the data folder.
 pub fn secret(config: &Config) -> anyhow::Result<RootSecret> {
-    let path = environment("HEARTH_SECRET_FILE").map_or_else(|| config.data_dir.join("secret"), PathBuf::from);
+    let path = environment("HEARTH_SECRET_FILE")
+        .map_or_else(|| config.data_dir.join("secret"), PathBuf::from);
     RootSecret::open(&path).context("the root secret")
 }
 
 /// The database that was configured, or the embedded one, which then runs for
 /// as long as the returned cluster lives.
 pub async fn database(config: &Config) -> anyhow::Result<(Server, Option<Cluster>)> {
-    std::fs::create_dir_all(&config.data_dir).with_context(|| config.data_dir.display().to_string())?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| config.data_dir.display().to_string())?;
     let (url, cluster) = match &config.database.url {
         Some(url) => (url.expose().to_string(), None),
         None => {
@@ -56,9 +58,13 @@ where
     F: AsyncFnOnce(&Server, &RootSecret) -> anyhow::Result<()>,
 {
     let config = config(config_path)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        std::fs::create_dir_all(&config.data_dir).with_context(|| config.data_dir.display().to_string())?;
+        std::fs::create_dir_all(&config.data_dir)
+            .with_context(|| config.data_dir.display().to_string())?;
         let secret = secret(&config)?;
         let (url, reached) = match &config.database.url {
             Some(url) => (url.expose().to_string(), None),

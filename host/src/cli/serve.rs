@@ -41,7 +41,9 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     let config = open::config(config)?;
     let redactor = redactor(&config);
     let (logs, _flush) = Logs::start(&config.telemetry, &redactor)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let served = runtime.block_on(serve(args, config, logs, redactor));
     runtime.shutdown_timeout(Duration::from_secs(5));
     served
@@ -49,9 +51,17 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
 
 /// What must never reach a log, whoever writes it.
 fn redactor(config: &Config) -> Redactor {
-    let database = config.database.url.iter().map(|url| url.expose().to_string());
+    let database = config
+        .database
+        .url
+        .iter()
+        .map(|url| url.expose().to_string());
     let of = |plugin: &config::Plugin| -> Vec<String> {
-        plugin.secret_values.values().map(|secret| secret.expose().to_string()).collect()
+        plugin
+            .secret_values
+            .values()
+            .map(|secret| secret.expose().to_string())
+            .collect()
     };
     Redactor::new(database.chain(config.plugins.values().flat_map(of)))
 }
@@ -66,7 +76,11 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let long = open_long(&config)?;
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
     let clients = Clients {
-        sql: capability::sql::Client::open(Arc::new(postgres.clone()), secret.clone(), config.sql.clone()),
+        sql: capability::sql::Client::open(
+            Arc::new(postgres.clone()),
+            secret.clone(),
+            config.sql.clone(),
+        ),
         log: capability::log::Client::open(&config.log, &logs, &redactor, &host_metrics),
         config: capability::config::Client::open(),
         metrics: capability::metrics::Client::open(&config.metrics, &metrics, &host_metrics),
@@ -77,7 +91,9 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
-    let mounts = deployments.iter().map(|deployment| (deployment.mount.clone(), Slot::new(deployment.clone())));
+    let mounts = deployments
+        .iter()
+        .map(|deployment| (deployment.mount.clone(), Slot::new(deployment.clone())));
     let edge = Arc::new(Edge {
         router: Router::new(mounts.collect()),
         keys,
@@ -98,16 +114,25 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
 }
 
 fn open_secret(config: &Config) -> anyhow::Result<RootSecret> {
-    std::fs::create_dir_all(&config.data_dir).with_context(|| config.data_dir.display().to_string())?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| config.data_dir.display().to_string())?;
     open::secret(config)
 }
 
 fn open_long(config: &Config) -> anyhow::Result<Long> {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    Ok(Long::open(threads, Duration::from_millis(config.engine.long_cpu_ms))?)
+    Ok(Long::open(
+        threads,
+        Duration::from_millis(config.engine.long_cpu_ms),
+    )?)
 }
 
-fn deployer(config: &Config, clients: Clients, secret: &RootSecret, metrics: HostMetrics) -> anyhow::Result<Deployer> {
+fn deployer(
+    config: &Config,
+    clients: Clients,
+    secret: &RootSecret,
+    metrics: HostMetrics,
+) -> anyhow::Result<Deployer> {
     let engines = Arc::new(Engines::open(&config.engine)?);
     Ok(Deployer {
         compiler: Compiler::open(engines, config.engine.clone(), &config.data_dir, secret)?,
@@ -122,7 +147,11 @@ fn deployer(config: &Config, clients: Clients, secret: &RootSecret, metrics: Hos
 
 /// Opens every configured plugin, and refuses to start while any is refused: all
 /// of them are told at once.
-async fn open_plugins(deployer: &Deployer, long: &Long, config: &Config) -> anyhow::Result<Vec<Arc<Deployment>>> {
+async fn open_plugins(
+    deployer: &Deployer,
+    long: &Long,
+    config: &Config,
+) -> anyhow::Result<Vec<Arc<Deployment>>> {
     let mut deployments = Vec::new();
     let mut refusals: Vec<Refused> = Vec::new();
     for (name, settings) in &config.plugins {
@@ -158,17 +187,31 @@ async fn listen(
         .with_context(|| format!("cannot listen on {} (listen, HEARTH_LISTEN)", config.listen))?;
     let private = Listener::bind(config.admin.listen, limits)
         .await
-        .with_context(|| format!("cannot listen on {} (admin.listen, HEARTH_ADMIN_LISTEN)", config.admin.listen))?;
+        .with_context(|| {
+            format!(
+                "cannot listen on {} (admin.listen, HEARTH_ADMIN_LISTEN)",
+                config.admin.listen
+            )
+        })?;
     println!("listening on http://{}", public.address()?);
     println!("admin on http://{}", private.address()?);
     if let Some(key) = demo_key {
         println!("\n{}", demo::lines(public.address()?, &key));
     }
     let (stop, stopped) = watch::channel(());
-    let admin = Arc::new(Admin { edge: edge.clone(), metrics });
+    let admin = Arc::new(Admin {
+        edge: edge.clone(),
+        metrics,
+    });
     let serving = edge.clone();
-    let public = public.serve(move |request, peer| serving.clone().answer(request, peer), changed(stopped.clone()));
-    let private = private.serve(move |request, _peer| admin.clone().answer(request), changed(stopped));
+    let public = public.serve(
+        move |request, peer| serving.clone().answer(request, peer),
+        changed(stopped.clone()),
+    );
+    let private = private.serve(
+        move |request, _peer| admin.clone().answer(request),
+        changed(stopped),
+    );
     let draining = async {
         signals.stop().await;
         tracing::info!("draining: no new connections, requests under way end");

@@ -105,7 +105,9 @@ impl FromStr for Tier {
 
     fn from_str(text: &str) -> Result<Tier, UnknownTier> {
         let all = [Tier::Free, Tier::Standard, Tier::Premium, Tier::Unlimited];
-        all.into_iter().find(|tier| tier.as_str() == text).ok_or(UnknownTier)
+        all.into_iter()
+            .find(|tier| tier.as_str() == text)
+            .ok_or(UnknownTier)
     }
 }
 
@@ -169,7 +171,9 @@ impl Keys {
             server,
             config,
         };
-        Keys { shared: Arc::new(shared) }
+        Keys {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Who presented this key. A remembered key is answered without waiting; a
@@ -215,7 +219,11 @@ impl Keys {
     }
 
     fn judge_while_away(&self, entry: &Entry) -> Result<Caller, AuthError> {
-        match self.shared.freshness.may_serve_stale(entry.version, Instant::now()) {
+        match self
+            .shared
+            .freshness
+            .may_serve_stale(entry.version, Instant::now())
+        {
             true => entry.judge(SystemTime::now()),
             false => Err(AuthError::Unavailable),
         }
@@ -248,7 +256,13 @@ impl Keys {
     /// Postgres.
     async fn forget_if_old(&self, digest: &Digest) {
         let version = self.shared.freshness.version();
-        if self.shared.known.get(digest).await.is_some_and(|entry| entry.version < version) {
+        if self
+            .shared
+            .known
+            .get(digest)
+            .await
+            .is_some_and(|entry| entry.version < version)
+        {
             self.shared.known.invalidate(digest).await;
         }
     }
@@ -287,7 +301,10 @@ impl Keys {
             _ => {
                 if self.shared.freshness.failed(Instant::now()) {
                     let stale_ms = self.shared.config.stale_ms_max;
-                    tracing::warn!(stale_ms, "Postgres is away: remembered API keys serve for so long");
+                    tracing::warn!(
+                        stale_ms,
+                        "Postgres is away: remembered API keys serve for so long"
+                    );
                 }
                 Err(AuthError::Unavailable)
             }

@@ -39,7 +39,9 @@ pub use folder::running_url;
 /// Why there is no private Postgres. All of it is for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("no Postgres of version 14 or newer is installed: install the package postgresql, name the folder of its binaries in HEARTH_POSTGRES_BIN, or point HEARTH_DATABASE_URL to a server")]
+    #[error(
+        "no Postgres of version 14 or newer is installed: install the package postgresql, name the folder of its binaries in HEARTH_POSTGRES_BIN, or point HEARTH_DATABASE_URL to a server"
+    )]
     NoBinaries,
     #[error("{} holds no postgres and initdb", .0.display())]
     NotBinaries(PathBuf),
@@ -51,7 +53,9 @@ pub enum StartError {
     Folder { path: PathBuf, source: io::Error },
     #[error("{} belongs to somebody else or is open to others, so the socket cannot be put there", .0.display())]
     Socket(PathBuf),
-    #[error("Postgres does not run as root, and neither a user namespace nor another user could be had: {0}")]
+    #[error(
+        "Postgres does not run as root, and neither a user namespace nor another user could be had: {0}"
+    )]
     Root(String),
     #[error("the database folder could not be made: {0}")]
     InitDb(String),
@@ -89,7 +93,11 @@ impl Cluster {
         let url = started
             .await
             .unwrap_or_else(|_| Err(StartError::Thread("it ended early".to_owned())))?;
-        Ok(Cluster { url, stop: Some(stop), supervisor: Some(supervisor) })
+        Ok(Cluster {
+            url,
+            stop: Some(stop),
+            supervisor: Some(supervisor),
+        })
     }
 
     /// Where to connect, as the cluster's superuser and to its database, both
@@ -133,7 +141,10 @@ impl Reached {
             return Ok(Reached { url, own: None });
         }
         let cluster = Cluster::start(binaries, dir).await?;
-        Ok(Reached { url: cluster.url(), own: Some(cluster) })
+        Ok(Reached {
+            url: cluster.url(),
+            own: Some(cluster),
+        })
     }
 
     /// Stops what was started for the moment, and nothing else.

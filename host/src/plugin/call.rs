@@ -40,7 +40,11 @@ pub enum Failure {
 }
 
 /// The circumstances of a call for its deployment.
-pub fn circumstances(deployment: &Deployment, request_id: Arc<str>, customer: Option<Arc<str>>) -> Call {
+pub fn circumstances(
+    deployment: &Deployment,
+    request_id: Arc<str>,
+    customer: Option<Arc<str>>,
+) -> Call {
     Call::new(
         deployment.plugin.clone(),
         deployment.number,
@@ -65,7 +69,9 @@ pub async fn handle(
     let deadline = call.deadline;
     let run = run(deployment.clone(), call, meter.clone(), request);
     let outcome = tokio::time::timeout_at(deadline, long.run(meter.clone(), run)).await;
-    metrics.guest_cpu_seconds.record(meter.spent().as_secs_f64());
+    metrics
+        .guest_cpu_seconds
+        .record(meter.spent().as_secs_f64());
     match outcome {
         Err(_) => Err(Failure::Deadline),
         Ok(None) => Err(Failure::Trapped("the call's task ended".into())),
@@ -110,12 +116,18 @@ impl Drop for InFlight<'_> {
     }
 }
 
-async fn instance(deployment: &Deployment, call: Call, meter: Arc<Meter>) -> Result<Instance, Failure> {
+async fn instance(
+    deployment: &Deployment,
+    call: Call,
+    meter: Arc<Meter>,
+) -> Result<Instance, Failure> {
     if let Some(mut instance) = deployment.idle.take() {
         instance.begin_call(call, meter);
         return Ok(instance);
     }
-    let fresh = deployment.pre.instantiate(call, deployment.lents.clone(), meter);
+    let fresh = deployment
+        .pre
+        .instantiate(call, deployment.lents.clone(), meter);
     fresh.await.map_err(|error| blame(&error))
 }
 
@@ -128,7 +140,10 @@ pub async fn warm(deployment: &Arc<Deployment>, long: &Long) -> Result<(), Failu
     let warmed = deployment.clone();
     let account = meter.clone();
     let run = async move {
-        let fresh = warmed.pre.instantiate(call, warmed.lents.clone(), account).await;
+        let fresh = warmed
+            .pre
+            .instantiate(call, warmed.lents.clone(), account)
+            .await;
         warmed.idle.give(fresh.map_err(|error| blame(&error))?);
         Ok(())
     };

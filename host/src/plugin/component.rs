@@ -37,11 +37,15 @@ type HmacSha256 = Hmac<Sha256>;
 pub enum CompileError {
     #[error("the component does not compile: {0}")]
     Invalid(String),
-    #[error("compiling takes more than the {0} ms of CPU time that it may (engine.compile_cpu_ms_max)")]
+    #[error(
+        "compiling takes more than the {0} ms of CPU time that it may (engine.compile_cpu_ms_max)"
+    )]
     Cpu(u64),
     #[error("compiling takes longer than the {0} ms that it may (engine.compile_wall_ms_max)")]
     Wall(u64),
-    #[error("compiling takes more than the {0} bytes of memory that it may (engine.compile_memory_bytes_max)")]
+    #[error(
+        "compiling takes more than the {0} bytes of memory that it may (engine.compile_memory_bytes_max)"
+    )]
     Memory(usize),
     #[error("the compiling process could not be run: {0}")]
     Child(std::io::Error),
@@ -60,7 +64,12 @@ pub struct Compiler {
 
 impl Compiler {
     /// `data_dir` is the host's own folder; compiled files lie in `aot` below it.
-    pub fn open(engines: Arc<Engines>, limits: Limits, data_dir: &Path, secret: &RootSecret) -> std::io::Result<Compiler> {
+    pub fn open(
+        engines: Arc<Engines>,
+        limits: Limits,
+        data_dir: &Path,
+        secret: &RootSecret,
+    ) -> std::io::Result<Compiler> {
         let dir = data_dir.join("aot");
         std::fs::create_dir_all(&dir)?;
         Ok(Compiler {
@@ -73,10 +82,18 @@ impl Compiler {
     }
 
     /// The component, from the store where a true copy is there, else compiled.
-    pub async fn component(&self, package: &Package, family: Family) -> Result<Component, CompileError> {
+    pub async fn component(
+        &self,
+        package: &Package,
+        family: Family,
+    ) -> Result<Component, CompileError> {
         let engine = self.engines.of(family);
         let compatibility = compatibility(engine);
-        let path = self.dir.join(format!("{}-{}.aot", hex::encode(package.digest.0), hex::encode(compatibility)));
+        let path = self.dir.join(format!(
+            "{}-{}.aot",
+            hex::encode(package.digest.0),
+            hex::encode(compatibility)
+        ));
         if let Some(component) = self.load(&path, engine, &package.digest, &compatibility) {
             return Ok(component);
         }
@@ -86,7 +103,13 @@ impl Compiler {
         Ok(component)
     }
 
-    fn load(&self, path: &Path, engine: &Engine, digest: &Digest, compatibility: &[u8; 8]) -> Option<Component> {
+    fn load(
+        &self,
+        path: &Path,
+        engine: &Engine,
+        digest: &Digest,
+        compatibility: &[u8; 8],
+    ) -> Option<Component> {
         let file = std::fs::read(path).ok()?;
         let Some(code) = self.verified(&file, digest, compatibility) else {
             tracing::warn!(file = %path.display(), "a compiled component does not carry our MAC: it is compiled again");
@@ -97,10 +120,17 @@ impl Compiler {
             .ok()
     }
 
-    fn verified<'a>(&self, file: &'a [u8], digest: &Digest, compatibility: &[u8; 8]) -> Option<&'a [u8]> {
+    fn verified<'a>(
+        &self,
+        file: &'a [u8],
+        digest: &Digest,
+        compatibility: &[u8; 8],
+    ) -> Option<&'a [u8]> {
         let rest = file.strip_prefix(MAGIC)?;
         let (mac, code) = rest.split_at_checked(MAC_BYTES)?;
-        self.mac(digest, compatibility, code)?.verify_slice(mac).ok()?;
+        self.mac(digest, compatibility, code)?
+            .verify_slice(mac)
+            .ok()?;
         Some(code)
     }
 
@@ -129,10 +159,23 @@ impl Compiler {
         let _permit = self.one_at_a_time.acquire().await;
         let wall = Duration::from_millis(self.limits.compile_wall_ms_max);
         let mut child = self.spawn(family).map_err(CompileError::Child)?;
-        match tokio::time::timeout(wall, converse(&mut child, &package.component, self.limits.compiled_bytes_max)).await {
+        match tokio::time::timeout(
+            wall,
+            converse(
+                &mut child,
+                &package.component,
+                self.limits.compiled_bytes_max,
+            ),
+        )
+        .await
+        {
             Err(_) => Err(CompileError::Wall(self.limits.compile_wall_ms_max)),
             Ok(Err(error)) => Err(CompileError::Child(error)),
-            Ok(Ok(Conversation { status, code, complaint })) => match status.success() {
+            Ok(Ok(Conversation {
+                status,
+                code,
+                complaint,
+            })) => match status.success() {
                 true => Ok(code),
                 false => Err(self.blame(status, complaint)),
             },
@@ -144,10 +187,23 @@ impl Compiler {
         let mut command = Command::new("/proc/self/exe");
         command
             .arg("compile")
-            .args(["--family", if family == Family::Record { "record" } else { "http" }])
-            .args(["--memory-bytes-max", &self.limits.compile_memory_bytes_max.to_string()])
+            .args([
+                "--family",
+                if family == Family::Record {
+                    "record"
+                } else {
+                    "http"
+                },
+            ])
+            .args([
+                "--memory-bytes-max",
+                &self.limits.compile_memory_bytes_max.to_string(),
+            ])
             .args(["--cpu-ms-max", &self.limits.compile_cpu_ms_max.to_string()])
-            .args(["--stack-bytes-max", &self.limits.stack_bytes_max.to_string()])
+            .args([
+                "--stack-bytes-max",
+                &self.limits.stack_bytes_max.to_string(),
+            ])
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -159,10 +215,14 @@ impl Compiler {
     fn blame(&self, status: std::process::ExitStatus, complaint: String) -> CompileError {
         use std::os::unix::process::ExitStatusExt;
         match status.signal() {
-            Some(libc::SIGXCPU | libc::SIGKILL) => CompileError::Cpu(self.limits.compile_cpu_ms_max),
+            Some(libc::SIGXCPU | libc::SIGKILL) => {
+                CompileError::Cpu(self.limits.compile_cpu_ms_max)
+            }
             // An allocation that fails aborts; a fresh thread's may fault.
             Some(_) => CompileError::Memory(self.limits.compile_memory_bytes_max),
-            None if complaint.contains("memory allocation") || complaint.contains("Cannot allocate memory") => {
+            None if complaint.contains("memory allocation")
+                || complaint.contains("Cannot allocate memory") =>
+            {
                 CompileError::Memory(self.limits.compile_memory_bytes_max)
             }
             None => CompileError::Invalid(complaint),
@@ -178,8 +238,14 @@ struct Conversation {
 
 /// The component goes in at stdin and the code comes out at stdout; what the
 /// child complains of at stderr is cut at a size that fits a message.
-async fn converse(child: &mut Child, component: &[u8], code_bytes_max: u64) -> std::io::Result<Conversation> {
-    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+async fn converse(
+    child: &mut Child,
+    component: &[u8],
+    code_bytes_max: u64,
+) -> std::io::Result<Conversation> {
+    let (Some(mut stdin), Some(stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
         return Err(std::io::Error::other("the compiling process has no pipes"));
     };
     let (mut code, mut complaint) = (Vec::new(), Vec::new());
@@ -190,12 +256,20 @@ async fn converse(child: &mut Child, component: &[u8], code_bytes_max: u64) -> s
         let _ = stdin.write_all(component).await;
         drop(stdin);
     };
-    let (_, out, complained) = tokio::join!(send, stdout.read_to_end(&mut code), stderr.read_to_end(&mut complaint));
+    let (_, out, complained) = tokio::join!(
+        send,
+        stdout.read_to_end(&mut code),
+        stderr.read_to_end(&mut complaint)
+    );
     out?;
     complained?;
     let status = child.wait().await?;
     let complaint = String::from_utf8_lossy(&complaint).trim().to_string();
-    Ok(Conversation { status, code, complaint })
+    Ok(Conversation {
+        status,
+        code,
+        complaint,
+    })
 }
 
 /// What decides whether compiled code fits an engine.

@@ -95,13 +95,19 @@ impl Gate {
     fn try_enter(&self) -> Option<Permit> {
         let plugin = self.plugin.clone().try_acquire_owned().ok()?;
         let host = self.host.clone().try_acquire_owned().ok()?;
-        Some(Permit { _plugin: plugin, _host: host })
+        Some(Permit {
+            _plugin: plugin,
+            _host: host,
+        })
     }
 
     async fn wait(&self) -> Option<Permit> {
         let plugin = self.plugin.clone().acquire_owned().await.ok()?;
         let host = self.host.clone().acquire_owned().await.ok()?;
-        Some(Permit { _plugin: plugin, _host: host })
+        Some(Permit {
+            _plugin: plugin,
+            _host: host,
+        })
     }
 }
 

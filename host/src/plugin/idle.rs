@@ -17,7 +17,10 @@ pub struct IdleSlots {
 
 impl IdleSlots {
     pub fn new(max: usize) -> Arc<IdleSlots> {
-        Arc::new(IdleSlots { taken: AtomicUsize::new(0), max })
+        Arc::new(IdleSlots {
+            taken: AtomicUsize::new(0),
+            max,
+        })
     }
 
     fn take(self: &Arc<Self>) -> Option<IdleSlot> {
@@ -93,6 +96,8 @@ impl Idle {
     }
 
     fn may_serve_again(&self, instance: &Instance) -> bool {
-        self.open.load(Relaxed) && instance.uses() < self.uses_max && instance.born().elapsed() < self.age_max
+        self.open.load(Relaxed)
+            && instance.uses() < self.uses_max
+            && instance.born().elapsed() < self.age_max
     }
 }

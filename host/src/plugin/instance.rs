@@ -48,7 +48,11 @@ pub struct Bounds {
 impl PreInstance {
     /// Fails with the interface's name where the component imports what was not
     /// granted, or does not export the handler.
-    pub fn link(component: &Component, granted: impl Fn(&str) -> bool, limits: Bounds) -> wasmtime::Result<PreInstance> {
+    pub fn link(
+        component: &Component,
+        granted: impl Fn(&str) -> bool,
+        limits: Bounds,
+    ) -> wasmtime::Result<PreInstance> {
         let mut linker: Linker<State> = Linker::new(component.engine());
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         capability::link(&mut linker, granted)?;
@@ -58,10 +62,19 @@ impl PreInstance {
 
     /// A fresh instance. The guest's start function runs here, so this is part
     /// of a call and under its limits.
-    pub async fn instantiate(&self, call: Call, lents: Arc<Lents>, meter: Arc<Meter>) -> wasmtime::Result<Instance> {
+    pub async fn instantiate(
+        &self,
+        call: Call,
+        lents: Arc<Lents>,
+        meter: Arc<Meter>,
+    ) -> wasmtime::Result<Instance> {
         let engine = &self.limits.engine;
         let each_max = engine.instances_per_store_max;
-        let memory = Memory::new(self.limits.memory_bytes_max, engine.table_elements_max, each_max);
+        let memory = Memory::new(
+            self.limits.memory_bytes_max,
+            engine.table_elements_max,
+            each_max,
+        );
         let state = State::new(call, lents, memory, meter, engine.handles_max);
         let mut store = Store::new(self.handles.engine(), state);
         store.limiter(|state| &mut state.memory);
@@ -72,7 +85,12 @@ impl PreInstance {
             Ok(UpdateDeadline::Yield(1))
         });
         let handles = self.handles.instantiate_async(&mut store).await?;
-        Ok(Instance { store, handles, uses: 0, born: Instant::now() })
+        Ok(Instance {
+            store,
+            handles,
+            uses: 0,
+            born: Instant::now(),
+        })
     }
 }
 
@@ -93,7 +111,10 @@ impl Instance {
 
     pub async fn handle(&mut self, request: &Request) -> wasmtime::Result<Response> {
         self.uses = self.uses.saturating_add(1);
-        self.handles.hearth_plugin_handler().call_handle(&mut self.store, request).await
+        self.handles
+            .hearth_plugin_handler()
+            .call_handle(&mut self.store, request)
+            .await
     }
 
     /// Undoes what the call left open.

@@ -32,7 +32,11 @@ impl Long {
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
-        Ok(Long { runtime: Some(runtime), handle, after })
+        Ok(Long {
+            runtime: Some(runtime),
+            handle,
+            after,
+        })
     }
 
     /// Runs a call here, and from its first pause past `after` on in the second
@@ -49,7 +53,11 @@ impl Long {
         }
     }
 
-    async fn first_part<F: Future>(&self, meter: &Meter, call: &mut Pin<Box<Metered<F>>>) -> Option<F::Output> {
+    async fn first_part<F: Future>(
+        &self,
+        meter: &Meter,
+        call: &mut Pin<Box<Metered<F>>>,
+    ) -> Option<F::Output> {
         poll_fn(|context| match call.as_mut().poll(context) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
             Poll::Pending if meter.spent() > self.after => Poll::Ready(None),

@@ -26,7 +26,13 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(call: Call, lents: Arc<Lents>, memory: Memory, meter: Arc<Meter>, handles_max: usize) -> State {
+    pub fn new(
+        call: Call,
+        lents: Arc<Lents>,
+        memory: Memory,
+        meter: Arc<Meter>,
+        handles_max: usize,
+    ) -> State {
         let writer = Arc::new(Mutex::new(Writer::new(call.plugin.clone())));
         writer.lock().begin(call.request_id.clone(), LINES_MAX);
         let mut table = ResourceTable::new();

@@ -18,7 +18,11 @@ pub enum BodyError {
 }
 
 /// The whole body, at most `bytes_max`, with no pause longer than `idle_max`.
-pub async fn read(mut body: Incoming, bytes_max: usize, idle_max: Duration) -> Result<Bytes, BodyError> {
+pub async fn read(
+    mut body: Incoming,
+    bytes_max: usize,
+    idle_max: Duration,
+) -> Result<Bytes, BodyError> {
     let announced = body.size_hint().lower();
     if announced > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
         return Err(BodyError::TooLarge(bytes_max));

@@ -16,8 +16,17 @@ const CREDENTIALS: [&str; 3] = ["x-api-key", "authorization", "cookie"];
 
 /// Hop-by-hop headers (RFC 9110, section 7.6.1) and those that the host sets.
 const NOT_THE_GUESTS: [&str; 11] = [
-    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-    "content-length", "date", "x-request-id", "hearth-plugin",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "date",
+    "x-request-id",
+    "hearth-plugin",
 ];
 
 /// What is wrong with a guest's response.

@@ -48,12 +48,15 @@ impl Edge {
         let request_id = request_id(request.headers());
         let path = request.uri().path().to_string();
         let answered = self.route(request, &request_id).await;
-        let mut answer = answered.unwrap_or_else(|problem| problem.into_response(&request_id, &path));
+        let mut answer =
+            answered.unwrap_or_else(|problem| problem.into_response(&request_id, &path));
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             answer.headers_mut().insert(REQUEST_ID, value);
         }
         if self.draining.load(Relaxed) {
-            answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+            answer
+                .headers_mut()
+                .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
         answer
     }
@@ -63,7 +66,11 @@ impl Edge {
         self.health.ready(self.draining.load(Relaxed)).await
     }
 
-    async fn route(&self, request: Request<Incoming>, request_id: &Arc<str>) -> Result<Answer, Problem> {
+    async fn route(
+        &self,
+        request: Request<Incoming>,
+        request_id: &Arc<str>,
+    ) -> Result<Answer, Problem> {
         let (parts, body) = request.into_parts();
         self.check_head(&parts)?;
         match parts.uri.path() {
@@ -81,7 +88,10 @@ impl Edge {
 
     /// hyper bounds the head; the URL has a limit of its own.
     fn check_head(&self, parts: &Parts) -> Result<(), Problem> {
-        let length = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+        let length = parts
+            .uri
+            .path_and_query()
+            .map_or(0, |path| path.as_str().len());
         if length > self.limits.url_bytes_max {
             return Err(Problem::uri_too_long(self.limits.url_bytes_max));
         }
@@ -102,7 +112,10 @@ impl Edge {
             Err(problem) => problem.status,
         };
         deployment.metrics.count_request(status.as_u16());
-        deployment.metrics.request_seconds.record(began.elapsed().as_secs_f64());
+        deployment
+            .metrics
+            .request_seconds
+            .record(began.elapsed().as_secs_f64());
         answered
     }
 
@@ -115,7 +128,9 @@ impl Edge {
     ) -> Result<Answer, Problem> {
         let caller = self.caller(deployment, &parts.headers).await?;
         let idle = Duration::from_millis(self.limits.body_idle_ms_max);
-        let body = body::read(body, deployment.limits.body_bytes_max, idle).await.map_err(unread)?;
+        let body = body::read(body, deployment.limits.body_bytes_max, idle)
+            .await
+            .map_err(unread)?;
         let customer = caller.as_ref().map(|caller| caller.customer_id.clone());
         let request = guest::request(&parts, &body, deployment, request_id, caller.as_ref());
         let call = call::circumstances(deployment, request_id.clone(), customer);
@@ -133,14 +148,22 @@ impl Edge {
     }
 
     /// A public route takes a caller where one shows a key, and wants none.
-    async fn caller(&self, deployment: &Deployment, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+    async fn caller(
+        &self,
+        deployment: &Deployment,
+        headers: &HeaderMap,
+    ) -> Result<Option<Caller>, Problem> {
         let Some(key) = presented_key(headers)? else {
             return match deployment.manifest.public {
                 true => Ok(None),
                 false => Err(Problem::unauthorized()),
             };
         };
-        self.keys.authenticate(key).await.map(Some).map_err(unauthenticated)
+        self.keys
+            .authenticate(key)
+            .await
+            .map(Some)
+            .map_err(unauthenticated)
     }
 }
 
@@ -159,7 +182,10 @@ fn presented_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 }
 
 fn readable(value: &HeaderValue) -> Result<&str, Problem> {
-    value.to_str().map(str::trim).map_err(|_| Problem::unauthorized())
+    value
+        .to_str()
+        .map(str::trim)
+        .map_err(|_| Problem::unauthorized())
 }
 
 fn unauthenticated(error: AuthError) -> Problem {
@@ -173,7 +199,9 @@ fn unread(error: BodyError) -> Problem {
     match error {
         BodyError::TooLarge(bytes_max) => Problem::payload_too_large(bytes_max),
         BodyError::Idle(_) => Problem::request_timeout(),
-        BodyError::Broken => Problem::bad_request("The body ended early, or its framing is broken."),
+        BodyError::Broken => {
+            Problem::bad_request("The body ended early, or its framing is broken.")
+        }
     }
 }
 
@@ -183,7 +211,11 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(plain)
     };
-    match headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(fits) {
+    match headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(fits)
+    {
         Some(id) => Arc::from(id),
         None => Arc::from(uuid::Uuid::now_v7().to_string()),
     }

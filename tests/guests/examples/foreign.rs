@@ -49,7 +49,10 @@ fn honest(request: &Request, id: String) -> Answer {
 }
 
 fn planted(request: &Request, customer: String) -> Answer {
-    Response::json(200, &plant(&request.database(), &customer, &id::new("row"))?)
+    Response::json(
+        200,
+        &plant(&request.database(), &customer, &id::new("row"))?,
+    )
 }
 
 fn given(request: &Request, customer: String) -> Answer {
@@ -62,7 +65,10 @@ fn wiped(request: &Request) -> Answer {
 
 fn who(request: &Request) -> Answer {
     let found = customers(&request.database())?;
-    let told: Vec<_> = found.iter().map(|customer| [&customer.id, &customer.tier]).collect();
+    let told: Vec<_> = found
+        .iter()
+        .map(|customer| [&customer.id, &customer.tier])
+        .collect();
     Response::json(200, &told)
 }
 

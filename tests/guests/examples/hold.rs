@@ -17,11 +17,13 @@ sql! {
 }
 
 fn hold(request: &Request) -> Answer {
-    let done = request.database().transaction(Isolation::ReadCommitted, |transaction| {
-        insert(transaction, &id::new("row"))?;
-        std::thread::sleep(Duration::from_secs(60));
-        Ok(())
-    });
+    let done = request
+        .database()
+        .transaction(Isolation::ReadCommitted, |transaction| {
+            insert(transaction, &id::new("row"))?;
+            std::thread::sleep(Duration::from_secs(60));
+            Ok(())
+        });
     done.map(|()| Response::no_content())
 }
 

@@ -15,10 +15,12 @@ sql! {
 }
 
 fn trap(request: &Request) -> Answer {
-    let done = request.database().transaction(Isolation::ReadCommitted, |transaction| {
-        insert(transaction, &id::new("row"))?;
-        std::process::abort();
-    });
+    let done = request
+        .database()
+        .transaction(Isolation::ReadCommitted, |transaction| {
+            insert(transaction, &id::new("row"))?;
+            std::process::abort();
+        });
     done.map(|()| Response::no_content())
 }
 

@@ -46,8 +46,9 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 
 pub(super) fn parse(url: &str, config: &Config) -> Result<tokio_postgres::Config, OpenError> {
     let text = without_verify(url);
-    let mut connect: tokio_postgres::Config =
-        text.parse().map_err(|error| OpenError::Url(Box::new(error)))?;
+    let mut connect: tokio_postgres::Config = text
+        .parse()
+        .map_err(|error| OpenError::Url(Box::new(error)))?;
     connect
         .application_name("hearth")
         .connect_timeout(Duration::from_millis(config.connect_ms_max))
@@ -72,7 +73,11 @@ fn without_verify(url: &str) -> Zeroizing<String> {
 /// host and the database can take away. So a database on another machine must
 /// speak TLS unless the URL says otherwise, and a Unix socket never does.
 fn choose_tls(connect: &mut tokio_postgres::Config, url: &str) {
-    if connect.get_hosts().iter().all(|host| matches!(host, Host::Unix(_))) {
+    if connect
+        .get_hosts()
+        .iter()
+        .all(|host| matches!(host, Host::Unix(_)))
+    {
         connect.ssl_mode(SslMode::Disable);
     } else if !url.contains("sslmode") && !connect.get_hosts().iter().all(is_local) {
         connect.ssl_mode(SslMode::Require);
@@ -83,7 +88,9 @@ fn is_local(host: &Host) -> bool {
     match host {
         Host::Unix(_) => true,
         Host::Tcp(name) if name == "localhost" => true,
-        Host::Tcp(name) => name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        Host::Tcp(name) => name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback()),
     }
 }
 
@@ -106,8 +113,14 @@ mod tests {
     #[test]
     fn another_machine_must_speak_tls_unless_the_url_says_otherwise() {
         assert_eq!(mode("postgres://u@db.example.com/d"), SslMode::Require);
-        assert_eq!(mode("postgres://u@db.example.com/d?sslmode=disable"), SslMode::Disable);
-        assert_eq!(mode("host=db.example.com user=u sslmode=verify-full"), SslMode::Require);
+        assert_eq!(
+            mode("postgres://u@db.example.com/d?sslmode=disable"),
+            SslMode::Disable
+        );
+        assert_eq!(
+            mode("host=db.example.com user=u sslmode=verify-full"),
+            SslMode::Require
+        );
         assert_eq!(mode("postgres://u@127.0.0.1/d"), SslMode::Prefer);
         assert_eq!(mode("host=/run/postgresql user=u"), SslMode::Disable);
     }
@@ -116,7 +129,10 @@ mod tests {
     fn url_is_never_shown() {
         let url = Url::from("postgres://u:hunter2@h/d".to_owned());
         assert!(!format!("{url:?} {url}").contains("hunter2"));
-        let config = Config { url: Some(url), ..Config::default() };
+        let config = Config {
+            url: Some(url),
+            ..Config::default()
+        };
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -40,7 +40,10 @@ pub(super) async fn cancel(
         };
         let tls = MakeTlsConnect::<ToEnd>::make_tls_connect(&mut tls.clone(), name)
             .map_err(io::Error::other)?;
-        token.cancel_query_raw(stream, tls).await.map_err(io::Error::other)?;
+        token
+            .cancel_query_raw(stream, tls)
+            .await
+            .map_err(io::Error::other)?;
     }
     Ok(())
 }

@@ -92,18 +92,27 @@ impl Connection {
 
     /// What this session has prepared of that statement.
     pub fn statement(&self, prepared: &Prepared) -> Option<Statement> {
-        self.statements.lock().get(&prepared.deployment)?.get(&prepared.index).cloned()
+        self.statements
+            .lock()
+            .get(&prepared.deployment)?
+            .get(&prepared.index)
+            .cloned()
     }
 
     pub fn keep_statement(&self, prepared: &Prepared, statement: Statement) {
         let mut statements = self.statements.lock();
-        statements.entry(prepared.deployment).or_default().insert(prepared.index, statement);
+        statements
+            .entry(prepared.deployment)
+            .or_default()
+            .insert(prepared.index, statement);
     }
 
     /// Drops what deployments prepared that serve no longer; the driver tells
     /// the server.
     pub fn keep_deployments(&self, serves: impl Fn(u64) -> bool) {
-        self.statements.lock().retain(|deployment, _| serves(*deployment));
+        self.statements
+            .lock()
+            .retain(|deployment, _| serves(*deployment));
     }
 
     /// Drops what is prepared of a statement, for example because a table changed
@@ -163,7 +172,11 @@ impl Login {
             .user(&credentials.role)
             .password(&credentials.password)
             .options(session_options(server.config(), &credentials.schema));
-        Login { connect, tls: server.tls(), slots }
+        Login {
+            connect,
+            tls: server.tls(),
+            slots,
+        }
     }
 
     pub(super) fn connect_config(&self) -> &tokio_postgres::Config {

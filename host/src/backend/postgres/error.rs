@@ -19,7 +19,9 @@ pub enum OpenError {
     #[error("TLS for Postgres: {0}")]
     Roots(String),
     /// The server has no TLS, or its certificate does not verify.
-    #[error("TLS with Postgres failed: {0}. Name its authority in tls_root_file, or add sslmode=disable to the URL to do without TLS")]
+    #[error(
+        "TLS with Postgres failed: {0}. Name its authority in tls_root_file, or add sslmode=disable to the URL to do without TLS"
+    )]
     Tls(String),
     /// It did not answer within `start_ms_max`.
     #[error("Postgres did not answer within {waited_ms} ms: {last}")]
@@ -31,7 +33,9 @@ pub enum OpenError {
     TooOld { found: String },
     /// Somebody changed a migration after it had run, or another program owns
     /// the schema `hearth`.
-    #[error("migration {version} of the schema hearth is not the one that this database was made with")]
+    #[error(
+        "migration {version} of the schema hearth is not the one that this database was made with"
+    )]
     MigrationChanged { version: i32 },
     #[error("migration {version} of the schema hearth failed: {reason}")]
     Migration { version: i32, reason: String },
@@ -84,7 +88,9 @@ pub fn unavailable(error: &tokio_postgres::Error) -> bool {
 /// server); and 25006, which a former primary answers after a failover.
 fn code_says_unavailable(code: &SqlState) -> bool {
     let text = code.code();
-    ["08", "53", "57P", "58"].iter().any(|class| text.starts_with(class))
+    ["08", "53", "57P", "58"]
+        .iter()
+        .any(|class| text.starts_with(class))
         || *code == SqlState::READ_ONLY_SQL_TRANSACTION
 }
 
@@ -92,9 +98,15 @@ fn code_says_unavailable(code: &SqlState) -> bool {
 /// broken socket. Its kinds are private, its texts are not.
 fn is_about_values(error: &tokio_postgres::Error) -> bool {
     let text = error.to_string();
-    ["error serializing", "error deserializing", "error encoding", "error parsing", "invalid c"]
-        .iter()
-        .any(|start| text.starts_with(start))
+    [
+        "error serializing",
+        "error deserializing",
+        "error encoding",
+        "error parsing",
+        "invalid c",
+    ]
+    .iter()
+    .any(|start| text.starts_with(start))
 }
 
 /// The driver says so in its text alone.

@@ -79,7 +79,10 @@ pub(super) async fn harden(client: &mut Client, config: &Config) -> Result<(), O
     take_turn(&transaction, config).await?;
     let rights = held(transaction.client()).await?;
     if let Err(error) = take(&mut transaction, &rights).await {
-        tracing::debug!(error = chain(&error), "not every right can be taken at once");
+        tracing::debug!(
+            error = chain(&error),
+            "not every right can be taken at once"
+        );
         take_one_by_one(&mut transaction, &rights).await?;
     }
     warn_of_rest(&held(transaction.client()).await?);
@@ -99,7 +102,11 @@ async fn held(client: &tokio_postgres::Client) -> Result<Vec<Right>, tokio_postg
 
 fn right_of_row(row: &Row) -> Result<Right, tokio_postgres::Error> {
     let (revoke, grant, name) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    Ok(Right { revoke, grant, name })
+    Ok(Right {
+        revoke,
+        grant,
+        name,
+    })
 }
 
 /// All or none of them, in one round trip.
@@ -107,8 +114,10 @@ async fn take(
     transaction: &mut Transaction<'_>,
     rights: &[Right],
 ) -> Result<(), tokio_postgres::Error> {
-    let texts: Vec<_> =
-        rights.iter().map(|right| format!("{}; {}", right.grant, right.revoke)).collect();
+    let texts: Vec<_> = rights
+        .iter()
+        .map(|right| format!("{}; {}", right.grant, right.revoke))
+        .collect();
     let savepoint = transaction.savepoint("rights").await?;
     savepoint.batch_execute(&texts.join(";\n")).await?;
     savepoint.commit().await
@@ -123,7 +132,11 @@ async fn take_one_by_one(
             if unavailable(&error) {
                 return Err(error.into());
             }
-            tracing::debug!(right = right.name, error = chain(&error), "PUBLIC keeps a right");
+            tracing::debug!(
+                right = right.name,
+                error = chain(&error),
+                "PUBLIC keeps a right"
+            );
         }
     }
     Ok(())

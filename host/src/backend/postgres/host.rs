@@ -18,7 +18,9 @@ pub(super) fn pool(
 ) -> Result<Pool, OpenError> {
     // Every use by the host is a single statement or a transaction that rolls
     // back when dropped, so a connection comes back clean by itself.
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let recycling = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
     let manager = Manager::from_config(connect, tls, recycling);
     let connect_max = Duration::from_millis(config.connect_ms_max);
     Pool::builder(manager)
@@ -35,7 +37,11 @@ pub(super) fn pool(
 fn session_hook(settings: String) -> Hook {
     Hook::async_fn(move |client, _| {
         let settings = settings.clone();
-        Box::pin(async move { prepare_session(client, &settings).await.map_err(HookError::Backend) })
+        Box::pin(async move {
+            prepare_session(client, &settings)
+                .await
+                .map_err(HookError::Backend)
+        })
     })
 }
 
@@ -78,7 +84,10 @@ pub(super) async fn wait_until_up(pool: &Pool, limit: Duration) -> Result<(), Op
             Err(Attempt::Again(last)) => last,
         };
         if start.elapsed() + RETRY > limit {
-            return Err(OpenError::Away { waited_ms: start.elapsed().as_millis(), last });
+            return Err(OpenError::Away {
+                waited_ms: start.elapsed().as_millis(),
+                last,
+            });
         }
         sleep(RETRY).await;
     }
@@ -92,7 +101,10 @@ enum Attempt {
 
 async fn try_once(pool: &Pool) -> Result<(), Attempt> {
     let client = pool.get().await.map_err(judge_pool)?;
-    let row = client.query_one("SHOW server_version_num", &[]).await.map_err(judge)?;
+    let row = client
+        .query_one("SHOW server_version_num", &[])
+        .await
+        .map_err(judge)?;
     let found: String = row.try_get(0).map_err(judge)?;
     match found.parse::<u32>() {
         Ok(version) if version >= VERSION_MIN => Ok(()),

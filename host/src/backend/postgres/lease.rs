@@ -34,11 +34,20 @@ pub struct GivenBack;
 
 impl Lease {
     pub(super) fn new(connection: Object<Login>, permit: Permit, pool: PluginPool) -> Lease {
-        Lease { held: Some(Held { connection, permit, pool }) }
+        Lease {
+            held: Some(Held {
+                connection,
+                permit,
+                pool,
+            }),
+        }
     }
 
     pub fn connection(&mut self) -> Result<&mut Connection, GivenBack> {
-        self.held.as_mut().map(|held| &mut *held.connection).ok_or(GivenBack)
+        self.held
+            .as_mut()
+            .map(|held| &mut *held.connection)
+            .ok_or(GivenBack)
     }
 }
 
@@ -76,19 +85,32 @@ impl Held {
                 return false;
             }
         }
-        self.connection.client().batch_execute("ROLLBACK").await.is_ok()
+        self.connection
+            .client()
+            .batch_execute("ROLLBACK")
+            .await
+            .is_ok()
     }
 
     /// Bounded in number: a storm of them finds no connection left.
     async fn cancel(&self) -> std::io::Result<()> {
-        let _permit = self.pool.cancels().acquire().await.map_err(std::io::Error::other)?;
+        let _permit = self
+            .pool
+            .cancels()
+            .acquire()
+            .await
+            .map_err(std::io::Error::other)?;
         let token = self.connection.cancel_token();
         let login = self.pool.login();
         cancel(&token, login.connect_config(), login.tls()).await
     }
 
     fn give_back(self) {
-        let Held { connection, permit, pool } = self;
+        let Held {
+            connection,
+            permit,
+            pool,
+        } = self;
         if connection.is_closed() || pool.slots().wanted() {
             drop(Object::take(connection));
         } else {

@@ -73,7 +73,10 @@ impl Pools {
     /// statements whose calls were dropped.
     pub fn new(server: Arc<Server>, limits: PoolLimits) -> Pools {
         let config = server.config();
-        let most = config.connections_max.saturating_sub(config.host_connections_max).max(1);
+        let most = config
+            .connections_max
+            .saturating_sub(config.host_connections_max)
+            .max(1);
         Pools {
             slots: Slots::new(most as usize),
             cancels: Arc::new(Semaphore::new(limits.cancels_max.max(1))),
@@ -111,7 +114,11 @@ impl Pools {
             .map_err(|error| LeaseError::Away(error.to_string()))?;
         Ok(Shared {
             connections,
-            share: Share::new(size, self.limits.tenant_percent_max, self.limits.waiters_max),
+            share: Share::new(
+                size,
+                self.limits.tenant_percent_max,
+                self.limits.waiters_max,
+            ),
             slots: self.slots.clone(),
             cancels: self.cancels.clone(),
             runtime: self.runtime.clone(),
@@ -127,13 +134,20 @@ impl PluginPool {
     pub async fn lease(&self, tenant: &Tenant) -> Result<Lease, LeaseError> {
         let shared = &self.shared;
         let permit = timeout(shared.wait_max, shared.share.acquire(tenant));
-        let permit = permit.await.map_err(|_| LeaseError::Taken)?.map_err(|_| LeaseError::Taken)?;
+        let permit = permit
+            .await
+            .map_err(|_| LeaseError::Taken)?
+            .map_err(|_| LeaseError::Taken)?;
         let bounds = Timeouts {
             wait: Some(shared.wait_max),
             create: Some(shared.connect_max),
             recycle: Some(shared.connect_max),
         };
-        let connection = shared.connections.timeout_get(&bounds).await.map_err(no_connection)?;
+        let connection = shared
+            .connections
+            .timeout_get(&bounds)
+            .await
+            .map_err(no_connection)?;
         Ok(Lease::new(connection, permit, self.clone()))
     }
 
@@ -165,7 +179,12 @@ impl PluginPool {
             true
         });
         let open = self.shared.connections.status().size;
-        PoolStatus { open, idle, prepared, waiting: self.shared.share.waiting() }
+        PoolStatus {
+            open,
+            idle,
+            prepared,
+            waiting: self.shared.share.waiting(),
+        }
     }
 
     pub(super) fn slots(&self) -> &Slots {

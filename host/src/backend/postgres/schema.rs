@@ -53,8 +53,14 @@ async fn apply(
         return Ok(transaction.rollback().await?);
     }
     let version = migration.version;
-    let failed = |error| OpenError::Migration { version, reason: chain(&error) };
-    transaction.batch_execute(migration.text).await.map_err(failed)?;
+    let failed = |error| OpenError::Migration {
+        version,
+        reason: chain(&error),
+    };
+    transaction
+        .batch_execute(migration.text)
+        .await
+        .map_err(failed)?;
     transaction
         .execute(
             "INSERT INTO hearth.migrations (version, checksum) VALUES ($1, $2)",
@@ -75,7 +81,9 @@ pub(super) async fn take_turn(
     let start = config.start_ms_max;
     let bounds = format!("SET LOCAL statement_timeout = {start}; SET LOCAL lock_timeout = {start}");
     transaction.batch_execute(&bounds).await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
+        .await?;
     let lock = format!("SET LOCAL lock_timeout = {}", config.lock_ms_max);
     Ok(transaction.batch_execute(&lock).await?)
 }
@@ -90,7 +98,9 @@ async fn done_before(
     };
     let found: String = row.try_get(0)?;
     if found != checksum(migration) {
-        return Err(OpenError::MigrationChanged { version: migration.version });
+        return Err(OpenError::MigrationChanged {
+            version: migration.version,
+        });
     }
     Ok(true)
 }

@@ -51,14 +51,25 @@ impl Share {
     /// are a tenant's share.
     pub fn new(size: usize, tenant_percent: usize, waiters_max: usize) -> Arc<Share> {
         let tenant_max = (size.saturating_mul(tenant_percent) / 100).clamp(1, size.max(1));
-        let state = State { free: size, held: HashMap::new(), waiting: VecDeque::new() };
-        Arc::new(Share { tenant_max, waiters_max, state: Mutex::new(state) })
+        let state = State {
+            free: size,
+            held: HashMap::new(),
+            waiting: VecDeque::new(),
+        };
+        Arc::new(Share {
+            tenant_max,
+            waiters_max,
+            state: Mutex::new(state),
+        })
     }
 
     /// Waits for a permit for as long as the caller polls.
     pub async fn acquire(self: &Arc<Share>, tenant: &Tenant) -> Result<Permit, Full> {
         match self.take_place(tenant)? {
-            Place::Granted => Ok(Permit { share: self.clone(), tenant: tenant.clone() }),
+            Place::Granted => Ok(Permit {
+                share: self.clone(),
+                tenant: tenant.clone(),
+            }),
             // The sender is dropped only with the share, which `self` keeps.
             Place::Waiting(receiver) => receiver.await.map_err(|_| Full),
         }
@@ -76,13 +87,21 @@ impl Share {
             return Err(Full);
         }
         let (sender, receiver) = oneshot::channel();
-        state.waiting.push_back(Waiter { tenant: tenant.clone(), sender });
+        state.waiting.push_back(Waiter {
+            tenant: tenant.clone(),
+            sender,
+        });
         Ok(Place::Waiting(receiver))
     }
 
     /// How many callers wait.
     pub fn waiting(&self) -> usize {
-        self.state.lock().waiting.iter().filter(|waiter| !waiter.sender.is_closed()).count()
+        self.state
+            .lock()
+            .waiting
+            .iter()
+            .filter(|waiter| !waiter.sender.is_closed())
+            .count()
     }
 
     /// Takes back one permit and answers who gets it next.
@@ -112,15 +131,23 @@ impl State {
     /// The first waiter below its share; where all are at it, the first.
     fn next(&mut self, tenant_max: usize) -> Option<Waiter> {
         let held = |tenant: &Tenant| self.held.get(tenant).copied().unwrap_or(0);
-        let place = self.waiting.iter().position(|waiter| held(&waiter.tenant) < tenant_max);
+        let place = self
+            .waiting
+            .iter()
+            .position(|waiter| held(&waiter.tenant) < tenant_max);
         self.waiting.remove(place.unwrap_or(0))
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Some(next) = self.share.release(&self.tenant) else { return };
-        let permit = Permit { share: self.share.clone(), tenant: next.tenant };
+        let Some(next) = self.share.release(&self.tenant) else {
+            return;
+        };
+        let permit = Permit {
+            share: self.share.clone(),
+            tenant: next.tenant,
+        };
         // A waiter that left at this very moment drops the permit, which passes
         // it on.
         let _ = next.sender.send(permit);
@@ -140,7 +167,9 @@ mod tests {
     #[test]
     fn one_tenant_alone_may_hold_everything() {
         let share = Share::new(4, 50, 10);
-        let permits: Vec<_> = (0..4).map(|_| share.acquire(&tenant("a")).now_or_never()).collect();
+        let permits: Vec<_> = (0..4)
+            .map(|_| share.acquire(&tenant("a")).now_or_never())
+            .collect();
         assert!(permits.iter().all(Option::is_some));
     }
 

@@ -57,7 +57,12 @@ impl Slots {
     }
 
     fn close_one_idle(&self) {
-        let pools: Vec<_> = self.pools.lock().iter().filter_map(WeakPool::upgrade).collect();
+        let pools: Vec<_> = self
+            .pools
+            .lock()
+            .iter()
+            .filter_map(WeakPool::upgrade)
+            .collect();
         for pool in pools {
             let mut found = false;
             // The first idle connection is not retained.

@@ -23,7 +23,9 @@ pub struct InvalidTenant;
 impl Tenant {
     /// The tenant of a call: its customer, or nobody.
     pub fn of(customer: Option<&Arc<str>>) -> Result<Tenant, InvalidTenant> {
-        let Some(customer) = customer else { return Ok(Tenant::nobody()) };
+        let Some(customer) = customer else {
+            return Ok(Tenant::nobody());
+        };
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         let length = (1..=CUSTOMER_BYTES_MAX).contains(&customer.len());
         match length && customer.bytes().all(allowed) {

@@ -45,7 +45,9 @@ pub(super) async fn run(
     let rows_wanted = calls.iter().any(|call| call.want == Want::Rows);
     let results = pipeline(connection, tenant, calls, &statements, config, !rows_wanted).await;
     if results.as_ref().is_err_and(Halt::is_stale) {
-        calls.iter().for_each(|call| connection.forget_statement(&call.known.prepared));
+        calls
+            .iter()
+            .for_each(|call| connection.forget_statement(&call.known.prepared));
     }
     if !rows_wanted {
         return results.map_err(Halt::while_committing);
@@ -82,7 +84,10 @@ async fn pipeline(
     let mut cleared = clear.as_deref().map(|text| simple(&client, text));
     let results = in_order(&mut cleared, steps).await;
     let cleared = cleared.is_none_or(|step| matches!(take(step), Some(Ok(_))));
-    if results.iter().all(|result| result.as_ref().err().is_none_or(Halt::is_answer)) {
+    if results
+        .iter()
+        .all(|result| result.as_ref().err().is_none_or(Halt::is_answer))
+    {
         connection.unmark(Standing::InTransaction);
     }
     let answers = check(results)?;
@@ -106,7 +111,11 @@ fn statement_step<'a>(
     call: &'a Ready<'_>,
     config: &'a Config,
 ) -> Step<'a> {
-    let sent = async move { run::send(client, statement, call, config).await.map(Done::Answer) };
+    let sent = async move {
+        run::send(client, statement, call, config)
+            .await
+            .map(Done::Answer)
+    };
     Box::pin(maybe_done(Box::pin(sent)))
 }
 
@@ -121,7 +130,11 @@ async fn in_order<'a>(
         for step in first.iter_mut().chain(steps.iter_mut()) {
             pending |= step.as_mut().poll(cx).is_pending();
         }
-        if pending { Poll::Pending } else { Poll::Ready(()) }
+        if pending {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     })
     .await;
     steps.into_iter().filter_map(take).collect()

@@ -27,11 +27,17 @@ async fn describe_one(
     transaction: &Transaction<'_>,
     declared: &Declared,
 ) -> Result<Vec<Refusal>, LendError> {
-    transaction.batch_execute("SAVEPOINT hearth_describe").await?;
+    transaction
+        .batch_execute("SAVEPOINT hearth_describe")
+        .await?;
     let refusals = match transaction.prepare(&declared.text).await {
         Ok(statement) => differences(declared, &statement)
             .into_iter()
-            .map(|reason| Refusal { statement: beginning(&declared.text), reason, position: None })
+            .map(|reason| Refusal {
+                statement: beginning(&declared.text),
+                reason,
+                position: None,
+            })
             .collect(),
         Err(error) => vec![refusal(&declared.text, error)?],
     };
@@ -43,7 +49,9 @@ async fn describe_one(
 /// A refusal out of Postgres's own answer, with its message and position. What
 /// is no answer (a lost connection) is an error instead.
 pub(super) fn refusal(text: &str, error: tokio_postgres::Error) -> Result<Refusal, LendError> {
-    let Some(db) = error.as_db_error() else { return Err(error.into()) };
+    let Some(db) = error.as_db_error() else {
+        return Err(error.into());
+    };
     if crate::backend::postgres::unavailable(&error) {
         return Err(error.into());
     }
@@ -57,13 +65,19 @@ pub(super) fn refusal(text: &str, error: tokio_postgres::Error) -> Result<Refusa
         _ => None,
     };
     let reason = format!("Postgres says: {reason} (SQLSTATE {})", db.code().code());
-    Ok(Refusal { statement: beginning(text), reason, position })
+    Ok(Refusal {
+        statement: beginning(text),
+        reason,
+        position,
+    })
 }
 
 /// Postgres counts characters from 1.
 fn byte_of(text: &str, character: u32) -> usize {
     let before = usize::try_from(character.saturating_sub(1)).unwrap_or(0);
-    text.char_indices().nth(before).map_or(text.len(), |(byte, _)| byte)
+    text.char_indices()
+        .nth(before)
+        .map_or(text.len(), |(byte, _)| byte)
 }
 
 /// What differs between declared and described, one sentence each.
@@ -77,14 +91,19 @@ fn params(declared: &Declared, described: &Statement) -> Vec<String> {
     let (ours, theirs) = (&declared.params, described.params());
     if ours.len() != theirs.len() {
         let (ours, theirs) = (ours.len(), theirs.len());
-        return vec![format!("{ours} parameters are declared, and Postgres expects {theirs}")];
+        return vec![format!(
+            "{ours} parameters are declared, and Postgres expects {theirs}"
+        )];
     }
     let pairs = ours.iter().zip(theirs).enumerate();
     pairs
         .filter(|(_, (ours, theirs))| !ours.accepts_param(theirs))
         .map(|(index, (ours, theirs))| {
             let number = index + 1;
-            format!("${number} is declared {}, and Postgres expects {theirs}", ours.name())
+            format!(
+                "${number} is declared {}, and Postgres expects {theirs}",
+                ours.name()
+            )
         })
         .collect()
 }
@@ -93,7 +112,9 @@ fn columns(declared: &Declared, described: &Statement) -> Vec<String> {
     let (ours, theirs) = (&declared.columns, described.columns());
     if ours.len() != theirs.len() {
         let (ours, theirs) = (ours.len(), theirs.len());
-        return vec![format!("{ours} columns are declared, and Postgres answers {theirs}")];
+        return vec![format!(
+            "{ours} columns are declared, and Postgres answers {theirs}"
+        )];
     }
     let mut reasons = Vec::new();
     for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {

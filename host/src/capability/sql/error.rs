@@ -71,7 +71,9 @@ impl Halt {
     /// Whether a migration changed a table under what was prepared, or the
     /// prepared statement is gone: preparing it again may mend it.
     pub(super) fn is_stale(&self) -> bool {
-        let Halt::Postgres(error) = self else { return false };
+        let Halt::Postgres(error) = self else {
+            return false;
+        };
         error.code().is_some_and(|code| {
             *code == SqlState::FEATURE_NOT_SUPPORTED
                 || *code == SqlState::INVALID_SQL_STATEMENT_NAME
@@ -93,7 +95,10 @@ impl Halt {
 
 /// A fatal error ends the session: it says nothing of the statement.
 fn goes_on(error: &DbError) -> bool {
-    !matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+    !matches!(
+        error.parsed_severity(),
+        Some(Severity::Fatal | Severity::Panic)
+    )
 }
 
 impl From<Halt> for Error {
@@ -174,11 +179,19 @@ fn by_class(db: &DbError) -> Error {
     match class {
         "22" => Error::Invalid(format!("Postgres refuses a value (SQLSTATE {code})")),
         "08" | "53" | "57" | "58" | "XX" => {
-            tracing::warn!(code, message = db.message(), "Postgres cannot serve a plugin");
+            tracing::warn!(
+                code,
+                message = db.message(),
+                "Postgres cannot serve a plugin"
+            );
             Error::Unavailable
         }
         _ => {
-            tracing::debug!(code, message = db.message(), "Postgres refuses a plugin's statement");
+            tracing::debug!(
+                code,
+                message = db.message(),
+                "Postgres refuses a plugin's statement"
+            );
             Error::Invalid(format!("Postgres refuses the statement (SQLSTATE {code})"))
         }
     }

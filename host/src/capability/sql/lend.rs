@@ -82,7 +82,10 @@ impl Client {
     /// where Postgres gave one, the position.
     pub async fn lend(&self, deployment: Deployment<'_>) -> Result<Lent, LendError> {
         let mut connection = self.server.host().get().await?;
-        self.begin_lending(&mut connection, deployment).await?.commit().await
+        self.begin_lending(&mut connection, deployment)
+            .await?
+            .commit()
+            .await
     }
 
     /// As [`Client::lend`], and leaves the transaction open in which the last
@@ -93,7 +96,9 @@ impl Client {
         connection: &'c mut deadpool_postgres::Client,
         deployment: Deployment<'_>,
     ) -> Result<Lending<'c>, LendError> {
-        let row = connection.query_one("SELECT current_database()::text", &[]).await?;
+        let row = connection
+            .query_one("SELECT current_database()::text", &[])
+            .await?;
         let names = Names::of(deployment.plugin, row.try_get(0)?).ok_or_else(unnamed)?;
         let checked = check(&deployment, &names)?;
         let password = roles::password(&self.secret, deployment.plugin);
@@ -128,12 +133,21 @@ impl Client {
         deployment: &Deployment<'_>,
     ) -> Result<Lent, LendError> {
         let (role, schema) = (names.runtime.clone(), names.schema.clone());
-        let credentials = Credentials { role, password, schema };
+        let credentials = Credentials {
+            role,
+            password,
+            schema,
+        };
         let pool = self.pools.of(deployment.plugin, &credentials);
         let pool = pool.map_err(|error| LendError::Backend(error.to_string()))?;
         pool.serve(deployment.number);
         let config: Arc<Config> = self.config.clone();
-        Ok(Lent { number: deployment.number, statements: known(deployment), pool: Some(pool), config })
+        Ok(Lent {
+            number: deployment.number,
+            statements: known(deployment),
+            pool: Some(pool),
+            config,
+        })
     }
 }
 
@@ -159,7 +173,10 @@ fn check<'d>(deployment: &'d Deployment<'_>, names: &Names) -> Result<Vec<Checke
     let mut checked = Vec::new();
     for migration in &migrations {
         match gate::check_migration(&migration.sql, &names.schema, &deployment.approved) {
-            Ok(statements) => checked.push(Checked { migration, statements }),
+            Ok(statements) => checked.push(Checked {
+                migration,
+                statements,
+            }),
             Err(mut refusal) => {
                 let title = format!("migration {:04}_{}", migration.version, migration.name);
                 refusal.reason = format!("{title}: {}", refusal.reason);
@@ -168,7 +185,11 @@ fn check<'d>(deployment: &'d Deployment<'_>, names: &Names) -> Result<Vec<Checke
         }
     }
     refusals.extend(twice(&migrations));
-    if refusals.is_empty() { Ok(checked) } else { Err(LendError::Refused(refusals)) }
+    if refusals.is_empty() {
+        Ok(checked)
+    } else {
+        Err(LendError::Refused(refusals))
+    }
 }
 
 fn twice(migrations: &[&Migration]) -> Vec<Refusal> {
@@ -188,10 +209,24 @@ fn twice(migrations: &[&Migration]) -> Vec<Refusal> {
 /// whatever stands in between. The plugin's name cannot end it.
 fn known(deployment: &Deployment<'_>) -> HashMap<String, Known> {
     let number = deployment.number;
-    let known = deployment.declared.iter().enumerate().map(|(index, declared)| {
-        let text = format!("/* {}@{number} */ {}", deployment.plugin, declared.text);
-        let prepared = Prepared { deployment: number, index, text };
-        (declared.text.clone(), Known { declared: declared.clone(), prepared })
-    });
+    let known = deployment
+        .declared
+        .iter()
+        .enumerate()
+        .map(|(index, declared)| {
+            let text = format!("/* {}@{number} */ {}", deployment.plugin, declared.text);
+            let prepared = Prepared {
+                deployment: number,
+                index,
+                text,
+            };
+            (
+                declared.text.clone(),
+                Known {
+                    declared: declared.clone(),
+                    prepared,
+                },
+            )
+        });
     known.collect()
 }

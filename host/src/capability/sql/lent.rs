@@ -37,11 +37,18 @@ impl Lent {
 
     /// What a plugin without the grant `sql` gets: everything is denied.
     pub fn nothing() -> Lent {
-        Lent { number: 0, statements: HashMap::new(), pool: None, config: Arc::default() }
+        Lent {
+            number: 0,
+            statements: HashMap::new(),
+            pool: None,
+            config: Arc::default(),
+        }
     }
 
     pub(super) fn connections(&self) -> Result<&PluginPool, Error> {
-        self.pool.as_ref().ok_or_else(|| Error::Denied("no grant for sql".into()))
+        self.pool
+            .as_ref()
+            .ok_or_else(|| Error::Denied("no grant for sql".into()))
     }
 
     /// The state of the plugin's pool, for metrics.
@@ -58,7 +65,11 @@ impl Lent {
     ) -> Result<Ready<'_>, Error> {
         let known = self.statements.get(text);
         let known = known.ok_or_else(|| Error::Denied("the statement was not declared".into()))?;
-        Ok(Ready { params: self.params(known, values)?, known, want })
+        Ok(Ready {
+            params: self.params(known, values)?,
+            known,
+            want,
+        })
     }
 
     fn params(&self, known: &Known, values: Vec<Value>) -> Result<Vec<Param>, Error> {
@@ -71,7 +82,9 @@ impl Lent {
         }
         self.check_sizes(&values)?;
         let values = values.into_iter().zip(kinds).enumerate();
-        values.map(|(index, (value, kind))| value::param(value, *kind, index + 1)).collect()
+        values
+            .map(|(index, (value, kind))| value::param(value, *kind, index + 1))
+            .collect()
     }
 
     fn check_sizes(&self, values: &[Value]) -> Result<(), Error> {

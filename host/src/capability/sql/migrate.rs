@@ -79,11 +79,15 @@ impl Open<'_> {
         names: &Names,
         declared: &[Declared],
     ) -> Result<Vec<Refusal>, LendError> {
-        let Names { schema, runtime, .. } = names;
+        let Names {
+            schema, runtime, ..
+        } = names;
         let role = format!("SET LOCAL ROLE {runtime}; SET LOCAL search_path = {schema}, pg_temp");
         self.transaction.batch_execute(&role).await?;
         let refusals = describe::describe(&self.transaction, declared).await?;
-        self.transaction.batch_execute("SET LOCAL ROLE NONE").await?;
+        self.transaction
+            .batch_execute("SET LOCAL ROLE NONE")
+            .await?;
         Ok(refusals)
     }
 
@@ -124,15 +128,22 @@ pub(super) async fn migrate<'c>(
 /// one may; a lock on a table in use may not, for requests queue behind it.
 async fn start(client: &mut Client, limits: Limits) -> Result<Transaction<'_>, LendError> {
     let transaction = client.transaction().await?;
-    let Limits { migration_ms_max, lock_ms_max } = limits;
+    let Limits {
+        migration_ms_max,
+        lock_ms_max,
+    } = limits;
     let bounds = format!(
         "SET LOCAL statement_timeout = {migration_ms_max}; \
          SET LOCAL lock_timeout = {migration_ms_max}; \
          SET LOCAL idle_in_transaction_session_timeout = {migration_ms_max}"
     );
     transaction.batch_execute(&bounds).await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-    transaction.batch_execute(&format!("SET LOCAL lock_timeout = {lock_ms_max}")).await?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
+        .await?;
+    transaction
+        .batch_execute(&format!("SET LOCAL lock_timeout = {lock_ms_max}"))
+        .await?;
     Ok(transaction)
 }
 
@@ -153,9 +164,10 @@ async fn pending<'p>(
         let migration = checked.migration;
         match done.get(&i64::from(migration.version)) {
             Some(sum) if *sum == checksum(migration) => {}
-            Some(_) => {
-                refusals.push(refuse(migration, "it was changed after it had run; write a new one"))
-            }
+            Some(_) => refusals.push(refuse(
+                migration,
+                "it was changed after it had run; write a new one",
+            )),
             None if i64::from(migration.version) < newest => {
                 refusals.push(refuse(
                     migration,
@@ -165,11 +177,19 @@ async fn pending<'p>(
             None => pending.push(checked),
         }
     }
-    if refusals.is_empty() { Ok(pending) } else { Err(LendError::Refused(refusals)) }
+    if refusals.is_empty() {
+        Ok(pending)
+    } else {
+        Err(LendError::Refused(refusals))
+    }
 }
 
 fn refuse(migration: &Migration, reason: &str) -> Refusal {
-    Refusal { statement: title(migration), reason: reason.to_owned(), position: None }
+    Refusal {
+        statement: title(migration),
+        reason: reason.to_owned(),
+        position: None,
+    }
 }
 
 fn title(migration: &Migration) -> String {
@@ -199,7 +219,15 @@ async fn apply(
     let ledger = "INSERT INTO hearth.plugin_migrations (plugin, version, name, checksum) VALUES ($1, $2, $3, $4)";
     let version = i64::from(migration.version);
     transaction
-        .execute(ledger, &[&plan.plugin, &version, &migration.name, &checksum(migration)])
+        .execute(
+            ledger,
+            &[
+                &plan.plugin,
+                &version,
+                &migration.name,
+                &checksum(migration),
+            ],
+        )
         .await?;
     Ok(())
 }
@@ -225,7 +253,9 @@ async fn unfinished(
 ) -> Result<Vec<String>, LendError> {
     let query = "SELECT relname::text FROM pg_catalog.pg_class \
                  WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p') AND relname = ANY ($2)";
-    let rows = transaction.query(query, &[&plan.names.schema, &plan.shared]).await?;
+    let rows = transaction
+        .query(query, &[&plan.names.schema, &plan.shared])
+        .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 

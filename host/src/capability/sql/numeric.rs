@@ -54,10 +54,16 @@ fn groups(integer: &str, fraction: &str) -> Option<(Vec<u16>, i16)> {
     digits.extend_from_slice(integer.as_bytes());
     digits.extend_from_slice(fraction.as_bytes());
     digits.extend(std::iter::repeat_n(b'0', trail));
-    let group = |four: &[u8]| four.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    let group = |four: &[u8]| {
+        four.iter()
+            .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
+    };
     let all: Vec<u16> = digits.chunks(4).map(group).collect();
     let zeros = all.iter().take_while(|group| **group == 0).count();
-    let end = all.iter().rposition(|group| *group != 0).map_or(0, |last| last + 1);
+    let end = all
+        .iter()
+        .rposition(|group| *group != 0)
+        .map_or(0, |last| last + 1);
     let whole = i64::try_from((lead + integer.len()) / 4).ok()?;
     let weight = match end {
         0 => 0,
@@ -69,18 +75,33 @@ fn groups(integer: &str, fraction: &str) -> Option<(Vec<u16>, i16)> {
 fn binary(groups: &[u16], weight: i16, sign: u16, scale: u16) -> Vec<u8> {
     let mut out = Vec::with_capacity(8 + groups.len() * 2);
     // At most 131,072 / 4 + 16,383 / 4 groups, which fit.
-    out.extend_from_slice(&u16::try_from(groups.len()).unwrap_or(u16::MAX).to_be_bytes());
+    out.extend_from_slice(
+        &u16::try_from(groups.len())
+            .unwrap_or(u16::MAX)
+            .to_be_bytes(),
+    );
     out.extend_from_slice(&weight.to_be_bytes());
     out.extend_from_slice(&sign.to_be_bytes());
     out.extend_from_slice(&scale.to_be_bytes());
-    groups.iter().for_each(|group| out.extend_from_slice(&group.to_be_bytes()));
+    groups
+        .iter()
+        .for_each(|group| out.extend_from_slice(&group.to_be_bytes()));
     out
 }
 
 /// To decimal notation, with as many decimal places as Postgres shows.
 pub(super) fn decode(raw: &[u8]) -> Option<String> {
     let (head, rest) = raw.split_first_chunk::<8>()?;
-    let [_, _, weight_high, weight_low, sign_high, sign_low, scale_high, scale_low] = *head;
+    let [
+        _,
+        _,
+        weight_high,
+        weight_low,
+        sign_high,
+        sign_low,
+        scale_high,
+        scale_low,
+    ] = *head;
     let negative = match u16::from_be_bytes([sign_high, sign_low]) {
         0 => false,
         NEGATIVE => true,
@@ -91,7 +112,9 @@ pub(super) fn decode(raw: &[u8]) -> Option<String> {
     };
     let weight = i64::from(i16::from_be_bytes([weight_high, weight_low]));
     let scale = usize::from(u16::from_be_bytes([scale_high, scale_low]));
-    let (pairs, []) = rest.as_chunks::<2>() else { return None };
+    let (pairs, []) = rest.as_chunks::<2>() else {
+        return None;
+    };
     let groups: Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
     Some(text(&groups, weight, negative, scale))
 }
@@ -100,16 +123,23 @@ fn text(groups: &[u16], weight: i64, negative: bool, scale: usize) -> String {
     // The group that stands for 10000 to the power of `place`.
     let group = |place: i64| {
         let index = usize::try_from(weight - place).ok();
-        index.and_then(|index| groups.get(index)).copied().unwrap_or(0)
+        index
+            .and_then(|index| groups.get(index))
+            .copied()
+            .unwrap_or(0)
     };
     let mut out = String::from(if negative { "-" } else { "" });
-    let integer: String =
-        (0..=weight.max(0)).rev().map(|place| format!("{:04}", group(place))).collect();
+    let integer: String = (0..=weight.max(0))
+        .rev()
+        .map(|place| format!("{:04}", group(place)))
+        .collect();
     let integer = integer.trim_start_matches('0');
     out.push_str(if integer.is_empty() { "0" } else { integer });
     if scale > 0 {
         let places = i64::try_from(scale.div_ceil(4)).unwrap_or(0);
-        let fraction: String = (1..=places).map(|place| format!("{:04}", group(-place))).collect();
+        let fraction: String = (1..=places)
+            .map(|place| format!("{:04}", group(-place)))
+            .collect();
         out.push('.');
         out.push_str(fraction.get(..scale).unwrap_or(&fraction));
     }
@@ -145,16 +175,35 @@ mod tests {
 
     #[test]
     fn other_notations_mean_the_same_number() {
-        for (given, meant) in [("+1", "1"), ("007", "7"), (".5", "0.5"), ("5.", "5"), ("-0", "0")] {
-            assert_eq!(encode(given).and_then(|raw| decode(&raw)).as_deref(), Some(meant));
+        for (given, meant) in [
+            ("+1", "1"),
+            ("007", "7"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("-0", "0"),
+        ] {
+            assert_eq!(
+                encode(given).and_then(|raw| decode(&raw)).as_deref(),
+                Some(meant)
+            );
         }
     }
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in
-            ["", ".", "-", "1e5", "1,5", " 1", "0x1", "1.2.3", "--1", "nan", &"1".repeat(131_073)]
-        {
+        for text in [
+            "",
+            ".",
+            "-",
+            "1e5",
+            "1,5",
+            " 1",
+            "0x1",
+            "1.2.3",
+            "--1",
+            "nan",
+            &"1".repeat(131_073),
+        ] {
             assert_eq!(encode(text), None);
         }
     }
@@ -171,10 +220,17 @@ mod tests {
         // Every length of both parts, so every alignment of the groups.
         for integer in 1..=13 {
             for fraction in 0..=13 {
-                let digits: String =
-                    "7301900204006".chars().cycle().take(integer + fraction).collect();
+                let digits: String = "7301900204006"
+                    .chars()
+                    .cycle()
+                    .take(integer + fraction)
+                    .collect();
                 let (whole, rest) = digits.split_at(integer);
-                let text = if rest.is_empty() { whole.into() } else { format!("{whole}.{rest}") };
+                let text = if rest.is_empty() {
+                    whole.into()
+                } else {
+                    format!("{whole}.{rest}")
+                };
                 assert_eq!(encode(&text).and_then(|raw| decode(&raw)), Some(text));
             }
         }

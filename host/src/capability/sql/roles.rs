@@ -30,7 +30,10 @@ impl Names {
     /// begin with a letter: then two names could mean one role.
     pub(super) fn of(plugin: &str, database: &str) -> Option<Names> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let letter = plugin.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+        let letter = plugin
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_lowercase());
         if !letter || !plugin.bytes().all(allowed) {
             return None;
         }
@@ -75,17 +78,25 @@ pub(super) async fn ensure(
     for role in [&names.owner, &names.runtime] {
         let found = "SELECT FROM pg_roles WHERE rolname = $1";
         if transaction.query_opt(found, &[role]).await?.is_none() {
-            transaction.batch_execute(&format!("CREATE ROLE {role}")).await?;
+            transaction
+                .batch_execute(&format!("CREATE ROLE {role}"))
+                .await?;
         }
     }
-    transaction.batch_execute(&rights(names, &verifier(password)?)).await?;
+    transaction
+        .batch_execute(&rights(names, &verifier(password)?))
+        .await?;
     Ok(())
 }
 
 /// The host becomes a member of both, to migrate as the one and to prepare as
 /// the other. Not the other way round.
 fn rights(names: &Names, verifier: &str) -> String {
-    let Names { schema, owner, runtime } = names;
+    let Names {
+        schema,
+        owner,
+        runtime,
+    } = names;
     format!(
         "ALTER ROLE {owner} NOLOGIN NOCREATEDB NOCREATEROLE PASSWORD NULL;
          ALTER ROLE {runtime} LOGIN NOCREATEDB NOCREATEROLE NOINHERIT PASSWORD '{verifier}';
@@ -106,7 +117,9 @@ fn verifier(password: &str) -> Result<String, LendError> {
     let stored = Sha256::digest(sign(&salted, &[b"Client Key"])?);
     let server = sign(&salted, &[b"Server Key"])?;
     let [salt, stored, server] = [&salt[..], &stored[..], &server[..]].map(base64);
-    Ok(format!("SCRAM-SHA-256${ITERATIONS}:{salt}${stored}:{server}"))
+    Ok(format!(
+        "SCRAM-SHA-256${ITERATIONS}:{salt}${stored}:{server}"
+    ))
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -119,7 +132,9 @@ fn pbkdf2(password: &[u8], salt: &[u8], iterations: u32) -> Result<[u8; 32], Len
     let mut all = last;
     for _ in 1..iterations {
         last = sign(password, &[&last])?;
-        all.iter_mut().zip(last).for_each(|(sum, byte)| *sum ^= byte);
+        all.iter_mut()
+            .zip(last)
+            .for_each(|(sum, byte)| *sum ^= byte);
     }
     Ok(all)
 }

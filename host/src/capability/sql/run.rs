@@ -140,7 +140,11 @@ pub(super) async fn prepare(
         return Ok(statement);
     }
     connection.mark();
-    let prepared = connection.client().prepare(&known.prepared.text).await.map_err(Halt::Postgres);
+    let prepared = connection
+        .client()
+        .prepare(&known.prepared.text)
+        .await
+        .map_err(Halt::Postgres);
     if prepared.as_ref().err().is_none_or(Halt::is_answer) {
         connection.unmark(standing);
     }
@@ -170,8 +174,16 @@ pub(super) async fn send(
     while let Some(row) = rows.try_next().await? {
         read.add(&row).map_err(Halt::Midway)?;
     }
-    let columns = ready.known.declared.columns.iter().map(|column| column.name.clone());
-    Ok(Answer::Rows(RowSet { columns: columns.collect(), rows: read.rows }))
+    let columns = ready
+        .known
+        .declared
+        .columns
+        .iter()
+        .map(|column| column.name.clone());
+    Ok(Answer::Rows(RowSet {
+        columns: columns.collect(),
+        rows: read.rows,
+    }))
 }
 
 /// Rows within the limits: they are counted as they come, not once they are all
@@ -184,7 +196,11 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn new(config: &'a Config) -> Reading<'a> {
-        Reading { config, rows: Vec::new(), bytes: 0 }
+        Reading {
+            config,
+            rows: Vec::new(),
+            bytes: 0,
+        }
     }
 
     fn add(&mut self, row: &Row) -> Result<(), Error> {
@@ -200,8 +216,10 @@ impl<'a> Reading<'a> {
 }
 
 fn cell(row: &Row, index: usize) -> Result<Value, Error> {
-    row.try_get::<_, Cell>(index).map(|cell| cell.0).map_err(|_| {
-        let message = "holds a value that has no form here, such as an array with NULL in it";
-        Error::Invalid(format!("column {} {message}", index + 1))
-    })
+    row.try_get::<_, Cell>(index)
+        .map(|cell| cell.0)
+        .map_err(|_| {
+            let message = "holds a value that has no form here, such as an array with NULL in it";
+            Error::Invalid(format!("column {} {message}", index + 1))
+        })
 }

@@ -106,7 +106,11 @@ impl Relation {
 }
 
 fn refusal(what: String, reason: &str) -> Refusal {
-    Refusal { statement: what, reason: reason.to_owned(), position: None }
+    Refusal {
+        statement: what,
+        reason: reason.to_owned(),
+        position: None,
+    }
 }
 
 /// Writes defaults, policies and rights. Answers what must not be as it is.
@@ -183,11 +187,17 @@ fn judge_relations(relations: &[Relation], shared: &[String]) -> Vec<Refusal> {
         };
         refusals.push(relation.refuse(reason));
     }
-    let tables =
-        |name: &&String| relations.iter().any(|table| table.is_table() && table.name == **name);
+    let tables = |name: &&String| {
+        relations
+            .iter()
+            .any(|table| table.is_table() && table.name == **name)
+    };
     let missing = shared.iter().filter(|name| !tables(name));
     refusals.extend(missing.map(|name| {
-        refusal(format!("table {name}"), "the manifest lists it as shared, and it does not exist")
+        refusal(
+            format!("table {name}"),
+            "the manifest lists it as shared, and it does not exist",
+        )
     }));
     refusals
 }
@@ -231,12 +241,19 @@ async fn judge_references(
 ) -> Result<Vec<Refusal>, LendError> {
     let mut refusals = Vec::new();
     for row in transaction.query(REFERENCES, &[&names.schema]).await? {
-        let (name, child, parent, paired): (String, u32, u32, bool) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        let (name, child, parent, paired): (String, u32, u32, bool) = (
+            row.try_get(0)?,
+            row.try_get(1)?,
+            row.try_get(2)?,
+            row.try_get(3)?,
+        );
         if let Some(parent) = tenant_table(relations, shared, parent)
             && !paired
         {
-            let child = relations.iter().find(|relation| relation.oid == child).unwrap_or(parent);
+            let child = relations
+                .iter()
+                .find(|relation| relation.oid == child)
+                .unwrap_or(parent);
             refusals.push(child.refuse(&format!(
                 "the foreign key {name} must tie customer_id to customer_id of {}: Postgres checks it past row-level security",
                 parent.name
@@ -251,7 +268,9 @@ async fn judge_rest(
     names: &Names,
 ) -> Result<Vec<Refusal>, LendError> {
     let rows = transaction.query(FORBIDDEN, &[&names.schema]).await?;
-    rows.iter().map(|row| Ok(refusal(row.try_get(0)?, row.try_get(1)?))).collect()
+    rows.iter()
+        .map(|row| Ok(refusal(row.try_get(0)?, row.try_get(1)?)))
+        .collect()
 }
 
 /// By table and name: whether the policy is as the host writes it.
@@ -285,10 +304,14 @@ fn table_changes(relation: &Relation, policies: &Policies, names: &Names) -> Vec
     let table = format!("{}.{}", names.schema, quoted(&relation.name));
     let mut changes = Vec::new();
     if relation.customer_default.as_deref() != Some(CUSTOMER) {
-        changes.push(format!("ALTER TABLE {table} ALTER COLUMN {COLUMN} SET DEFAULT {CUSTOMER}"));
+        changes.push(format!(
+            "ALTER TABLE {table} ALTER COLUMN {COLUMN} SET DEFAULT {CUSTOMER}"
+        ));
     }
     if !relation.customer_not_null {
-        changes.push(format!("ALTER TABLE {table} ALTER COLUMN {COLUMN} SET NOT NULL"));
+        changes.push(format!(
+            "ALTER TABLE {table} ALTER COLUMN {COLUMN} SET NOT NULL"
+        ));
     }
     let customer = format!("({COLUMN} = {CUSTOMER})");
     let wanted = [
@@ -323,7 +346,9 @@ fn view_changes(relation: &Relation, names: &Names) -> Vec<String> {
 /// Rows and sequences, no more: TRUNCATE knows no row-level security, REFERENCES
 /// and TRIGGER reach past it.
 fn grants(names: &Names) -> String {
-    let Names { schema, runtime, .. } = names;
+    let Names {
+        schema, runtime, ..
+    } = names;
     format!(
         "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {runtime};
          REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM PUBLIC, {runtime};

@@ -40,7 +40,10 @@ impl Open {
         connection.mark();
         begin(connection, tenant, isolation).await?;
         connection.unmark(Standing::InTransaction);
-        Ok(Open { number, state: Ok(lease) })
+        Ok(Open {
+            number,
+            state: Ok(lease),
+        })
     }
 
     pub(super) async fn run(
@@ -105,7 +108,11 @@ pub(super) async fn commit(connection: &mut Connection) -> Result<(), Error> {
         return Err(Error::Unavailable);
     }
     connection.mark();
-    let result = connection.client().batch_execute("SELECT; COMMIT").await.map_err(Halt::Postgres);
+    let result = connection
+        .client()
+        .batch_execute("SELECT; COMMIT")
+        .await
+        .map_err(Halt::Postgres);
     match result {
         Ok(()) => {
             connection.unmark(Standing::Idle);

@@ -80,8 +80,10 @@ pub(super) fn param(value: Value, kind: Type, number: usize) -> Result<Param, Er
             Param::UuidArray(ids.ok_or_else(|| malformed("array of uuid"))?)
         }
         _ => {
-            let message =
-                format!("parameter {number} is {given}, and {} was declared", kind.name());
+            let message = format!(
+                "parameter {number} is {given}, and {} was declared",
+                kind.name()
+            );
             return Err(Error::Invalid(message));
         }
     })
@@ -124,7 +126,9 @@ fn name(value: &Value) -> &'static str {
 
 /// The canonical form alone: other spellings would come back differently.
 fn canonical(text: &str) -> Option<Uuid> {
-    (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten()
+    (text.len() == 36)
+        .then(|| Uuid::try_parse(text).ok())
+        .flatten()
 }
 
 /// Postgres's `infinity` and `-infinity` are the ends of the range, both ways.
@@ -229,7 +233,9 @@ impl<'a> FromSql<'a> for Cell {
             PgType::NUMERIC => Value::Numeric(numeric::decode(raw).ok_or("a malformed numeric")?),
             PgType::JSON => Value::Json(text()?),
             PgType::JSONB => {
-                let json = raw.strip_prefix(&[1]).ok_or("jsonb of an unknown version")?;
+                let json = raw
+                    .strip_prefix(&[1])
+                    .ok_or("jsonb of an unknown version")?;
                 Value::Json(String::from_utf8(json.to_vec())?)
             }
             PgType::TEXT_ARRAY | PgType::VARCHAR_ARRAY => {

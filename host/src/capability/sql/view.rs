@@ -31,18 +31,28 @@ async fn within<T>(
     if Instant::now() >= deadline {
         return Err(Error::DeadlineExceeded);
     }
-    timeout_at(deadline, work).await.unwrap_or(Err(Error::DeadlineExceeded))
+    timeout_at(deadline, work)
+        .await
+        .unwrap_or(Err(Error::DeadlineExceeded))
 }
 
 impl Host for View<'_> {
     async fn query(&mut self, statement: String, params: Vec<Value>) -> Guest<RowSet> {
         self.call.host_call()?;
-        guest(self.alone(&statement, params, Want::Rows).await.and_then(rows))
+        guest(
+            self.alone(&statement, params, Want::Rows)
+                .await
+                .and_then(rows),
+        )
     }
 
     async fn execute(&mut self, statement: String, params: Vec<Value>) -> Guest<u64> {
         self.call.host_call()?;
-        guest(self.alone(&statement, params, Want::Count).await.and_then(count))
+        guest(
+            self.alone(&statement, params, Want::Count)
+                .await
+                .and_then(count),
+        )
     }
 
     async fn batch(&mut self, calls: Vec<BatchCall>) -> Guest<Vec<Outcome>> {
@@ -69,7 +79,11 @@ impl HostTransaction for View<'_> {
     ) -> Guest<RowSet> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
-        guest(self.in_transaction(number, &statement, params, Want::Rows).await.and_then(rows))
+        guest(
+            self.in_transaction(number, &statement, params, Want::Rows)
+                .await
+                .and_then(rows),
+        )
     }
 
     async fn execute(
@@ -80,7 +94,11 @@ impl HostTransaction for View<'_> {
     ) -> Guest<u64> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
-        guest(self.in_transaction(number, &statement, params, Want::Count).await.and_then(count))
+        guest(
+            self.in_transaction(number, &statement, params, Want::Count)
+                .await
+                .and_then(count),
+        )
     }
 
     /// There is no outbox yet and no deployment holds a grant for a queue, so
@@ -143,8 +161,10 @@ impl View<'_> {
         if calls.len() > lent.config.batch_calls_max {
             return Err(Error::TooLarge);
         }
-        let ready =
-            calls.into_iter().map(|call| step(lent, call)).collect::<Result<Vec<_>, _>>()?;
+        let ready = calls
+            .into_iter()
+            .map(|call| step(lent, call))
+            .collect::<Result<Vec<_>, _>>()?;
         if ready.is_empty() {
             return Ok(Vec::new());
         }
@@ -159,7 +179,9 @@ impl View<'_> {
 
     async fn begin_transaction(&mut self, isolation: Isolation) -> Result<u64, Error> {
         if self.state.open.is_some() {
-            return Err(Error::Denied("a transaction is open already in this call".into()));
+            return Err(Error::Denied(
+                "a transaction is open already in this call".into(),
+            ));
         }
         let tenant = self.tenant()?;
         let number = self.state.begun;
@@ -174,7 +196,11 @@ impl View<'_> {
     }
 
     fn open(&mut self, number: u64) -> Result<&mut Open, Error> {
-        let open = self.state.open.as_mut().filter(|open| open.number == number);
+        let open = self
+            .state
+            .open
+            .as_mut()
+            .filter(|open| open.number == number);
         open.ok_or_else(|| Error::Invalid("the transaction has ended".into()))
     }
 
@@ -199,7 +225,9 @@ impl View<'_> {
     /// Past the deadline COMMIT may have been sent and not answered.
     async fn commit_transaction(&mut self, number: u64) -> Result<(), Error> {
         self.open(number)?;
-        let Some(open) = self.state.open.take() else { return Err(Error::Unavailable) };
+        let Some(open) = self.state.open.take() else {
+            return Err(Error::Unavailable);
+        };
         if let Some(error) = open.failed() {
             return Err(error.clone());
         }
@@ -207,7 +235,9 @@ impl View<'_> {
         if Instant::now() >= deadline {
             return Err(Error::DeadlineExceeded);
         }
-        timeout_at(deadline, open.commit()).await.unwrap_or(Err(Error::OutcomeUnknown))
+        timeout_at(deadline, open.commit())
+            .await
+            .unwrap_or(Err(Error::OutcomeUnknown))
     }
 
     /// The lease inside rolls back.

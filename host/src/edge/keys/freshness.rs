@@ -32,9 +32,13 @@ struct State {
 /// What can be said without asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    Fresh { version: i64 },
+    Fresh {
+        version: i64,
+    },
     /// Good for now, and time to ask again.
-    Ageing { version: i64 },
+    Ageing {
+        version: i64,
+    },
     /// Ask before relying on anything.
     Old,
     /// Asking has just failed; do not make this request wait for the next try.

@@ -73,19 +73,20 @@ pub(super) async fn version(server: &Server) -> Result<i64, Missed> {
     Ok(client.query_one(&statement, &[]).await?.try_get(0)?)
 }
 
-pub(super) async fn look_up(
-    shared: &Shared,
-    key: &Presented<'_>,
-) -> Result<Arc<Entry>, Missed> {
+pub(super) async fn look_up(shared: &Shared, key: &Presented<'_>) -> Result<Arc<Entry>, Missed> {
     let limit = Duration::from_millis(shared.config.look_ms_max);
-    tokio::time::timeout(limit, read(shared, key)).await.unwrap_or(Err(Missed::Away))
+    tokio::time::timeout(limit, read(shared, key))
+        .await
+        .unwrap_or(Err(Missed::Away))
 }
 
 async fn read(shared: &Shared, key: &Presented<'_>) -> Result<Arc<Entry>, Missed> {
     let asked = Instant::now();
     let client = shared.server.host().get().await?;
     let statement = client.prepare_cached(KEY).await?;
-    let row = client.query_one(&statement, &[&shared.digests.all(key)]).await?;
+    let row = client
+        .query_one(&statement, &[&shared.digests.all(key)])
+        .await?;
     let version: i64 = row.try_get(0)?;
     shared.freshness.confirmed(version, asked);
     let Some(id) = row.try_get::<_, Option<String>>(1)? else {
@@ -107,7 +108,12 @@ fn entry(row: &Row, version: i64, id: &str) -> Result<Entry, Missed> {
         scopes: scopes.into(),
         tier: tier.parse().unwrap_or(Tier::Free),
     };
-    Ok(Entry { version, caller, expires_at: row.try_get(5)?, revoked: row.try_get(6)? })
+    Ok(Entry {
+        version,
+        caller,
+        expires_at: row.try_get(5)?,
+        revoked: row.try_get(6)?,
+    })
 }
 
 /// Moves a key that is used to the newest version of the root secret, so that
@@ -126,7 +132,12 @@ async fn store_under_newest(
     let moved = client
         .execute(
             "UPDATE hearth.keys SET hmac = $1, hmac_version = $2 WHERE id = $3 AND hmac = $4",
-            &[&newest.as_slice(), &shared.digests.newest_version(), &id, &stored],
+            &[
+                &newest.as_slice(),
+                &shared.digests.newest_version(),
+                &id,
+                &stored,
+            ],
         )
         .await;
     if let Err(error) = moved {

@@ -51,7 +51,10 @@ pub enum Ensured {
     Created(Customer),
     Found(Customer),
     /// The tier was another one, and is now the one asked for.
-    Changed { customer: Customer, from: Tier },
+    Changed {
+        customer: Customer,
+        from: Tier,
+    },
 }
 
 impl Ensured {
@@ -100,7 +103,10 @@ pub struct Register<'a> {
 
 impl<'a> Register<'a> {
     pub fn new(server: &'a Server, secret: &RootSecret) -> Register<'a> {
-        Register { server, digests: Digests::derive(secret) }
+        Register {
+            server,
+            digests: Digests::derive(secret),
+        }
     }
 
     /// Finds the customer by name or makes it, and gives it the tier.
@@ -112,11 +118,17 @@ impl<'a> Register<'a> {
         let transaction = client.transaction().await?;
         let made = insert_customer(&transaction, name, tier).await?;
         let row = transaction.query_one(FIND_CUSTOMER, &[&name]).await?;
-        let customer = Customer { id: row.try_get(0)?, name: name.to_owned(), tier };
+        let customer = Customer {
+            id: row.try_get(0)?,
+            name: name.to_owned(),
+            tier,
+        };
         let before: String = row.try_get(1)?;
         if before != tier.as_str() {
             let change = "UPDATE hearth.customers SET tier = $2 WHERE id = $1";
-            transaction.execute(change, &[&customer.id, &tier.as_str()]).await?;
+            transaction
+                .execute(change, &[&customer.id, &tier.as_str()])
+                .await?;
         }
         transaction.commit().await?;
         Ok(match before.parse() {
@@ -141,8 +153,15 @@ impl<'a> Register<'a> {
         let version = self.digests.newest_version();
         let (shown, digest) = (prefix(&text), digest.as_slice());
         let client = self.server.host().get().await?;
-        let values: [&(dyn ToSql + Sync); 7] =
-            [&id, &customer_id, &shown, &digest, &version, &scopes, &expires_at];
+        let values: [&(dyn ToSql + Sync); 7] = [
+            &id,
+            &customer_id,
+            &shown,
+            &digest,
+            &version,
+            &scopes,
+            &expires_at,
+        ];
         client.execute(INSERT_KEY, &values).await?;
         Ok(NewKey { id, text })
     }
@@ -185,7 +204,10 @@ async fn insert_customer(
     let id = format!("cus_{}", Uuid::now_v7());
     let insert = "INSERT INTO hearth.customers (id, name, tier) VALUES ($1, $2, $3)
                   ON CONFLICT (name) DO NOTHING";
-    Ok(transaction.execute(insert, &[&id, &name, &tier.as_str()]).await? == 1)
+    Ok(transaction
+        .execute(insert, &[&id, &name, &tier.as_str()])
+        .await?
+        == 1)
 }
 
 const LIST: &str = r#"
@@ -221,6 +243,7 @@ fn check_scopes(scopes: &[String]) -> Result<(), RegisterError> {
 }
 
 fn is_scope(scope: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b":-_".contains(&byte);
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b":-_".contains(&byte);
     (1..=SCOPE_BYTES_MAX).contains(&scope.len()) && scope.bytes().all(allowed)
 }

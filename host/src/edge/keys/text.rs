@@ -83,20 +83,28 @@ impl Digests {
 
     /// What the key may be stored under.
     pub(super) fn all(&self, key: &Presented<'_>) -> Vec<Vec<u8>> {
-        self.versions().map(|version| version.digest(key).to_vec()).collect()
+        self.versions()
+            .map(|version| version.digest(key).to_vec())
+            .collect()
     }
 
     /// Whether a host of this fleet made the key, now or under an older secret.
     pub(super) fn is_ours(&self, key: &Presented<'_>) -> bool {
         self.versions().any(|version| {
-            version.check_of(key.body).as_bytes().ct_eq(key.check.as_bytes()).into()
+            version
+                .check_of(key.body)
+                .as_bytes()
+                .ct_eq(key.check.as_bytes())
+                .into()
         })
     }
 
     /// A fresh key.
     pub(super) fn make(&self) -> Zeroizing<String> {
         let random = rand::rng().sample_iter(Alphanumeric).take(RANDOM_CHARS);
-        let mut text = Zeroizing::new(String::with_capacity(MARK.len() + RANDOM_CHARS + CHECK_CHARS));
+        let mut text = Zeroizing::new(String::with_capacity(
+            MARK.len() + RANDOM_CHARS + CHECK_CHARS,
+        ));
         text.push_str(MARK);
         text.extend(random.map(char::from));
         let check = self.newest.check_of(&text);
@@ -111,17 +119,31 @@ impl Digests {
 
 impl Version {
     fn new(number: u32, store: [u8; 32], check: [u8; 32]) -> Version {
-        Version { number, store: keyed(&store), check: keyed(&check) }
+        Version {
+            number,
+            store: keyed(&store),
+            check: keyed(&check),
+        }
     }
 
     fn digest(&self, key: &Presented<'_>) -> Digest {
-        self.store.clone().chain_update(key.whole).finalize().into_bytes().into()
+        self.store
+            .clone()
+            .chain_update(key.whole)
+            .finalize()
+            .into_bytes()
+            .into()
     }
 
     /// 62 does not divide 256, which makes some characters likelier. That costs
     /// the check a fraction of its 47 bits, and the key nothing.
     fn check_of(&self, body: &str) -> String {
-        let bytes = self.check.clone().chain_update(body).finalize().into_bytes();
+        let bytes = self
+            .check
+            .clone()
+            .chain_update(body)
+            .finalize()
+            .into_bytes();
         let letters = bytes.iter().take(CHECK_CHARS);
         letters
             .filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len()))
@@ -159,7 +181,10 @@ mod tests {
             let other = if key.as_bytes()[at] == b'x' { "y" } else { "x" };
             let mut changed = key.to_string();
             changed.replace_range(at..=at, other);
-            assert!(!digests.is_ours(&Presented::read(&changed).unwrap()), "{at}");
+            assert!(
+                !digests.is_ours(&Presented::read(&changed).unwrap()),
+                "{at}"
+            );
         }
     }
 
@@ -170,7 +195,10 @@ mod tests {
         let both = Digests::derive(&RootSecret::rotate(&file).unwrap());
         let presented = Presented::read(&key).unwrap();
         assert!(both.is_ours(&presented));
-        assert!(both.all(&presented).contains(&old.newest(&presented).to_vec()));
+        assert!(
+            both.all(&presented)
+                .contains(&old.newest(&presented).to_vec())
+        );
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text.lines().next().unwrap()).unwrap();
         assert!(!Digests::derive(&RootSecret::open(&file).unwrap()).is_ours(&presented));

@@ -32,13 +32,20 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder and its lock file, and takes the lock.
     pub(super) fn claim(dir: &Path) -> Result<Folder, StartError> {
-        let failed = |source| StartError::Folder { path: dir.to_owned(), source };
+        let failed = |source| StartError::Folder {
+            path: dir.to_owned(),
+            source,
+        };
         make_private(dir).map_err(failed)?;
         let dir = dir.canonicalize().map_err(failed)?;
         let lock = take_lock(&dir)?;
         let socket = socket_folder(&dir)?;
         std::fs::write(dir.join("socket-folder"), socket.as_os_str().as_bytes()).map_err(failed)?;
-        Ok(Folder { dir, socket, _lock: lock })
+        Ok(Folder {
+            dir,
+            socket,
+            _lock: lock,
+        })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -92,7 +99,10 @@ fn url(socket: &[u8]) -> String {
 
 fn take_lock(dir: &Path) -> Result<File, StartError> {
     let path = dir.join("lock");
-    let failed = |source| StartError::Folder { path: path.clone(), source };
+    let failed = |source| StartError::Folder {
+        path: path.clone(),
+        source,
+    };
     let lock = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -121,8 +131,10 @@ fn socket_folder(dir: &Path) -> Result<PathBuf, StartError> {
     let near = dir.join("socket");
     let short = near.as_os_str().len() <= SOCKET_FOLDER_BYTES_MAX;
     let folder = if short { near } else { far_socket_folder(dir) };
-    make_private(&folder)
-        .map_err(|source| StartError::Folder { path: folder.clone(), source })?;
+    make_private(&folder).map_err(|source| StartError::Folder {
+        path: folder.clone(),
+        source,
+    })?;
     match is_private(&folder) {
         true => Ok(folder),
         false => Err(StartError::Socket(folder)),
@@ -133,7 +145,9 @@ fn far_socket_folder(dir: &Path) -> PathBuf {
     let digest = hex::encode(Sha256::digest(dir.as_os_str().as_bytes()));
     let short: String = digest.chars().take(16).collect();
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let base = runtime.filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
+    let base = runtime
+        .filter(|path| path.is_dir())
+        .unwrap_or_else(std::env::temp_dir);
     let folder = base.join(format!("hearth-{short}"));
     match folder.as_os_str().len() <= SOCKET_FOLDER_BYTES_MAX {
         true => folder,

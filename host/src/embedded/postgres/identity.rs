@@ -48,7 +48,10 @@ impl Identity {
     pub(super) fn ways() -> Result<Vec<Identity>, StartError> {
         let (uid, gid) = servant()
             .ok_or_else(|| StartError::Root("there is no user postgres or nobody".to_owned()))?;
-        Ok(vec![Identity::Namespace { uid, gid }, Identity::User { uid, gid }])
+        Ok(vec![
+            Identity::Namespace { uid, gid },
+            Identity::User { uid, gid },
+        ])
     }
 
     fn try_run(self, postgres: &Path) -> io::Result<()> {
@@ -69,7 +72,10 @@ impl Identity {
                 command.env_remove(name);
             }
         }
-        command.env("LC_ALL", "C").stdin(Stdio::null()).process_group(0);
+        command
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .process_group(0);
         if let Identity::User { uid, gid } = self {
             command.uid(uid).gid(gid);
         }

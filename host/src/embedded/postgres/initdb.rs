@@ -27,15 +27,16 @@ pub(super) fn ensure(
     let unfinished = folder.unfinished();
     make(&unfinished, binaries, identity)?;
     create_database(&unfinished, binaries, identity)?;
-    std::fs::rename(&unfinished, &data)
-        .map_err(|source| StartError::Folder { path: data, source })
+    std::fs::rename(&unfinished, &data).map_err(|source| StartError::Folder { path: data, source })
 }
 
 fn make(dir: &Path, binaries: &Binaries, identity: Identity) -> Result<(), StartError> {
     let mut said = String::new();
     for locale in LOCALES {
-        clear(dir, identity)
-            .map_err(|source| StartError::Folder { path: dir.to_owned(), source })?;
+        clear(dir, identity).map_err(|source| StartError::Folder {
+            path: dir.to_owned(),
+            source,
+        })?;
         let output = identity
             .command(&binaries.initdb())
             .arg("--pgdata")
@@ -63,11 +64,7 @@ fn clear(dir: &Path, identity: Identity) -> io::Result<()> {
 }
 
 /// Postgres's single-user mode needs no server and no socket.
-fn create_database(
-    dir: &Path,
-    binaries: &Binaries,
-    identity: Identity,
-) -> Result<(), StartError> {
+fn create_database(dir: &Path, binaries: &Binaries, identity: Identity) -> Result<(), StartError> {
     let failed = |error: io::Error| StartError::InitDb(error.to_string());
     let mut child = identity
         .command(&binaries.postgres())
@@ -98,5 +95,12 @@ fn tell(child: &mut Child) -> io::Result<()> {
 
 fn what_it_said(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
-    text.lines().rev().take(5).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("; ")
+    text.lines()
+        .rev()
+        .take(5)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect::<Vec<_>>()
+        .join("; ")
 }

@@ -31,8 +31,15 @@ impl Log {
     pub(super) fn open(path: &Path) -> io::Result<Log> {
         let file = append(path)?;
         let bytes = file.metadata()?.len();
-        let shared = Shared { path: path.to_owned(), file, bytes, tail: Vec::new() };
-        Ok(Log { shared: Arc::new(Mutex::new(shared)) })
+        let shared = Shared {
+            path: path.to_owned(),
+            file,
+            bytes,
+            tail: Vec::new(),
+        };
+        Ok(Log {
+            shared: Arc::new(Mutex::new(shared)),
+        })
     }
 
     /// Copies until the last process that holds the pipe has ended.
@@ -41,17 +48,25 @@ impl Log {
         let copy = move || {
             let mut buffer = [0; 8 * 1024];
             while let Ok(read @ 1..) = pipe.read(&mut buffer) {
-                log.shared.lock().write(buffer.get(..read).unwrap_or_default());
+                log.shared
+                    .lock()
+                    .write(buffer.get(..read).unwrap_or_default());
             }
         };
-        std::thread::Builder::new().name("postgres-log".to_owned()).spawn(copy)?;
+        std::thread::Builder::new()
+            .name("postgres-log".to_owned())
+            .spawn(copy)?;
         Ok(())
     }
 
     /// What was said last, on one line.
     pub(super) fn tail(&self) -> String {
         let text = String::from_utf8_lossy(&self.shared.lock().tail).into_owned();
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+        text.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     /// What an earlier attempt said explains nothing about the next.
@@ -87,7 +102,11 @@ impl Shared {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
 }
 
 #[cfg(test)]

@@ -62,7 +62,12 @@ impl Launch {
     fn command(&self) -> Command {
         let mut command = self.identity.command(&self.binaries.postgres());
         // A list of folders, so a path with a comma or a space wants quotes.
-        let socket = self.folder.socket.display().to_string().replace('"', "\"\"");
+        let socket = self
+            .folder
+            .socket
+            .display()
+            .to_string()
+            .replace('"', "\"\"");
         command.arg("-D").arg(self.folder.data()).args(["-p", PORT]);
         command.args(["-c", &format!("unix_socket_directories=\"{socket}\"")]);
         for setting in SETTINGS {
@@ -96,7 +101,10 @@ impl Postmaster {
     /// Fast shutdown, then an immediate one, then SIGKILL. Nothing that was
     /// committed is lost by any of them.
     pub(super) fn stop(mut self) {
-        for (signal, wait) in [(Signal::INT, FAST_WAIT_MAX), (Signal::QUIT, IMMEDIATE_WAIT_MAX)] {
+        for (signal, wait) in [
+            (Signal::INT, FAST_WAIT_MAX),
+            (Signal::QUIT, IMMEDIATE_WAIT_MAX),
+        ] {
             let _ = kill_process(Pid::from_child(&self.child), signal);
             if self.ends_within(wait) {
                 return;
@@ -128,11 +136,20 @@ fn remove_reused_pid_file(data: &Path) {
     let Some(pid) = first_line(&path) else { return };
     let works_in = std::fs::read_link(format!("/proc/{pid}/cwd"));
     if works_in.is_ok_and(|folder| folder != data) {
-        tracing::info!(pid, "the pid file names a process that is no Postgres of ours");
+        tracing::info!(
+            pid,
+            "the pid file names a process that is no Postgres of ours"
+        );
         let _ = std::fs::remove_file(path);
     }
 }
 
 fn first_line(path: &Path) -> Option<u32> {
-    std::fs::read_to_string(path).ok()?.lines().next()?.trim().parse().ok()
+    std::fs::read_to_string(path)
+        .ok()?
+        .lines()
+        .next()?
+        .trim()
+        .parse()
+        .ok()
 }

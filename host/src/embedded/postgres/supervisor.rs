@@ -62,7 +62,10 @@ fn prepare_as(
     binaries: Binaries,
     identity: Identity,
 ) -> Result<Launch, StartError> {
-    let failed = |source| StartError::Folder { path: folder.root().to_owned(), source };
+    let failed = |source| StartError::Folder {
+        path: folder.root().to_owned(),
+        source,
+    };
     let log = Log::open(&folder.log()).map_err(failed)?;
     // The lock and the log stay ours: Postgres has no part in the one and sees
     // of the other a pipe.
@@ -72,7 +75,12 @@ fn prepare_as(
     }
     identity.let_through(folder.root()).map_err(failed)?;
     initdb::ensure(&folder, &binaries, identity)?;
-    Ok(Launch { folder, binaries, identity, log })
+    Ok(Launch {
+        folder,
+        binaries,
+        identity,
+        log,
+    })
 }
 
 fn start_first(launch: &Launch, stop: &Receiver<()>) -> Result<Postmaster, StartError> {
@@ -97,7 +105,9 @@ enum Failure {
 }
 
 fn start_once(launch: &Launch, stop: &Receiver<()>) -> Result<Postmaster, Failure> {
-    let mut postmaster = launch.spawn().map_err(|error| Failure::Final(error.to_string()))?;
+    let mut postmaster = launch
+        .spawn()
+        .map_err(|error| Failure::Final(error.to_string()))?;
     let data = launch.folder.data();
     let start = Instant::now();
     loop {
@@ -109,7 +119,10 @@ fn start_once(launch: &Launch, stop: &Receiver<()>) -> Result<Postmaster, Failur
         }
         if start.elapsed() > READY_WAIT_MAX || asked_to_stop(stop, LOOK) {
             postmaster.stop();
-            return Err(Failure::Final(format!("it was not ready in time: {}", launch.log.tail())));
+            return Err(Failure::Final(format!(
+                "it was not ready in time: {}",
+                launch.log.tail()
+            )));
         }
     }
 }
@@ -148,11 +161,7 @@ fn watch(postmaster: &mut Postmaster, stop: &Receiver<()>) -> Option<String> {
 
 /// Tries for as long as the cluster lives, at most every [`BACKOFF_MAX`]: what
 /// stopped it (a full disk, say) may be mended while the host runs.
-fn start_again(
-    launch: &Launch,
-    stop: &Receiver<()>,
-    backoff: &mut Duration,
-) -> Option<Postmaster> {
+fn start_again(launch: &Launch, stop: &Receiver<()>, backoff: &mut Duration) -> Option<Postmaster> {
     loop {
         if asked_to_stop(stop, *backoff) {
             return None;
@@ -196,7 +205,8 @@ mod tests {
         let chosen = Identity::choose(&Binaries::find(None, &data).unwrap().postgres()).unwrap();
         let (_stop, stopped) = std::sync::mpsc::channel();
         let mut identities = Identity::ways().unwrap();
-        identities.retain(|identity| *identity == chosen || matches!(identity, Identity::User { .. }));
+        identities
+            .retain(|identity| *identity == chosen || matches!(identity, Identity::User { .. }));
         for identity in [identities.clone(), identities].concat() {
             let folder = Folder::claim(&dir).unwrap();
             let binaries = Binaries::find(None, &data).unwrap();

@@ -6,11 +6,10 @@ use toml::de::DeTable;
 
 use super::fields::{Fields, Mistakes, Text};
 use super::{
-    Grant, Instances, MANIFEST_BYTES_MAX, Manifest, ManifestError, Reuse, SelfTest, Sql,
-    World,
+    Grant, Instances, MANIFEST_BYTES_MAX, Manifest, ManifestError, Reuse, SelfTest, Sql, World,
 };
-use crate::config::LimitOverrides;
 use crate::capability::sql::statement::{Access, Column, Declared, Type};
+use crate::config::LimitOverrides;
 use crate::plugin::package::Interface;
 
 /// The longest that any time in a manifest may be: a day.
