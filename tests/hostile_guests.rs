@@ -77,8 +77,9 @@ async fn hammer(
                 .is_ok()
             {
                 let answer = request.try_clone().unwrap().send().await.unwrap();
-                assert_eq!(answer.status(), expected);
+                let status = answer.status();
                 let problem: Value = answer.json().await.unwrap();
+                assert_eq!(status, expected, "{problem}");
                 assert_eq!(problem["status"], expected.as_u16(), "{problem}");
                 assert!(problem["request_id"].is_string(), "{problem}");
             }

@@ -75,7 +75,7 @@ fn statement_that_does_not_prepare_is_refused_with_postgres_message_and_position
     refuses(
         &file,
         &["sql"],
-        &["relation \"nowhere\" does not exist", "position"],
+        &["relation \"nowhere\" does not exist", "at byte 20"],
     );
 }
 

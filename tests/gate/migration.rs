@@ -213,7 +213,7 @@ fn migrations_that_reach_further_are_refused_with_the_reason() {
         ),
         (
             "CREATE VIEW v WITH (security_invoker) AS SELECT pg_sleep(1)",
-            "no plugin may call",
+            "approve",
         ),
         ("CREATE INDEX CONCURRENTLY a_x ON a (x)", "no-transaction"),
         ("DROP INDEX CONCURRENTLY a_x", "no-transaction"),

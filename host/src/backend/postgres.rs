@@ -62,6 +62,9 @@ pub struct Config {
     pub lock_ms_max: u64,
     /// Postgres's `idle_in_transaction_session_timeout`.
     pub idle_in_transaction_ms_max: u64,
+    /// The same for the host's own transactions, which no guest can hold open but
+    /// which a starved machine can delay.
+    pub host_idle_in_transaction_ms_max: u64,
     /// How long a starting host waits for a Postgres that does not answer yet.
     pub start_ms_max: u64,
     /// The authorities (PEM) to trust instead of the machine's own.
@@ -80,6 +83,7 @@ impl Default for Config {
             statement_ms_max: 5_000,
             lock_ms_max: 1_000,
             idle_in_transaction_ms_max: 2_000,
+            host_idle_in_transaction_ms_max: 30_000,
             start_ms_max: 30_000,
             tls_root_file: None,
         }

@@ -28,6 +28,11 @@ pub struct Args {
 
 /// Bounds itself first, then looks at its input.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    // A compiler that panics says why; where in its source is nobody's concern.
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload_as_str().unwrap_or("without a message");
+        eprintln!("the compiler panicked: {payload}");
+    }));
     confine(args).context("this process cannot be confined")?;
     let mut component = Vec::new();
     std::io::stdin().lock().read_to_end(&mut component)?;

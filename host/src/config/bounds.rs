@@ -103,7 +103,7 @@ fn http2(h2: &Http2) -> [Bound; 6] {
     ]
 }
 
-fn database(database: &backend::postgres::Config) -> [Bound; 9] {
+fn database(database: &backend::postgres::Config) -> [Bound; 10] {
     // What the host and one plugin have must fit into what both share.
     let shares =
         u64::from(database.host_connections_max) + u64::from(database.plugin_connections_max);
@@ -130,6 +130,11 @@ fn database(database: &backend::postgres::Config) -> [Bound; 9] {
         (
             "idle_in_transaction_ms_max",
             database.idle_in_transaction_ms_max,
+            1..=HOUR_MS,
+        ),
+        (
+            "host_idle_in_transaction_ms_max",
+            database.host_idle_in_transaction_ms_max,
             1..=HOUR_MS,
         ),
         ("start_ms_max", database.start_ms_max, 0..=HOUR_MS),
@@ -190,7 +195,7 @@ fn compiler(engine: &Engine) -> [Bound; 5] {
         (
             "compile_memory_bytes_max",
             engine.compile_memory_bytes_max as u64,
-            256 * MIB..=64 * GIB,
+            32 * MIB..=64 * GIB,
         ),
         (
             "compile_cpu_ms_max",
@@ -200,7 +205,7 @@ fn compiler(engine: &Engine) -> [Bound; 5] {
         (
             "compile_wall_ms_max",
             engine.compile_wall_ms_max,
-            1_000..=HOUR_MS,
+            1..=HOUR_MS,
         ),
         (
             "compile_concurrency_max",

@@ -220,8 +220,11 @@ impl Compiler {
             }
             // An allocation that fails aborts; a fresh thread's may fault.
             Some(_) => CompileError::Memory(self.limits.compile_memory_bytes_max),
-            None if complaint.contains("memory allocation")
-                || complaint.contains("Cannot allocate memory") =>
+            // What cannot be allocated shows as an abort, or as a thread that
+            // does not start.
+            None if ["memory allocation", "Cannot allocate memory", "temporarily unavailable"]
+                .iter()
+                .any(|words| complaint.contains(words)) =>
             {
                 CompileError::Memory(self.limits.compile_memory_bytes_max)
             }

@@ -34,7 +34,8 @@ impl serde::Serialize for Json {
 }
 
 /// Reads a body as JSON. 415 where the client names another content type (none,
-/// `text/plain` and anything that ends in `+json` are read as JSON); 400 where it
+/// `text/plain`, what `curl -d` sends by itself, and anything that ends in `+json`
+/// are read as JSON); 400 where it
 /// is empty or not valid JSON, with the line and column.
 ///
 /// ```
@@ -70,7 +71,7 @@ fn is_json(content_type: &str) -> bool {
     let media_type = media_type.to_ascii_lowercase();
     matches!(
         media_type.as_str(),
-        "" | "application/json" | "text/json" | "text/plain"
+        "" | "application/json" | "text/json" | "text/plain" | "application/x-www-form-urlencoded"
     ) || media_type.ends_with("+json")
 }
 

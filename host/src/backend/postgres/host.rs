@@ -67,7 +67,7 @@ fn session_settings(config: &Config) -> String {
         "SET search_path = pg_catalog; SET TimeZone = 'UTC'; \
          SET statement_timeout = {}; SET lock_timeout = {}; \
          SET idle_in_transaction_session_timeout = {}",
-        config.statement_ms_max, config.lock_ms_max, config.idle_in_transaction_ms_max,
+        config.statement_ms_max, config.lock_ms_max, config.host_idle_in_transaction_ms_max,
     )
 }
 

@@ -80,7 +80,7 @@ impl Report {
             succeeded: tally.succeeded,
             success_percent: tally.succeeded as f64 / args.requests as f64 * 100.0,
             failures: failures(tally),
-            elapsed_ms: seconds * 1000.0,
+            elapsed_ms: (seconds * 1_000_000.0).round() / 1000.0,
             requests_per_second: if seconds > 0.0 {
                 tally.done as f64 / seconds
             } else {
