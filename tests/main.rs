@@ -20,3 +20,4 @@ mod postgres;
 mod problem;
 mod refusals;
 mod sql;
+mod tickets;

@@ -408,7 +408,7 @@ async fn taken_connections_end_the_wait_and_sessions_are_bounded() {
     for (name, wanted) in [
         ("statement_timeout", "5s"),
         ("lock_timeout", "1s"),
-        ("idle_in_transaction_session_timeout", "2s"),
+        ("idle_in_transaction_session_timeout", "30s"),
         ("application_name", "hearth"),
     ] {
         let row = held

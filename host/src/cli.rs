@@ -37,7 +37,7 @@ enum Command {
     #[command(subcommand)]
     Keys(keys::Command),
     /// Send many requests at once to a running host and tell how long they took.
-    Load(load::Args),
+    Load(Box<load::Args>),
     /// Put component, manifest, migrations, statements and OpenAPI into one file.
     Pack(pack::Args),
     #[command(hide = true)]
@@ -48,7 +48,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config.as_deref();
         match self.command {
-            Command::Load(args) => return load::run(args, &mut std::io::stdout()),
+            Command::Load(args) => return load::run(*args, &mut std::io::stdout()),
             Command::Serve(args) => serve::run(args, config),
             Command::Keys(command) => open::with_database(config, async |server, secret| {
                 keys::run(command, server, secret, &mut std::io::stdout()).await

@@ -65,7 +65,6 @@ pub fn runs(in_test: usize, in_soak: usize) -> usize {
 pub struct Setup {
     config: String,
     args: Vec<String>,
-    env: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -73,7 +72,6 @@ impl Setup {
         Setup {
             config: String::new(),
             args: Vec::new(),
-            env: Vec::new(),
         }
     }
 
@@ -113,11 +111,6 @@ impl Setup {
         self
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Setup {
-        self.env.push((name.into(), value.into()));
-        self
-    }
-
     pub fn start(self) -> Host {
         Host::start(self)
     }
@@ -138,7 +131,6 @@ impl Setup {
             .arg("--config")
             .arg(&file)
             .args(&self.args);
-        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 }
