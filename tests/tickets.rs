@@ -166,7 +166,7 @@ async fn customer_never_sees_internal_comments() {
     let ticket = support.create(ticket()).await;
     let path = format!("/support/tickets/{}/comments", id(&ticket));
     let public = json!({"body": "We look into it."});
-    let internal = json!({"body": "They never read manuals.", "visibility": "internal"});
+    let internal = json!({"body": "They never read manuals.", "public": false});
     let comment = async |key: &str, body: &Value| {
         let answer = send(support.host.post(&path, key), body.clone()).await;
         read(answer).await
