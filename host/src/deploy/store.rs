@@ -1,8 +1,11 @@
 //! Deployments in Postgres: the bytes, what was approved, and what serves. The
 //! only place with that SQL. A restart needs nothing else.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::Row;
 
 use crate::backend::postgres::Server;
@@ -66,7 +69,8 @@ const LARGE: &str = "SET LOCAL statement_timeout = 60000";
 /// The first half of the advisory locks of plugins, "depl" in ASCII.
 const LOCK: i32 = 0x6465_706c;
 /// How long a starting host waits for another that deploys the same plugin.
-const TURN_MS_MAX: u32 = 300_000;
+const TURN_MAX: Duration = Duration::from_secs(300);
+const TURN_AGAIN: Duration = Duration::from_millis(200);
 
 /// The tables `hearth.artifacts`, `hearth.deployments` and `hearth.slots`.
 #[derive(Clone)]
@@ -95,15 +99,17 @@ impl Store {
         }
     }
 
-    /// Waits for the plugin's lock, as several hosts that start at once do.
+    /// Waits for the plugin's lock, as several hosts that start at once do. It
+    /// asks again and again: a session that waits inside Postgres holds a
+    /// snapshot, for which the other host's CREATE INDEX CONCURRENTLY would wait.
     pub async fn turn(&self, plugin: &str) -> Result<Turn, StoreError> {
-        let client = self.connect().await?;
-        let bounds =
-            format!("SET statement_timeout = {TURN_MS_MAX}; SET lock_timeout = {TURN_MS_MAX}");
-        client.batch_execute(&bounds).await?;
-        let text = "SELECT pg_catalog.pg_advisory_lock($1, pg_catalog.hashtext($2))";
-        client.execute(text, &[&LOCK, &plugin]).await?;
-        Ok(Turn { _client: client })
+        let until = Instant::now() + TURN_MAX;
+        loop {
+            match self.try_turn(plugin).await {
+                Err(StoreError::Locked) if Instant::now() < until => sleep(TURN_AGAIN).await,
+                ended => return ended,
+            }
+        }
     }
 
     /// A connection of its own: a lock of a session must not go back to a pool.

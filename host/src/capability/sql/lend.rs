@@ -149,6 +149,7 @@ impl Client {
             shared: &deployment.shared,
             limits: self.limits(),
             beside,
+            server: &self.server,
         };
         let open = migrate::migrate(connection, &plan).await?;
         let refusals = open.describe(&names, &deployment.declared).await?;

@@ -4,7 +4,8 @@
 //! advisory lock which that transaction holds: hosts take turns, and whoever
 //! comes second finds it done. In the same transaction the host writes its
 //! policies (see [`super::tables`]), so no instant shows a table without them.
-//! The last transaction stays open until the statements of the deployment have
+//! A file that begins with `-- no-transaction` runs outside one (see
+//! [`super::apart`]). The last transaction stays open until the statements of the deployment have
 //! been described: what does not fit leaves the last migration undone.
 
 use deadpool_postgres::{Client, Transaction};
@@ -12,11 +13,14 @@ use sha2::{Digest, Sha256};
 
 use super::describe;
 use super::gate::Refusal;
+use super::apart;
+use super::gate::runs_without_transaction;
 use super::guard;
 use super::lend::{Beside, LendError};
 use super::roles::{self, Names};
 use super::statement::Declared;
 use super::tables;
+use crate::backend::postgres::Server;
 
 /// One file of a plugin's migrations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub(super) struct Plan<'a> {
     pub shared: &'a [String],
     pub limits: Limits,
     pub beside: &'a Beside,
+    /// For a connection of its own, where a migration wants no transaction.
+    pub server: &'a Server,
 }
 
 /// Milliseconds.
@@ -117,11 +123,16 @@ pub(super) async fn migrate<'c>(
     loop {
         let transaction = start(client, plan.limits).await?;
         let pending = pending(&transaction, plan).await?;
-        if let [next, _, ..] = pending.as_slice() {
-            step(&transaction, plan, &[next], None).await?;
-            transaction.commit().await?;
-        } else {
-            break;
+        match pending.as_slice() {
+            [next, ..] if runs_without_transaction(&next.migration.sql) => {
+                transaction.rollback().await?;
+                apart::run(plan, next).await?;
+            }
+            [next, _, ..] => {
+                step(&transaction, plan, &[next], None).await?;
+                transaction.commit().await?;
+            }
+            _ => break,
         }
     }
     let transaction = start(client, plan.limits).await?;
@@ -224,11 +235,11 @@ fn refuse(migration: &Migration, reason: &str) -> Refusal {
     }
 }
 
-fn title(migration: &Migration) -> String {
+pub(super) fn title(migration: &Migration) -> String {
     format!("migration {:04}_{}", migration.version, migration.name)
 }
 
-fn checksum(migration: &Migration) -> String {
+pub(super) fn checksum(migration: &Migration) -> String {
     hex::encode(Sha256::digest(migration.sql.as_bytes()))
 }
 
