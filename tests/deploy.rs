@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::host::{Host, Setup, guest};
+use crate::harness::host::{Host, Setup, guest, runs};
 use versions::{COMES, FIRST, echo, echo_titled, notes, written};
 
 fn admin(host: &Host, method: Method, path: &str) -> RequestBuilder {
@@ -59,7 +59,12 @@ fn is(label: &str, title: &str) -> (String, String) {
 #[tokio::test]
 async fn admin_routes_want_the_token_and_metrics_do_not() {
     let host = Setup::new().guest("echo", &[], "").start();
-    for path in ["/plugins", "/deployments", "/plugins/echo/deployments", "/no"] {
+    for path in [
+        "/plugins",
+        "/deployments",
+        "/plugins/echo/deployments",
+        "/no",
+    ] {
         let bare = host.client.get(format!("{}{path}", host.admin));
         let wrong = host.client.get(format!("{}{path}", host.admin));
         for request in [bare, wrong.bearer_auth("wrong")] {
@@ -84,11 +89,21 @@ async fn next_version_serves_and_a_killed_host_comes_back_with_it_without_a_file
 
     let request = admin(&host, Method::POST, "/deployments").body(echo_titled("0.2.0"));
     let told = lines(request).await;
-    let steps: Vec<&str> = told.iter().filter_map(|line| line["step"].as_str()).collect();
+    let steps: Vec<&str> = told
+        .iter()
+        .filter_map(|line| line["step"].as_str())
+        .collect();
     assert_eq!(
         steps,
         [
-            "read", "grants", "compile", "link", "migrate", "statements", "self-test", "swap",
+            "read",
+            "grants",
+            "compile",
+            "link",
+            "migrate",
+            "statements",
+            "self-test",
+            "swap",
             "drain"
         ]
     );
@@ -124,13 +139,19 @@ async fn rollback_and_undeploy_are_seen_and_kept_in_history() {
     let never = rollback(&host, "/plugins/echo/rollback?to=9").await;
     assert_eq!(never["result"], "refused", "{never}");
 
-    let gone = admin(&host, Method::DELETE, "/plugins/echo").send().await.unwrap();
+    let gone = admin(&host, Method::DELETE, "/plugins/echo")
+        .send()
+        .await
+        .unwrap();
     let gone: Value = gone.json().await.unwrap();
     let wanted = json!({"result": "undeployed", "plugin": "echo", "number": 2});
     assert_eq!(gone, wanted);
     let answer = host.get("/echo", &key).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
-    let again = admin(&host, Method::DELETE, "/plugins/echo").send().await.unwrap();
+    let again = admin(&host, Method::DELETE, "/plugins/echo")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(again.status(), StatusCode::NOT_FOUND);
     assert_eq!(host.metric("hearth_deployments_live", &[]).await, 0.0);
 
@@ -138,7 +159,10 @@ async fn rollback_and_undeploy_are_seen_and_kept_in_history() {
     let history = admin(&host, Method::GET, path).send().await.unwrap();
     let history: Value = history.json().await.unwrap();
     let states = |n: usize| history["deployments"][n]["state"].clone();
-    assert_eq!((states(0), states(1)), (json!("undeployed"), json!("retired")));
+    assert_eq!(
+        (states(0), states(1)),
+        (json!("undeployed"), json!("retired"))
+    );
     assert_eq!(history["deployments"][1]["by"], "config");
     let path = "/plugins/echo/deployments/2/artifact";
     let artifact = admin(&host, Method::GET, path).send().await.unwrap();
@@ -152,6 +176,33 @@ async fn rollback_and_undeploy_are_seen_and_kept_in_history() {
     let back = rollback(&host, "/plugins/echo/rollback?to=1").await;
     assert_eq!(back["label"], "echo@1", "{back}");
     assert_eq!(who(&host, &key, "/echo/none").await, is("echo@1", FIRST));
+}
+
+#[tokio::test]
+async fn host_killed_during_a_deploy_comes_back_with_one_version_whole() {
+    let mut host = Setup::new().guest("echo", &[], "").start();
+    let key = host.key("acme", &[]);
+    let count = runs(5, 50);
+    for run in 0..count {
+        let version = format!("0.2.{run}");
+        let next = match run % 2 {
+            0 => echo_titled(&version),
+            _ => echo(&version),
+        };
+        let before = who(&host, &key, "/echo/none").await;
+        let request = admin(&host, Method::POST, "/deployments").body(next);
+        let deploying = tokio::spawn(request.send());
+        // Spread over the time that a deploy takes here.
+        tokio::time::sleep(std::time::Duration::from_millis(40 * run as u64 % 400)).await;
+        host.kill();
+        deploying.abort();
+        host.restart();
+        let after = who(&host, &key, "/echo/none").await;
+        let number: u64 = after.0.strip_prefix("echo@").unwrap().parse().unwrap();
+        let title = if run % 2 == 0 { COMES } else { FIRST };
+        let next = number > 1 && after.1 == title && after.0 != before.0;
+        assert!(after == before || next, "{before:?} became {after:?}");
+    }
 }
 
 /// Deploys what must be refused at a step with a reason; the old one serves on.
@@ -176,7 +227,14 @@ async fn what_does_not_fit_the_contract_is_refused_and_the_old_version_serves_on
 
     let half = good[..good.len() / 2].to_vec();
     refuses(&host, &key, half, "read", "truncated").await;
-    refuses(&host, &key, b"#!/bin/sh\n".to_vec(), "read", "not WebAssembly").await;
+    refuses(
+        &host,
+        &key,
+        b"#!/bin/sh\n".to_vec(),
+        "read",
+        "not WebAssembly",
+    )
+    .await;
     refuses(&host, &key, versions::worker(&good), "read", "world worker").await;
 
     let greedy = notes("0.2.0", &[], "", &["sql", "log"]);
@@ -184,7 +242,7 @@ async fn what_does_not_fit_the_contract_is_refused_and_the_old_version_serves_on
     assert_eq!(result["asks"], json!(["log"]));
 
     let foreign = versions::renamed(&guest("startspin"), "notes");
-    refuses(&host, &key, foreign, "self-test", "does not start").await;
+    refuses(&host, &key, foreign, "self-test", "CPU time").await;
     let failing = notes("0.2.0", &[], versions::SELF_TEST_FAILS, &["sql"]);
     refuses(&host, &key, failing, "self-test", "404").await;
 
@@ -200,8 +258,18 @@ async fn sql_that_does_not_hold_or_breaks_the_serving_version_is_refused() {
     let key = host.key("acme", &[]);
     let with = |migrations: &[&str], more: &str| notes("0.2.0", migrations, more, &["sql"]);
 
-    let nowhere = with(&[], &versions::statement("SELECT nothing FROM nowhere", "nothing"));
-    refuses(&host, &key, nowhere, "statements", "relation \\\"nowhere\\\" does not exist").await;
+    let nowhere = with(
+        &[],
+        &versions::statement("SELECT nothing FROM nowhere", "nothing"),
+    );
+    refuses(
+        &host,
+        &key,
+        nowhere,
+        "statements",
+        "relation \\\"nowhere\\\" does not exist",
+    )
+    .await;
     let broken = with(&["ALTER TABLE note ADD COLUMN id text"], "");
     refuses(&host, &key, broken, "migrate", "already exists").await;
 
@@ -212,13 +280,28 @@ async fn sql_that_does_not_hold_or_breaks_the_serving_version_is_refused() {
     refuses(&host, &key, with(&[drops], ""), "migrate", breaks).await;
     refuses(&host, &key, with(&[drops, restores], ""), "migrate", breaks).await;
     let required = "ALTER TABLE note ADD COLUMN kind text NOT NULL";
-    refuses(&host, &key, with(&[required], ""), "migrate", "`kind` NOT NULL without a default").await;
+    refuses(
+        &host,
+        &key,
+        with(&[required], ""),
+        "migrate",
+        "`kind` NOT NULL without a default",
+    )
+    .await;
     let newly = "ALTER TABLE note ALTER COLUMN body SET NOT NULL";
-    refuses(&host, &key, with(&[newly], ""), "migrate", "`body` NOT NULL").await;
+    refuses(
+        &host,
+        &key,
+        with(&[newly], ""),
+        "migrate",
+        "`body` NOT NULL",
+    )
+    .await;
     assert_eq!(host.metric("hearth_deployments_live", &[]).await, 1.0);
 
     let gentle = "ALTER TABLE note ADD COLUMN kind text NOT NULL DEFAULT 'plain'";
-    let index = "-- no-transaction\nCREATE INDEX CONCURRENTLY note_body ON note (customer_id, body)";
+    let index =
+        "-- no-transaction\nCREATE INDEX CONCURRENTLY note_body ON note (customer_id, body)";
     let result = deploy(&host, with(&[gentle, index], ""), "").await;
     assert_eq!(result["result"], "serving", "{result}");
 }
@@ -266,7 +349,11 @@ async fn swaps_under_load_lose_nothing() {
         .collect();
     for swap in 0..20 {
         let version = format!("0.2.{swap}");
-        let next = if swap % 2 == 0 { echo_titled(&version) } else { echo(&version) };
+        let next = if swap % 2 == 0 {
+            echo_titled(&version)
+        } else {
+            echo(&version)
+        };
         let result = deploy(&host, next, "").await;
         assert_eq!(result["result"], "serving", "{result}");
     }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::Deployer;
 use super::gate::{self, Candidate};
-use super::probe;
+use super::probe::{self, Probe};
 use super::steps::{Rejected, Serving, Steps};
 use super::store::{Store, StoreError};
 use crate::capability::sql::{Beside, Serving as SqlServing};
@@ -90,7 +90,12 @@ impl Rollout {
             }),
             shared: Vec::new(),
         };
-        let served = self.raise(candidate, number, pre, &beside, steps).await;
+        let probe = match by {
+            "config" => Probe::Configured,
+            _ => Probe::Deployed,
+        };
+        let deployment = self.raise(candidate, number, pre, &beside, probe, steps);
+        let served = deployment.await;
         if served.is_err()
             && let Err(error) = self.store.forget(&digest).await
         {
@@ -108,7 +113,12 @@ impl Rollout {
     ) -> Result<Serving, Rejected> {
         let turn = self.store.try_turn(plugin).await;
         let _turn = turn.map_err(|error| Rejected::because(plugin, "read", error))?;
-        self.restore(plugin, number, steps).await
+        let serving = self.router.serving(plugin);
+        if serving.is_some_and(|serving| serving.number == number) {
+            let reason = format!("{plugin}@{number} serves already");
+            return Err(Rejected::because(plugin, "read", reason));
+        }
+        self.restore(plugin, number, Probe::Deployed, steps).await
     }
 
     /// As [`Rollout::rollback`], for a host that starts as well.
@@ -116,6 +126,7 @@ impl Rollout {
         &self,
         plugin: &str,
         number: u64,
+        probe: Probe,
         steps: &mut Steps,
     ) -> Result<Serving, Rejected> {
         let rejected = |error: StoreError| Rejected::because(plugin, "read", error);
@@ -134,7 +145,8 @@ impl Rollout {
             serving: None,
             shared,
         };
-        self.raise(candidate, number, pre, &beside, steps).await
+        self.raise(candidate, number, pre, &beside, probe, steps)
+            .await
     }
 
     fn candidate(&self, package: Package, approved: Approved) -> Candidate {
@@ -164,11 +176,15 @@ impl Rollout {
         number: u64,
         pre: crate::plugin::instance::PreInstance,
         beside: &Beside,
+        probe: Probe,
         steps: &mut Steps,
     ) -> Result<Serving, Rejected> {
-        let lents = self.deployer.lend(&candidate, number, beside, steps).await?;
+        let lents = self
+            .deployer
+            .lend(&candidate, number, beside, steps)
+            .await?;
         let deployment = self.deployer.assemble(candidate, number, pre, lents);
-        let tested = probe::probe(&deployment, &self.long, steps).await;
+        let tested = probe::probe(&deployment, &self.long, probe, steps).await;
         if let Err(rejected) = tested {
             deployment.idle.close();
             return Err(rejected);

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::Refused;
+use super::probe::Probe;
 use super::rollout::Rollout;
 use super::steps::{Rejected, Steps};
 use super::store::StoreError;
@@ -25,7 +26,8 @@ impl Rollout {
         }
         for (name, number) in &serving {
             if !self.sections.contains_key(name) {
-                let restored = self.restore(name, *number, &mut Steps::silent()).await;
+                let steps = &mut Steps::silent();
+                let restored = self.restore(name, *number, Probe::Returning, steps).await;
                 refusals.extend(restored.map_err(|rejected| refused(name, rejected)).err());
             }
         }
@@ -49,13 +51,17 @@ impl Rollout {
             Err(reason) => return Err(at(Rejected::because(name, "read", reason))),
         };
         if let Some(bytes) = bytes
-            && self.is_new(name, section, &bytes, serving).await.map_err(store)?
+            && self
+                .is_new(name, section, &bytes, serving)
+                .await
+                .map_err(store)?
         {
             return self.file_serves(name, section, bytes).await.map_err(at);
         }
         match serving {
             Some(number) => {
-                let restored = self.restore(name, number, &mut Steps::silent()).await;
+                let steps = &mut Steps::silent();
+                let restored = self.restore(name, number, Probe::Returning, steps).await;
                 restored.map(|_| ()).map_err(at)
             }
             None => {

@@ -11,9 +11,9 @@
 use deadpool_postgres::{Client, Transaction};
 use sha2::{Digest, Sha256};
 
+use super::apart;
 use super::describe;
 use super::gate::Refusal;
-use super::apart;
 use super::gate::runs_without_transaction;
 use super::guard;
 use super::lend::{Beside, LendError};
