@@ -4,6 +4,7 @@ mod accounting;
 mod component;
 mod config;
 mod config_file;
+mod deploy;
 mod durability;
 mod edge;
 mod first_light;
