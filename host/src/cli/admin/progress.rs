@@ -32,7 +32,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new() -> Progress {
+    pub fn start() -> Progress {
         let terminal = std::io::stderr().is_terminal();
         Progress {
             spinner: terminal.then(spinner),

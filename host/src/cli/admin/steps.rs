@@ -70,7 +70,7 @@ pub async fn follow(
     target: &str,
     body: Bytes,
 ) -> Result<Outcome, Error> {
-    let progress = Progress::new();
+    let progress = Progress::start();
     let followed = match client.send(method, target, body).await {
         Ok(answer) => read(client, answer, &progress).await,
         Err(error) => Err(error),
