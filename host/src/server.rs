@@ -3,7 +3,7 @@
 //! The shape is mini-redis's: a listener that accepts until it is told to stop,
 //! a task for each connection, and a shutdown that waits for them, bounded.
 
-mod body;
+pub mod body;
 mod guest;
 mod request;
 
@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -28,7 +28,7 @@ use crate::config::Server as Limits;
 
 pub use request::Edge;
 
-/// A response whole, as both listeners send it.
+/// A response whole, as the public listener sends it.
 pub type Answer = Response<Full<Bytes>>;
 
 /// One listening socket.
@@ -50,10 +50,11 @@ impl Listener {
 
     /// Serves until `shutdown` ends, then drains: no new connection, requests
     /// under way get their answers, and what is left after `drain_ms_max` ends.
-    pub async fn serve<S, F>(self, answer: S, shutdown: impl Future<Output = ()>)
+    pub async fn serve<S, F, B>(self, answer: S, shutdown: impl Future<Output = ()>)
     where
         S: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
-        F: Future<Output = Answer> + Send + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
     {
         let connections = Arc::new(Semaphore::new(self.limits.connections_max));
         let builder = Arc::new(builder(&self.limits));
@@ -106,7 +107,7 @@ async fn usable(
     }
 }
 
-fn connection<S, F>(
+fn connection<S, F, B>(
     builder: &Arc<auto::Builder<TokioExecutor>>,
     stream: TcpStream,
     peer: SocketAddr,
@@ -115,7 +116,8 @@ fn connection<S, F>(
 ) -> impl Future<Output = ()> + Send + 'static
 where
     S: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
-    F: Future<Output = Answer> + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
     let service = service_fn(move |request| {
         let answering = answer(request, peer);

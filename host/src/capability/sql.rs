@@ -22,6 +22,7 @@ mod batch;
 mod describe;
 mod error;
 pub mod gate;
+mod guard;
 mod lend;
 mod lent;
 mod migrate;
@@ -50,7 +51,7 @@ pub use generated::hearth::plugin::sql::{
     RowSet, Statement, Value,
 };
 pub use generated::hearth::plugin::types::OutgoingMessage;
-pub use lend::{Deployment, LendError, Lending};
+pub use lend::{Beside, Deployment, LendError, Lending, Serving};
 pub use lent::Lent;
 pub use migrate::Migration;
 pub use transaction::Transaction;

@@ -13,15 +13,16 @@ use super::{demo, open};
 use crate::admin::Admin;
 use crate::capability;
 use crate::config::{self, Config};
-use crate::deploy::{self, Clients, Deployer, Refused};
+use crate::admin::token::Token;
+use crate::deploy::rollout::Rollout;
+use crate::deploy::store::Store;
+use crate::deploy::{Clients, Deployer, Refused};
 use crate::edge::health::Health;
 use crate::edge::keys::Keys;
 use crate::engine::Engines;
 use crate::plugin::component::Compiler;
-use crate::plugin::deployment::Deployment;
 use crate::plugin::idle::IdleSlots;
 use crate::plugin::long::Long;
-use crate::plugin::slot::Slot;
 use crate::router::Router;
 use crate::secret::RootSecret;
 use crate::server::{Edge, Listener};
@@ -73,7 +74,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let metrics = Metrics::new(&config.telemetry);
     let host_metrics = HostMetrics::new(&metrics);
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
-    let long = open_long(&config)?;
+    let long = Arc::new(open_long(&config)?);
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
     let clients = Clients {
         sql: capability::sql::Client::open(
@@ -86,26 +87,30 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         metrics: capability::metrics::Client::open(&config.metrics, &metrics, &host_metrics),
     };
     let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
-    let deployments = open_plugins(&deployer, &long, &config).await?;
+    let rollout = Arc::new(rollout(&config, deployer, &postgres, long.clone()));
+    open_plugins(&rollout).await?;
     let demo_key = match args.demo {
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
-    let mounts = deployments
-        .iter()
-        .map(|deployment| (deployment.mount.clone(), Slot::new(deployment.clone())));
     let edge = Arc::new(Edge {
-        router: Router::new(mounts.collect()),
+        router: rollout.router.clone(),
         keys,
         long,
         health: Health::new(postgres.clone()),
         limits: Arc::new(config.server.clone()),
         draining: AtomicBool::new(false),
     });
-    let sweeping = tokio::spawn(sweep(deployments));
-    listen(&config, edge, host_metrics, demo_key, &mut signals).await?;
+    let admin = Arc::new(Admin {
+        edge: edge.clone(),
+        metrics: host_metrics,
+        rollout: rollout.clone(),
+        token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
+    });
+    let sweeping = tokio::spawn(sweep(rollout.clone()));
+    listen(&config, edge, admin, demo_key, &mut signals).await?;
     sweeping.abort();
-    drop(deployer);
+    drop(rollout);
     if let Some(cluster) = cluster {
         cluster.stop().await;
     }
@@ -145,39 +150,39 @@ fn deployer(
     })
 }
 
-/// Opens every configured plugin, and refuses to start while any is refused: all
-/// of them are told at once.
-async fn open_plugins(
-    deployer: &Deployer,
-    long: &Long,
+fn rollout(
     config: &Config,
-) -> anyhow::Result<Vec<Arc<Deployment>>> {
-    let mut deployments = Vec::new();
-    let mut refusals: Vec<Refused> = Vec::new();
-    for (name, settings) in &config.plugins {
-        let opened = match deployer.open(name, settings, 1).await {
-            Ok(deployment) => deploy::warm(&deployment, long).await.map(|()| deployment),
-            Err(refused) => Err(refused),
-        };
-        match opened {
-            Ok(deployment) => {
-                tracing::info!(plugin = %deployment.label(), mount = %deployment.mount, digest = %deployment.digest, "serving");
-                deployments.push(deployment);
-            }
-            Err(refused) => refusals.push(refused),
-        }
+    deployer: Deployer,
+    postgres: &crate::backend::postgres::Server,
+    long: Arc<Long>,
+) -> Rollout {
+    Rollout {
+        deployer,
+        store: Store::open(postgres.clone()),
+        router: Arc::new(Router::default()),
+        long,
+        sections: config.plugins.clone(),
+        drain_max: Duration::from_millis(config.server.drain_ms_max),
+        turn: Arc::default(),
+        draining: Default::default(),
     }
+}
+
+/// Opens what the database and the configuration say, and refuses to start while
+/// anything is refused: all of it is told at once.
+async fn open_plugins(rollout: &Rollout) -> anyhow::Result<()> {
+    let refusals = rollout.start().await?;
     if refusals.is_empty() {
-        return Ok(deployments);
+        return Ok(());
     }
-    let told: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    let told: Vec<String> = refusals.iter().map(Refused::to_string).collect();
     anyhow::bail!("{}", told.join("\n"))
 }
 
 async fn listen(
     config: &Config,
     edge: Arc<Edge>,
-    metrics: HostMetrics,
+    admin: Arc<Admin>,
     demo_key: Option<String>,
     signals: &mut Signals,
 ) -> anyhow::Result<()> {
@@ -199,10 +204,6 @@ async fn listen(
         println!("\n{}", demo::lines(public.address()?, &key));
     }
     let (stop, stopped) = watch::channel(());
-    let admin = Arc::new(Admin {
-        edge: edge.clone(),
-        metrics,
-    });
     let serving = edge.clone();
     let public = public.serve(
         move |request, peer| serving.clone().answer(request, peer),
@@ -227,12 +228,10 @@ async fn changed(mut stopped: watch::Receiver<()>) {
     let _ = stopped.changed().await;
 }
 
-async fn sweep(deployments: Vec<Arc<Deployment>>) {
+async fn sweep(rollout: Arc<Rollout>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        for deployment in &deployments {
-            deployment.idle.sweep();
-        }
+        rollout.sweep();
     }
 }
 

@@ -1,16 +1,19 @@
 //! A deployment: one component digest serving one plugin with one manifest.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::idle::Idle;
 use super::instance::PreInstance;
 use super::manifest::Manifest;
 use super::package::Digest;
 use crate::capability::Lents;
+use crate::capability::sql::statement::Declared;
 use crate::config::PluginLimits;
 use crate::telemetry::host::PluginMetrics;
 
@@ -27,6 +30,63 @@ pub struct Deployment {
     pub idle: Idle,
     pub gate: Gate,
     pub metrics: PluginMetrics,
+    /// What the operator approved together with it.
+    pub approved: Approved,
+    /// Its declared statements: a later deployment's migrations must leave them
+    /// able to run.
+    pub declared: Vec<Declared>,
+    pub tally: Tally,
+    /// Ends what still runs when a drain has lasted too long.
+    pub stop: CancellationToken,
+    pub live: Live,
+}
+
+/// What an operator approved of what a plugin asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Approved {
+    pub grants: Vec<String>,
+    /// SQL functions, by name.
+    pub functions: Vec<String>,
+}
+
+/// The requests that a deployment answered, and how many of them with a 5xx.
+#[derive(Debug, Default)]
+pub struct Tally {
+    requests: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Tally {
+    pub fn count(&self, failed: bool) {
+        self.requests.fetch_add(1, Relaxed);
+        if failed {
+            self.failures.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Relaxed)
+    }
+}
+
+/// Counts deployments that are in memory, until it is dropped.
+pub struct Live(Gauge);
+
+impl Live {
+    pub fn new(gauge: Gauge) -> Live {
+        gauge.increment(1.0);
+        Live(gauge)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 impl Deployment {
@@ -58,6 +118,7 @@ pub enum Shed {
 pub struct Gate {
     plugin: Arc<Semaphore>,
     host: Arc<Semaphore>,
+    in_flight_max: usize,
     waiting: AtomicUsize,
     waiting_max: usize,
     wait_max: Duration,
@@ -75,6 +136,7 @@ impl Gate {
         Gate {
             plugin: Arc::new(Semaphore::new(limits.in_flight_max)),
             host,
+            in_flight_max: limits.in_flight_max,
             waiting: AtomicUsize::new(0),
             waiting_max: limits.waiting_max,
             wait_max: Duration::from_millis(limits.wait_ms_max),
@@ -90,6 +152,14 @@ impl Gate {
             Ok(Some(permit)) => Ok(permit),
             _ => Err(Shed::WaitedTooLong),
         }
+    }
+
+    /// Calls that run or wait for their turn.
+    pub fn in_flight(&self) -> usize {
+        let running = self
+            .in_flight_max
+            .saturating_sub(self.plugin.available_permits());
+        running + self.waiting.load(Relaxed)
     }
 
     fn try_enter(&self) -> Option<Permit> {

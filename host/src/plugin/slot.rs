@@ -22,4 +22,9 @@ impl Slot {
     pub fn load(&self) -> Arc<Deployment> {
         self.serving.load_full()
     }
+
+    /// Lets another deployment serve from now on, and answers the one that did.
+    pub fn swap(&self, deployment: Arc<Deployment>) -> Arc<Deployment> {
+        self.serving.swap(deployment)
+    }
 }

@@ -34,9 +34,9 @@ const REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// Everything that answers requests on the public listener.
 pub struct Edge {
-    pub router: Router,
+    pub router: Arc<Router>,
     pub keys: Keys,
-    pub long: Long,
+    pub long: Arc<Long>,
     pub health: Health,
     pub limits: Arc<Limits>,
     pub draining: AtomicBool,
@@ -80,8 +80,8 @@ impl Edge {
                 Ok(self.ready().await)
             }
             path => {
-                let slot = self.router.find(path).ok_or_else(Problem::not_found)?;
-                self.plugin(slot.load(), parts, body, request_id).await
+                let found = self.router.find(path).ok_or_else(Problem::not_found)?;
+                self.plugin(found, parts, body, request_id).await
             }
         }
     }
@@ -106,11 +106,16 @@ impl Edge {
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let began = Instant::now();
-        let answered = self.call(&deployment, parts, body, request_id).await;
+        let answered = tokio::select! {
+            answered = self.call(&deployment, parts, body, request_id) => answered,
+            // A drain that lasted too long: the deployment goes.
+            () = deployment.stop.cancelled() => Err(Problem::unavailable(COME_AGAIN)),
+        };
         let status = match &answered {
             Ok(answer) => answer.status(),
             Err(problem) => problem.status,
         };
+        deployment.tally.count(status.is_server_error());
         deployment.metrics.count_request(status.as_u16());
         deployment
             .metrics

@@ -35,7 +35,11 @@ const COUNTERS: [(&str, &str); 5] = [
         "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
     ),
 ];
-const GAUGES: [(&str, &str); 5] = [
+const GAUGES: [(&str, &str); 6] = [
+    (
+        "hearth_deployments_live",
+        "Deployments in memory: those that serve and those that drain.",
+    ),
     (
         "hearth_instances_in_flight",
         "Instances that run a call now.",
@@ -75,6 +79,7 @@ const HISTOGRAMS: [(&str, &str); 4] = [
 pub struct HostMetrics {
     metrics: Metrics,
     pub connections: Gauge,
+    pub deployments_live: Gauge,
     pub compile_seconds: Histogram,
     pub process_resident_bytes: Gauge,
 }
@@ -87,6 +92,7 @@ impl HostMetrics {
         metrics.gauge("hearth_build_info", &version).set(1.0);
         Self {
             connections: metrics.gauge("hearth_connections", &[]),
+            deployments_live: metrics.gauge("hearth_deployments_live", &[]),
             compile_seconds: metrics.histogram("hearth_compile_seconds", &[]),
             process_resident_bytes: metrics.gauge("hearth_process_resident_bytes", &[]),
             metrics: metrics.clone(),

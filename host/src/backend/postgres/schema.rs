@@ -15,10 +15,16 @@ struct Migration {
     text: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    text: include_str!("migrations/0001_customers_and_keys.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        text: include_str!("migrations/0001_customers_and_keys.sql"),
+    },
+    Migration {
+        version: 2,
+        text: include_str!("migrations/0002_deployments.sql"),
+    },
+];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.
 const LOCK: i64 = 0x6865_6172_7468;

@@ -52,6 +52,23 @@ impl From<deadpool_postgres::PoolError> for LendError {
     }
 }
 
+/// What stands beside a deployment that is about to borrow.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// What serves while the migrations run: they must leave it able to.
+    pub serving: Option<Serving>,
+    /// Tables that other deployments of the plugin list as shared. Given where
+    /// an older deployment returns to a schema that has gone on.
+    pub shared: Vec<String>,
+}
+
+/// A deployment that serves: its label and its statements.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    pub label: String,
+    pub declared: Vec<Declared>,
+}
+
 /// A deployment whose migrations ran and whose statements fit, in a transaction
 /// that is still open. Dropped, the last migration is undone.
 pub struct Lending<'c> {
@@ -81,8 +98,17 @@ impl Client {
     /// [`LendError::Refused`] with each statement's beginning, the reason and,
     /// where Postgres gave one, the position.
     pub async fn lend(&self, deployment: Deployment<'_>) -> Result<Lent, LendError> {
+        self.lend_beside(deployment, &Beside::default()).await
+    }
+
+    /// As [`Client::lend`], while another deployment may be serving.
+    pub async fn lend_beside(
+        &self,
+        deployment: Deployment<'_>,
+        beside: &Beside,
+    ) -> Result<Lent, LendError> {
         let mut connection = self.server.host().get().await?;
-        self.begin_lending(&mut connection, deployment)
+        self.begin_lending_beside(&mut connection, deployment, beside)
             .await?
             .commit()
             .await
@@ -95,6 +121,19 @@ impl Client {
         &self,
         connection: &'c mut deadpool_postgres::Client,
         deployment: Deployment<'_>,
+    ) -> Result<Lending<'c>, LendError> {
+        self.begin_lending_beside(connection, deployment, &Beside::default())
+            .await
+    }
+
+    /// As [`Client::begin_lending`], while another deployment may be serving:
+    /// each migration is refused in its own transaction where that one could not
+    /// go on.
+    pub async fn begin_lending_beside<'c>(
+        &self,
+        connection: &'c mut deadpool_postgres::Client,
+        deployment: Deployment<'_>,
+        beside: &Beside,
     ) -> Result<Lending<'c>, LendError> {
         let row = connection
             .query_one("SELECT current_database()::text", &[])
@@ -109,6 +148,7 @@ impl Client {
             migrations: &checked,
             shared: &deployment.shared,
             limits: self.limits(),
+            beside,
         };
         let open = migrate::migrate(connection, &plan).await?;
         let refusals = open.describe(&names, &deployment.declared).await?;

@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::describe;
 use super::gate::Refusal;
-use super::lend::LendError;
+use super::guard;
+use super::lend::{Beside, LendError};
 use super::roles::{self, Names};
 use super::statement::Declared;
 use super::tables;
@@ -42,6 +43,7 @@ pub(super) struct Plan<'a> {
     pub migrations: &'a [Checked<'a>],
     pub shared: &'a [String],
     pub limits: Limits,
+    pub beside: &'a Beside,
 }
 
 /// Milliseconds.
@@ -79,21 +81,28 @@ impl Open<'_> {
         names: &Names,
         declared: &[Declared],
     ) -> Result<Vec<Refusal>, LendError> {
-        let Names {
-            schema, runtime, ..
-        } = names;
-        let role = format!("SET LOCAL ROLE {runtime}; SET LOCAL search_path = {schema}, pg_temp");
-        self.transaction.batch_execute(&role).await?;
-        let refusals = describe::describe(&self.transaction, declared).await?;
-        self.transaction
-            .batch_execute("SET LOCAL ROLE NONE")
-            .await?;
-        Ok(refusals)
+        describe_as_runtime(&self.transaction, names, declared).await
     }
 
     pub(super) async fn commit(self) -> Result<(), LendError> {
         Ok(self.transaction.commit().await?)
     }
+}
+
+/// Prepares statements with the rights and the search path of a request.
+pub(super) async fn describe_as_runtime(
+    transaction: &Transaction<'_>,
+    names: &Names,
+    declared: &[Declared],
+) -> Result<Vec<Refusal>, LendError> {
+    let Names {
+        schema, runtime, ..
+    } = names;
+    let role = format!("SET LOCAL ROLE {runtime}; SET LOCAL search_path = {schema}, pg_temp");
+    transaction.batch_execute(&role).await?;
+    let refusals = describe::describe(transaction, declared).await?;
+    transaction.batch_execute("SET LOCAL ROLE NONE").await?;
+    Ok(refusals)
 }
 
 /// Runs what has not run yet. Everything is committed but the last migration.
@@ -109,19 +118,42 @@ pub(super) async fn migrate<'c>(
         let transaction = start(client, plan.limits).await?;
         let pending = pending(&transaction, plan).await?;
         if let [next, _, ..] = pending.as_slice() {
-            apply(&transaction, plan, next).await?;
-            write_host_part(&transaction, plan, &unfinished(plan, &transaction).await?).await?;
+            step(&transaction, plan, &[next], None).await?;
             transaction.commit().await?;
         } else {
             break;
         }
     }
     let transaction = start(client, plan.limits).await?;
-    for migration in pending(&transaction, plan).await? {
-        apply(&transaction, plan, migration).await?;
-    }
-    write_host_part(&transaction, plan, plan.shared).await?;
+    let last = pending(&transaction, plan).await?;
+    step(&transaction, plan, &last, Some(plan.shared)).await?;
     Ok(Open { transaction })
+}
+
+/// Migrations with the host's part, and a look at whether what serves can go on.
+/// `shared` has the tables that must exist by then; `None` before the last one.
+async fn step(
+    transaction: &Transaction<'_>,
+    plan: &Plan<'_>,
+    migrations: &[&Checked<'_>],
+    shared: Option<&[String]>,
+) -> Result<(), LendError> {
+    let before = guard::columns(transaction, plan.names).await?;
+    for migration in migrations {
+        apply(transaction, plan, migration).await?;
+    }
+    let mut shared = match shared {
+        Some(all) => all.to_vec(),
+        None => unfinished(transaction, plan, plan.shared).await?,
+    };
+    shared.extend(unfinished(transaction, plan, &plan.beside.shared).await?);
+    write_host_part(transaction, plan, &shared).await?;
+    match &plan.beside.serving {
+        Some(serving) if !migrations.is_empty() => {
+            guard::check(transaction, plan.names, serving, &before).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A transaction whose turn it is. Another host's migration may take as long as
@@ -246,15 +278,17 @@ async fn write_host_part(
     become_host(transaction).await
 }
 
-/// Between two migrations a shared table of a later one need not exist yet.
+/// Those of the tables that exist: between two migrations a shared table of a
+/// later one need not yet.
 async fn unfinished(
-    plan: &Plan<'_>,
     transaction: &Transaction<'_>,
+    plan: &Plan<'_>,
+    shared: &[String],
 ) -> Result<Vec<String>, LendError> {
     let query = "SELECT relname::text FROM pg_catalog.pg_class \
                  WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p') AND relname = ANY ($2)";
     let rows = transaction
-        .query(query, &[&plan.names.schema, &plan.shared])
+        .query(query, &[&plan.names.schema, &shared])
         .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

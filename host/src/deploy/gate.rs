@@ -1,0 +1,262 @@
+//! The gate's stations. Nothing serves that did not pass all of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Deployer;
+use super::steps::{Rejected, Steps};
+use crate::capability::sql::gate::ApprovedFunctions;
+use crate::capability::sql::statement::beginning;
+use crate::capability::sql::{self, Beside, LendError, Lent};
+use crate::capability::{Lents, sql::Deployment as Sql};
+use crate::config;
+use crate::engine::Family;
+use crate::plugin::deployment::{Approved, Deployment, Gate, Live, Tally};
+use crate::plugin::idle::Idle;
+use crate::plugin::instance::{Bounds, PreInstance};
+use crate::plugin::manifest::Reuse;
+use crate::plugin::package::{self, Package};
+
+/// A plugin on its way: its file, what was approved with it, and what the
+/// operator's section says of it.
+pub struct Candidate {
+    pub package: Package,
+    pub approved: Approved,
+    pub settings: config::Plugin,
+}
+
+impl Candidate {
+    pub fn plugin(&self) -> &str {
+        &self.package.manifest.name
+    }
+
+    pub fn mount(&self) -> &str {
+        let wanted = &self.package.manifest.mount;
+        self.settings.mount.as_deref().unwrap_or(wanted)
+    }
+
+    fn is_granted(&self, interface: &str) -> bool {
+        let of = |grant: &String| grant.split(':').next() == Some(interface);
+        self.approved.grants.iter().any(of)
+    }
+
+    fn rejected(&self, step: &'static str, reason: impl ToString) -> Rejected {
+        Rejected::because(self.plugin(), step, reason)
+    }
+}
+
+/// What the plugin may use: all that it asks for, where all of it is approved.
+///
+/// # Errors
+/// With everything that it asks for and nobody approved.
+pub fn approve(package: &Package, given: &Approved) -> Result<Approved, Rejected> {
+    let manifest = &package.manifest;
+    let asked: Vec<String> = manifest.grants.iter().map(ToString::to_string).collect();
+    let (mut reasons, mut asks) = (Vec::new(), Vec::new());
+    for grant in asked.iter().filter(|grant| !given.grants.contains(grant)) {
+        reasons.push(format!(
+            "it asks for the grant `{grant}`, which was not approved"
+        ));
+        asks.push(grant.clone());
+    }
+    let functions = &manifest.sql.functions;
+    for function in functions.iter().filter(|f| !given.functions.contains(f)) {
+        reasons.push(format!(
+            "it asks for the SQL function `{function}`, which was not approved"
+        ));
+        asks.push(function.clone());
+    }
+    if reasons.is_empty() {
+        return Ok(Approved {
+            grants: asked,
+            functions: given.functions.clone(),
+        });
+    }
+    let rejected = Rejected::new(&manifest.name, "grants", reasons);
+    Err(Rejected { asks, ..rejected })
+}
+
+/// One set of approvals and another.
+pub fn together(one: &Approved, other: &Approved) -> Approved {
+    let union = |one: &[String], other: &[String]| {
+        let all: BTreeSet<&String> = one.iter().chain(other).collect();
+        all.into_iter().cloned().collect()
+    };
+    Approved {
+        grants: union(&one.grants, &other.grants),
+        functions: union(&one.functions, &other.functions),
+    }
+}
+
+impl Deployer {
+    /// Whether the bytes are a plugin. Reading hashes all of them, so it does
+    /// not happen on a thread that serves.
+    pub async fn read(&self, bytes: bytes::Bytes) -> Result<Package, Rejected> {
+        let max = self.engine.component_bytes_max;
+        if bytes.len() > max {
+            let reason = format!(
+                "the file has {} bytes and may have {max} (engine.component_bytes_max)",
+                bytes.len()
+            );
+            return Err(Rejected::because("", "read", reason));
+        }
+        let read = tokio::task::spawn_blocking(move || Package::read(bytes)).await;
+        match read {
+            Ok(package) => package.map_err(|error| Rejected::because("", "read", error)),
+            Err(error) => Err(Rejected::because("", "read", error)),
+        }
+    }
+
+    /// Compiles and links: afterwards an instance can be made.
+    pub async fn build(
+        &self,
+        candidate: &Candidate,
+        steps: &mut Steps,
+    ) -> Result<PreInstance, Rejected> {
+        let began = Instant::now();
+        let compiled = self.compiler.component(&candidate.package, Family::Record);
+        let component = compiled
+            .await
+            .map_err(|error| candidate.rejected("compile", error))?;
+        let seconds = began.elapsed().as_secs_f64();
+        self.metrics.compile_seconds.record(seconds);
+        steps.done("compile", "");
+        let limits = self.limits(candidate);
+        let bounds = Bounds {
+            memory_bytes_max: limits.memory_bytes_max.min(self.engine.memory_bytes_max),
+            engine: self.engine.clone(),
+        };
+        let linked = PreInstance::link(&component, |name| candidate.is_granted(name), bounds);
+        let pre = linked.map_err(|error| candidate.rejected("link", format!("{error:#}")))?;
+        steps.done("link", candidate.approved.grants.join(", "));
+        Ok(pre)
+    }
+
+    /// The manifest asks, the operator decides, the engine's ceiling holds.
+    fn limits(&self, candidate: &Candidate) -> config::PluginLimits {
+        let wanted = candidate.package.manifest.limits.over(&self.defaults);
+        candidate.settings.limits.over(&wanted)
+    }
+
+    /// Everything that touches the database: roles, migrations, statements.
+    async fn sql(
+        &self,
+        candidate: &Candidate,
+        number: u64,
+        beside: &Beside,
+    ) -> Result<Lent, Rejected> {
+        if !candidate.is_granted("sql") {
+            return Ok(Lent::nothing());
+        }
+        let package = &candidate.package;
+        let functions = candidate.approved.functions.iter().cloned();
+        let approved = ApprovedFunctions::new(functions)
+            .map_err(|never| candidate.rejected("statements", never))?;
+        let deployment = Sql {
+            plugin: candidate.plugin(),
+            number,
+            declared: package.statements.clone(),
+            migrations: package.migrations.iter().map(migration).collect(),
+            shared: package.manifest.sql.shared.iter().cloned().collect(),
+            approved,
+        };
+        let lent = self.clients.sql.lend_beside(deployment, beside).await;
+        lent.map_err(|error| blame(candidate, error))
+    }
+
+    /// Migrates, describes, and opens what the deployment borrows.
+    pub async fn lend(
+        &self,
+        candidate: &Candidate,
+        number: u64,
+        beside: &Beside,
+        steps: &mut Steps,
+    ) -> Result<Lents, Rejected> {
+        let sql = self.sql(candidate, number, beside).await?;
+        let package = &candidate.package;
+        let (migrations, statements) = (package.migrations.len(), package.statements.len());
+        steps.done("migrate", format!("{migrations} migrations"));
+        steps.done("statements", format!("{statements} statements"));
+        let name = candidate.plugin();
+        let secrets = candidate.settings.secret_values.clone();
+        let texts: Vec<&str> = secrets.values().map(|secret| secret.expose()).collect();
+        let settings = candidate.settings.config.clone();
+        let clients = &self.clients;
+        Ok(Lents {
+            sql,
+            log: clients.log.lend(name, number, texts),
+            metrics: clients.metrics.lend(name, number),
+            config: clients.config.lend(name, number, settings, secrets),
+        })
+    }
+
+    /// Puts the parts together. Nothing sees the deployment yet.
+    pub fn assemble(
+        &self,
+        candidate: Candidate,
+        number: u64,
+        pre: PreInstance,
+        lents: Lents,
+    ) -> Arc<Deployment> {
+        let limits = self.limits(&candidate);
+        let mount = Arc::from(candidate.mount());
+        let package = candidate.package;
+        let instances = &package.manifest.instances;
+        let uses_max = match instances.reuse {
+            Reuse::Serial => instances.uses_max,
+            Reuse::Fresh => 0,
+        };
+        let age_max = Duration::from_millis(instances.age_ms_max);
+        Arc::new(Deployment {
+            plugin: Arc::from(package.manifest.name.as_str()),
+            number,
+            digest: package.digest,
+            mount,
+            pre,
+            lents: Arc::new(lents),
+            idle: Idle::new(self.idle.clone(), uses_max, age_max),
+            gate: Gate::new(&limits, self.in_flight.clone()),
+            metrics: self.metrics.plugin(&package.manifest.name),
+            manifest: package.manifest,
+            limits,
+            approved: candidate.approved,
+            declared: package.statements,
+            tally: Tally::default(),
+            stop: tokio_util::sync::CancellationToken::new(),
+            live: Live::new(self.metrics.deployments_live.clone()),
+        })
+    }
+}
+
+fn migration(migration: &package::Migration) -> sql::Migration {
+    sql::Migration {
+        version: migration.version,
+        name: migration.name.clone(),
+        sql: migration.sql.clone(),
+    }
+}
+
+/// A refusal of the plugin's own statements is one of the step `statements`;
+/// everything else happened on the way there.
+fn blame(candidate: &Candidate, error: LendError) -> Rejected {
+    let refusals = match error {
+        LendError::Backend(reason) => {
+            return candidate.rejected("migrate", format!("Postgres: {reason}"));
+        }
+        LendError::Refused(refusals) => refusals,
+    };
+    let statements: BTreeSet<String> = candidate
+        .package
+        .statements
+        .iter()
+        .map(|declared| beginning(&declared.text))
+        .collect();
+    let breaks = |reason: &str| reason.starts_with("the migration");
+    let own = refusals
+        .iter()
+        .all(|refusal| statements.contains(&refusal.statement) && !breaks(&refusal.reason));
+    let step = if own { "statements" } else { "migrate" };
+    let reasons = refusals.iter().map(ToString::to_string).collect();
+    Rejected::new(candidate.plugin(), step, reasons)
+}
