@@ -4,6 +4,7 @@
 mod addresses;
 mod diff;
 mod diff_command;
+mod end_to_end;
 mod refusals;
 mod server;
 mod stream;

@@ -74,17 +74,48 @@ async fn a_token_that_the_host_does_not_take_is_told_with_its_file() {
 #[tokio::test]
 async fn what_the_host_says_is_told() {
     let problem = vec![text(
-        "{\"title\":\"Not found\",\"detail\":\"no plugin `nobody`\"}",
+        "{\"title\":\"Conflict\",\"detail\":\"another deployment\"}",
+    )];
+    for args in [
+        &["rollback", "tickets"][..],
+        &["undeploy", "tickets"],
+        &["deploy", "my plugin.wasm"],
+    ] {
+        let (_server, ended) = against(409, problem.clone(), args).await;
+        assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{}", ended.told);
+        assert!(
+            ended.told.contains("refuses: another deployment (409)"),
+            "{}",
+            ended.told
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_there_is_not_is_told_and_another_listener_is_told_apart() {
+    let problem = vec![text(
+        "{\"title\":\"Not found\",\"detail\":\"Nothing is here.\"}",
     )];
     for args in [
         &["history", "nobody"][..],
-        &["rollback", "nobody"],
+        &["rollback", "nobody", "--to", "9"],
         &["undeploy", "nobody"],
     ] {
         let (_server, ended) = against(404, problem.clone(), args).await;
         assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{}", ended.told);
         assert!(
-            ended.told.contains("refuses: no plugin `nobody` (404)"),
+            ended
+                .told
+                .contains("no such plugin or deployment (/plugins/nobody"),
+            "{}",
+            ended.told
+        );
+    }
+    for args in [&["status"][..], &["deploy", "my plugin.wasm"]] {
+        let (_server, ended) = against(404, problem.clone(), args).await;
+        assert_eq!((ended.code, ended.out.as_str()), (69, ""), "{}", ended.told);
+        assert!(
+            ended.told.contains("not the admin listener"),
             "{}",
             ended.told
         );

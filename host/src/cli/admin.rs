@@ -153,7 +153,7 @@ impl Client {
             .map_err(|error| self.unanswered(&error))?;
         match answer.status() {
             StatusCode::OK => Ok(answer),
-            status => Err(self.told(status, answer).await),
+            status => Err(self.told(target, status, answer).await),
         }
     }
 
@@ -224,7 +224,7 @@ impl Client {
     }
 
     /// What the host says where it does not do what it was asked.
-    async fn told(&self, status: StatusCode, answer: Response<Incoming>) -> Error {
+    async fn told(&self, target: &str, status: StatusCode, answer: Response<Incoming>) -> Error {
         if status == StatusCode::UNAUTHORIZED {
             return Error::Token {
                 at: self.address.clone(),
@@ -232,7 +232,7 @@ impl Client {
             };
         }
         let body = self.body(answer, BODY_BYTES_MAX).await.unwrap_or_default();
-        Error::of_problem(&self.address, status, &body)
+        Error::of_problem(&self.address, target, status, &body)
     }
 }
 

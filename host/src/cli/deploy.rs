@@ -105,7 +105,10 @@ pub fn exit_code(outcome: &Outcome) -> ExitCode {
 }
 
 fn refusal(refused: &Refused, done: &str) -> String {
-    let plugin = refused.plugin.as_deref().unwrap_or("the file");
+    let plugin = match refused.plugin.as_str() {
+        "" => "the file",
+        plugin => plugin,
+    };
     let step = line(&refused.step);
     let mut text = format!(
         "hearth: {} was not {done}, because the step `{step}`{} failed:\n",

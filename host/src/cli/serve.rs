@@ -11,9 +11,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{demo, open};
 use crate::admin::Admin;
+use crate::admin::token::Token;
 use crate::capability;
 use crate::config::{self, Config};
-use crate::admin::token::Token;
 use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
 use crate::deploy::{Clients, Deployer, Refused};

@@ -31,7 +31,8 @@ struct Plugin {
     version: String,
     digest: String,
     mount: String,
-    since: String,
+    /// Absent where the host's database does not tell.
+    since: Option<String>,
     grants: Vec<String>,
     #[serde(default)]
     functions: Vec<String>,
@@ -97,7 +98,7 @@ fn row(plugin: &Plugin) -> [String; 9] {
         plugin.label.clone(),
         plugin.version.clone(),
         plugin.mount.clone(),
-        time(&plugin.since),
+        plugin.since.as_deref().map_or_else(|| "-".into(), time),
         plugin.in_flight.to_string(),
         plugin.requests.to_string(),
         plugin.failures.to_string(),

@@ -166,7 +166,10 @@ impl Rollout {
         beside: &Beside,
         steps: &mut Steps,
     ) -> Result<Serving, Rejected> {
-        let lents = self.deployer.lend(&candidate, number, beside, steps).await?;
+        let lents = self
+            .deployer
+            .lend(&candidate, number, beside, steps)
+            .await?;
         let deployment = self.deployer.assemble(candidate, number, pre, lents);
         let tested = probe::probe(&deployment, &self.long, steps).await;
         if let Err(rejected) = tested {

@@ -49,7 +49,10 @@ impl Rollout {
             Err(reason) => return Err(at(Rejected::because(name, "read", reason))),
         };
         if let Some(bytes) = bytes
-            && self.is_new(name, section, &bytes, serving).await.map_err(store)?
+            && self
+                .is_new(name, section, &bytes, serving)
+                .await
+                .map_err(store)?
         {
             return self.file_serves(name, section, bytes).await.map_err(at);
         }

@@ -89,7 +89,11 @@ impl Store {
     pub async fn try_turn(&self, plugin: &str) -> Result<Turn, StoreError> {
         let client = self.connect().await?;
         let text = "SELECT pg_catalog.pg_try_advisory_lock($1, pg_catalog.hashtext($2))";
-        match client.query_one(text, &[&LOCK, &plugin]).await?.try_get(0)? {
+        match client
+            .query_one(text, &[&LOCK, &plugin])
+            .await?
+            .try_get(0)?
+        {
             true => Ok(Turn { _client: client }),
             false => Err(StoreError::Locked),
         }
@@ -276,7 +280,8 @@ impl Store {
     /// Since when the plugin's slot holds what it holds.
     pub async fn since(&self) -> Result<Vec<(String, String)>, StoreError> {
         let client = self.server.host().get().await?;
-        let text = "SELECT plugin, to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')
+        let text =
+            "SELECT plugin, to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')
              FROM hearth.slots WHERE serving IS NOT NULL";
         let rows = client.query(text, &[]).await?;
         rows.iter()

@@ -41,6 +41,8 @@ pub enum Error {
     /// It ended in the middle of a change.
     #[error("{0}. Whether it took effect is not known: ask `hearth status`")]
     Unsure(Box<Error>),
+    #[error("the host at {at} has no such plugin or deployment ({path})")]
+    Missing { at: Address, path: String },
     /// The host says why.
     #[error("the host at {at} refuses: {detail}")]
     Refused { at: Address, detail: String },
@@ -55,11 +57,17 @@ struct Problem {
 
 impl Error {
     /// What an answer with another status than 200 says.
-    pub fn of_problem(at: &Address, status: StatusCode, body: &[u8]) -> Error {
+    pub fn of_problem(at: &Address, target: &str, status: StatusCode, body: &[u8]) -> Error {
         let problem = serde_json::from_slice::<Problem>(body).ok();
         let said = problem.and_then(|problem| problem.detail.or(problem.title));
         let at = at.clone();
-        match said {
+        let path = target.split('?').next().unwrap_or_default();
+        let named = path.starts_with("/plugins/");
+        match said.filter(|_| named || status != StatusCode::NOT_FOUND) {
+            Some(_) if status == StatusCode::NOT_FOUND => Error::Missing {
+                at,
+                path: path.to_owned(),
+            },
             Some(text) => Error::Refused {
                 at,
                 detail: format!("{} ({})", plain(&text), status.as_u16()),
@@ -90,7 +98,7 @@ impl Error {
             | Error::Cut { .. }
             | Error::Silent { .. }
             | Error::Unsure(_) => UNAVAILABLE,
-            Error::Token { .. } | Error::Refused { .. } => REFUSED,
+            Error::Token { .. } | Error::Missing { .. } | Error::Refused { .. } => REFUSED,
         }
     }
 }

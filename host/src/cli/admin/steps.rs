@@ -42,8 +42,9 @@ pub struct Serving {
 /// Why nothing changed.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Refused {
-    /// Absent where the file does not even tell its name.
-    pub plugin: Option<String>,
+    /// Empty where the file does not even tell its name.
+    #[serde(default)]
+    pub plugin: String,
     pub step: String,
     #[serde(default)]
     pub reasons: Vec<String>,
