@@ -1,12 +1,19 @@
 //! The commands, one file each.
 
+pub mod admin;
 pub mod compile;
 pub mod demo;
+pub mod deploy;
+pub mod diff;
+pub mod history;
 pub mod keys;
 pub mod load;
 pub mod open;
 pub mod pack;
+pub mod rollback;
 pub mod serve;
+pub mod status;
+pub mod undeploy;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +47,18 @@ enum Command {
     Load(Box<load::Args>),
     /// Put component, manifest, migrations, statements and OpenAPI into one file.
     Pack(pack::Args),
+    /// Send a packed plugin to the running host, which serves it or says why not.
+    Deploy(deploy::Args),
+    /// Let an earlier deployment of a plugin serve again.
+    Rollback(rollback::Args),
+    /// Show what the running host serves.
+    Status(status::Args),
+    /// Show every deployment of a plugin, the newest first.
+    History(history::Args),
+    /// Show what changes between two versions of a plugin.
+    Diff(diff::Args),
+    /// End a plugin. Its data and its history stay.
+    Undeploy(undeploy::Args),
     #[command(hide = true)]
     Compile(compile::Args),
 }
@@ -47,21 +66,32 @@ enum Command {
 impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config.as_deref();
+        let out = &mut std::io::stdout();
         match self.command {
-            Command::Load(args) => return load::run(*args, &mut std::io::stdout()),
+            Command::Load(args) => return load::run(*args, out),
+            Command::Deploy(args) => return deploy::run(&args, config, out),
+            Command::Rollback(args) => return rollback::run(&args, config, out),
+            Command::Status(args) => status::run(&args, config, out),
+            Command::History(args) => history::run(&args, config, out),
+            Command::Diff(args) => diff::run(&args, config, out),
+            Command::Undeploy(args) => undeploy::run(&args, config, out),
             Command::Serve(args) => serve::run(args, config),
             Command::Keys(command) => open::with_database(config, async |server, secret| {
-                keys::run(command, server, secret, &mut std::io::stdout()).await
+                keys::run(command, server, secret, out).await
             }),
-            Command::Pack(args) => pack::run(&args, &mut std::io::stdout()),
+            Command::Pack(args) => pack::run(&args, out),
             Command::Compile(args) => compile::run(&args),
         }
         .map(|()| ExitCode::SUCCESS)
     }
 }
 
-/// 64 for a wrong configuration, 1 for everything else.
+/// 64 for a wrong configuration, what an admin command says of itself, 1 for
+/// everything else.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if let Some(error) = error.downcast_ref::<admin::Error>() {
+        return ExitCode::from(error.exit_code());
+    }
     match error.is::<ConfigErrors>() {
         true => ExitCode::from(USAGE),
         false => ExitCode::FAILURE,

@@ -1,0 +1,241 @@
+//! `hearth deploy`: a packed plugin goes to a running host, through its gate,
+//! and serves; or the reasons come back.
+//!
+//! ```text
+//! hearth deploy tickets.wasm
+//! hearth deploy tickets.wasm --approve queue:mail
+//! ```
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use bytes::Bytes;
+use http::Method;
+
+use super::admin::steps::{self, End, Outcome, Refused};
+use super::admin::table::{line, plain};
+use super::admin::{self, Client, Error, Reach};
+use crate::plugin::package::{COMPONENT_BYTES_MAX, Interface};
+
+/// What `asks` writes before the name of an SQL function.
+const FUNCTION: &str = "function:";
+
+/// Sends a packed plugin to a running host. The exit code is 0 if it serves, 1
+/// if it is refused, 64 if nothing was sent, 69 if no host answers.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The packed plugin.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Grants that it may have from now on, for example sql,log,queue:mail.
+    #[arg(long, value_name = "GRANTS", value_delimiter = ',')]
+    pub approve: Vec<String>,
+    /// SQL functions of its own that it may use from now on.
+    #[arg(long, value_name = "FUNCTIONS", value_delimiter = ',')]
+    pub approve_function: Vec<String>,
+    /// Print the host's last word as JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// Runs the command. Steps and refusals go to standard error.
+pub fn run(args: &Args, config: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let outcome = admin::block_on(send(args, config))?;
+    tell(&outcome, args.json, "deployed", out)?;
+    if let End::Refused(refused) = &outcome.end
+        && let Some(command) = approving(args, config, &refused.asks)
+    {
+        eprintln!("\nIt newly asks for what nobody has approved. To approve it:\n  {command}");
+    }
+    Ok(exit_code(&outcome))
+}
+
+async fn send(args: &Args, config: Option<&Path>) -> anyhow::Result<Outcome> {
+    let bytes = admin::read_bounded(&args.file, COMPONENT_BYTES_MAX)
+        .map_err(|error| Error::Usage(format!("{}: {error}", args.file.display())))?;
+    let mut client = Client::open(&args.reach, config).await?;
+    let target = target(args);
+    Ok(steps::follow(&mut client, Method::POST, &target, Bytes::from(bytes)).await?)
+}
+
+fn target(args: &Args) -> String {
+    let lists = [
+        ("approve", &args.approve),
+        ("approve-functions", &args.approve_function),
+    ];
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
+        query.append_pair(name, &list.join(","));
+    }
+    match query.finish() {
+        query if query.is_empty() => "/deployments".into(),
+        query => format!("/deployments?{query}"),
+    }
+}
+
+/// Tells how a change ended; `done` is what would have been done.
+pub fn tell(outcome: &Outcome, json: bool, done: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    if let End::Refused(refused) = &outcome.end {
+        eprint!("{}", refusal(refused, done));
+    }
+    match (&outcome.end, json) {
+        (_, true) => writeln!(out, "{}", outcome.text)?,
+        (End::Serving(now), false) => {
+            let (label, version) = (line(&now.label), line(&now.version));
+            writeln!(
+                out,
+                "{label} serves: version {version}, {}",
+                line(&now.digest)
+            )?;
+        }
+        (End::Refused(_), false) => {}
+    }
+    Ok(out.flush()?)
+}
+
+/// 0 for a deployment that serves, 1 for one that was refused.
+pub fn exit_code(outcome: &Outcome) -> ExitCode {
+    match outcome.end {
+        End::Serving(_) => ExitCode::SUCCESS,
+        End::Refused(_) => ExitCode::FAILURE,
+    }
+}
+
+fn refusal(refused: &Refused, done: &str) -> String {
+    let plugin = match refused.plugin.as_str() {
+        "" => "the file",
+        plugin => plugin,
+    };
+    let step = line(&refused.step);
+    let mut text = format!(
+        "hearth: {} was not {done}, because the step `{step}`{} failed:\n",
+        line(plugin),
+        meaning(&step)
+    );
+    for reason in &refused.reasons {
+        let indented = plain(reason).replace('\n', "\n    ");
+        text.push_str(&format!("  - {indented}\n"));
+    }
+    text.push_str("Whatever served before serves on.\n");
+    text
+}
+
+/// What a step looks at.
+fn meaning(step: &str) -> &'static str {
+    match step {
+        "read" => " (is the file a whole plugin of the right world)",
+        "grants" => " (what it asks for, against what was approved)",
+        "compile" => " (the component becomes machine code within its bounds)",
+        "link" => " (its imports meet the host)",
+        "migrate" => " (its migrations, with the statements of the version that serves)",
+        "statements" => " (each SQL statement, against the real database)",
+        "self-test" => " (the request that its manifest names)",
+        "swap" => " (new requests go to it)",
+        "drain" => " (the version before ends its requests)",
+        _ => "",
+    }
+}
+
+/// The command that approves what was asked for, or nothing to approve.
+fn approving(args: &Args, config: Option<&Path>, asks: &[String]) -> Option<String> {
+    if asks.is_empty() {
+        return None;
+    }
+    let (mut grants, mut functions) = (args.approve.clone(), args.approve_function.clone());
+    for ask in asks {
+        match function(ask) {
+            Some(name) => functions.push(name.to_owned()),
+            None => grants.push(ask.clone()),
+        }
+    }
+    let mut words = vec!["hearth".to_owned()];
+    if let Some(config) = config.filter(|_| super::open::environment("HEARTH_CONFIG").is_none()) {
+        words.extend(["--config".into(), config.display().to_string()]);
+    }
+    words.extend(["deploy".into(), args.file.display().to_string()]);
+    for (option, list) in [("--approve", grants), ("--approve-function", functions)] {
+        if !list.is_empty() {
+            words.extend([option.into(), list.join(",")]);
+        }
+    }
+    words.extend(args.reach.shown());
+    let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
+    Some(quoted.join(" "))
+}
+
+/// The SQL function that is asked for, where it is no grant.
+fn function(ask: &str) -> Option<&str> {
+    if let Some(name) = ask.strip_prefix(FUNCTION) {
+        return Some(name);
+    }
+    let grant = Interface::from_name(ask).is_some()
+        || ask.starts_with("queue:")
+        || ask.starts_with("outbound:");
+    (!grant).then_some(ask)
+}
+
+/// A word as a shell takes it.
+fn quote(word: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@+".contains(c);
+    match !word.is_empty() && word.chars().all(bare) {
+        true => word.to_owned(),
+        false => format!("'{}'", line(word).replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(words: &str) -> Args {
+        Arguments::parse_from(format!("deploy {words}").split(' ')).args
+    }
+
+    #[test]
+    fn approvals_go_into_the_query_and_no_character_breaks_out() {
+        assert_eq!(target(&args("a.wasm")), "/deployments");
+        let two = target(&args("a.wasm --approve sql,queue:x --approve-function f"));
+        assert_eq!(
+            two,
+            "/deployments?approve=sql%2Cqueue%3Ax&approve-functions=f"
+        );
+        assert_eq!(
+            target(&args("a.wasm --approve a&b=c#d")),
+            "/deployments?approve=a%26b%3Dc%23d"
+        );
+    }
+
+    #[test]
+    fn the_command_shown_keeps_what_was_said_and_adds_what_is_asked_for() {
+        let said = args("my.wasm --approve sql --admin http://127.0.0.1:9");
+        let asks = [
+            "outbound:https://*.example.com",
+            "lower_title",
+            "function:f",
+        ];
+        assert_eq!(
+            approving(&said, None, &asks.map(str::to_owned)).unwrap(),
+            "hearth deploy my.wasm --approve 'sql,outbound:https://*.example.com' \
+             --approve-function lower_title,f --admin http://127.0.0.1:9"
+        );
+        assert_eq!(approving(&said, None, &[]), None);
+    }
+
+    #[test]
+    fn a_word_reaches_the_shell_as_it_is() {
+        assert_eq!(quote("a b'c"), r"'a b'\''c'");
+        assert_eq!(quote(""), "''");
+        assert_eq!(quote("$(x)"), "'$(x)'");
+    }
+}

@@ -1,0 +1,89 @@
+//! `hearth diff`: what changes between two versions of a plugin, before anyone
+//! deploys the second.
+//!
+//! ```text
+//! hearth diff old.wasm new.wasm
+//! hearth diff tickets@3 new.wasm
+//! ```
+
+pub mod compare;
+mod text;
+
+use std::io::Write;
+use std::path::Path;
+
+use bytes::Bytes;
+use http::Method;
+
+use self::compare::diff;
+use super::admin::{self, Client, Error, Reach};
+use crate::plugin::package::{COMPONENT_BYTES_MAX, Package};
+
+/// Shows what changes between two versions of a plugin. The exit code is 0 for
+/// any two that can be read.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// A packed plugin, or PLUGIN@NUMBER of the host's history.
+    #[arg(value_name = "OLD")]
+    pub old: String,
+    /// A packed plugin, or PLUGIN@NUMBER of the host's history.
+    #[arg(value_name = "NEW")]
+    pub new: String,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// Where a packed plugin is. A file of that name goes first.
+enum Source<'a> {
+    File(&'a Path),
+    Deployment { plugin: &'a str, number: u64 },
+}
+
+/// Runs the command. A host is asked only for a deployment.
+pub fn run(args: &Args, config: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (old, new) = admin::block_on(async {
+        let old = read(&args.old, args, config).await?;
+        Ok((old, read(&args.new, args, config).await?))
+    })?;
+    let diff = diff(&old, &new);
+    match args.json {
+        true => writeln!(out, "{}", serde_json::to_string_pretty(&diff)?)?,
+        false => text::write(&diff, out)?,
+    }
+    Ok(out.flush()?)
+}
+
+async fn read(named: &str, args: &Args, config: Option<&Path>) -> anyhow::Result<Package> {
+    let bytes = match source(named)? {
+        Source::File(path) => Bytes::from(
+            admin::read_bounded(path, COMPONENT_BYTES_MAX)
+                .map_err(|error| Error::Usage(format!("{named}: {error}")))?,
+        ),
+        Source::Deployment { plugin, number } => {
+            let target = format!("/plugins/{plugin}/deployments/{number}/artifact");
+            let mut client = Client::open(&args.reach, config).await?;
+            let answer = client.send(Method::GET, &target, Bytes::new()).await?;
+            client.body(answer, COMPONENT_BYTES_MAX).await?
+        }
+    };
+    let package = Package::read(bytes);
+    Ok(package.map_err(|error| Error::Usage(format!("{named}: {error}")))?)
+}
+
+fn source(named: &str) -> Result<Source<'_>, Error> {
+    let path = Path::new(named);
+    let deployment = named
+        .split_once('@')
+        .and_then(|(plugin, number)| Some((plugin, number.parse().ok()?)))
+        .filter(|(plugin, _)| admin::check_name(plugin).is_ok());
+    match deployment {
+        Some((plugin, number)) if !path.exists() => Ok(Source::Deployment { plugin, number }),
+        _ if path.exists() => Ok(Source::File(path)),
+        _ => Err(Error::Usage(format!(
+            "{named}: no such file, nor a deployment, which is written PLUGIN@NUMBER"
+        ))),
+    }
+}

@@ -1,0 +1,310 @@
+//! What changes between two packed plugins, computed from what they say about
+//! themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::capability::sql::statement::{Access, Declared, Type};
+use crate::config::LimitOverrides;
+use crate::plugin::manifest::{Manifest, Reuse};
+use crate::plugin::package::{Migration, Package};
+
+/// The methods that a path of an OpenAPI document may have.
+const METHODS: [&str; 8] = [
+    "get", "head", "post", "put", "patch", "delete", "options", "trace",
+];
+
+/// What changes from an old version of a plugin to a new one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Diff {
+    /// Both files are the same, byte for byte.
+    pub same: bool,
+    /// Name, version, mount, world, whether it is public, the self-test.
+    pub manifest: Vec<Change>,
+    pub grants: Named,
+    /// SQL functions of its own that it wants approved.
+    pub functions: Named,
+    /// Tables whose rows every customer sees.
+    pub shared_tables: Named,
+    pub limits: Vec<Change>,
+    pub instances: Vec<Change>,
+    /// By method and path; changed is one that is described in another way.
+    pub routes: Named,
+    pub statements: Statements,
+    pub migrations: Migrations,
+    pub bytes: Option<Change>,
+    pub digest: Option<Change>,
+}
+
+/// A value that changes. Absent is what the manifest leaves to the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    pub name: &'static str,
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+/// What came, went or became other, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Named {
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    pub changed: Vec<String>,
+}
+
+/// Statements; two are the same one if their texts are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Statements {
+    pub added: Vec<Statement>,
+    pub removed: Vec<Statement>,
+    pub changed: Vec<Retyped>,
+}
+
+/// A statement as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Statement {
+    /// The first line of its text.
+    pub line: String,
+    pub access: &'static str,
+}
+
+/// A statement whose text stays and whose types do not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Retyped {
+    pub line: String,
+    pub changes: Vec<Change>,
+}
+
+/// Migrations, by version and name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Migrations {
+    pub added: Vec<String>,
+    /// No longer in the file. What they did stays in the database.
+    pub removed: Vec<String>,
+    /// Another text under the same number: where the old one has run, a deploy
+    /// refuses it.
+    pub changed: Vec<String>,
+}
+
+/// Compares two plugins.
+pub fn diff(old: &Package, new: &Package) -> Diff {
+    let (a, b) = (&old.manifest, &new.manifest);
+    let grants = |manifest: &Manifest| texts(manifest.grants.iter());
+    Diff {
+        same: old.digest == new.digest,
+        manifest: changes(&described(a), &described(b)),
+        grants: named(&grants(a), &grants(b)),
+        functions: named(&texts(&a.sql.functions), &texts(&b.sql.functions)),
+        shared_tables: named(&texts(&a.sql.shared), &texts(&b.sql.shared)),
+        limits: changes(&limits(&a.limits), &limits(&b.limits)),
+        instances: changes(&instances(a), &instances(b)),
+        routes: named(&routes(old), &routes(new)),
+        statements: statements(&old.statements, &new.statements),
+        migrations: migrations(&old.migrations, &new.migrations),
+        bytes: change("bytes", &old.component.len(), &new.component.len()),
+        digest: change("digest", &old.digest, &new.digest),
+    }
+}
+
+type Row = (&'static str, Option<String>);
+
+fn changes(old: &[Row], new: &[Row]) -> Vec<Change> {
+    let pairs = old.iter().zip(new).filter(|(old, new)| old != new);
+    let change = |(old, new): (&Row, &Row)| Change {
+        name: old.0,
+        before: old.1.clone(),
+        after: new.1.clone(),
+    };
+    pairs.map(change).collect()
+}
+
+fn change(name: &'static str, old: &dyn Display, new: &dyn Display) -> Option<Change> {
+    let (before, after) = (old.to_string(), new.to_string());
+    (before != after).then_some(Change {
+        name,
+        before: Some(before),
+        after: Some(after),
+    })
+}
+
+fn described(manifest: &Manifest) -> Vec<Row> {
+    let test = manifest.self_test.as_ref();
+    let test = test.map(|test| format!("{} {} is {}", test.method, test.path, test.status));
+    vec![
+        ("name", Some(manifest.name.clone())),
+        ("version", Some(manifest.version.to_string())),
+        ("mount", Some(manifest.mount.clone())),
+        ("world", Some(manifest.world.name().to_owned())),
+        ("public", Some(manifest.public.to_string())),
+        ("self_test", test),
+    ]
+}
+
+fn limits(limits: &LimitOverrides) -> Vec<Row> {
+    // Taken apart, so that a new limit cannot be forgotten here.
+    let LimitOverrides {
+        memory_bytes_max,
+        cpu_ms_max,
+        wall_ms_max,
+        body_bytes_max,
+        response_bytes_max,
+        in_flight_max,
+        waiting_max,
+        wait_ms_max,
+        host_calls_max,
+    } = limits;
+    let size = |value: &Option<usize>| value.map(|value| value.to_string());
+    let count = |value: &Option<u64>| value.map(|value| value.to_string());
+    vec![
+        ("memory_bytes_max", size(memory_bytes_max)),
+        ("cpu_ms_max", count(cpu_ms_max)),
+        ("wall_ms_max", count(wall_ms_max)),
+        ("body_bytes_max", size(body_bytes_max)),
+        ("response_bytes_max", size(response_bytes_max)),
+        ("in_flight_max", size(in_flight_max)),
+        ("waiting_max", size(waiting_max)),
+        ("wait_ms_max", count(wait_ms_max)),
+        ("host_calls_max", count(host_calls_max)),
+    ]
+}
+
+fn instances(manifest: &Manifest) -> Vec<Row> {
+    let instances = &manifest.instances;
+    let reuse = match instances.reuse {
+        Reuse::Fresh => "fresh",
+        Reuse::Serial => "serial",
+    };
+    let count = |value: u64| Some(value.to_string());
+    vec![
+        ("reuse", Some(reuse.to_owned())),
+        ("uses_max", count(instances.uses_max)),
+        ("age_ms_max", count(instances.age_ms_max)),
+        ("warm_instances_min", count(instances.warm_instances_min)),
+    ]
+}
+
+/// Names that have no content to differ in.
+fn texts<T: Display>(names: impl IntoIterator<Item = T>) -> BTreeMap<String, ()> {
+    names
+        .into_iter()
+        .map(|name| (name.to_string(), ()))
+        .collect()
+}
+
+fn named<V: PartialEq>(old: &BTreeMap<String, V>, new: &BTreeMap<String, V>) -> Named {
+    let absent = |here: &BTreeMap<String, V>, there: &BTreeMap<String, V>| {
+        let names = here.keys().filter(|name| !there.contains_key(*name));
+        names.cloned().collect()
+    };
+    let other = |(name, value): &(&String, &V)| old.get(*name).is_some_and(|old| old != *value);
+    Named {
+        added: absent(new, old),
+        removed: absent(old, new),
+        changed: new
+            .iter()
+            .filter(other)
+            .map(|(name, _)| name.clone())
+            .collect(),
+    }
+}
+
+/// Method and path of each operation, and how it is described.
+fn routes(package: &Package) -> BTreeMap<String, Value> {
+    let text = package.openapi.as_deref().unwrap_or("{}");
+    let document: Value = serde_json::from_str(text).unwrap_or_default();
+    let mut routes = BTreeMap::new();
+    let paths = document.get("paths").and_then(Value::as_object);
+    for (path, item) in paths.into_iter().flatten() {
+        for method in METHODS {
+            if let Some(operation) = item.get(method) {
+                let name = format!("{} {path}", method.to_ascii_uppercase());
+                // What a path says of all its operations belongs to each.
+                let shared = item.get("parameters").cloned().unwrap_or_default();
+                routes.insert(name, Value::Array(vec![operation.clone(), shared]));
+            }
+        }
+    }
+    routes
+}
+
+fn statements(old: &[Declared], new: &[Declared]) -> Statements {
+    let by_text = |list: &'_ [Declared]| -> BTreeMap<String, Declared> {
+        let pairs = list.iter().map(|one| (one.text.clone(), one.clone()));
+        pairs.collect()
+    };
+    let (before, after) = (by_text(old), by_text(new));
+    let absent = |list: &[Declared], there: &BTreeMap<String, Declared>| {
+        let gone = list.iter().filter(|one| !there.contains_key(&one.text));
+        gone.map(shown).collect()
+    };
+    let changed = new.iter().filter_map(|new| {
+        let old = before.get(&new.text).filter(|old| *old != new)?;
+        Some(Retyped {
+            line: first_line(&new.text),
+            changes: changes(&typed(old), &typed(new)),
+        })
+    });
+    Statements {
+        changed: changed.collect(),
+        added: absent(new, &before),
+        removed: absent(old, &after),
+    }
+}
+
+fn shown(declared: &Declared) -> Statement {
+    Statement {
+        line: first_line(&declared.text),
+        access: access(declared.access),
+    }
+}
+
+fn access(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read",
+        Access::Write => "write",
+    }
+}
+
+fn typed(declared: &Declared) -> Vec<Row> {
+    let params: Vec<&str> = declared.params.iter().copied().map(Type::name).collect();
+    let columns: Vec<String> = declared
+        .columns
+        .iter()
+        .map(|column| {
+            let null = if column.nullable { " or null" } else { "" };
+            format!("{} {}{null}", column.name, column.kind.name())
+        })
+        .collect();
+    vec![
+        ("access", Some(access(declared.access).to_owned())),
+        ("parameters", Some(params.join(", "))),
+        ("columns", Some(columns.join(", "))),
+    ]
+}
+
+/// The first line that says something.
+fn first_line(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.next().unwrap_or_default().to_owned()
+}
+
+fn migrations(old: &[Migration], new: &[Migration]) -> Migrations {
+    let file = |migration: &Migration| format!("{:04}_{}", migration.version, migration.name);
+    let versions = |list: &[Migration]| -> BTreeSet<u32> {
+        list.iter().map(|migration| migration.version).collect()
+    };
+    let absent = |list: &[Migration], there: &BTreeSet<u32>| {
+        let gone = list.iter().filter(|one| !there.contains(&one.version));
+        gone.map(file).collect()
+    };
+    let text = |version: u32| old.iter().find(|migration| migration.version == version);
+    let other = |new: &&Migration| text(new.version).is_some_and(|old| old.sql != new.sql);
+    Migrations {
+        added: absent(new, &versions(old)),
+        removed: absent(old, &versions(new)),
+        changed: new.iter().filter(other).map(file).collect(),
+    }
+}

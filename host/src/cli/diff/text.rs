@@ -1,0 +1,94 @@
+//! A difference for people.
+
+use std::io::{self, Write};
+
+use super::compare::{Change, Diff, Migrations, Named, Statements};
+use crate::cli::admin::table::{digest, line};
+
+/// Writes a difference; what did not change is not named.
+pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
+    if diff.same {
+        return writeln!(out, "no difference");
+    }
+    let sections = [
+        ("manifest", changes(&diff.manifest)),
+        ("grants", named(&diff.grants)),
+        ("SQL functions", named(&diff.functions)),
+        (
+            "tables that all customers share",
+            named(&diff.shared_tables),
+        ),
+        ("limits", changes(&diff.limits)),
+        ("instances", changes(&diff.instances)),
+        ("routes", named(&diff.routes)),
+        ("statements", statements(&diff.statements)),
+        ("migrations", migrations(&diff.migrations)),
+    ];
+    for (title, lines) in sections.iter().filter(|(_, lines)| !lines.is_empty()) {
+        writeln!(out, "{title}")?;
+        for text in lines {
+            writeln!(out, "  {}", line(text))?;
+        }
+    }
+    write_file(diff, out)
+}
+
+/// The file itself, last: it differs whenever anything does, the code included.
+fn write_file(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "file")?;
+    if let Some(Change { before, after, .. }) = &diff.bytes {
+        writeln!(out, "  ~ size: {} -> {} bytes", value(before), value(after))?;
+    }
+    if let Some(Change { before, after, .. }) = &diff.digest {
+        let (before, after) = (digest(value(before)), digest(value(after)));
+        writeln!(out, "  ~ digest: {before} -> {after}")?;
+    }
+    Ok(())
+}
+
+fn value(value: &Option<String>) -> &str {
+    value.as_deref().unwrap_or("not given")
+}
+
+fn changes(changes: &[Change]) -> Vec<String> {
+    let text = |change: &Change| {
+        let (before, after) = (value(&change.before), value(&change.after));
+        format!("~ {}: {before} -> {after}", change.name)
+    };
+    changes.iter().map(text).collect()
+}
+
+fn named(named: &Named) -> Vec<String> {
+    let added = named.added.iter().map(|name| format!("+ {name}"));
+    let removed = named.removed.iter().map(|name| format!("- {name}"));
+    let changed = named.changed.iter().map(|name| format!("~ {name}"));
+    added.chain(removed).chain(changed).collect()
+}
+
+fn statements(statements: &Statements) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (sign, list) in [("+", &statements.added), ("-", &statements.removed)] {
+        let shown =
+            |one: &super::compare::Statement| format!("{sign} {:<5} {}", one.access, one.line);
+        lines.extend(list.iter().map(shown));
+    }
+    for retyped in &statements.changed {
+        lines.push(format!("~ {}", retyped.line));
+        let inner = changes(&retyped.changes);
+        lines.extend(inner.iter().map(|text| format!("    {text}")));
+    }
+    lines
+}
+
+fn migrations(migrations: &Migrations) -> Vec<String> {
+    let added = migrations.added.iter().map(|name| format!("+ {name}"));
+    let removed = migrations
+        .removed
+        .iter()
+        .map(|name| format!("- {name}: what it did stays in the database"));
+    let changed = migrations
+        .changed
+        .iter()
+        .map(|name| format!("! {name}: its text changed; where it has run, a deploy refuses that"));
+    added.chain(removed).chain(changed).collect()
+}

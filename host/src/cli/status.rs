@@ -1,0 +1,108 @@
+//! `hearth status`: what serves, with how many requests.
+
+use std::io::Write;
+use std::path::Path;
+
+use http::Method;
+use serde::Deserialize;
+
+use super::admin::table::{self, digest, line, list, time};
+use super::admin::{self, Client, Reach};
+
+/// Shows what serves.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Print the host's answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    plugins: Vec<Plugin>,
+}
+
+#[derive(Deserialize)]
+struct Plugin {
+    label: String,
+    plugin: String,
+    version: String,
+    digest: String,
+    mount: String,
+    /// Absent where the host's database does not tell.
+    since: Option<String>,
+    grants: Vec<String>,
+    #[serde(default)]
+    functions: Vec<String>,
+    in_flight: u64,
+    requests: u64,
+    failures: u64,
+    #[serde(default)]
+    draining: Vec<Draining>,
+}
+
+#[derive(Deserialize)]
+struct Draining {
+    number: u64,
+    in_flight: u64,
+}
+
+const HEAD: [&str; 9] = [
+    "DEPLOYMENT",
+    "VERSION",
+    "MOUNT",
+    "SINCE",
+    "IN FLIGHT",
+    "REQUESTS",
+    "FAILURES",
+    "GRANTS",
+    "DIGEST",
+];
+
+/// Runs the command.
+pub fn run(args: &Args, config: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (text, status) = admin::block_on(async {
+        let mut client = Client::open(&args.reach, config).await?;
+        let text = client.json(Method::GET, "/plugins").await?;
+        let status = client.parse::<Status>(&text)?;
+        Ok((text, status))
+    })?;
+    match args.json {
+        true => writeln!(out, "{}", text.trim())?,
+        false => write(&status.plugins, out)?,
+    }
+    Ok(out.flush()?)
+}
+
+fn write(plugins: &[Plugin], out: &mut dyn Write) -> std::io::Result<()> {
+    if plugins.is_empty() {
+        return writeln!(out, "no plugin serves");
+    }
+    let rows: Vec<[String; 9]> = plugins.iter().map(row).collect();
+    table::write(HEAD, &rows, out)?;
+    for plugin in plugins {
+        for old in &plugin.draining {
+            let (name, number) = (line(&plugin.plugin), old.number);
+            writeln!(out, "{name}@{number} drains, {} in flight", old.in_flight)?;
+        }
+    }
+    Ok(())
+}
+
+fn row(plugin: &Plugin) -> [String; 9] {
+    let functions = plugin.functions.iter().map(|name| format!("{name}()"));
+    let may: Vec<String> = plugin.grants.iter().cloned().chain(functions).collect();
+    [
+        plugin.label.clone(),
+        plugin.version.clone(),
+        plugin.mount.clone(),
+        plugin.since.as_deref().map_or_else(|| "-".into(), time),
+        plugin.in_flight.to_string(),
+        plugin.requests.to_string(),
+        plugin.failures.to_string(),
+        list(&may),
+        digest(&plugin.digest),
+    ]
+}

@@ -1,0 +1,80 @@
+//! `hearth diff`: files and deployments, for people and as JSON.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::diff::{OLD, packed};
+use super::server::{Piece, Server};
+use super::{Folder, reaching};
+
+fn new() -> Vec<u8> {
+    let manifest = OLD
+        .replace("0.1.0", "0.2.0")
+        .replace("\"log\"", "\"cache\"");
+    packed(&manifest, &[(1, "make", "B"), (2, "more", "C")], "{}")
+}
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    let old = packed(
+        OLD,
+        &[(1, "make", "A")],
+        r#"{"paths":{"/support/x":{"get":{}}}}"#,
+    );
+    std::fs::write(folder.path().join("old.wasm"), old).unwrap();
+    std::fs::write(folder.path().join("new.wasm"), new()).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn two_files_are_compared_without_a_host() {
+    let ended = folder().run(&["diff", "old.wasm", "new.wasm"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.told);
+    let (text, file) = ended.out.split_once("file\n").unwrap();
+    assert_eq!(
+        text,
+        "manifest\n  ~ version: 0.1.0 -> 0.2.0\ngrants\n  + cache\n  - log\nroutes\n  \
+         - GET /support/x\nmigrations\n  + 0002_more\n  ! 0001_make: its text changed; where it \
+         has run, a deploy refuses that\n"
+    );
+    assert!(
+        file.contains("size: ") && file.contains("digest: sha256:"),
+        "{file}"
+    );
+    let ended = folder().run(&["diff", "new.wasm", "new.wasm"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (0, "no difference\n"));
+}
+
+#[tokio::test]
+async fn a_deployment_is_fetched_from_the_host() {
+    let server = Server::start(200, vec![Piece::Bytes(Bytes::from(new()))]).await;
+    let args = reaching(&server, &["diff", "old.wasm", "tickets@12", "--json"]);
+    let ended = folder().run(&args).await;
+    assert_eq!(ended.code, 0, "{}", ended.told);
+    assert_eq!(
+        server.seen()[0].line,
+        "GET /plugins/tickets/deployments/12/artifact"
+    );
+    let diff: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(diff["same"], false);
+    assert_eq!(diff["grants"]["added"][0], "cache");
+    assert_eq!(diff["migrations"]["changed"][0], "0001_make");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_with_its_name() {
+    let cases = [
+        ("nothing.wasm", "nothing.wasm: no such file"),
+        (
+            "my plugin.wasm",
+            "my plugin.wasm: the component is truncated",
+        ),
+        ("Tickets@1", "Tickets@1: no such file"),
+        ("tickets@latest", "PLUGIN@NUMBER"),
+    ];
+    for (named, wanted) in cases {
+        let ended = folder().run(&["diff", "old.wasm", named]).await;
+        assert_eq!((ended.code, ended.out.as_str()), (64, ""), "{}", ended.told);
+        assert!(ended.told.contains(wanted), "{}", ended.told);
+    }
+}
