@@ -22,4 +22,5 @@ mod postgres;
 mod problem;
 mod refusals;
 mod sql;
+mod swap;
 mod tickets;

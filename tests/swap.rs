@@ -1,0 +1,170 @@
+//! Swaps of the real tickets plugin under load, and components that are dear to
+//! compile: nothing is lost, and memory comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use hearth::plugin::package::{Parts, pack};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use wasm_encoder::{
+    CodeSection, ComponentSection, Function, FunctionSection, Module, ModuleSection, TypeSection,
+    ValType,
+};
+
+use crate::harness::host::{Host, Setup, guest, plugin, runs};
+
+/// The project's folder, where the plugin's manifest and migrations lie.
+fn tickets_parts(version: &str) -> Parts {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/tickets");
+    let mut parts = Parts::read(&folder.join("plugin.toml")).unwrap();
+    parts.manifest = parts.manifest.replace("version = \"0.1.0\"", &format!("version = \"{version}\""));
+    parts
+}
+
+/// What the first version calls a ticket's id for old clients, and the second.
+const FIRST: &str = "ticket_id";
+const SECOND: &str = "ticket_no";
+
+/// Another version of tickets: its answers name the id otherwise.
+fn second_version() -> Vec<u8> {
+    let mut component = std::fs::read(plugin("tickets")).unwrap();
+    let found: Vec<usize> = component
+        .windows(FIRST.len())
+        .enumerate()
+        .filter(|(at, window)| *window == FIRST.as_bytes() && alone(&component, *at))
+        .map(|(at, _)| at)
+        .collect();
+    for at in &found {
+        component[*at..*at + SECOND.len()].copy_from_slice(SECOND.as_bytes());
+    }
+    pack(&component, &tickets_parts("0.2.0")).unwrap()
+}
+
+/// Whether the name stands by itself, and not in a statement.
+fn alone(bytes: &[u8], at: usize) -> bool {
+    let statement = |window: &[u8]| window.windows(5).any(|word| word == b"FROM " || word == b"INTO ");
+    let around = &bytes[at.saturating_sub(200)..(at + 200).min(bytes.len())];
+    !statement(around)
+}
+
+fn admin(host: &Host, method: Method, path: &str) -> reqwest::RequestBuilder {
+    let token = std::fs::read_to_string(host.data_dir().join("admin-token")).unwrap();
+    host.client.request(method, format!("{}{path}", host.admin)).bearer_auth(token.trim())
+}
+
+/// The last line of a deploy's or a rollback's report.
+async fn result(request: reqwest::RequestBuilder) -> Value {
+    let text = request.send().await.unwrap().text().await.unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+struct Load {
+    stop: Arc<AtomicBool>,
+    answered: [Arc<AtomicUsize>; 2],
+    clients: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    /// Clients that create tickets without a pause. Each answer must be a success,
+    /// and of one version, as its header says.
+    fn begin(host: &Host, key: &str) -> Load {
+        let mut load = Load { stop: Arc::default(), answered: Default::default(), clients: Vec::new() };
+        let ticket = json!({"subject": "Test", "description": "Load test", "priority": "medium"});
+        for _ in 0..4 {
+            let request = host.post("/support/tickets/create", key).json(&ticket);
+            let (stop, answered) = (load.stop.clone(), load.answered.clone());
+            load.clients.push(tokio::spawn(async move {
+                while !stop.load(Relaxed) {
+                    let answer = request.try_clone().unwrap().send().await.expect("no reset");
+                    assert_eq!(answer.status(), StatusCode::OK);
+                    let label = answer.headers()["hearth-plugin"].to_str().unwrap().to_string();
+                    let ticket: Value = answer.json().await.unwrap();
+                    let (version, wanted) = if label == "tickets@1" { (0, FIRST) } else { (1, SECOND) };
+                    assert!(ticket[wanted].is_string(), "{label} answered {ticket}");
+                    answered[version].fetch_add(1, Relaxed);
+                }
+            }));
+        }
+        load
+    }
+
+    /// How many answers each version gave.
+    async fn end(self) -> [usize; 2] {
+        self.stop.store(true, Relaxed);
+        for client in self.clients {
+            client.await.unwrap();
+        }
+        self.answered.map(|count| count.load(Relaxed))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swaps_of_tickets_under_load_lose_no_request_and_memory_returns_to_its_base() {
+    let host = Setup::new().tickets().start();
+    let key = host.key("acme", &[]);
+    let deployed = result(admin(&host, Method::POST, "/deployments").body(second_version())).await;
+    assert_eq!(deployed["label"], "tickets@2", "{deployed}");
+    let load = Load::begin(&host, &key);
+    let swap = async |swap: usize| {
+        let path = format!("/plugins/tickets/rollback?to={}", 1 + swap % 2);
+        let swapped = result(admin(&host, Method::POST, &path)).await;
+        assert_eq!(swapped["result"], "serving", "{swapped}");
+    };
+    for number in 0..10 {
+        swap(number).await;
+    }
+    let base = host.resident_bytes();
+    for number in 0..runs(100, 1_000) {
+        swap(number).await;
+    }
+    let answered = load.end().await;
+    assert!(answered.iter().all(|count| *count > 0), "both versions answered: {answered:?}");
+    let grown = host.resident_bytes().saturating_sub(base);
+    assert!(grown < 64 << 20, "resident memory grew by {grown} bytes");
+    assert_eq!(host.metric("hearth_deployments_live", &[]).await, 1.0);
+}
+
+/// The echo guest with a core module beside it that takes long to compile.
+fn dear() -> Vec<u8> {
+    let mut types = TypeSection::new();
+    types.ty().function([ValType::I64], [ValType::I64]);
+    let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
+    for number in 0..4_000 {
+        functions.function(0);
+        let mut function = Function::new([(8, ValType::I64)]);
+        let mut body = function.instructions();
+        body.local_get(0);
+        for step in 0..600 {
+            body.local_get(1 + step % 8).i64_mul().i64_const(i64::from(number + step)).i64_add();
+            body.local_tee(1 + (step * 5) % 8);
+        }
+        body.end();
+        code.function(&function);
+    }
+    let mut module = Module::new();
+    module.section(&types).section(&functions).section(&code);
+    let mut component = std::fs::read(guest("echo")).unwrap();
+    ModuleSection(&module).append_to_component(&mut component);
+    let manifest = "name = \"echo\"\nversion = \"0.9.0\"\nmount = \"/echo\"\nworld = \"plugin\"\n";
+    pack(&component, &Parts { manifest: manifest.into(), ..Parts::default() }).unwrap()
+}
+
+#[tokio::test]
+async fn component_that_is_dear_to_compile_is_refused_and_the_old_one_serves_on() {
+    let dear = dear();
+    let limits = [
+        ("compile_cpu_ms_max = 2000", "compile_cpu_ms_max"),
+        ("compile_memory_bytes_max = 300_000_000", "compile_memory_bytes_max"),
+    ];
+    for (limit, reason) in limits {
+        let host = Setup::new().guest("echo", &[], "").config(&format!("[engine]\n{limit}\n")).start();
+        let key = host.key("acme", &[]);
+        let refused = result(admin(&host, Method::POST, "/deployments").body(dear.clone())).await;
+        assert_eq!(refused["result"], "refused", "{refused}");
+        assert_eq!(refused["step"], "compile", "{refused}");
+        assert!(refused["reasons"].to_string().contains(reason), "{refused}");
+        let answer = host.get("/echo", &key).send().await.unwrap();
+        assert_eq!(answer.headers()["hearth-plugin"], "echo@1");
+    }
+}
