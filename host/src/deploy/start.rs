@@ -3,11 +3,11 @@
 
 use bytes::Bytes;
 
-use super::Refused;
 use super::probe::Probe;
 use super::rollout::Rollout;
 use super::steps::{Rejected, Steps};
 use super::store::StoreError;
+use super::{Refused, gate};
 use crate::config;
 use crate::plugin::deployment::Approved;
 use crate::plugin::package::Digest;
@@ -124,14 +124,17 @@ impl Rollout {
             }
             rejected
         })?;
-        if package.manifest.name != name {
-            let reason = format!("the file is the plugin `{}`", package.manifest.name);
-            return Err(Rejected::because(name, "read", reason));
-        }
         let given = Approved {
             grants: section.grants.clone(),
             functions: section.sql_functions.clone(),
         };
+        if package.manifest.name != name {
+            // Everything that is wrong with the file is told together.
+            let other = format!("the file is the plugin `{}`", package.manifest.name);
+            let more = gate::approve(&package, &given).err().unwrap_or_default();
+            let reasons = std::iter::once(other).chain(more.reasons).collect();
+            return Err(Rejected::new(name, "read", reasons));
+        }
         self.admit(package, &given, "config", &mut Steps::silent())
             .await
             .map(|_| ())

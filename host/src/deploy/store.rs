@@ -70,7 +70,9 @@ const LARGE: &str = "SET LOCAL statement_timeout = 60000";
 const LOCK: i32 = 0x6465_706c;
 /// How long a starting host waits for another that deploys the same plugin.
 const TURN_MAX: Duration = Duration::from_secs(300);
-const TURN_AGAIN: Duration = Duration::from_millis(200);
+/// How long a deploy waits for it.
+const TURN_SOON: Duration = Duration::from_secs(2);
+const TURN_AGAIN: Duration = Duration::from_millis(20);
 
 /// The tables `hearth.artifacts`, `hearth.deployments` and `hearth.slots`.
 #[derive(Clone)]
@@ -89,30 +91,32 @@ impl Store {
         Store { server }
     }
 
-    /// Takes the plugin's lock, if no other host has it.
+    /// Takes the plugin's lock for a deploy. It waits a little, for the lock of a
+    /// deploy that just ended goes with its connection.
     pub async fn try_turn(&self, plugin: &str) -> Result<Turn, StoreError> {
-        let client = self.connect().await?;
-        let text = "SELECT pg_catalog.pg_try_advisory_lock($1, pg_catalog.hashtext($2))";
-        match client
-            .query_one(text, &[&LOCK, &plugin])
-            .await?
-            .try_get(0)?
-        {
-            true => Ok(Turn { _client: client }),
-            false => Err(StoreError::Locked),
-        }
+        self.turn_within(plugin, TURN_SOON).await
     }
 
-    /// Waits for the plugin's lock, as several hosts that start at once do. It
-    /// asks again and again: a session that waits inside Postgres holds a
-    /// snapshot, for which the other host's CREATE INDEX CONCURRENTLY would wait.
+    /// Waits for the plugin's lock, as several hosts that start at once do.
     pub async fn turn(&self, plugin: &str) -> Result<Turn, StoreError> {
-        let until = Instant::now() + TURN_MAX;
+        self.turn_within(plugin, TURN_MAX).await
+    }
+
+    /// It asks again and again: a session that waits inside Postgres holds a
+    /// snapshot, for which the other host's CREATE INDEX CONCURRENTLY would wait.
+    async fn turn_within(&self, plugin: &str, bound: Duration) -> Result<Turn, StoreError> {
+        let until = Instant::now() + bound;
+        let client = self.connect().await?;
+        let text = "SELECT pg_catalog.pg_try_advisory_lock($1, pg_catalog.hashtext($2))";
         loop {
-            match self.try_turn(plugin).await {
-                Err(StoreError::Locked) if Instant::now() < until => sleep(TURN_AGAIN).await,
-                ended => return ended,
+            let row = client.query_one(text, &[&LOCK, &plugin]).await?;
+            if row.try_get(0)? {
+                return Ok(Turn { _client: client });
             }
+            if Instant::now() >= until {
+                return Err(StoreError::Locked);
+            }
+            sleep(TURN_AGAIN).await;
         }
     }
 
