@@ -18,7 +18,9 @@ use crate::harness::host::{Host, Setup, guest, plugin, runs};
 fn tickets_parts(version: &str) -> Parts {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/tickets");
     let mut parts = Parts::read(&folder.join("plugin.toml")).unwrap();
-    parts.manifest = parts.manifest.replace("version = \"0.1.0\"", &format!("version = \"{version}\""));
+    parts.manifest = parts
+        .manifest
+        .replace("version = \"0.1.0\"", &format!("version = \"{version}\""));
     parts
 }
 
@@ -43,14 +45,20 @@ fn second_version() -> Vec<u8> {
 
 /// Whether the name stands by itself, and not in a statement.
 fn alone(bytes: &[u8], at: usize) -> bool {
-    let statement = |window: &[u8]| window.windows(5).any(|word| word == b"FROM " || word == b"INTO ");
+    let statement = |window: &[u8]| {
+        window
+            .windows(5)
+            .any(|word| word == b"FROM " || word == b"INTO ")
+    };
     let around = &bytes[at.saturating_sub(200)..(at + 200).min(bytes.len())];
     !statement(around)
 }
 
 fn admin(host: &Host, method: Method, path: &str) -> reqwest::RequestBuilder {
     let token = std::fs::read_to_string(host.data_dir().join("admin-token")).unwrap();
-    host.client.request(method, format!("{}{path}", host.admin)).bearer_auth(token.trim())
+    host.client
+        .request(method, format!("{}{path}", host.admin))
+        .bearer_auth(token.trim())
 }
 
 /// The last line of a deploy's or a rollback's report.
@@ -69,7 +77,11 @@ impl Load {
     /// Clients that create tickets without a pause. Each answer must be a success,
     /// and of one version, as its header says.
     fn begin(host: &Host, key: &str) -> Load {
-        let mut load = Load { stop: Arc::default(), answered: Default::default(), clients: Vec::new() };
+        let mut load = Load {
+            stop: Arc::default(),
+            answered: Default::default(),
+            clients: Vec::new(),
+        };
         let ticket = json!({"subject": "Test", "description": "Load test", "priority": "medium"});
         for _ in 0..4 {
             let request = host.post("/support/tickets/create", key).json(&ticket);
@@ -78,9 +90,16 @@ impl Load {
                 while !stop.load(Relaxed) {
                     let answer = request.try_clone().unwrap().send().await.expect("no reset");
                     assert_eq!(answer.status(), StatusCode::OK);
-                    let label = answer.headers()["hearth-plugin"].to_str().unwrap().to_string();
+                    let label = answer.headers()["hearth-plugin"]
+                        .to_str()
+                        .unwrap()
+                        .to_string();
                     let ticket: Value = answer.json().await.unwrap();
-                    let (version, wanted) = if label == "tickets@1" { (0, FIRST) } else { (1, SECOND) };
+                    let (version, wanted) = if label == "tickets@1" {
+                        (0, FIRST)
+                    } else {
+                        (1, SECOND)
+                    };
                     assert!(ticket[wanted].is_string(), "{label} answered {ticket}");
                     answered[version].fetch_add(1, Relaxed);
                 }
@@ -119,7 +138,10 @@ async fn swaps_of_tickets_under_load_lose_no_request_and_memory_returns_to_its_b
         swap(number).await;
     }
     let answered = load.end().await;
-    assert!(answered.iter().all(|count| *count > 0), "both versions answered: {answered:?}");
+    assert!(
+        answered.iter().all(|count| *count > 0),
+        "both versions answered: {answered:?}"
+    );
     let grown = host.resident_bytes().saturating_sub(base);
     assert!(grown < 64 << 20, "resident memory grew by {grown} bytes");
     assert_eq!(host.metric("hearth_deployments_live", &[]).await, 1.0);
@@ -136,7 +158,10 @@ fn dear() -> Vec<u8> {
         let mut body = function.instructions();
         body.local_get(0);
         for step in 0..600 {
-            body.local_get(1 + step % 8).i64_mul().i64_const(i64::from(number + step)).i64_add();
+            body.local_get(1 + step % 8)
+                .i64_mul()
+                .i64_const(i64::from(number + step))
+                .i64_add();
             body.local_tee(1 + (step * 5) % 8);
         }
         body.end();
@@ -147,7 +172,14 @@ fn dear() -> Vec<u8> {
     let mut component = std::fs::read(guest("echo")).unwrap();
     ModuleSection(&module).append_to_component(&mut component);
     let manifest = "name = \"echo\"\nversion = \"0.9.0\"\nmount = \"/echo\"\nworld = \"plugin\"\n";
-    pack(&component, &Parts { manifest: manifest.into(), ..Parts::default() }).unwrap()
+    pack(
+        &component,
+        &Parts {
+            manifest: manifest.into(),
+            ..Parts::default()
+        },
+    )
+    .unwrap()
 }
 
 #[tokio::test]
@@ -155,10 +187,16 @@ async fn component_that_is_dear_to_compile_is_refused_and_the_old_one_serves_on(
     let dear = dear();
     let limits = [
         ("compile_cpu_ms_max = 2000", "compile_cpu_ms_max"),
-        ("compile_memory_bytes_max = 300_000_000", "compile_memory_bytes_max"),
+        (
+            "compile_memory_bytes_max = 300_000_000",
+            "compile_memory_bytes_max",
+        ),
     ];
     for (limit, reason) in limits {
-        let host = Setup::new().guest("echo", &[], "").config(&format!("[engine]\n{limit}\n")).start();
+        let host = Setup::new()
+            .guest("echo", &[], "")
+            .config(&format!("[engine]\n{limit}\n"))
+            .start();
         let key = host.key("acme", &[]);
         let refused = result(admin(&host, Method::POST, "/deployments").body(dear.clone())).await;
         assert_eq!(refused["result"], "refused", "{refused}");

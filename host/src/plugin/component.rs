@@ -222,9 +222,13 @@ impl Compiler {
             Some(_) => CompileError::Memory(self.limits.compile_memory_bytes_max),
             // What cannot be allocated shows as an abort, or as a thread that
             // does not start.
-            None if ["memory allocation", "Cannot allocate memory", "temporarily unavailable"]
-                .iter()
-                .any(|words| complaint.contains(words)) =>
+            None if [
+                "memory allocation",
+                "Cannot allocate memory",
+                "temporarily unavailable",
+            ]
+            .iter()
+            .any(|words| complaint.contains(words)) =>
             {
                 CompileError::Memory(self.limits.compile_memory_bytes_max)
             }
