@@ -24,11 +24,11 @@ fn tickets_parts(version: &str) -> Parts {
     parts
 }
 
-/// What the first version calls the end of a list, and what the second does.
-const FIRST: &str = "has_more";
-const SECOND: &str = "has_next";
+/// What the first version calls a path that it has not, and what the second does.
+const FIRST: &str = "Not found";
+const SECOND: &str = "Version 2";
 
-/// Another version of tickets: its lists answer otherwise.
+/// Another version of tickets: it answers otherwise for a path that it has not.
 fn second_version() -> Vec<u8> {
     let mut component = std::fs::read(plugin("tickets")).unwrap();
     let found: Vec<usize> = component
@@ -57,10 +57,10 @@ async fn result(request: reqwest::RequestBuilder) -> Value {
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
-/// Sends a request that must succeed; answers which deployment did, and what.
-async fn ask(request: &reqwest::RequestBuilder) -> (String, Value) {
+/// Sends a request that must be answered as it is wanted; answers which deployment did, and what.
+async fn ask(request: &reqwest::RequestBuilder, wanted: StatusCode) -> (String, Value) {
     let answer = request.try_clone().unwrap().send().await.expect("no reset");
-    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.status(), wanted);
     let label = answer.headers()["hearth-plugin"]
         .to_str()
         .unwrap()
@@ -68,7 +68,7 @@ async fn ask(request: &reqwest::RequestBuilder) -> (String, Value) {
     (label, answer.json().await.unwrap())
 }
 
-/// Which version a deployment is, and what it calls the end of a list.
+/// Which version a deployment is, and what it calls a path that it has not.
 fn version(label: &str) -> (usize, &'static str) {
     match label {
         "tickets@1" => (0, FIRST),
@@ -83,7 +83,7 @@ struct Load {
 }
 
 impl Load {
-    /// Clients that create and list tickets without a pause. Each answer must be a success,
+    /// Clients that create tickets, and ask for what is not there, without a pause. Each answer must be a success,
     /// and of one version, as its header says.
     fn begin(host: &Host, key: &str) -> Load {
         let mut load = Load {
@@ -94,14 +94,14 @@ impl Load {
         let ticket = json!({"subject": "Test", "description": "Load test", "priority": "medium"});
         for _ in 0..4 {
             let create = host.post("/support/tickets/create", key).json(&ticket);
-            let list = host.get("/support/tickets?limit=1", key);
+            let none = host.get("/support/none", key);
             let (stop, answered) = (load.stop.clone(), load.answered.clone());
             load.clients.push(tokio::spawn(async move {
                 while !stop.load(Relaxed) {
-                    ask(&create).await;
-                    let (label, list) = ask(&list).await;
+                    ask(&create, StatusCode::OK).await;
+                    let (label, problem) = ask(&none, StatusCode::NOT_FOUND).await;
                     let (version, wanted) = version(&label);
-                    assert!(list[wanted].is_boolean(), "{label} answered {list}");
+                    assert_eq!(problem["title"], wanted, "{label} answered for another");
                     answered[version].fetch_add(1, Relaxed);
                 }
             }));
