@@ -321,7 +321,6 @@ fn the_deployed_file_has_no_mistake() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/hearth.toml");
     let config = Config::load(Some(&path), &|_| None).unwrap();
     assert_eq!(config.plugins["tickets"].grants, ["sql", "log", "metrics"]);
-    assert_eq!(config.plugins["hello"].grants, ["log"]);
 }
 
 /// Pieces that make texts which are nearly a configuration.

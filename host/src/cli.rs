@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 use crate::config::ConfigErrors;
 
 /// EX_USAGE of sysexits(3): the configuration or the command line is wrong.
-const USAGE: u8 = 64;
+pub const USAGE: u8 = 64;
 
 /// Hearth: a host for WebAssembly plugins.
 #[derive(Debug, Parser)]
