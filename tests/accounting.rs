@@ -1,8 +1,9 @@
 //! What a call is charged for.
 
+use hearth::plugin::package::{Parts, pack};
 use reqwest::StatusCode;
 
-use crate::harness::host::Setup;
+use crate::harness::host::{Setup, guest};
 
 #[tokio::test]
 async fn waiting_for_postgres_costs_no_cpu() {
@@ -40,4 +41,38 @@ async fn peak_memory_of_each_call_is_measured() {
         (65_536.0..64.0 * 1024.0 * 1024.0).contains(&bytes),
         "{bytes}"
     );
+}
+
+#[tokio::test]
+async fn wanted_instances_are_kept_ready_and_each_call_has_a_fresh_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = "name = \"echo\"\nversion = \"0.1.0\"\nmount = \"/echo\"\nworld = \"plugin\"\n\
+        [instances]\nwarm_instances_min = 3\n";
+    let parts = Parts {
+        manifest: manifest.into(),
+        ..Parts::default()
+    };
+    let file = dir.path().join("echo.wasm");
+    let component = std::fs::read(guest("echo")).unwrap();
+    std::fs::write(&file, pack(&component, &parts).unwrap()).unwrap();
+    let host = Setup::new().plugin("echo", &file, &[], "").start();
+    let key = host.key("acme", &[]);
+    let waiting = async || {
+        host.metric("hearth_instances_waiting", &["plugin=\"echo\""])
+            .await
+    };
+    assert_eq!(waiting().await, 3.0, "before the first call");
+    for _ in 0..10 {
+        assert_eq!(
+            host.get("/echo", &key).send().await.unwrap().status(),
+            StatusCode::OK
+        );
+    }
+    for _ in 0..200 {
+        if waiting().await == 3.0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("{} instances wait after ten calls", waiting().await);
 }

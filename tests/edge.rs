@@ -219,3 +219,17 @@ async fn slow_head_and_slow_body_are_ended() {
     );
     assert!(bomb.starts_with("HTTP/1.1 431 "), "{bomb}");
 }
+
+#[tokio::test]
+async fn response_may_be_as_large_as_its_limit_and_no_larger() {
+    let host = Setup::new().guest("echo", &[], "").start();
+    let key = host.key("acme", &[]);
+    let most = 8 << 20;
+    let path = format!("/echo/large/{most}");
+    let answer = host.get(&path, &key).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.bytes().await.unwrap().len(), most);
+    let path = format!("/echo/large/{}", most + 1);
+    let answer = host.get(&path, &key).send().await.unwrap();
+    problem(answer, StatusCode::BAD_GATEWAY).await;
+}

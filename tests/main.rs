@@ -1,6 +1,7 @@
 //! What Hearth does, told as tests. One file a capability or a promise.
 
 mod accounting;
+mod bench;
 mod cli_deploy;
 mod component;
 mod config;

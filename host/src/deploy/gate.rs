@@ -13,7 +13,7 @@ use crate::capability::{Lents, sql::Deployment as Sql};
 use crate::config;
 use crate::engine::Family;
 use crate::plugin::deployment::{Approved, Deployment, Gate, Live, Tally};
-use crate::plugin::idle::Idle;
+use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
 use crate::plugin::manifest::Reuse;
 use crate::plugin::package::{self, Package};
@@ -125,6 +125,7 @@ impl Deployer {
         let limits = self.limits(candidate);
         let bounds = Bounds {
             memory_bytes_max: limits.memory_bytes_max.min(self.engine.memory_bytes_max),
+            response_bytes_max: limits.response_bytes_max,
             engine: self.engine.clone(),
         };
         let linked = PreInstance::link(&component, |name| candidate.is_granted(name), bounds);
@@ -205,9 +206,14 @@ impl Deployer {
         let instances = &package.manifest.instances;
         let uses_max = match instances.reuse {
             Reuse::Serial => instances.uses_max,
-            Reuse::Fresh => 0,
+            Reuse::Fresh => 1,
         };
-        let age_max = Duration::from_millis(instances.age_ms_max);
+        let idle = IdleBounds {
+            uses_max,
+            age_max: Duration::from_millis(instances.age_ms_max),
+            ready_min: usize::try_from(instances.warm_instances_min).unwrap_or(usize::MAX),
+        };
+        let metrics = self.metrics.plugin(&package.manifest.name);
         Arc::new(Deployment {
             plugin: Arc::from(package.manifest.name.as_str()),
             number,
@@ -215,9 +221,9 @@ impl Deployer {
             mount,
             pre,
             lents: Arc::new(lents),
-            idle: Idle::new(self.idle.clone(), uses_max, age_max),
+            idle: Idle::new(self.idle.clone(), idle, metrics.instances_waiting.clone()),
             gate: Gate::new(&limits, self.in_flight.clone()),
-            metrics: self.metrics.plugin(&package.manifest.name),
+            metrics,
             manifest: package.manifest,
             limits,
             approved: candidate.approved,

@@ -20,6 +20,7 @@ use super::steps::{Rejected, Serving, Steps};
 use super::store::{Store, StoreError};
 use crate::capability::sql::{Beside, Serving as SqlServing};
 use crate::config;
+use crate::plugin::call;
 use crate::plugin::deployment::{Approved, Deployment};
 use crate::plugin::long::Long;
 use crate::plugin::package::Package;
@@ -285,10 +286,11 @@ impl Rollout {
             .collect()
     }
 
-    /// Drops instances that have waited too long.
+    /// Drops instances that have waited too long, and makes what is then lacking.
     pub fn sweep(&self) {
         for deployment in self.router.deployments() {
             deployment.idle.sweep();
+            call::top_up(&deployment, &self.long);
         }
     }
 }

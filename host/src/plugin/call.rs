@@ -133,7 +133,8 @@ async fn instance(
 
 /// Instantiates ahead of any request, as the start of a deployment does for
 /// `warm_instances_min`. The guest's start function is under the same limits.
-pub async fn warm(deployment: &Arc<Deployment>, long: &Long) -> Result<(), Failure> {
+/// Answers whether there was room to keep it.
+pub async fn warm(deployment: &Arc<Deployment>, long: &Long) -> Result<bool, Failure> {
     let meter = Arc::new(Meter::new(deployment.cpu_max()));
     let call = circumstances(deployment, Arc::from("warm"), None);
     let deadline = call.deadline;
@@ -144,14 +145,35 @@ pub async fn warm(deployment: &Arc<Deployment>, long: &Long) -> Result<(), Failu
             .pre
             .instantiate(call, warmed.lents.clone(), account)
             .await;
-        warmed.idle.give(fresh.map_err(|error| blame(&error))?);
-        Ok(())
+        Ok(warmed.idle.give(fresh.map_err(|error| blame(&error))?))
     };
     match tokio::time::timeout_at(deadline, long.run(meter, run)).await {
         Err(_) => Err(Failure::Deadline),
         Ok(None) => Err(Failure::Trapped("the call's task ended".into())),
         Ok(Some(done)) => done,
     }
+}
+
+/// Makes up for instances that calls have taken, beside the calls and one after
+/// the other, until as many wait as the plugin wants ready.
+pub fn top_up(deployment: &Arc<Deployment>, long: &Arc<Long>) {
+    if !deployment.idle.begin_warming() {
+        return;
+    }
+    let (deployment, long) = (deployment.clone(), long.clone());
+    tokio::spawn(async move {
+        while deployment.idle.lacks() {
+            match warm(&deployment, &long).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(failure) => {
+                    tracing::warn!(plugin = %deployment.label(), "an instance was not made ready: {failure}");
+                    break;
+                }
+            }
+        }
+        deployment.idle.end_warming();
+    });
 }
 
 fn blame(error: &wasmtime::Error) -> Failure {

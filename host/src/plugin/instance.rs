@@ -42,7 +42,20 @@ pub struct PreInstance {
 #[derive(Clone, Debug)]
 pub struct Bounds {
     pub memory_bytes_max: usize,
+    pub response_bytes_max: usize,
     pub engine: Limits,
+}
+
+/// What a response takes beside its body when it is lifted out of the guest.
+const RESPONSE_HEAD_BYTES: usize = 64 * 1024;
+
+impl Bounds {
+    /// wasmtime bounds what a host call takes out of a guest and what a response
+    /// does by the same number, so it must fit the larger of the two.
+    fn lift_bytes_max(&self) -> usize {
+        let response = self.response_bytes_max.saturating_add(RESPONSE_HEAD_BYTES);
+        self.engine.host_call_bytes_max.max(response)
+    }
 }
 
 impl PreInstance {
@@ -78,7 +91,7 @@ impl PreInstance {
         let state = State::new(call, lents, memory, meter, engine.handles_max);
         let mut store = Store::new(self.handles.engine(), state);
         store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(engine.host_call_bytes_max);
+        store.set_hostcall_fuel(self.limits.lift_bytes_max());
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             store.data().meter.check()?;

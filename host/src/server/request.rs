@@ -139,9 +139,9 @@ impl Edge {
         let customer = caller.as_ref().map(|caller| caller.customer_id.clone());
         let request = guest::request(&parts, &body, deployment, request_id, caller.as_ref());
         let call = call::circumstances(deployment, request_id.clone(), customer);
-        let response = call::handle(deployment, &self.long, call, request)
-            .await
-            .map_err(|failure| refused(deployment, request_id, &failure))?;
+        let handled = call::handle(deployment, &self.long, call, request).await;
+        call::top_up(deployment, &self.long);
+        let response = handled.map_err(|failure| refused(deployment, request_id, &failure))?;
         let mut answer = guest::response(response, deployment.limits.response_bytes_max).map_err(|bad| {
             tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad response: {bad}");
             Problem::guest_bad_response()

@@ -35,7 +35,11 @@ const COUNTERS: [(&str, &str); 5] = [
         "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
     ),
 ];
-const GAUGES: [(&str, &str); 6] = [
+const GAUGES: [(&str, &str); 7] = [
+    (
+        "hearth_instances_waiting",
+        "Instances that wait ready for a call.",
+    ),
     (
         "hearth_deployments_live",
         "Deployments in memory: those that serve and those that drain.",
@@ -140,6 +144,8 @@ pub struct PluginMetrics {
     pub guest_cpu_seconds: Histogram,
     pub guest_memory_peak_bytes: Histogram,
     pub instances_in_flight: Gauge,
+    /// Made ahead, or waiting for their next call.
+    pub instances_waiting: Gauge,
 }
 
 impl PluginMetrics {
@@ -152,6 +158,7 @@ impl PluginMetrics {
             guest_cpu_seconds: metrics.histogram("hearth_guest_cpu_seconds", &labels),
             guest_memory_peak_bytes: metrics.histogram("hearth_guest_memory_peak_bytes", &labels),
             instances_in_flight: metrics.gauge("hearth_instances_in_flight", &labels),
+            instances_waiting: metrics.gauge("hearth_instances_waiting", &labels),
             metrics: metrics.clone(),
         }
     }

@@ -8,6 +8,12 @@ fn echo(request: &Request) -> Answer {
     Response::json(200, &[request.path().to_string(), customer, body])
 }
 
+/// A body of as many bytes as the path says.
+fn large(_: &Request, bytes: i64) -> Answer {
+    let bytes = usize::try_from(bytes).unwrap_or(0);
+    Ok(Response::new(200).body("text/plain", vec![b'a'; bytes]))
+}
+
 /// A header that no HTTP message may carry.
 fn bad_header(_: &Request) -> Answer {
     Ok(Response::new(200).header("x-bad", "a\r\nset-cookie: b"))
@@ -22,6 +28,7 @@ fn router() -> Router {
     Router::new()
         .get("/", echo)
         .post("/", echo)
+        .get("/large/{bytes}", large)
         .get("/bad-header", bad_header)
         .get("/bad-status", bad_status)
 }

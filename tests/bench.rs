@@ -1,0 +1,51 @@
+//! Benchmarks: they report, and assert nothing about time. `make bench` runs them.
+
+use serde_json::Value;
+
+use crate::harness::host::{Host, Setup, binary};
+
+const REQUESTS: &str = "20000";
+const CONCURRENCY: &str = "16";
+
+/// Runs `hearth load` against a path and reads its report.
+fn load(host: &Host, key: &str, path: &str) -> Value {
+    let output = std::process::Command::new(binary())
+        .args([
+            "load", "--url", &host.url, "--key", key, "--method", "GET", "--path", path,
+        ])
+        .args([
+            "--requests",
+            REQUESTS,
+            "--concurrency",
+            CONCURRENCY,
+            "--json",
+        ])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn rate(report: &Value) -> f64 {
+    report["requests_per_second"].as_f64().unwrap()
+}
+
+/// A trivial guest in a fresh instance for each request, against the host's own
+/// answer without a guest: what the sandbox costs, on this machine, in one run.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a benchmark"]
+async fn fresh_guest_against_native_answer() {
+    let host = Setup::new().guest("echo", &[], "").start();
+    let key = host.key("acme", &[]);
+    let native = load(&host, &key, "/healthz");
+    let guest = load(&host, &key, "/echo");
+    let (native, guest) = (rate(&native), rate(&guest));
+    println!(
+        "native {native:.0} req/s, fresh guest {guest:.0} req/s, ratio {:.2}",
+        guest / native
+    );
+}
