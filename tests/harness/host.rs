@@ -3,12 +3,15 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, RequestBuilder};
 use tempfile::TempDir;
+
+pub use super::setup::Setup;
+use super::setup::hearth;
 
 /// How long a host may take to listen: two cores may be busy with other tests.
 const START: Duration = Duration::from_secs(120);
@@ -61,98 +64,6 @@ pub fn runs(in_test: usize, in_soak: usize) -> usize {
     }
 }
 
-/// What a host is started with.
-pub struct Setup {
-    config: String,
-    args: Vec<String>,
-}
-
-impl Setup {
-    pub fn new() -> Setup {
-        Setup {
-            config: String::new(),
-            args: Vec::new(),
-        }
-    }
-
-    /// A plugin with its grants, and whatever else its section shall say.
-    pub fn plugin(self, name: &str, file: &Path, grants: &[&str], more: &str) -> Setup {
-        let grants: Vec<String> = grants.iter().map(|grant| format!("{grant:?}")).collect();
-        self.config(&format!(
-            "[plugins.{name}]\nfile = {:?}\ngrants = [{}]\n{more}\n",
-            file.display().to_string(),
-            grants.join(", ")
-        ))
-    }
-
-    /// A guest of tests/guests.
-    pub fn guest(self, name: &str, grants: &[&str], more: &str) -> Setup {
-        self.plugin(name, &guest(name), grants, more)
-    }
-
-    /// The tickets plugin as it is deployed.
-    pub fn tickets(self) -> Setup {
-        self.plugin(
-            "tickets",
-            &plugin("tickets"),
-            &["sql", "log", "metrics"],
-            "",
-        )
-    }
-
-    pub fn config(mut self, text: &str) -> Setup {
-        self.config.push_str(text);
-        self.config.push('\n');
-        self
-    }
-
-    pub fn arg(mut self, arg: &str) -> Setup {
-        self.args.push(arg.into());
-        self
-    }
-
-    pub fn start(self) -> Host {
-        Host::start(self)
-    }
-
-    /// Runs `hearth serve` where it is expected to refuse.
-    pub fn refused(self) -> Output {
-        let dir = tempfile::tempdir().unwrap();
-        let mut command = self.command(dir.path());
-        command.output().unwrap()
-    }
-
-    fn command(&self, dir: &Path) -> Command {
-        let file = dir.join("hearth.toml");
-        std::fs::write(&file, &self.config).unwrap();
-        let mut command = hearth(dir);
-        command
-            .arg("serve")
-            .arg("--config")
-            .arg(&file)
-            .args(&self.args);
-        command
-    }
-}
-
-/// The binary with an environment of its own: ports of the system's choice, and
-/// nothing of whoever runs the tests.
-fn hearth(dir: &Path) -> Command {
-    let mut command = Command::new(binary());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HEARTH_")) {
-        if name != "HEARTH_POSTGRES_BIN" {
-            command.env_remove(name);
-        }
-    }
-    command
-        .current_dir(dir)
-        .env("HEARTH_DATA_DIR", dir.join("data"))
-        .env("HEARTH_LISTEN", "127.0.0.1:0")
-        .env("HEARTH_ADMIN_LISTEN", "127.0.0.1:0")
-        .stdin(Stdio::null());
-    command
-}
-
 /// A host that serves. Dropped, it is killed and its folder removed.
 pub struct Host {
     setup: Setup,
@@ -166,7 +77,7 @@ pub struct Host {
 }
 
 impl Host {
-    fn start(setup: Setup) -> Host {
+    pub(super) fn start(setup: Setup) -> Host {
         let dir = tempfile::tempdir().unwrap();
         let (child, printed) = launch(&setup, dir.path());
         let mut host = Host {

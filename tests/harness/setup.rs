@@ -1,0 +1,98 @@
+//! What a host is started with: its configuration, its arguments, its folder.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use super::host::{Host, binary, guest, plugin};
+
+/// What a host is started with.
+pub struct Setup {
+    config: String,
+    args: Vec<String>,
+}
+
+impl Setup {
+    pub fn new() -> Setup {
+        Setup {
+            config: String::new(),
+            args: Vec::new(),
+        }
+    }
+
+    /// A plugin with its grants, and whatever else its section shall say.
+    pub fn plugin(self, name: &str, file: &Path, grants: &[&str], more: &str) -> Setup {
+        let grants: Vec<String> = grants.iter().map(|grant| format!("{grant:?}")).collect();
+        self.config(&format!(
+            "[plugins.{name}]\nfile = {:?}\ngrants = [{}]\n{more}\n",
+            file.display().to_string(),
+            grants.join(", ")
+        ))
+    }
+
+    /// A guest of tests/guests.
+    pub fn guest(self, name: &str, grants: &[&str], more: &str) -> Setup {
+        self.plugin(name, &guest(name), grants, more)
+    }
+
+    /// The tickets plugin as it is deployed.
+    pub fn tickets(self) -> Setup {
+        self.plugin(
+            "tickets",
+            &plugin("tickets"),
+            &["sql", "log", "metrics"],
+            "",
+        )
+    }
+
+    pub fn config(mut self, text: &str) -> Setup {
+        self.config.push_str(text);
+        self.config.push('\n');
+        self
+    }
+
+    pub fn arg(mut self, arg: &str) -> Setup {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub fn start(self) -> Host {
+        Host::start(self)
+    }
+
+    /// Runs `hearth serve` where it is expected to refuse.
+    pub fn refused(self) -> Output {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = self.command(dir.path());
+        command.output().unwrap()
+    }
+
+    pub(super) fn command(&self, dir: &Path) -> Command {
+        let file = dir.join("hearth.toml");
+        std::fs::write(&file, &self.config).unwrap();
+        let mut command = hearth(dir);
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(&file)
+            .args(&self.args);
+        command
+    }
+}
+
+/// The binary with an environment of its own: ports of the system's choice, and
+/// nothing of whoever runs the tests.
+pub(super) fn hearth(dir: &Path) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HEARTH_")) {
+        if name != "HEARTH_POSTGRES_BIN" {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(dir)
+        .env("HEARTH_DATA_DIR", dir.join("data"))
+        .env("HEARTH_LISTEN", "127.0.0.1:0")
+        .env("HEARTH_ADMIN_LISTEN", "127.0.0.1:0")
+        .stdin(Stdio::null());
+    command
+}
