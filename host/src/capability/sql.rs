@@ -67,7 +67,7 @@ mod generated {
 }
 
 /// The `[sql]` table of hearth.toml. Connections and Postgres's own time-outs
-/// are in `[postgres]`.
+/// are in `[database]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

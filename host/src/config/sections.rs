@@ -44,7 +44,8 @@ pub struct Server {
     pub header_ms_max: u64,
     /// Bytes of path and query.
     pub url_bytes_max: usize,
-    /// Bytes of a request's body, where the plugin names no other limit.
+    /// Checked and not used yet: every route that reads a body is a plugin's, and
+    /// there the plugin's own `body_bytes_max` decides.
     pub body_bytes_max: usize,
     /// Milliseconds without a byte of a body that is still owed.
     pub body_idle_ms_max: u64,
