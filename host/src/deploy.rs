@@ -13,10 +13,9 @@ pub mod store;
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use crate::capability;
 use crate::config;
+use crate::plugin::admission::Admission;
 use crate::plugin::component::Compiler;
 use crate::plugin::idle::IdleSlots;
 use crate::telemetry::HostMetrics;
@@ -51,6 +50,6 @@ pub struct Deployer {
     pub metrics: HostMetrics,
     pub engine: config::Engine,
     pub defaults: config::PluginLimits,
-    pub in_flight: Arc<Semaphore>,
+    pub admission: Arc<Admission>,
     pub idle: Arc<IdleSlots>,
 }

@@ -3,3 +3,4 @@
 pub mod health;
 pub mod keys;
 pub mod problem;
+pub mod rate;

@@ -1,5 +1,6 @@
 //! A plugin from its file to an answered call.
 
+pub mod admission;
 pub mod call;
 pub mod component;
 pub mod deployment;

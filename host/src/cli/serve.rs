@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::{demo, open};
 use crate::admin::Admin;
@@ -19,7 +19,9 @@ use crate::deploy::store::Store;
 use crate::deploy::{Clients, Deployer, Refused};
 use crate::edge::health::Health;
 use crate::edge::keys::Keys;
+use crate::edge::rate::Rate;
 use crate::engine::Engines;
+use crate::plugin::admission::Admission;
 use crate::plugin::component::Compiler;
 use crate::plugin::idle::IdleSlots;
 use crate::plugin::long::Long;
@@ -76,6 +78,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
     let long = Arc::new(open_long(&config)?);
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
+    let rate = Arc::new(Rate::open(&config.rate, &host_metrics));
     let clients = Clients {
         sql: capability::sql::Client::open(
             Arc::new(postgres.clone()),
@@ -96,6 +99,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let edge = Arc::new(Edge {
         router: rollout.router.clone(),
         keys,
+        rate: rate.clone(),
         long,
         health: Health::new(postgres.clone()),
         limits: Arc::new(config.server.clone()),
@@ -108,8 +112,10 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
     });
     let sweeping = tokio::spawn(sweep(rollout.clone()));
+    let exchanging = tokio::spawn(rate.run_exchange(postgres));
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     sweeping.abort();
+    exchanging.abort();
     drop(rollout);
     if let Some(cluster) = cluster {
         cluster.stop().await;
@@ -145,7 +151,7 @@ fn deployer(
         metrics,
         engine: config.engine.clone(),
         defaults: config.plugin_defaults.clone(),
-        in_flight: Arc::new(Semaphore::new(config.engine.instances_max)),
+        admission: Admission::new(config.engine.instances_max, config.admission.clone()),
         idle: IdleSlots::new(config.engine.idle_instances_max),
     })
 }

@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 
 use super::document::Document;
 use super::{Config, Engine, Http2, LimitOverrides, PluginLimits, Server};
+use crate::edge::rate::{self, Allowance};
+use crate::plugin::admission;
 use crate::{backend, capability, telemetry};
 
 /// A key, its value, and where the value may lie.
@@ -24,6 +26,11 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["telemetry"], &telemetry(&config.telemetry));
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
+    note(document, &["rate"], &rate(&config.rate));
+    for (tier, allowance) in tiers(&config.rate) {
+        note(document, &["rate", tier], &allowed(allowance));
+    }
+    note(document, &["admission"], &admission(&config.admission));
     let defaults = &config.plugin_defaults;
     note(
         document,
@@ -257,6 +264,46 @@ fn metrics(metrics: &capability::metrics::Config) -> [Bound; 4] {
             "label_bytes_max",
             metrics.label_bytes_max as u64,
             1..=4 * KIB,
+        ),
+    ]
+}
+
+fn rate(rate: &rate::Config) -> [Bound; 4] {
+    [
+        ("customers_max", rate.customers_max as u64, 1..=1_000_000),
+        ("exchange_ms", rate.exchange_ms, 50..=1_000),
+        ("exchange_ms_max", rate.exchange_ms_max, 50..=10_000),
+        ("retry_ms_max", rate.retry_ms_max, 1_000..=HOUR_MS),
+    ]
+}
+
+fn tiers(rate: &rate::Config) -> [(&'static str, &Allowance); 3] {
+    [
+        ("free", &rate.free),
+        ("standard", &rate.standard),
+        ("premium", &rate.premium),
+    ]
+}
+
+fn allowed(allowance: &Allowance) -> [Bound; 2] {
+    [
+        ("per_second", allowance.per_second, 1..=1_000_000),
+        ("burst", allowance.burst, 1..=1_000_000),
+    ]
+}
+
+fn admission(admission: &admission::Config) -> [Bound; 2] {
+    let percent = 1..=100;
+    [
+        (
+            "customer_in_flight_percent_max",
+            admission.customer_in_flight_percent_max,
+            percent.clone(),
+        ),
+        (
+            "customer_waiting_percent_max",
+            admission.customer_waiting_percent_max,
+            percent,
         ),
     ]
 }

@@ -12,7 +12,8 @@ use crate::capability::sql::{self, Beside, LendError, Lent};
 use crate::capability::{Lents, sql::Deployment as Sql};
 use crate::config;
 use crate::engine::Family;
-use crate::plugin::deployment::{Approved, Deployment, Gate, Live, Tally};
+use crate::plugin::admission::Gate;
+use crate::plugin::deployment::{Approved, Deployment, Live, Tally};
 use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
 use crate::plugin::manifest::Reuse;
@@ -222,7 +223,11 @@ impl Deployer {
             pre,
             lents: Arc::new(lents),
             idle: Idle::new(self.idle.clone(), idle, metrics.instances_waiting.clone()),
-            gate: Gate::new(&limits, self.in_flight.clone()),
+            gate: Gate::new(
+                &limits,
+                self.admission.clone(),
+                metrics.calls_waiting.clone(),
+            ),
             metrics,
             manifest: package.manifest,
             limits,

@@ -70,6 +70,8 @@ pub struct Problem {
     /// Whether the connection cannot serve another request, because the rest of
     /// this one was not read.
     pub closes_connection: bool,
+    /// What the answer tells beside that.
+    pub headers: HeaderMap,
 }
 
 /// The body, in the order in which people read it.
@@ -94,6 +96,7 @@ impl Problem {
         let mut response = Response::new(Full::new(Bytes::from(body)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        headers.extend(self.headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_PROBLEM));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         set(headers, HeaderName::from_static("x-request-id"), request_id);

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use metrics::Gauge;
 use tokio::time::Instant;
 
-use super::deployment::{Deployment, Shed};
+use super::admission::Shed;
+use super::deployment::Deployment;
 use super::instance::{Instance, Request, Response};
 use super::long::Long;
 use super::memory::{MemoryExhausted, TableExhausted};
@@ -63,7 +64,7 @@ pub async fn handle(
     request: Request,
 ) -> Result<Response, Failure> {
     let metrics = &deployment.metrics;
-    let _permit = deployment.gate.enter().await?;
+    let _permit = deployment.gate.enter(call.customer.clone()).await?;
     let _in_flight = InFlight::enter(&metrics.instances_in_flight);
     let meter = Arc::new(Meter::new(deployment.cpu_max()));
     let deadline = call.deadline;
@@ -206,6 +207,7 @@ impl Failure {
     pub fn kind(&self) -> &'static str {
         match self {
             Failure::Shed(Shed::QueueFull) => "queue_full",
+            Failure::Shed(Shed::ShareFull) => "share_full",
             Failure::Shed(Shed::WaitedTooLong) => "waited_too_long",
             Failure::Cpu => "cpu",
             Failure::Deadline => "deadline",

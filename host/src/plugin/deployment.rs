@@ -1,13 +1,13 @@
 //! A deployment: one component digest serving one plugin with one manifest.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use metrics::Gauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::admission::Gate;
 use super::idle::Idle;
 use super::instance::PreInstance;
 use super::manifest::Manifest;
@@ -101,98 +101,5 @@ impl Deployment {
 
     pub fn cpu_max(&self) -> Duration {
         Duration::from_millis(self.limits.cpu_ms_max)
-    }
-}
-
-/// Why a call does not get to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Shed {
-    #[error("too many requests of this plugin are waiting")]
-    QueueFull,
-    #[error("no instance came free in time")]
-    WaitedTooLong,
-}
-
-/// How many calls run, and how many may wait for how long. A full queue sheds:
-/// it does not grow.
-pub struct Gate {
-    plugin: Arc<Semaphore>,
-    host: Arc<Semaphore>,
-    in_flight_max: usize,
-    waiting: AtomicUsize,
-    waiting_max: usize,
-    wait_max: Duration,
-}
-
-/// The right to run one call; dropped, another may.
-pub struct Permit {
-    _plugin: OwnedSemaphorePermit,
-    _host: OwnedSemaphorePermit,
-}
-
-impl Gate {
-    /// `host` is shared by all plugins.
-    pub fn new(limits: &PluginLimits, host: Arc<Semaphore>) -> Gate {
-        Gate {
-            plugin: Arc::new(Semaphore::new(limits.in_flight_max)),
-            host,
-            in_flight_max: limits.in_flight_max,
-            waiting: AtomicUsize::new(0),
-            waiting_max: limits.waiting_max,
-            wait_max: Duration::from_millis(limits.wait_ms_max),
-        }
-    }
-
-    pub async fn enter(&self) -> Result<Permit, Shed> {
-        if let Some(permit) = self.try_enter() {
-            return Ok(permit);
-        }
-        let _place = Place::take(self).ok_or(Shed::QueueFull)?;
-        match tokio::time::timeout(self.wait_max, self.wait()).await {
-            Ok(Some(permit)) => Ok(permit),
-            _ => Err(Shed::WaitedTooLong),
-        }
-    }
-
-    /// Calls that run or wait for their turn.
-    pub fn in_flight(&self) -> usize {
-        let running = self
-            .in_flight_max
-            .saturating_sub(self.plugin.available_permits());
-        running + self.waiting.load(Relaxed)
-    }
-
-    fn try_enter(&self) -> Option<Permit> {
-        let plugin = self.plugin.clone().try_acquire_owned().ok()?;
-        let host = self.host.clone().try_acquire_owned().ok()?;
-        Some(Permit {
-            _plugin: plugin,
-            _host: host,
-        })
-    }
-
-    async fn wait(&self) -> Option<Permit> {
-        let plugin = self.plugin.clone().acquire_owned().await.ok()?;
-        let host = self.host.clone().acquire_owned().await.ok()?;
-        Some(Permit {
-            _plugin: plugin,
-            _host: host,
-        })
-    }
-}
-
-struct Place<'a>(&'a Gate);
-
-impl<'a> Place<'a> {
-    fn take(gate: &'a Gate) -> Option<Place<'a>> {
-        let room = |waiting: usize| (waiting < gate.waiting_max).then_some(waiting + 1);
-        gate.waiting.fetch_update(Relaxed, Relaxed, room).ok()?;
-        Some(Place(gate))
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Relaxed);
     }
 }

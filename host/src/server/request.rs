@@ -17,6 +17,7 @@ use crate::config::Server as Limits;
 use crate::edge::health::Health;
 use crate::edge::keys::{AuthError, Caller, Keys};
 use crate::edge::problem::Problem;
+use crate::edge::rate::{Rate, Standing};
 use crate::plugin::call::{self, Failure};
 use crate::plugin::deployment::Deployment;
 use crate::plugin::long::Long;
@@ -36,6 +37,7 @@ const REQUEST_ID_BYTES_MAX: usize = 64;
 pub struct Edge {
     pub router: Arc<Router>,
     pub keys: Keys,
+    pub rate: Arc<Rate>,
     pub long: Arc<Long>,
     pub health: Health,
     pub limits: Arc<Limits>,
@@ -132,6 +134,28 @@ impl Edge {
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let caller = self.caller(deployment, &parts.headers).await?;
+        let standing = caller.as_ref().and_then(|caller| self.rate.count(caller));
+        let answered = match standing.as_ref().and_then(Standing::refusal) {
+            Some(problem) => Err(problem),
+            None => {
+                self.admitted(deployment, parts, body, request_id, caller)
+                    .await
+            }
+        };
+        match standing {
+            Some(standing) => standing.tell(answered),
+            None => answered,
+        }
+    }
+
+    async fn admitted(
+        &self,
+        deployment: &Arc<Deployment>,
+        parts: Parts,
+        body: Incoming,
+        request_id: &Arc<str>,
+        caller: Option<Caller>,
+    ) -> Result<Answer, Problem> {
         let idle = Duration::from_millis(self.limits.body_idle_ms_max);
         let body = body::read(body, deployment.limits.body_bytes_max, idle)
             .await

@@ -10,10 +10,11 @@ use super::Metrics;
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
 
+const REQUESTS_LIMITED: &str = "hearth_requests_limited_total";
 const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
 const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
 
-const COUNTERS: [(&str, &str); 5] = [
+const COUNTERS: [(&str, &str); 6] = [
     (
         "hearth_requests_total",
         "Requests answered, by plugin and HTTP status.",
@@ -21,6 +22,10 @@ const COUNTERS: [(&str, &str); 5] = [
     (
         "hearth_calls_shed_total",
         "Calls refused because a limit was reached, by reason.",
+    ),
+    (
+        REQUESTS_LIMITED,
+        "Requests refused by the rate limit, by the customer's tier.",
     ),
     (
         "hearth_guest_traps_total",
@@ -35,7 +40,11 @@ const COUNTERS: [(&str, &str); 5] = [
         "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
     ),
 ];
-const GAUGES: [(&str, &str); 7] = [
+const GAUGES: [(&str, &str); 8] = [
+    (
+        "hearth_calls_waiting",
+        "Calls that wait for their turn, by plugin.",
+    ),
     (
         "hearth_instances_waiting",
         "Instances that wait ready for a call.",
@@ -108,6 +117,11 @@ impl HostMetrics {
         PluginMetrics::new(&self.metrics, plugin)
     }
 
+    /// Counts requests that the rate limit of a tier refused.
+    pub fn requests_limited(&self, tier: &'static str) -> Counter {
+        self.metrics.counter(REQUESTS_LIMITED, &[("tier", tier)])
+    }
+
     /// Counts samples of a plugin's own metrics that were dropped.
     pub fn plugin_metrics_dropped(&self, plugin: &str, reason: &'static str) -> Counter {
         let labels = [("plugin", plugin), ("reason", reason)];
@@ -144,6 +158,8 @@ pub struct PluginMetrics {
     pub guest_cpu_seconds: Histogram,
     pub guest_memory_peak_bytes: Histogram,
     pub instances_in_flight: Gauge,
+    /// Calls that have no instance yet, because others are before them.
+    pub calls_waiting: Gauge,
     /// Made ahead, or waiting for their next call.
     pub instances_waiting: Gauge,
 }
@@ -158,6 +174,7 @@ impl PluginMetrics {
             guest_cpu_seconds: metrics.histogram("hearth_guest_cpu_seconds", &labels),
             guest_memory_peak_bytes: metrics.histogram("hearth_guest_memory_peak_bytes", &labels),
             instances_in_flight: metrics.gauge("hearth_instances_in_flight", &labels),
+            calls_waiting: metrics.gauge("hearth_calls_waiting", &labels),
             instances_waiting: metrics.gauge("hearth_instances_waiting", &labels),
             metrics: metrics.clone(),
         }

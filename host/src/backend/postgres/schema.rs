@@ -24,6 +24,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 2,
         text: include_str!("migrations/0002_deployments.sql"),
     },
+    Migration {
+        version: 4,
+        text: include_str!("migrations/0004_rate_reports.sql"),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.

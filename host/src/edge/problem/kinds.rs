@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::{Blame, Problem};
 
@@ -24,6 +24,7 @@ fn new(
         errors: Vec::new(),
         authenticate: None,
         closes_connection: false,
+        headers: HeaderMap::new(),
     }
 }
 
@@ -130,7 +131,7 @@ impl Problem {
 
     /// 429, with the time after which another request will pass.
     pub fn too_many_requests(retry_after: Duration) -> Self {
-        let detail = "This API key's rate limit is used up.";
+        let detail = "The rate limit of this API key's customer is used up.";
         let status = StatusCode::TOO_MANY_REQUESTS;
         let title = "Too many requests";
         retrying(

@@ -1,0 +1,123 @@
+//! The way into one deployment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::Gauge;
+use tokio::sync::oneshot;
+
+use super::{Admission, Arrival, Customer, Shed, Told};
+use crate::config::PluginLimits;
+
+/// How many calls run, and how many may wait for how long. A full queue sheds:
+/// it does not grow.
+pub struct Gate {
+    admission: Arc<Admission>,
+    line: u64,
+    wait_max: Duration,
+    waiting: Gauge,
+}
+
+/// The right to run one call; dropped, another may.
+pub struct Permit {
+    admission: Arc<Admission>,
+    line: u64,
+    customer: Customer,
+}
+
+impl Gate {
+    /// `admission` is shared by all plugins; `waiting` shows how many wait here.
+    pub fn new(limits: &PluginLimits, admission: Arc<Admission>, waiting: Gauge) -> Gate {
+        Gate {
+            line: admission.open(limits),
+            admission,
+            wait_max: Duration::from_millis(limits.wait_ms_max),
+            waiting,
+        }
+    }
+
+    /// Waits for this caller's turn; it can be dropped while it waits.
+    ///
+    /// # Errors
+    /// If there is no room to wait, or the wait was too long.
+    pub async fn enter(&self, customer: Customer) -> Result<Permit, Shed> {
+        match self.admission.arrive(self.line, &customer)? {
+            Arrival::Runs => Ok(self.permit(customer)),
+            Arrival::Waits { ticket, told } => {
+                let place = Place::take(self, customer, ticket, told);
+                place.wait().await
+            }
+        }
+    }
+
+    fn permit(&self, customer: Customer) -> Permit {
+        Permit {
+            admission: self.admission.clone(),
+            line: self.line,
+            customer,
+        }
+    }
+
+    /// Calls that run or wait for their turn.
+    pub fn in_flight(&self) -> usize {
+        self.admission.in_flight(self.line)
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.admission.close(self.line);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.admission.leave(self.line, &self.customer);
+    }
+}
+
+/// A call that waits; dropped, it waits no longer.
+struct Place<'a> {
+    gate: &'a Gate,
+    customer: Customer,
+    ticket: u64,
+    told: oneshot::Receiver<Told>,
+    settled: bool,
+}
+
+impl<'a> Place<'a> {
+    fn take(
+        gate: &'a Gate,
+        customer: Customer,
+        ticket: u64,
+        told: oneshot::Receiver<Told>,
+    ) -> Place<'a> {
+        gate.waiting.increment(1.0);
+        Place {
+            gate,
+            customer,
+            ticket,
+            told,
+            settled: false,
+        }
+    }
+
+    async fn wait(mut self) -> Result<Permit, Shed> {
+        let told = tokio::time::timeout(self.gate.wait_max, &mut self.told).await;
+        let Ok(Ok(told)) = told else {
+            return Err(Shed::WaitedTooLong);
+        };
+        self.settled = true;
+        told.map(|()| self.gate.permit(self.customer.clone()))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.gate.waiting.decrement(1.0);
+        if !self.settled {
+            let (admission, line) = (&self.gate.admission, self.gate.line);
+            admission.give_up(line, &self.customer, self.ticket, &mut self.told);
+        }
+    }
+}
