@@ -1,6 +1,7 @@
 //! What Hearth does, told as tests. One file a capability or a promise.
 
 mod accounting;
+mod admission;
 mod bench;
 mod cli_deploy;
 mod component;
@@ -21,6 +22,7 @@ mod pack;
 mod plugins;
 mod postgres;
 mod problem;
+mod rate;
 mod refusals;
 mod sql;
 mod swap;

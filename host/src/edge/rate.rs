@@ -7,12 +7,12 @@
 //! for each customer).
 //!
 //! A request is judged by what this host knows, and waits for nothing. Several
-//! times a second each host writes down in Postgres what it admitted for its
-//! busy customers and reads what the others did: that is taken out of the bucket
-//! too, and what turns out to have been too much is paid back. Until then a host
-//! foresees that the others go on as before, so that a fleet's limit does not
-//! grow with the number of hosts. While Postgres is away each host gives out
-//! the share of one host, by the number of hosts it saw last.
+//! times a second each host takes what it admitted for its busy customers out of
+//! the fleet's buckets in Postgres, and reads how full they are then: that
+//! replaces what it thought, and what turns out to have been too much is paid
+//! back. Until then a host foresees that the others go on as before, so that a
+//! fleet's limit does not grow with the number of hosts. While Postgres is away
+//! each host gives out the share of one, by the number of hosts it saw last.
 //!
 //! Clients are told by `RateLimit-Policy` and `RateLimit`
 //! (draft-ietf-httpapi-ratelimit-headers-11), and by `Retry-After` when refused.
@@ -87,6 +87,8 @@ pub struct Rate {
     /// Told when a customer spends so fast that the others should know now.
     hurry: Notify,
     start: Instant,
+    /// The most that a bucket may owe.
+    owed_max: Nanos,
     config: Config,
 }
 
@@ -106,12 +108,15 @@ impl Rate {
             policy: Policy::new(tier.as_str(), allowance),
             limited: metrics.requests_limited(tier.as_str()),
         };
+        let tiers = [
+            rated(Tier::Free, config.free),
+            rated(Tier::Standard, config.standard),
+            rated(Tier::Premium, config.premium),
+        ];
+        let longest = tiers.iter().map(|rated| rated.quota.whole()).max();
         Rate {
-            tiers: [
-                rated(Tier::Free, config.free),
-                rated(Tier::Standard, config.standard),
-                rated(Tier::Premium, config.premium),
-            ],
+            owed_max: millis(config.retry_ms_max).saturating_add(longest.unwrap_or(0)),
+            tiers,
             ledger: Mutex::new(Ledger::new(config)),
             hurry: Notify::new(),
             start: Instant::now(),

@@ -26,7 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 4,
-        text: include_str!("migrations/0004_rate_reports.sql"),
+        text: include_str!("migrations/0004_rate_buckets.sql"),
     },
 ];
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Rate;
 use super::bucket::Nanos;
-use super::ledger::{Heard, Report};
+use super::ledger::{Fleet, Report};
 use crate::backend::postgres::Server;
 
 /// How often a host says that it is there, if it has nothing else to say.
@@ -21,27 +21,41 @@ const CLEAN: Duration = Duration::from_secs(60);
 /// For how long an exchange may fail before the others count as out of reach.
 const AWAY: Duration = Duration::from_secs(1);
 
-/// The row that says that a host is there has no customer.
-const NOBODY: &str = "";
-
-/// Each host writes rows of its own alone, so nobody waits for anybody's lock.
-/// The clock is Postgres's for all of them.
+/// Adds what this host admitted to the fleet's buckets and reads what they owe
+/// then. All hosts take the rows in one order, so that none waits for another
+/// that waits for it. The clock is Postgres's for all of them.
 const EXCHANGE: &str = "
-    WITH mine AS (
-        INSERT INTO hearth.rate_reports (customer_id, host, spent, asked, owed_us, at)
-        SELECT customer_id, $1, spent, asked, owed_us, now()
-        FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
-             AS told (customer_id, spent, asked, owed_us)
-        ON CONFLICT (customer_id, host) DO UPDATE
-        SET spent = excluded.spent, asked = excluded.asked,
-            owed_us = excluded.owed_us, at = excluded.at
+    WITH present AS (
+        INSERT INTO hearth.rate_hosts (host, at) VALUES ($1, now())
+        ON CONFLICT (host) DO UPDATE SET at = excluded.at
+    ), told AS (
+        INSERT INTO hearth.rate_buckets AS bucket (customer_id, full_at, asked)
+        SELECT customer_id, now() + cost_us * interval '1 microsecond', asked
+        FROM unnest($2::text[], $3::bigint[], $4::bigint[])
+             AS report (customer_id, cost_us, asked)
+        ORDER BY customer_id
+        ON CONFLICT (customer_id) DO UPDATE
+        SET full_at = least(
+                greatest(bucket.full_at, clock_timestamp()) + (excluded.full_at - now()),
+                clock_timestamp() + $5::bigint * interval '1 microsecond'),
+            asked = bucket.asked + excluded.asked
+        RETURNING customer_id, asked, (extract(
+            epoch FROM greatest(full_at - clock_timestamp(), interval '0')) * 1000000)::bigint
+            AS owed_us
+    ), others AS (
+        SELECT count(*) AS hosts FROM hearth.rate_hosts
+        WHERE host <> $1 AND at > now() - interval '10 seconds'
     )
-    SELECT customer_id, host, spent, asked,
-           greatest(0, owed_us - (extract(epoch FROM now() - at) * 1000000)::bigint)
-    FROM hearth.rate_reports
-    WHERE customer_id = ANY ($2) AND host <> $1 AND at > now() - interval '10 seconds'";
+    SELECT others.hosts, told.customer_id, told.owed_us, told.asked
+    FROM others LEFT JOIN told ON true";
 
-const CLEANING: &str = "DELETE FROM hearth.rate_reports WHERE at < now() - interval '60 seconds'";
+const CLEANING: &str = "
+    WITH hosts AS (
+        DELETE FROM hearth.rate_hosts WHERE at < now() - interval '60 seconds'
+    )
+    DELETE FROM hearth.rate_buckets WHERE customer_id IN (
+        SELECT customer_id FROM hearth.rate_buckets
+        WHERE full_at < now() - interval '60 seconds' FOR UPDATE SKIP LOCKED)";
 
 #[derive(Debug, thiserror::Error)]
 enum Failed {
@@ -100,53 +114,51 @@ impl Exchange {
             .await
             .unwrap_or(Err(Failed::TooLong));
         match heard {
-            Ok(heard) => self.settle(&told, &heard),
-            Err(error) => self.fail(&told, &error),
+            Ok((hosts, fleet)) => self.settle(&told, &fleet, hosts),
+            Err(error) => self.fail(&error),
         }
         self.clean().await;
     }
 
-    async fn ask(&self, told: &[Report]) -> Result<Vec<Heard>, Failed> {
+    async fn ask(&self, told: &[Report]) -> Result<(u64, Vec<Fleet>), Failed> {
         let client = self.server.host().get().await?;
         let statement = client.prepare_cached(EXCHANGE).await?;
-        let present = Report {
-            customer: Arc::from(NOBODY),
-            spent: 0,
-            asked: 0,
-            owed: 0,
-        };
-        let all = || told.iter().chain([&present]);
-        let customers: Vec<&str> = all().map(|report| &*report.customer).collect();
-        let spent: Vec<i64> = all().map(|report| signed(report.spent)).collect();
-        let asked: Vec<i64> = all().map(|report| signed(report.asked)).collect();
-        let owed: Vec<i64> = all().map(|report| report.owed / 1_000).collect();
+        let customers: Vec<&str> = told.iter().map(|report| &*report.customer).collect();
+        let cost: Vec<i64> = told.iter().map(|report| report.cost / 1_000).collect();
+        let asked: Vec<i64> = told.iter().map(|report| signed(report.asked)).collect();
+        let owed_max = self.rate.owed_max / 1_000;
         let rows = client
-            .query(&statement, &[&self.host, &customers, &spent, &asked, &owed])
+            .query(
+                &statement,
+                &[&self.host, &customers, &cost, &asked, &owed_max],
+            )
             .await?;
-        Ok(rows.iter().map(heard).collect::<Result<_, _>>()?)
+        let others: i64 = match rows.first() {
+            Some(row) => row.try_get(0)?,
+            None => 0,
+        };
+        let fleet: Result<Vec<_>, _> = rows
+            .iter()
+            .filter_map(|row| fleet(row).transpose())
+            .collect();
+        Ok((1 + others.unsigned_abs(), fleet?))
     }
 
-    fn settle(&mut self, told: &[Report], heard: &[Heard]) {
-        let others = heard
-            .iter()
-            .filter(|heard| &*heard.report.customer == NOBODY);
-        let hosts = 1 + others.count() as u64;
+    fn settle(&mut self, told: &[Report], fleet: &[Fleet], hosts: u64) {
         let now = self.rate.now();
-        self.rate.ledger.lock().settle(now, told, heard, hosts);
+        self.rate.ledger.lock().settle(now, told, fleet, hosts);
         self.heard_at = Instant::now();
         if std::mem::take(&mut self.is_away) {
             tracing::info!("rate limits are shared with the other hosts again");
         }
     }
 
-    fn fail(&mut self, told: &[Report], error: &Failed) {
-        let mut ledger = self.rate.ledger.lock();
-        ledger.failed(told);
+    fn fail(&mut self, error: &Failed) {
         tracing::debug!(%error, "no exchange of rate limits");
         if self.heard_at.elapsed() < AWAY {
             return;
         }
-        ledger.go_alone();
+        self.rate.ledger.lock().go_alone();
         if !std::mem::replace(&mut self.is_away, true) {
             tracing::warn!("Postgres is away: each host admits its even share of the rate limits");
         }
@@ -160,23 +172,22 @@ impl Exchange {
         if let Ok(client) = self.server.host().get().await
             && let Err(error) = client.execute(CLEANING, &[]).await
         {
-            tracing::debug!(%error, "old reports of rate limits stay for now");
+            tracing::debug!(%error, "buckets that are full stay for now");
         }
     }
 }
 
-fn heard(row: &Row) -> Result<Heard, tokio_postgres::Error> {
-    let customer: &str = row.try_get(0)?;
-    let owed_us: Nanos = row.try_get(4)?;
-    Ok(Heard {
-        host: row.try_get(1)?,
-        report: Report {
-            customer: Arc::from(customer),
-            spent: row.try_get::<_, i64>(2)?.unsigned_abs(),
-            asked: row.try_get::<_, i64>(3)?.unsigned_abs(),
-            owed: owed_us.saturating_mul(1_000),
-        },
-    })
+/// Nothing where no report was made, and so nothing came back.
+fn fleet(row: &Row) -> Result<Option<Fleet>, tokio_postgres::Error> {
+    let Some(customer) = row.try_get::<_, Option<&str>>(1)? else {
+        return Ok(None);
+    };
+    let owed_us: Nanos = row.try_get(2)?;
+    Ok(Some(Fleet {
+        customer: Arc::from(customer),
+        owed: owed_us.saturating_mul(1_000),
+        asked: row.try_get::<_, i64>(3)?.unsigned_abs(),
+    }))
 }
 
 fn signed(count: u64) -> i64 {

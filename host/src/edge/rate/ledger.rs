@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use uuid::Uuid;
 
 use self::account::Account;
 use super::bucket::{Nanos, Quota};
@@ -25,7 +24,6 @@ const SILENT: Nanos = 10_000_000_000;
 pub(super) struct Ledger {
     accounts: IndexMap<Arc<str>, Account>,
     customers_max: usize,
-    debt_max: Nanos,
     /// Added to a wait that other hosts can make longer before they are heard.
     lag: Nanos,
     /// What a request costs in shares of one: as many as hosts while they cannot
@@ -45,23 +43,24 @@ pub(super) struct Judged {
     pub(super) hurry: bool,
 }
 
-/// What a host tells the others of one customer. The counts only grow.
+/// What a host tells of one customer: what happened since it last told.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     pub(super) customer: Arc<str>,
-    /// Requests admitted.
-    pub(super) spent: u64,
+    /// What was admitted, as the time in which it comes back.
+    pub(super) cost: Nanos,
     /// Requests admitted or not.
     pub(super) asked: u64,
-    /// What its bucket owes.
-    pub(super) owed: Nanos,
 }
 
-/// A report that another host wrote, `owed` by now.
+/// What is known of one customer on all hosts, once a report has arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Heard {
-    pub(super) host: Uuid,
-    pub(super) report: Report,
+pub(super) struct Fleet {
+    pub(super) customer: Arc<str>,
+    /// How long the bucket takes to be full again.
+    pub(super) owed: Nanos,
+    /// All requests, admitted or not. The count only grows.
+    pub(super) asked: u64,
 }
 
 impl Ledger {
@@ -69,7 +68,6 @@ impl Ledger {
         Ledger {
             accounts: IndexMap::new(),
             customers_max: config.customers_max,
-            debt_max: millis(config.retry_ms_max),
             lag: millis(config.exchange_ms),
             alone_among: None,
             hosts: 1,
@@ -95,7 +93,7 @@ impl Ledger {
         }
     }
 
-    /// What the others should know. Whoever is far from the limit is left out.
+    /// What the others should know; it counts as told. Whoever is far from the limit is left out.
     pub(super) fn reports(&mut self, now: Nanos) -> Vec<Report> {
         self.accounts
             .retain(|_, account| !account.is_over(now, SILENT));
@@ -103,35 +101,23 @@ impl Ledger {
             .accounts
             .iter_mut()
             .filter(|(_, account)| account.is_due(now));
-        due.map(|(customer, account)| account.report(customer, now))
+        due.map(|(customer, account)| account.report(customer))
             .collect()
     }
 
-    /// The reports were written, and this is what the others wrote of the same
-    /// customers. `hosts` counts this one too.
-    pub(super) fn settle(&mut self, now: Nanos, told: &[Report], heard: &[Heard], hosts: u64) {
+    /// The reports have arrived, and this is what holds for the fleet. `hosts`
+    /// counts this one too.
+    pub(super) fn settle(&mut self, now: Nanos, told: &[Report], fleet: &[Fleet], hosts: u64) {
         self.hosts = hosts.max(1);
         self.alone_among = None;
-        let mut others: HashMap<&str, Vec<&Heard>> = HashMap::new();
-        for heard in heard {
-            others
-                .entry(&heard.report.customer)
-                .or_default()
-                .push(heard);
-        }
-        for report in told {
-            let others = others.remove(&*report.customer).unwrap_or_default();
-            if let Some(account) = self.accounts.get_mut(&report.customer) {
-                account.settle(now, report, &others, self.debt_max);
-            }
-        }
-    }
-
-    /// Nothing was written, or it is not known.
-    pub(super) fn failed(&mut self, told: &[Report]) {
-        for report in told {
-            if let Some(account) = self.accounts.get_mut(&report.customer) {
-                account.failed();
+        let told: HashMap<&str, &Report> = told
+            .iter()
+            .map(|report| (&*report.customer, report))
+            .collect();
+        for fleet in fleet {
+            let account = self.accounts.get_mut(&fleet.customer);
+            if let (Some(account), Some(report)) = (account, told.get(&*fleet.customer)) {
+                account.settle(now, report, fleet);
             }
         }
     }

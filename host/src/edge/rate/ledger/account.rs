@@ -1,16 +1,11 @@
 //! One customer's bucket, and what is known of its requests on other hosts.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
-use super::{Heard, Report};
+use super::{Fleet, Report};
 use crate::edge::rate::bucket::{Bucket, Nanos, Quota};
 
-/// Counts of another host are worth nothing once so much time has passed: what
-/// was spent then has come back in part. Its word for what it owes is taken
-/// instead.
+/// What was known of the demand elsewhere is worth nothing after so much time.
 const FORGOTTEN: Nanos = 1_000_000_000;
 
 /// A request is never charged for more hosts than this, so that one that begins
@@ -22,17 +17,13 @@ pub(super) struct Account {
     quota: Quota,
     spent: u64,
     asked: u64,
-    /// The counts of the last report that was written.
-    told: (u64, u64),
-    /// When that was.
-    settled_at: Option<Nanos>,
     asked_at: Nanos,
-    others: HashMap<Uuid, (u64, u64)>,
+    /// Both counts as they were when they were last told.
+    told: (u64, u64),
+    /// When that was, and what the whole fleet had been asked by then.
+    heard: Option<(Nanos, u64)>,
     /// Requests here and elsewhere, those of long ago counting less.
     demand: (f64, f64),
-    /// What was charged for requests elsewhere that are not known yet: since the
-    /// last report, and before it.
-    foreseen: (Nanos, Nanos),
 }
 
 impl Account {
@@ -42,12 +33,10 @@ impl Account {
             quota,
             spent: 0,
             asked: 0,
-            told: (0, 0),
-            settled_at: None,
             asked_at: 0,
-            others: HashMap::new(),
+            told: (0, 0),
+            heard: None,
             demand: (0.0, 0.0),
-            foreseen: (0, 0),
         }
     }
 
@@ -66,13 +55,11 @@ impl Account {
         };
         self.bucket.take(now, quota, price)?;
         self.spent += 1;
-        if alone_among.is_none() {
-            self.foreseen.0 = self.foreseen.0.saturating_add(price - quota.each);
-        }
         Ok(())
     }
 
-    /// One request, and those that come elsewhere for each that comes here.
+    /// One request, and those that come elsewhere for each that comes here. What
+    /// the others really admitted replaces it with the next exchange.
     fn price(&self) -> Nanos {
         let (here, elsewhere) = self.demand;
         if elsewhere < 1.0 {
@@ -92,8 +79,7 @@ impl Account {
         self.spent.saturating_sub(self.told.0)
     }
 
-    /// Whether a quarter of the burst has gone since the others last heard. Said
-    /// once for every such quarter.
+    /// Whether a quarter of the burst has gone since the others last heard.
     pub(super) fn is_in_a_hurry(&self) -> bool {
         self.untold() == (self.quota.burst / 4).max(1)
     }
@@ -108,72 +94,36 @@ impl Account {
         self.bucket.owed(now) == 0 && now - self.asked_at > silent
     }
 
-    pub(super) fn report(&mut self, customer: &Arc<str>, now: Nanos) -> Report {
-        self.foreseen = (0, self.foreseen.0.saturating_add(self.foreseen.1));
-        Report {
+    /// Counts as told from now on: if it does not arrive, it is let go, for by
+    /// the time that something arrives it will have come back.
+    pub(super) fn report(&mut self, customer: &Arc<str>) -> Report {
+        let report = Report {
             customer: customer.clone(),
-            spent: self.spent,
-            asked: self.asked,
-            owed: self.bucket.owed(now),
-        }
-    }
-
-    /// What was foreseen stays charged until the others are heard again.
-    pub(super) fn failed(&mut self) {
-        self.foreseen = (self.foreseen.0.saturating_add(self.foreseen.1), 0);
-    }
-
-    /// The report was written, and this is what the others wrote.
-    pub(super) fn settle(
-        &mut self,
-        now: Nanos,
-        report: &Report,
-        others: &[&Heard],
-        debt_max: Nanos,
-    ) {
-        let follows = self.settled_at.is_some_and(|at| now - at <= FORGOTTEN);
-        let (mut spent, mut asked, mut owed) = (0, 0, 0);
-        let before = std::mem::take(&mut self.others);
-        for heard in others {
-            let counts = (heard.report.spent, heard.report.asked);
-            let known = before.get(&heard.host).copied().unwrap_or_default();
-            spent += since(counts.0, known.0);
-            asked += since(counts.1, known.1);
-            owed = owed.max(heard.report.owed);
-            self.others.insert(heard.host, counts);
-        }
-        let here = self.bucket.owed(now) - self.foreseen.1;
-        let owes = match follows {
-            true => here.saturating_add(self.quota.cost(spent)),
-            // Its own requests since it last told are in no other's count.
-            false => here.max(owed.saturating_add(self.quota.cost(self.untold()))),
+            cost: self.quota.cost(self.untold()),
+            asked: self.asked.saturating_sub(self.told.1),
         };
-        let debt = self.quota.whole().saturating_add(debt_max);
-        self.bucket.set(now, owes.min(debt));
-        self.foreseen.1 = 0;
-        let here = since(report.asked, self.told.1);
-        match follows {
-            true => self.learn(here, asked),
-            false => self.demand = (here as f64, 0.0),
-        }
-        self.told = (report.spent, report.asked);
-        self.settled_at = Some(now);
+        self.told = (self.spent, self.asked);
+        report
     }
 
-    /// Half of what is known of the demand is from this exchange.
-    fn learn(&mut self, here: u64, elsewhere: u64) {
-        let (was_here, was_elsewhere) = self.demand;
-        self.demand = (
-            was_here / 2.0 + here as f64,
-            was_elsewhere / 2.0 + elsewhere as f64,
-        );
-    }
-}
-
-/// How far a count has come. One that is smaller than it was began anew.
-fn since(count: u64, known: u64) -> u64 {
-    match count >= known {
-        true => count - known,
-        false => count,
+    /// The report has arrived: what the fleet's bucket owes replaces what was
+    /// thought of it, but for the requests since the report.
+    pub(super) fn settle(&mut self, now: Nanos, report: &Report, fleet: &Fleet) {
+        let since = self.quota.cost(self.untold());
+        self.bucket.set(now, fleet.owed.saturating_add(since));
+        let lately = self.heard.filter(|(at, _)| now - at <= FORGOTTEN);
+        self.demand = match lately {
+            // Half of what is known is from this exchange.
+            Some((_, asked)) => {
+                let all = fleet.asked.saturating_sub(asked);
+                let elsewhere = all.saturating_sub(report.asked);
+                (
+                    self.demand.0 / 2.0 + report.asked as f64,
+                    self.demand.1 / 2.0 + elsewhere as f64,
+                )
+            }
+            None => (report.asked as f64, 0.0),
+        };
+        self.heard = Some((now, fleet.asked));
     }
 }

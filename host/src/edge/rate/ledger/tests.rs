@@ -1,35 +1,47 @@
 //! A fleet with a clock of its own: hosts that exchange as they do through
 //! Postgres, and requests that come when they are told to.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
-use super::{Heard, Ledger, Report};
+use super::{Ledger, Report};
 use crate::edge::rate::bucket::{Nanos, Quota};
 use crate::edge::rate::{Allowance, Config};
 
 const MS: Nanos = 1_000_000;
 const EXCHANGE_MS: Nanos = 200;
+const PAUSE_MS: Nanos = 20;
 const STANDARD: Allowance = Allowance {
     per_second: 50,
     burst: 100,
 };
 
+struct Host {
+    ledger: Ledger,
+    exchanged_at: Nanos,
+    in_a_hurry: bool,
+}
+
 struct Fleet {
-    hosts: Vec<(Uuid, Ledger)>,
-    written: HashMap<Uuid, (Report, Nanos)>,
+    hosts: Vec<Host>,
+    /// What Postgres keeps.
+    full_at: Nanos,
+    asked: u64,
     customer: Arc<str>,
     now: Nanos,
 }
 
 impl Fleet {
-    fn of(hosts: u128) -> Fleet {
-        let host = |number| (Uuid::from_u128(number), Ledger::new(&Config::default()));
+    fn of(hosts: i64) -> Fleet {
+        // Each host has a time of its own.
+        let host = |number| Host {
+            ledger: Ledger::new(&Config::default()),
+            exchanged_at: -37 * number * MS,
+            in_a_hurry: false,
+        };
         Fleet {
             hosts: (0..hosts).map(host).collect(),
-            written: HashMap::new(),
+            full_at: 0,
+            asked: 0,
             customer: Arc::from("acme"),
             now: 0,
         }
@@ -37,27 +49,30 @@ impl Fleet {
 
     fn ask(&mut self, host: usize) -> bool {
         let quota = Quota::new(STANDARD);
-        let judged = self.hosts[host].1.take(&self.customer, quota, self.now);
+        let host = &mut self.hosts[host];
+        let judged = host.ledger.take(&self.customer, quota, self.now);
+        host.in_a_hurry |= judged.hurry;
         judged.wait.is_none()
     }
 
     fn exchange(&mut self, host: usize) {
         let (hosts, now) = (self.hosts.len() as u64, self.now);
-        let (id, ledger) = &mut self.hosts[host];
-        let told = ledger.reports(now);
-        let Some(report) = told.first() else { return };
-        self.written.insert(*id, (report.clone(), now));
-        let others = self.written.iter().filter(|(other, _)| *other != id);
-        let heard: Vec<Heard> = others
-            .map(|(host, (report, at))| Heard {
-                host: *host,
-                report: Report {
-                    owed: (report.owed - (now - at)).max(0),
-                    ..report.clone()
-                },
+        let host = &mut self.hosts[host];
+        (host.exchanged_at, host.in_a_hurry) = (now, false);
+        let told = host.ledger.reports(now);
+        let fleet: Vec<super::Fleet> = told
+            .iter()
+            .map(|report: &Report| {
+                self.full_at = self.full_at.max(now) + report.cost;
+                self.asked += report.asked;
+                super::Fleet {
+                    customer: report.customer.clone(),
+                    owed: self.full_at - now,
+                    asked: self.asked,
+                }
             })
             .collect();
-        ledger.settle(now, &told, &heard, hosts);
+        host.ledger.settle(now, &told, &fleet, hosts);
     }
 
     /// Lets time pass with requests: each millisecond `arrivals` says which hosts
@@ -66,14 +81,14 @@ impl Fleet {
         let mut admitted = 0;
         for _ in 0..ms {
             self.now += MS;
-            let ms = self.now / MS;
             for host in 0..self.hosts.len() {
-                // Each host has a time of its own.
-                if (ms + 37 * host as Nanos) % EXCHANGE_MS == 0 {
+                let since = (self.now - self.hosts[host].exchanged_at) / MS;
+                let hurries = self.hosts[host].in_a_hurry && since >= PAUSE_MS;
+                if hurries || since >= EXCHANGE_MS {
                     self.exchange(host);
                 }
             }
-            for host in arrivals(ms) {
+            for host in arrivals(self.now / MS) {
                 admitted += u64::from(self.ask(host));
             }
         }
@@ -154,8 +169,8 @@ fn pause_on_one_host_does_not_make_its_customer_pay_for_the_past() {
 fn hosts_that_hear_nobody_admit_one_limit_together() {
     let mut fleet = Fleet::of(4);
     fleet.run(1_000, |_| vec![0, 1, 2, 3]);
-    for (_, ledger) in &mut fleet.hosts {
-        ledger.go_alone();
+    for host in &mut fleet.hosts {
+        host.ledger.go_alone();
     }
     let mut admitted = 0;
     for _ in 0..10_000 {
@@ -184,7 +199,7 @@ fn customer_far_from_the_limit_is_not_told_to_others() {
     ledger.take(&Arc::from("c8"), quota, 3 * MS);
     let told = ledger.reports(4 * MS);
     assert_eq!(told.len(), 1);
-    assert_eq!((&*told[0].customer, told[0].spent), ("c8", 10));
+    assert_eq!((&*told[0].customer, told[0].asked), ("c8", 10));
 }
 
 #[test]
