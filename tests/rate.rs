@@ -160,6 +160,20 @@ async fn change_of_a_tier_changes_the_limit() {
     assert_eq!(ask(&host, &first).await.status(), StatusCode::OK);
 }
 
+#[test]
+fn limits_that_make_no_sense_are_refused_with_their_names() {
+    let refused = Setup::new()
+        .config("[rate]\nexchange_ms = 1\nfree = { per_second = 0, burst = 5 }\n")
+        .config("[admission]\ncustomer_waiting_percent_max = 101\n")
+        .refused();
+    assert_eq!(refused.status.code(), Some(64));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    let keys = ["exchange_ms", "per_second", "customer_waiting_percent_max"];
+    for key in keys {
+        assert!(told.contains(key), "`{key}` is missing in: {told}");
+    }
+}
+
 /// A host on a Postgres that it shares with others.
 fn member(cluster: &Cluster) -> Host {
     let database = format!("[database]\nurl = {:?}\n", cluster.url());
