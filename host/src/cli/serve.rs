@@ -18,6 +18,7 @@ use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
 use crate::deploy::{Clients, Deployer, Refused};
 use crate::edge::health::Health;
+use crate::edge::idempotency::{Alive, Idempotency};
 use crate::edge::keys::Keys;
 use crate::engine::Engines;
 use crate::plugin::component::Compiler;
@@ -93,11 +94,20 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
+    let alive = Alive::new(postgres.clone(), config.idempotency.beat_ms);
+    let idempotency = Arc::new(Idempotency::open(
+        postgres.clone(),
+        &secret,
+        config.idempotency.clone(),
+        &alive,
+        host_metrics.clone(),
+    ));
     let edge = Arc::new(Edge {
         router: rollout.router.clone(),
         keys,
         long,
         health: Health::new(postgres.clone()),
+        idempotency: idempotency.clone(),
         limits: Arc::new(config.server.clone()),
         draining: AtomicBool::new(false),
     });
@@ -108,8 +118,10 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
     });
     let sweeping = tokio::spawn(sweep(rollout.clone()));
+    let beating = tokio::spawn(async move { tokio::join!(alive.beat(), idempotency.sweep()) });
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     sweeping.abort();
+    beating.abort();
     drop(rollout);
     if let Some(cluster) = cluster {
         cluster.stop().await;

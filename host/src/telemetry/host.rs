@@ -13,7 +13,13 @@ const STATUS_MAX: u16 = 999;
 const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
 const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
 
-const COUNTERS: [(&str, &str); 5] = [
+const IDEMPOTENT: &str = "hearth_idempotency_total";
+
+const COUNTERS: [(&str, &str); 6] = [
+    (
+        IDEMPOTENT,
+        "Requests whose Idempotency-Key was used before, by what they were told.",
+    ),
     (
         "hearth_requests_total",
         "Requests answered, by plugin and HTTP status.",
@@ -106,6 +112,13 @@ impl HostMetrics {
     /// The metrics of one plugin. Take them once, when the plugin is deployed.
     pub fn plugin(&self, plugin: &str) -> PluginMetrics {
         PluginMetrics::new(&self.metrics, plugin)
+    }
+
+    /// Counts a request whose idempotency key was used before, by what it was told.
+    pub fn count_idempotent(&self, told: &'static str) {
+        self.metrics
+            .counter(IDEMPOTENT, &[("told", told)])
+            .increment(1);
     }
 
     /// Counts samples of a plugin's own metrics that were dropped.

@@ -24,6 +24,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 2,
         text: include_str!("migrations/0002_deployments.sql"),
     },
+    Migration {
+        version: 3,
+        text: include_str!("migrations/0003_idempotency.sql"),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.
