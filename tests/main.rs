@@ -14,6 +14,7 @@ mod first_light;
 mod gate;
 mod harness;
 mod hostile_guests;
+mod idempotency;
 mod keys;
 mod load;
 mod log;

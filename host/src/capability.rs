@@ -14,7 +14,7 @@ pub mod log;
 pub mod metrics;
 pub mod sql;
 
-pub use call::Call;
+pub use call::{Call, Claim};
 
 /// What a store holds for the capabilities: the circumstances of the call, what
 /// its deployment was lent, and what the call has accumulated.

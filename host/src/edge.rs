@@ -1,6 +1,7 @@
 //! What a request meets before a plugin.
 
 pub mod health;
+pub mod idempotency;
 pub mod keys;
 pub mod problem;
 pub mod rate;

@@ -1,5 +1,7 @@
 //! What a host is started with: its configuration, its arguments, its folder.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -9,6 +11,8 @@ use super::host::{Host, binary, guest, plugin};
 pub struct Setup {
     config: String,
     args: Vec<String>,
+    /// The root secret that it shares with others; else it makes its own.
+    secret: Option<String>,
 }
 
 impl Setup {
@@ -16,6 +20,7 @@ impl Setup {
         Setup {
             config: String::new(),
             args: Vec::new(),
+            secret: None,
         }
     }
 
@@ -55,6 +60,12 @@ impl Setup {
         self
     }
 
+    /// The root secret of a fleet.
+    pub fn secret(mut self, text: &str) -> Setup {
+        self.secret = Some(text.into());
+        self
+    }
+
     pub fn start(self) -> Host {
         Host::start(self)
     }
@@ -69,6 +80,9 @@ impl Setup {
     pub(super) fn command(&self, dir: &Path) -> Command {
         let file = dir.join("hearth.toml");
         std::fs::write(&file, &self.config).unwrap();
+        if let Some(secret) = &self.secret {
+            write_secret(&dir.join("data"), secret);
+        }
         let mut command = hearth(dir);
         command
             .arg("serve")
@@ -77,6 +91,13 @@ impl Setup {
             .args(&self.args);
         command
     }
+}
+
+fn write_secret(dir: &Path, text: &str) {
+    let file = dir.join("secret");
+    std::fs::create_dir_all(dir).unwrap();
+    std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
 }
 
 /// The binary with an environment of its own: ports of the system's choice, and

@@ -1,7 +1,7 @@
 //! The circumstances of one call, as every capability sees them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use tokio::time::Instant;
 
@@ -9,6 +9,43 @@ use tokio::time::Instant;
 #[derive(Debug, thiserror::Error)]
 #[error("the guest called the host more than {0} times")]
 pub struct HostCallsExhausted(pub u64);
+
+/// The right to apply one request that carries an `Idempotency-Key`. The first
+/// transaction that writes marks it as applied, in the same commit.
+#[derive(Debug)]
+pub struct Claim {
+    id: uuid::Uuid,
+    applied: AtomicBool,
+}
+
+impl Claim {
+    pub fn new(id: uuid::Uuid) -> Claim {
+        Claim {
+            id,
+            applied: AtomicBool::new(false),
+        }
+    }
+
+    pub fn id(&self) -> uuid::Uuid {
+        self.id
+    }
+
+    /// What marks it, within the transaction that is about to commit. `None` once
+    /// an earlier transaction of the call has committed with it.
+    pub fn mark(&self) -> Option<String> {
+        let text = || format!("SELECT hearth.apply_claim('{}')", self.id);
+        (!self.applied.load(Relaxed)).then(text)
+    }
+
+    /// A transaction with the mark has committed, or may have.
+    pub fn set_applied(&self) {
+        self.applied.store(true, Relaxed);
+    }
+
+    pub fn is_applied(&self) -> bool {
+        self.applied.load(Relaxed)
+    }
+}
 
 /// One call of a plugin: an HTTP request, or a batch of messages. The host
 /// stamps it; no value of a guest can change it.
@@ -23,6 +60,8 @@ pub struct Call {
     pub customer: Option<Arc<str>>,
     /// When everything that the call does must have ended.
     pub deadline: Instant,
+    /// Of a request that carries an `Idempotency-Key`.
+    pub claim: Option<Arc<Claim>>,
     host_calls: AtomicU64,
     host_calls_max: u64,
 }
@@ -42,6 +81,7 @@ impl Call {
             request_id,
             customer,
             deadline,
+            claim: None,
             host_calls: AtomicU64::new(0),
             host_calls_max,
         }
@@ -59,6 +99,18 @@ impl Call {
             deadline,
             1_000,
         )
+    }
+
+    /// What a transaction that writes has to run before it commits.
+    pub fn mark(&self) -> Option<String> {
+        self.claim.as_ref().and_then(|claim| claim.mark())
+    }
+
+    /// A transaction that writes has committed, or nobody knows whether it has.
+    pub fn committed(&self) {
+        if let Some(claim) = &self.claim {
+            claim.set_applied();
+        }
     }
 
     /// Counts one call of the guest to the host; past the limit it is a trap.

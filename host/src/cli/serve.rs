@@ -8,16 +8,19 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::{demo, open};
 use crate::admin::Admin;
 use crate::admin::token::Token;
+use crate::backend::postgres::Server;
 use crate::capability;
 use crate::config::{self, Config};
 use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
 use crate::deploy::{Clients, Deployer, Refused};
 use crate::edge::health::Health;
+use crate::edge::idempotency::{Alive, Idempotency};
 use crate::edge::keys::Keys;
 use crate::edge::rate::Rate;
 use crate::engine::Engines;
@@ -78,17 +81,15 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
     let long = Arc::new(open_long(&config)?);
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
-    let rate = Arc::new(Rate::open(&config.rate, &host_metrics));
-    let clients = Clients {
-        sql: capability::sql::Client::open(
-            Arc::new(postgres.clone()),
-            secret.clone(),
-            config.sql.clone(),
-        ),
-        log: capability::log::Client::open(&config.log, &logs, &redactor, &host_metrics),
-        config: capability::config::Client::open(),
-        metrics: capability::metrics::Client::open(&config.metrics, &metrics, &host_metrics),
-    };
+    let clients = clients(
+        &config,
+        &postgres,
+        &secret,
+        &logs,
+        &redactor,
+        &metrics,
+        &host_metrics,
+    );
     let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, long.clone()));
     open_plugins(&rollout).await?;
@@ -96,12 +97,20 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
+    let alive = Alive::new(postgres.clone(), config.idempotency.beat_ms);
     let edge = Arc::new(Edge {
         router: rollout.router.clone(),
         keys,
-        rate: rate.clone(),
+        rate: Arc::new(Rate::open(&config.rate, &host_metrics)),
         long,
         health: Health::new(postgres.clone()),
+        idempotency: Arc::new(Idempotency::open(
+            postgres.clone(),
+            &secret,
+            config.idempotency.clone(),
+            &alive,
+            host_metrics.clone(),
+        )),
         limits: Arc::new(config.server.clone()),
         draining: AtomicBool::new(false),
     });
@@ -111,17 +120,41 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         rollout: rollout.clone(),
         token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
     });
-    let sweeping = tokio::spawn(sweep(rollout.clone()));
-    let exchanging = tokio::spawn(rate.run_exchange(postgres));
+    // What goes on beside the requests ends with this.
+    let mut beside = JoinSet::new();
+    beside.spawn(sweep(rollout.clone()));
+    beside.spawn(edge.rate.clone().run_exchange(postgres));
+    beside.spawn(async move { alive.beat().await });
+    beside.spawn(edge.idempotency.clone().sweep());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
-    sweeping.abort();
-    exchanging.abort();
+    drop(beside);
     drop(rollout);
     if let Some(cluster) = cluster {
         cluster.stop().await;
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn clients(
+    config: &Config,
+    postgres: &Server,
+    secret: &Arc<RootSecret>,
+    logs: &Logs,
+    redactor: &Redactor,
+    metrics: &Metrics,
+    host_metrics: &HostMetrics,
+) -> Clients {
+    Clients {
+        sql: capability::sql::Client::open(
+            Arc::new(postgres.clone()),
+            secret.clone(),
+            config.sql.clone(),
+        ),
+        log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
+        config: capability::config::Client::open(),
+        metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
+    }
 }
 
 fn open_secret(config: &Config) -> anyhow::Result<RootSecret> {
@@ -159,7 +192,7 @@ fn deployer(
 fn rollout(
     config: &Config,
     deployer: Deployer,
-    postgres: &crate::backend::postgres::Server,
+    postgres: &Server,
     long: Arc<Long>,
 ) -> Rollout {
     Rollout {

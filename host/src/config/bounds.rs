@@ -24,6 +24,11 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["engine"], &engine(&config.engine));
     note(document, &["engine"], &compiler(&config.engine));
     note(document, &["telemetry"], &telemetry(&config.telemetry));
+    note(
+        document,
+        &["idempotency"],
+        &idempotency(&config.idempotency),
+    );
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     note(document, &["rate"], &rate(&config.rate));
@@ -55,6 +60,23 @@ fn note(document: &mut Document<'_>, section: &[&str], bounds: &[Bound]) {
         let path: Vec<&str> = section.iter().copied().chain([*key]).collect();
         document.blame(&path, format!("expected {min} to {max}, found {value}"));
     }
+}
+
+fn idempotency(keys: &crate::edge::idempotency::Config) -> [Bound; 6] {
+    // A host that beats less often than this would count as gone while it lives.
+    let silence = keys.beat_ms.saturating_mul(2)..=HOUR_MS;
+    [
+        ("kept_ms_max", keys.kept_ms_max, 1_000..=30 * 24 * HOUR_MS),
+        ("key_bytes_max", keys.key_bytes_max as u64, 1..=4 * KIB),
+        (
+            "answer_bytes_max",
+            keys.answer_bytes_max as u64,
+            0..=64 * MIB,
+        ),
+        ("beat_ms", keys.beat_ms, 10..=HOUR_MS),
+        ("silence_ms_max", keys.silence_ms_max, silence),
+        ("sweep_ms", keys.sweep_ms, 10..=HOUR_MS),
+    ]
 }
 
 fn server(server: &Server) -> [Bound; 9] {

@@ -13,13 +13,16 @@ use hyper::body::Incoming;
 
 use super::body::{self, BodyError};
 use super::{Answer, guest};
+use crate::capability::{Call, Claim};
 use crate::config::Server as Limits;
 use crate::edge::health::Health;
+use crate::edge::idempotency::{Asked, Idempotency, REPLAYED, Turn};
 use crate::edge::keys::{AuthError, Caller, Keys};
 use crate::edge::problem::Problem;
 use crate::edge::rate::{Rate, Standing};
 use crate::plugin::call::{self, Failure};
 use crate::plugin::deployment::Deployment;
+use crate::plugin::instance::{Request as GuestRequest, Response as GuestResponse};
 use crate::plugin::long::Long;
 use crate::router::Router;
 
@@ -40,6 +43,7 @@ pub struct Edge {
     pub rate: Arc<Rate>,
     pub long: Arc<Long>,
     pub health: Health,
+    pub idempotency: Arc<Idempotency>,
     pub limits: Arc<Limits>,
     pub draining: AtomicBool,
 }
@@ -161,11 +165,31 @@ impl Edge {
             .await
             .map_err(unread)?;
         let customer = caller.as_ref().map(|caller| caller.customer_id.clone());
-        let request = guest::request(&parts, &body, deployment, request_id, caller.as_ref());
-        let call = call::circumstances(deployment, request_id.clone(), customer);
-        let handled = call::handle(deployment, &self.long, call, request).await;
-        call::top_up(deployment, &self.long);
-        let response = handled.map_err(|failure| refused(deployment, request_id, &failure))?;
+        let asked = Asked {
+            customer: customer.as_deref(),
+            plugin: &deployment.plugin,
+            parts: &parts,
+            body: &body,
+            wall_max: deployment.wall_max(),
+        };
+        let response = match self.idempotency.begin(&asked).await? {
+            Turn::Replay(mut response) => {
+                let (name, value) = REPLAYED;
+                response.headers.push((name.into(), value.into()));
+                response
+            }
+            turn => {
+                let request =
+                    guest::request(&parts, &body, deployment, request_id, caller.as_ref());
+                let call = call::circumstances(deployment, request_id.clone(), customer);
+                let handled = match turn {
+                    Turn::Run(claim) => self.once(deployment, call, request, claim).await,
+                    _ => call::handle(deployment, &self.long, call, request).await,
+                };
+                call::top_up(deployment, &self.long);
+                handled.map_err(|failure| refused(deployment, request_id, &failure))?
+            }
+        };
         let mut answer = guest::response(response, deployment.limits.response_bytes_max).map_err(|bad| {
             tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad response: {bad}");
             Problem::guest_bad_response()
@@ -174,6 +198,27 @@ impl Edge {
             answer.headers_mut().insert(HEARTH_PLUGIN, label);
         }
         Ok(answer)
+    }
+
+    /// A call with an idempotency key goes on to its end when the client goes
+    /// away: the client will ask again, and shall get this answer.
+    async fn once(
+        &self,
+        deployment: &Arc<Deployment>,
+        mut call: Call,
+        request: GuestRequest,
+        claim: Arc<Claim>,
+    ) -> Result<GuestResponse, Failure> {
+        call.claim = Some(claim.clone());
+        let (deployment, long) = (deployment.clone(), self.long.clone());
+        let idempotency = self.idempotency.clone();
+        let run = async move {
+            let handled = call::handle(&deployment, &long, call, request).await;
+            idempotency.finish(&claim, handled.as_ref().ok()).await;
+            handled
+        };
+        let ended = |_| Err(Failure::Trapped("the call's task ended".into()));
+        tokio::spawn(run).await.unwrap_or_else(ended)
     }
 
     /// A public route takes a caller where one shows a key, and wants none.

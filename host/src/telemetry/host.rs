@@ -14,7 +14,13 @@ const REQUESTS_LIMITED: &str = "hearth_requests_limited_total";
 const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
 const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
 
-const COUNTERS: [(&str, &str); 6] = [
+const IDEMPOTENT: &str = "hearth_idempotency_total";
+
+const COUNTERS: [(&str, &str); 7] = [
+    (
+        IDEMPOTENT,
+        "Requests whose Idempotency-Key was used before, by what they were told.",
+    ),
     (
         "hearth_requests_total",
         "Requests answered, by plugin and HTTP status.",
@@ -120,6 +126,13 @@ impl HostMetrics {
     /// Counts requests that the rate limit of a tier refused.
     pub fn requests_limited(&self, tier: &'static str) -> Counter {
         self.metrics.counter(REQUESTS_LIMITED, &[("tier", tier)])
+    }
+
+    /// Counts a request whose idempotency key was used before, by what it was told.
+    pub fn count_idempotent(&self, told: &'static str) {
+        self.metrics
+            .counter(IDEMPOTENT, &[("told", told)])
+            .increment(1);
     }
 
     /// Counts samples of a plugin's own metrics that were dropped.

@@ -25,6 +25,10 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0002_deployments.sql"),
     },
     Migration {
+        version: 3,
+        text: include_str!("migrations/0003_idempotency.sql"),
+    },
+    Migration {
         version: 4,
         text: include_str!("migrations/0004_rate_buckets.sql"),
     },

@@ -37,13 +37,25 @@ pub(super) async fn run(
     tenant: &Tenant,
     calls: &[Ready<'_>],
     config: &Config,
+    mark: Option<&str>,
 ) -> Result<Vec<Answer>, Error> {
     let mut statements = Vec::with_capacity(calls.len());
     for call in calls {
         statements.push(run::prepare(connection, call.known, Standing::Idle).await?);
     }
     let rows_wanted = calls.iter().any(|call| call.want == Want::Rows);
-    let results = pipeline(connection, tenant, calls, &statements, config, !rows_wanted).await;
+    // COMMIT with the mark in front of it, where nothing has to be read before it.
+    let commit =
+        (!rows_wanted).then(|| mark.map_or("COMMIT".into(), |mark| [mark, "; COMMIT"].concat()));
+    let results = pipeline(
+        connection,
+        tenant,
+        calls,
+        &statements,
+        config,
+        commit.as_deref(),
+    )
+    .await;
     if results.as_ref().is_err_and(Halt::is_stale) {
         calls
             .iter()
@@ -53,7 +65,7 @@ pub(super) async fn run(
         return results.map_err(Halt::while_committing);
     }
     let answers = results?;
-    transaction::commit(connection).await?;
+    transaction::commit(connection, mark).await?;
     Ok(answers)
 }
 
@@ -63,7 +75,7 @@ async fn pipeline(
     calls: &[Ready<'_>],
     statements: &[Statement],
     config: &Config,
-    commit: bool,
+    commit: Option<&str>,
 ) -> Result<Vec<Answer>, Halt> {
     let nobody = Tenant::nobody();
     let clear = (!connection.carries(&nobody)).then(|| nobody.set());
@@ -78,8 +90,8 @@ async fn pipeline(
     for (call, statement) in calls.iter().zip(statements) {
         steps.push(statement_step(&client, statement, call, config));
     }
-    if commit {
-        steps.push(simple(&client, "COMMIT"));
+    if let Some(commit) = commit {
+        steps.push(simple(&client, commit));
     }
     let mut cleared = clear.as_deref().map(|text| simple(&client, text));
     let results = in_order(&mut cleared, steps).await;
@@ -91,7 +103,7 @@ async fn pipeline(
         connection.unmark(Standing::InTransaction);
     }
     let answers = check(results)?;
-    if commit {
+    if commit.is_some() {
         connection.unmark(Standing::Idle);
     }
     if cleared {

@@ -167,6 +167,10 @@ fn from_answer(db: &DbError) -> Error {
         SqlState::READ_ONLY_SQL_TRANSACTION => Error::Unavailable,
         SqlState::PROGRAM_LIMIT_EXCEEDED => Error::TooLarge,
         SqlState::IN_FAILED_SQL_TRANSACTION => Error::Invalid("the transaction has failed".into()),
+        // Migration 0003: hearth.apply_claim.
+        ref code if code.code() == "HE001" => {
+            Error::Denied("the request was taken over after its time was up".into())
+        }
         _ => by_class(db),
     }
 }

@@ -8,6 +8,7 @@ use futures_util::future::join;
 
 use super::error::Halt;
 use super::run::{self, Answer, Ready};
+use super::statement::Access;
 use super::{Config, Error, Isolation};
 use crate::backend::postgres::connection::{Connection, Standing};
 use crate::backend::postgres::lease::Lease;
@@ -25,6 +26,8 @@ pub struct Transaction {
 pub(super) struct Open {
     pub(super) number: u64,
     state: Result<Lease, Error>,
+    /// Whether a statement was run in it that may write.
+    wrote: bool,
 }
 
 impl Open {
@@ -43,6 +46,7 @@ impl Open {
         Ok(Open {
             number,
             state: Ok(lease),
+            wrote: false,
         })
     }
 
@@ -51,6 +55,7 @@ impl Open {
         ready: &Ready<'_>,
         config: &Config,
     ) -> Result<Answer, Error> {
+        self.wrote |= ready.known.declared.access == Access::Write;
         let lease = self.state.as_mut().map_err(|error| error.clone())?;
         let result = run::within_transaction(lease.connection()?, ready, config).await;
         result.map_err(|halt| self.fail(halt.into()))
@@ -62,9 +67,14 @@ impl Open {
         error
     }
 
-    pub(super) async fn commit(self) -> Result<(), Error> {
+    /// Commits, with the mark of a request that is applied only once.
+    pub(super) async fn commit(self, mark: Option<&str>) -> Result<(), Error> {
         let mut lease = self.state?;
-        commit(lease.connection()?).await
+        commit(lease.connection()?, mark).await
+    }
+
+    pub(super) fn wrote(&self) -> bool {
+        self.wrote
     }
 
     /// Whether an error has ended it.
@@ -102,15 +112,16 @@ pub(super) fn text(isolation: Isolation) -> &'static str {
 /// Commits the transaction that the connection is in.
 ///
 /// COMMIT of an aborted transaction rolls back and is answered without an error.
-/// An empty SELECT in front of it fails there, and then COMMIT is not run.
-pub(super) async fn commit(connection: &mut Connection) -> Result<(), Error> {
+/// A SELECT in front of it fails there, and then COMMIT is not run: an empty one,
+/// or the mark of the request.
+pub(super) async fn commit(connection: &mut Connection, mark: Option<&str>) -> Result<(), Error> {
     if connection.is_closed() {
         return Err(Error::Unavailable);
     }
     connection.mark();
     let result = connection
         .client()
-        .batch_execute("SELECT; COMMIT")
+        .batch_execute(&[mark.unwrap_or("SELECT"), "; COMMIT"].concat())
         .await
         .map_err(Halt::Postgres);
     match result {

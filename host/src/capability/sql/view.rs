@@ -144,6 +144,12 @@ impl View<'_> {
         let lent = self.lent;
         let ready = lent.ready(text, params, want)?;
         let tenant = self.tenant()?;
+        let mark = self.call.mark();
+        if ready.known.declared.access == Access::Write && mark.is_some() {
+            // The mark commits with the statement, so the two need a transaction.
+            let mut answers = self.batch(vec![ready], mark).await?;
+            return answers.pop().ok_or(Error::Unavailable);
+        }
         let work = async {
             let mut lease = lent.connections()?.lease(&tenant).await?;
             let result = run::alone(lease.connection()?, &tenant, &ready, &lent.config).await;
@@ -168,13 +174,30 @@ impl View<'_> {
         if ready.is_empty() {
             return Ok(Vec::new());
         }
-        let tenant = self.tenant()?;
+        let writes = |ready: &Ready<'_>| ready.known.declared.access == Access::Write;
+        let mark = self.call.mark().filter(|_| ready.iter().any(writes));
+        let answers = self.batch(ready, mark).await?;
+        Ok(answers.into_iter().map(outcome).collect())
+    }
+
+    /// Statements in one transaction, and in it the mark of a request that is
+    /// applied only once.
+    async fn batch(
+        &mut self,
+        ready: Vec<Ready<'_>>,
+        mark: Option<String>,
+    ) -> Result<Vec<Answer>, Error> {
+        let (lent, tenant) = (self.lent, self.tenant()?);
         let work = async {
             let mut lease = lent.connections()?.lease(&tenant).await?;
-            batch::run(lease.connection()?, &tenant, &ready, &lent.config).await
+            let connection = lease.connection()?;
+            batch::run(connection, &tenant, &ready, &lent.config, mark.as_deref()).await
         };
-        let answers = within(self.call.deadline, work).await?;
-        Ok(answers.into_iter().map(outcome).collect())
+        let result = within(self.call.deadline, work).await;
+        if mark.is_some() && may_have_committed(&result) {
+            self.call.committed();
+        }
+        result
     }
 
     async fn begin_transaction(&mut self, isolation: Isolation) -> Result<u64, Error> {
@@ -235,15 +258,28 @@ impl View<'_> {
         if Instant::now() >= deadline {
             return Err(Error::DeadlineExceeded);
         }
-        timeout_at(deadline, open.commit())
+        let mark = self.call.mark().filter(|_| open.wrote());
+        let result = timeout_at(deadline, open.commit(mark.as_deref()))
             .await
-            .unwrap_or(Err(Error::OutcomeUnknown))
+            .unwrap_or(Err(Error::OutcomeUnknown));
+        if mark.is_some() && may_have_committed(&result) {
+            self.call.committed();
+        }
+        result
     }
 
     /// The lease inside rolls back.
     fn forget_transaction(&mut self, number: u64) {
         self.state.open.take_if(|open| open.number == number);
     }
+}
+
+/// What passed its deadline may have been on its way.
+fn may_have_committed<T>(result: &Result<T, Error>) -> bool {
+    matches!(
+        result,
+        Ok(_) | Err(Error::OutcomeUnknown | Error::DeadlineExceeded)
+    )
 }
 
 fn step(lent: &Lent, call: BatchCall) -> Result<Ready<'_>, Error> {

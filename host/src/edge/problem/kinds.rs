@@ -104,6 +104,55 @@ impl Problem {
         ))
     }
 
+    /// 400: an `Idempotency-Key` that is none.
+    pub fn idempotency_key(bytes_max: usize) -> Self {
+        let detail =
+            format!("Idempotency-Key is given once and has 1 to {bytes_max} printable characters.");
+        let status = StatusCode::BAD_REQUEST;
+        let title = "Invalid idempotency key";
+        new(
+            Blame::Client,
+            "invalid-idempotency-key",
+            status,
+            title,
+            detail,
+        )
+    }
+
+    /// 422: the key was used for another request.
+    pub fn idempotency_mismatch() -> Self {
+        let detail = "This Idempotency-Key was used with another request: method, path, query, \
+                      content type and body have to be the same. Use a new key.";
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        let title = "Idempotency key used before";
+        new(Blame::Client, "idempotency-mismatch", status, title, detail)
+    }
+
+    /// 409: the first request with the key has no answer yet.
+    pub fn idempotency_running(retry_after: Duration) -> Self {
+        let detail = "A request with this Idempotency-Key is still running.";
+        let status = StatusCode::CONFLICT;
+        let title = "Still running";
+        retrying(
+            new(Blame::Client, "idempotency-running", status, title, detail),
+            retry_after,
+        )
+    }
+
+    /// 409: the first request with the key had its effect, and its answer is lost.
+    pub fn already_applied() -> Self {
+        let detail = "The request with this Idempotency-Key was applied, and its answer was not \
+                      kept. Read what it changed; do not send it again.";
+        let status = StatusCode::CONFLICT;
+        new(
+            Blame::Host,
+            "already-applied",
+            status,
+            "Already applied",
+            detail,
+        )
+    }
+
     /// 413, with the limit in bytes.
     pub fn payload_too_large(bytes_max: usize) -> Self {
         let detail = format!("The request's body may have at most {bytes_max} bytes.");

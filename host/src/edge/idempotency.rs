@@ -1,0 +1,293 @@
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a POST or PATCH
+//! that is sent again has one effect, and is answered as it was the first time.
+//!
+//! Before the plugin runs, a row says who works on the key: the claim. The
+//! plugin's first transaction that writes marks the claim as applied, in the same
+//! commit. Before the client gets the answer, the answer is kept. So after a
+//! crash at any instant:
+//!
+//! - before the commit, nothing was done: a retry takes the claim over and runs;
+//! - between commit and kept answer, the mark says so: a retry gets 409
+//!   `already-applied`, never a second effect;
+//! - after it, a retry gets the answer, with `Idempotency-Replayed: true`.
+//!
+//! Taking over is safe at any time, for the mark of a claim that is no longer the
+//! row's fails the transaction it is in. That a holder is alive only decides how
+//! soon a retry may try: each host moves a row of its own every `beat_ms`.
+
+mod alive;
+mod answer;
+mod claims;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::problem::Problem;
+use crate::backend::postgres::Server;
+use crate::capability::Claim;
+use crate::plugin::instance::Response;
+use crate::secret::RootSecret;
+use crate::telemetry::HostMetrics;
+
+use answer::Seal;
+use claims::{Claims, Found, Standing};
+
+pub use alive::Alive;
+
+/// The `[idempotency]` table of hearth.toml.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How long a key is kept. Milliseconds; source: Stripe keeps them for 24 h.
+    pub kept_ms_max: u64,
+    /// Bytes of a key.
+    pub key_bytes_max: usize,
+    /// Bytes of an answer that is kept. A larger one is sent, and a retry is told
+    /// that the request was applied.
+    pub answer_bytes_max: usize,
+    /// How often a host says that it is alive. Milliseconds.
+    pub beat_ms: u64,
+    /// After which silence a host counts as gone. Milliseconds.
+    pub silence_ms_max: u64,
+    /// How often old keys are swept. Milliseconds.
+    pub sweep_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            kept_ms_max: 24 * 3_600_000,
+            key_bytes_max: 255,
+            answer_bytes_max: 1 << 20,
+            beat_ms: 1_000,
+            silence_ms_max: 4_000,
+            sweep_ms: 60_000,
+        }
+    }
+}
+
+const HEADER: &str = "idempotency-key";
+
+/// Said on an answer that was given before.
+pub const REPLAYED: (&str, &str) = ("idempotency-replayed", "true");
+
+/// When a request that still runs may well have an answer.
+const COME_AGAIN: Duration = Duration::from_secs(1);
+
+/// How much longer than its request's deadline a claim is held: the answer has to
+/// be kept after the guest has ended.
+const KEEPING: Duration = Duration::from_secs(5);
+
+/// Everything that knows about idempotency keys.
+pub struct Idempotency {
+    claims: Claims,
+    seal: Seal,
+    config: Config,
+    metrics: HostMetrics,
+}
+
+/// What is to be done with a request.
+pub enum Turn {
+    /// It carries no key: run it.
+    Plain,
+    /// It is the first with its key, or takes over from one that had no effect.
+    Run(Arc<Claim>),
+    /// It was answered before.
+    Replay(Response),
+}
+
+/// A request as its key sees it.
+pub struct Asked<'a> {
+    pub customer: Option<&'a str>,
+    pub plugin: &'a str,
+    pub parts: &'a Parts,
+    pub body: &'a [u8],
+    /// What the plugin has to answer.
+    pub wall_max: Duration,
+}
+
+impl Idempotency {
+    pub fn open(
+        server: Server,
+        secret: &RootSecret,
+        config: Config,
+        alive: &Alive,
+        metrics: HostMetrics,
+    ) -> Idempotency {
+        Idempotency {
+            claims: Claims::new(
+                server,
+                alive.id(),
+                config.silence_ms_max,
+                config.kept_ms_max,
+            ),
+            seal: Seal::new(secret),
+            config,
+            metrics,
+        }
+    }
+
+    /// Decides before the plugin runs. Without Postgres nothing with a key runs,
+    /// for nobody could tell whether it ran before.
+    pub async fn begin(&self, asked: &Asked<'_>) -> Result<Turn, Problem> {
+        let Some(customer) = asked.customer else {
+            return Ok(Turn::Plain);
+        };
+        let Some(key) = self.key(&asked.parts.method, &asked.parts.headers)? else {
+            return Ok(Turn::Plain);
+        };
+        let found = self
+            .claims
+            .take(&claims::Wanted {
+                customer,
+                plugin: asked.plugin,
+                key,
+                fingerprint: fingerprint(asked),
+                held: asked.wall_max + KEEPING,
+            })
+            .await
+            .map_err(|error| {
+                tracing::warn!(%error, blame = "backend", "an idempotency key could not be looked up");
+                Problem::unavailable(COME_AGAIN)
+            })?;
+        self.turn(found)
+    }
+
+    fn turn(&self, found: Found) -> Result<Turn, Problem> {
+        let (claim, standing) = match found {
+            Found::Taken(claim) => return Ok(Turn::Run(Arc::new(Claim::new(claim)))),
+            Found::Other { claim, standing } => (claim, standing),
+        };
+        let (told, turn) = match standing {
+            Standing::OtherPayload => ("mismatch", Err(Problem::idempotency_mismatch())),
+            Standing::Running => ("running", Err(Problem::idempotency_running(COME_AGAIN))),
+            Standing::Applied => ("already_applied", Err(Problem::already_applied())),
+            Standing::Answered(sealed) => match self.seal.open(claim, &sealed) {
+                Some(answer) => ("replayed", Ok(Turn::Replay(answer))),
+                // Sealed by a version of the root secret that was deleted since.
+                None => ("already_applied", Err(Problem::already_applied())),
+            },
+        };
+        self.metrics.count_idempotent(told);
+        turn
+    }
+
+    /// Keeps the answer before it is sent, or lets go of a claim that had no
+    /// effect. `None` where the call failed. A failure to keep the answer is no
+    /// failure of the request: a retry is told that it was applied.
+    pub async fn finish(&self, claim: &Claim, answer: Option<&Response>) {
+        let kept = match answer {
+            Some(answer) if answer.status < 500 || claim.is_applied() => {
+                let sealed = self
+                    .seal
+                    .close(claim.id(), answer, self.config.answer_bytes_max);
+                self.claims.keep(claim.id(), sealed).await
+            }
+            _ => self.claims.let_go(claim.id()).await,
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, blame = "backend", "the answer to an idempotency key could not be kept");
+        }
+    }
+
+    /// Drops old keys, for as long as it is polled.
+    pub async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(self.config.sweep_ms)).await;
+            if let Err(error) = self.claims.sweep().await {
+                tracing::debug!(%error, "idempotency keys were not swept");
+            }
+        }
+    }
+
+    fn key<'h>(&self, method: &Method, headers: &'h HeaderMap) -> Result<Option<&'h str>, Problem> {
+        if *method != Method::POST && *method != Method::PATCH {
+            return Ok(None);
+        }
+        let mut values = headers.get_all(HEADER).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return match headers.contains_key(HEADER) {
+                true => Err(Problem::idempotency_key(self.config.key_bytes_max)),
+                false => Ok(None),
+            };
+        };
+        let plain = |key: &&str| (1..=self.config.key_bytes_max).contains(&key.len());
+        let key = value.to_str().ok().map(unquoted).filter(plain);
+        key.map(Some)
+            .ok_or_else(|| Problem::idempotency_key(self.config.key_bytes_max))
+    }
+}
+
+/// The draft's key is a structured-field string, in quotes; nearly all clients
+/// send it bare. Both mean the same key.
+fn unquoted(value: &str) -> &str {
+    let value = value.trim();
+    value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(value)
+}
+
+/// What was asked. Each part is preceded by its length, so that no two requests
+/// read the same.
+fn fingerprint(asked: &Asked<'_>) -> [u8; 32] {
+    let uri = &asked.parts.uri;
+    let content_type = asked.parts.headers.get(http::header::CONTENT_TYPE);
+    let mut hash = Sha256::new();
+    for part in [
+        asked.parts.method.as_str().as_bytes(),
+        uri.path().as_bytes(),
+        uri.query().unwrap_or_default().as_bytes(),
+        content_type.map_or(&[], |value| value.as_bytes()),
+        asked.body,
+    ] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(method: &str, target: &str) -> Parts {
+        let request = http::Request::builder().method(method).uri(target);
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn of(parts: &Parts, body: &[u8]) -> [u8; 32] {
+        fingerprint(&Asked {
+            customer: None,
+            plugin: "p",
+            parts,
+            body,
+            wall_max: Duration::ZERO,
+        })
+    }
+
+    #[test]
+    fn whatever_differs_makes_another_fingerprint() {
+        let one = of(&parts("POST", "/a?b"), b"c");
+        assert_eq!(one, of(&parts("POST", "/a?b"), b"c"));
+        for (method, target, body) in [
+            ("PATCH", "/a?b", "c"),
+            ("POST", "/ab", "c"),
+            ("POST", "/a?bc", ""),
+            ("POST", "/a?b", "cd"),
+        ] {
+            assert_ne!(one, of(&parts(method, target), body.as_bytes()), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_key_means_the_same_with_and_without_quotes() {
+        assert_eq!(unquoted("\"k-1\""), unquoted(" k-1 "));
+        assert_eq!(unquoted("\"k"), "\"k");
+    }
+}

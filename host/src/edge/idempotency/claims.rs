@@ -1,0 +1,211 @@
+//! The rows of `hearth.idempotency`.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Client, PoolError};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::backend::postgres::Server;
+
+/// Rows that one sweep deletes, so that it never holds many locks.
+const SWEEP_ROWS_MAX: i64 = 1_000;
+
+/// Takes the key where it is new, too old, or held by nobody without an effect;
+/// in one statement, so of several requests at once one gets it.
+const TAKE: &str = "
+    INSERT INTO hearth.idempotency AS own
+        (customer_id, plugin, key, fingerprint, claim, holder, held_until)
+    VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond')
+    ON CONFLICT (customer_id, plugin, key) DO UPDATE
+    SET fingerprint = excluded.fingerprint, claim = excluded.claim, holder = excluded.holder,
+        held_until = excluded.held_until, applied = false, answer = NULL, created_at = now()
+    WHERE own.created_at < now() - $8 * interval '1 millisecond'
+       OR (own.answer IS NULL AND NOT own.applied AND own.fingerprint = excluded.fingerprint
+           AND (own.held_until < now() OR NOT EXISTS (
+               SELECT FROM hearth.hosts WHERE hosts.id = own.holder
+               AND hosts.seen_at > now() - $9 * interval '1 millisecond')))
+    RETURNING claim";
+
+/// What stands there instead.
+const READ: &str = "
+    SELECT claim, fingerprint, applied, answer,
+           held_until < now() OR NOT EXISTS (
+               SELECT FROM hearth.hosts WHERE hosts.id = holder
+               AND hosts.seen_at > now() - $4 * interval '1 millisecond')
+    FROM hearth.idempotency WHERE customer_id = $1 AND plugin = $2 AND key = $3";
+
+/// How often the two are tried: between them the row may go.
+const TRIES: u32 = 3;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("no connection: {0}")]
+    Pool(#[from] PoolError),
+    #[error("{0}")]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("the row went away again and again")]
+    Restless,
+}
+
+pub(super) struct Claims {
+    server: Server,
+    holder: Uuid,
+    silence_ms_max: f64,
+    kept_ms_max: f64,
+}
+
+/// A key as a request wants it.
+pub(super) struct Wanted<'a> {
+    pub customer: &'a str,
+    pub plugin: &'a str,
+    pub key: &'a str,
+    pub fingerprint: [u8; 32],
+    pub held: Duration,
+}
+
+pub(super) enum Found {
+    Taken(Uuid),
+    Other { claim: Uuid, standing: Standing },
+}
+
+/// How another request with the same key stands.
+pub(super) enum Standing {
+    OtherPayload,
+    Running,
+    /// It had its effect and nobody will answer it any more.
+    Applied,
+    Answered(Vec<u8>),
+}
+
+impl Claims {
+    pub(super) fn new(
+        server: Server,
+        holder: Uuid,
+        silence_ms_max: u64,
+        kept_ms_max: u64,
+    ) -> Claims {
+        Claims {
+            server,
+            holder,
+            silence_ms_max: silence_ms_max as f64,
+            kept_ms_max: kept_ms_max as f64,
+        }
+    }
+
+    pub(super) async fn take(&self, wanted: &Wanted<'_>) -> Result<Found, Error> {
+        let client = self.server.host().get().await?;
+        for _ in 0..TRIES {
+            let claim = Uuid::new_v4();
+            if self.insert(&client, wanted, claim).await? {
+                return Ok(Found::Taken(claim));
+            }
+            if let Some(found) = self.read(&client, wanted).await? {
+                return Ok(found);
+            }
+        }
+        Err(Error::Restless)
+    }
+
+    async fn insert(
+        &self,
+        client: &Client,
+        wanted: &Wanted<'_>,
+        claim: Uuid,
+    ) -> Result<bool, Error> {
+        let statement = client.prepare_cached(TAKE).await?;
+        let held_ms = wanted.held.as_millis() as f64;
+        let taken = client
+            .query_opt(
+                &statement,
+                &[
+                    &wanted.customer,
+                    &wanted.plugin,
+                    &wanted.key,
+                    &&wanted.fingerprint[..],
+                    &claim,
+                    &self.holder,
+                    &held_ms,
+                    &self.kept_ms_max,
+                    &self.silence_ms_max,
+                ],
+            )
+            .await?;
+        Ok(taken.is_some())
+    }
+
+    async fn read(&self, client: &Client, wanted: &Wanted<'_>) -> Result<Option<Found>, Error> {
+        let statement = client.prepare_cached(READ).await?;
+        let key: [&(dyn postgres_types::ToSql + Sync); 4] = [
+            &wanted.customer,
+            &wanted.plugin,
+            &wanted.key,
+            &self.silence_ms_max,
+        ];
+        let row = client.query_opt(&statement, &key).await?;
+        row.map(|row| {
+            Ok(Found::Other {
+                claim: row.try_get(0)?,
+                standing: standing(&row, &wanted.fingerprint)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Keeps the answer, which may be missing; then the claim ends all the same.
+    pub(super) async fn keep(&self, claim: Uuid, answer: Option<Vec<u8>>) -> Result<(), Error> {
+        let client = self.server.host().get().await?;
+        let statement = client
+            .prepare_cached(
+                "UPDATE hearth.idempotency SET answer = $2, applied = true, held_until = now()
+                 WHERE claim = $1",
+            )
+            .await?;
+        client.execute(&statement, &[&claim, &answer]).await?;
+        Ok(())
+    }
+
+    /// A claim without an effect goes; one with an effect that has no answer is
+    /// known from now on as applied. Nobody else can tell which it is.
+    pub(super) async fn let_go(&self, claim: Uuid) -> Result<(), Error> {
+        let client = self.server.host().get().await?;
+        let statement = client
+            .prepare_cached("DELETE FROM hearth.idempotency WHERE claim = $1 AND NOT applied")
+            .await?;
+        if client.execute(&statement, &[&claim]).await? == 0 {
+            self.keep(claim, None).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn sweep(&self) -> Result<(), Error> {
+        let client = self.server.host().get().await?;
+        let statement = client
+            .prepare_cached(
+                "DELETE FROM hearth.idempotency WHERE claim IN (
+                     SELECT claim FROM hearth.idempotency
+                     WHERE created_at < now() - $1 * interval '1 millisecond'
+                     ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            )
+            .await?;
+        let values: [&(dyn postgres_types::ToSql + Sync); 2] = [&self.kept_ms_max, &SWEEP_ROWS_MAX];
+        while client.execute(&statement, &values).await? as i64 == SWEEP_ROWS_MAX {}
+        Ok(())
+    }
+}
+
+fn standing(row: &Row, fingerprint: &[u8; 32]) -> Result<Standing, Error> {
+    let (other, applied, answer, left): (Vec<u8>, bool, Option<Vec<u8>>, bool) = (
+        row.try_get(1)?,
+        row.try_get(2)?,
+        row.try_get(3)?,
+        row.try_get(4)?,
+    );
+    Ok(match answer {
+        _ if other != fingerprint => Standing::OtherPayload,
+        Some(answer) => Standing::Answered(answer),
+        // Its holder may still be about to keep the answer.
+        None if applied && left => Standing::Applied,
+        None => Standing::Running,
+    })
+}
