@@ -39,7 +39,7 @@ impl Setup {
         self.plugin(
             "tickets",
             &plugin("tickets"),
-            &["sql", "log", "metrics"],
+            &["sql", "log", "metrics", "config"],
             "",
         )
     }

@@ -86,7 +86,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
             config.sql.clone(),
         ),
         log: capability::log::Client::open(&config.log, &logs, &redactor, &host_metrics),
-        config: capability::config::Client::open(),
+        config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, &metrics, &host_metrics),
     };
     let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hearth_plugin::context::{Context, Deadline};
 use hearth_plugin::prelude::*;
 
-use crate::ticket::Ticket;
+use crate::ticket::Summary;
 use crate::{audits, router, status};
 
 fn request(method: &str, target: &str, body: &str, scopes: &[&str]) -> Request {
@@ -121,19 +121,21 @@ fn the_transitions_are_those_of_zendesk() {
     }
 }
 
-fn ticket() -> Ticket {
-    Ticket {
+fn ticket() -> Summary {
+    Summary {
         id: "tkt_1".into(),
         version: 1,
         status: "new".into(),
         priority: "normal".into(),
         r#type: None,
         subject: "s".into(),
-        description: "d".into(),
         assignee: Some("eve".into()),
         external_id: None,
         tags: vec![],
         custom_fields: Json(json!({"a": 1, "b": 2})),
+        satisfaction: None,
+        satisfaction_comment: None,
+        merged_into: None,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
         solved_at: None,
@@ -186,7 +188,7 @@ fn an_illegal_transition_is_409() {
 
 #[test]
 fn the_answer_shows_the_id_twice_and_the_version_as_etag() {
-    let response = ticket().answer(200).unwrap();
+    let response = ticket().answer(200, "d").unwrap();
     assert_eq!(response.get_header("etag"), Some("\"1\""));
     let body = Json::parse(std::str::from_utf8(response.bytes()).unwrap())
         .unwrap()
