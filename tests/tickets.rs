@@ -5,6 +5,7 @@ mod changes;
 mod cursors;
 mod lists;
 mod merge;
+mod migration;
 mod plans;
 mod workflow;
 

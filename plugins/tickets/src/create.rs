@@ -33,11 +33,13 @@ pub struct New {
 impl New {
     /// Reads what a client says of a new ticket.
     pub fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let subject = ticket::subject(&mut fields).required();
+        let description = fields.text("description").length(1..=65_536).required();
         let ticket = Summary {
             id: id::new("tkt"),
             version: 1,
             status: "new".into(),
-            subject: ticket::subject(&mut fields).required(),
+            subject,
             priority: ticket::priority(fields.text("priority")).or("normal"),
             r#type: ticket::kind(&mut fields).optional(),
             assignee: ticket::assignee(&mut fields).optional(),
@@ -51,7 +53,6 @@ impl New {
             updated_at: Timestamp::default(),
             solved_at: None,
         };
-        let description = fields.text("description").length(1..=65_536).required();
         fields.finish()?;
         Ok(New {
             ticket,

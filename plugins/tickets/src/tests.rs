@@ -83,6 +83,57 @@ fn customers_may_not_assign_nor_write_internal_comments() {
 }
 
 #[test]
+fn customers_may_not_merge_nor_change_in_bulk_and_agents_may_not_rate() {
+    let merge = format!("{TICKET}/merge");
+    assert_eq!(ask("POST", &merge, r#"{"into": "tkt_1"}"#).0, 403);
+    let create = r#"{"create": [{"subject": "s", "description": "d"}]}"#;
+    assert_eq!(ask("POST", "/support/tickets/bulk", create).0, 403);
+    let rating = format!("{TICKET}/satisfaction");
+    let agent = request(
+        "POST",
+        &rating,
+        r#"{"score": "good"}"#,
+        &["customer", "agent"],
+    );
+    assert_eq!(router().answer(&agent).status(), 403);
+}
+
+#[test]
+fn merging_into_itself_or_into_no_ticket_is_422_without_a_look_up() {
+    let own = TICKET.strip_prefix("/support/tickets/").unwrap();
+    for into in [own, "7", ""] {
+        let body = json!({"into": into}).to_string();
+        let agent = request("POST", &format!("{TICKET}/merge"), &body, &["agent"]);
+        assert_eq!(router().answer(&agent).status(), 422, "{into}");
+    }
+}
+
+#[test]
+fn wrong_tags_are_named_by_their_index() {
+    let (status, problem) = ask(
+        "PUT",
+        &format!("{TICKET}/tags"),
+        r#"{"tags": ["a", "", 7]}"#,
+    );
+    assert_eq!((status, pointers(&problem)), (422, vec!["/tags/2"]));
+    let (status, problem) = ask(
+        "DELETE",
+        &format!("{TICKET}/tags"),
+        r#"{"tags": ["a", ""]}"#,
+    );
+    assert_eq!((status, pointers(&problem)), (422, vec!["/tags/1"]));
+    assert_eq!(ask("PUT", &format!("{TICKET}/tags"), "{}").0, 422);
+}
+
+#[test]
+fn exports_and_changes_have_no_pages() {
+    for list in ["export.csv", "changes"] {
+        let path = format!("/support/tickets/{list}?page=2");
+        assert_eq!(ask("GET", &path, "").0, 400, "{list}");
+    }
+}
+
+#[test]
 fn what_is_no_ticket_id_is_404_without_a_look_up() {
     for id in [
         "1",
