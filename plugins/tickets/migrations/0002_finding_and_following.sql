@@ -20,7 +20,11 @@ CREATE UNIQUE INDEX tickets_external_id ON tickets (customer_id, external_id)
 -- The words of tickets.search once more, to find tickets by them: `@@` is not
 -- leakproof, so under row-level security no index answers it, and a search read
 -- every ticket of the customer. Equality of text is leakproof. The first 1,000
--- different words of a ticket are kept. No foreign key: tickets are not removed,
+-- different words of a ticket are kept. Measured through HTTP on 400,000 tickets,
+-- 200,000 of them the caller's: 2 to 10 ms for a page where one of the words is
+-- rare, 3 ms for a single word that every ticket has, 100 ms where all of several
+-- words are in many tickets and few have them all; 350 to 400 ms for each before
+-- this table. No foreign key: tickets are not removed,
 -- and checking one for each word would double what a new ticket costs.
 CREATE TABLE ticket_terms (
     customer_id text NOT NULL,

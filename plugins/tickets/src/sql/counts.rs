@@ -7,7 +7,7 @@ row! {
     /// How many rows, counted no further than one past the bound.
     pub struct Count { count: i64 }
 
-    /// A word of a search, and in how many tickets it is, counted to a thousand.
+    /// A word of a search, and in how many tickets it is, counted to 5,000.
     pub struct Word { word: String, tickets: i64 }
 }
 
@@ -15,7 +15,7 @@ sql! {
     /// The words of a text, the rarest first; one more than a search may have.
     pub read fn words_of(text: &str) -> Vec<Word> =
         "SELECT given.lexeme AS word, (SELECT count(*) FROM (SELECT 1 AS one FROM ticket_terms \
-         WHERE term = given.lexeme LIMIT 1000) AS few) AS tickets \
+         WHERE term = given.lexeme LIMIT 5000) AS few) AS tickets \
          FROM unnest(to_tsvector('simple', $1)) AS given (lexeme, positions, weights) \
          ORDER BY 2, 1 LIMIT 9";
 }
