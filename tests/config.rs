@@ -1,10 +1,20 @@
 //! The capability `config`, without a component.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hearth::capability::Call;
 use hearth::capability::config::generated::Host;
-use hearth::capability::config::{Client, Secret, View};
+use hearth::capability::config::{CURSOR_KEY, Client, Secret, View};
+use hearth::secret::RootSecret;
+use tempfile::TempDir;
+
+/// The capability, on a root secret of its own.
+fn client() -> (TempDir, Client) {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = RootSecret::open(&folder.path().join("secret")).unwrap();
+    (folder, Client::open(Arc::new(secret)))
+}
 
 fn pair(key: &str, value: &str) -> (String, String) {
     (key.to_owned(), value.to_owned())
@@ -13,7 +23,7 @@ fn pair(key: &str, value: &str) -> (String, String) {
 #[test]
 fn a_plugin_reads_what_was_set_and_nothing_else() {
     let settings = BTreeMap::from([pair("page_size", "50"), pair("empty", "")]);
-    let lent = Client::open().lend("tickets", 1, settings, BTreeMap::new());
+    let lent = client().1.lend("tickets", 1, settings, BTreeMap::new());
     let call = Call::of("tickets", None);
     let mut view = View {
         call: &call,
@@ -33,7 +43,7 @@ fn a_plugin_reads_what_was_set_and_nothing_else() {
 fn settings_and_secrets_are_apart() {
     let settings = BTreeMap::from([pair("a", "setting")]);
     let secrets = BTreeMap::from([("b".to_owned(), Secret::new("hunter2"))]);
-    let lent = Client::open().lend("tickets", 1, settings, secrets);
+    let lent = client().1.lend("tickets", 1, settings, secrets);
     let call = Call::of("tickets", None);
     let mut view = View {
         call: &call,
@@ -50,7 +60,7 @@ fn settings_and_secrets_are_apart() {
 #[test]
 fn two_deployments_do_not_share_secrets() {
     let secrets = BTreeMap::from([("b".to_owned(), Secret::new("hunter2"))]);
-    let client = Client::open();
+    let (_folder, client) = client();
     let _one = client.lend("tickets", 1, BTreeMap::new(), secrets);
     let other = client.lend("webhooks", 1, BTreeMap::new(), BTreeMap::new());
     assert_eq!(
@@ -67,6 +77,24 @@ fn two_deployments_do_not_share_secrets() {
 #[test]
 fn printing_for_debugging_shows_no_secret() {
     let secrets = BTreeMap::from([("b".to_owned(), Secret::new("hunter2"))]);
-    let lent = Client::open().lend("tickets", 1, BTreeMap::new(), secrets);
+    let lent = client().1.lend("tickets", 1, BTreeMap::new(), secrets);
     assert!(!format!("{lent:?}").contains("hunter2"));
+}
+
+#[test]
+fn each_plugin_gets_cursor_keys_of_its_own_newest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let keys = |secret: RootSecret, plugin: &str| {
+        let own = Client::open(Arc::new(secret)).own_secrets(plugin);
+        own[CURSOR_KEY].expose().to_owned()
+    };
+    let first = keys(RootSecret::open(&file).unwrap(), "tickets");
+    assert_eq!(first.len(), 43, "32 bytes in base64");
+    assert_eq!(first, keys(RootSecret::open(&file).unwrap(), "tickets"));
+    assert_ne!(first, keys(RootSecret::open(&file).unwrap(), "webhooks"));
+    let rotated = keys(RootSecret::rotate(&file).unwrap(), "tickets");
+    let (newest, older) = rotated.split_once(',').unwrap();
+    assert_eq!(older, first, "what the old version signed stays valid");
+    assert_ne!(newest, first);
 }

@@ -306,6 +306,14 @@ fn a_secret_that_cannot_be_read_is_a_mistake() {
 }
 
 #[test]
+fn names_of_the_hosts_own_secrets_cannot_be_set() {
+    let text =
+        "[plugins.a]\nfile = \"a\"\n[plugins.a.secrets]\n\"hearth.cursor_key\" = { env = \"X\" }\n";
+    let told = format!("{:?}", mistakes(text));
+    assert!(told.contains("are the host's own"), "{told}");
+}
+
+#[test]
 fn a_file_that_is_named_must_exist() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none.toml");
@@ -320,7 +328,10 @@ fn a_file_that_is_named_must_exist() {
 fn the_deployed_file_has_no_mistake() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/hearth.toml");
     let config = Config::load(Some(&path), &|_| None).unwrap();
-    assert_eq!(config.plugins["tickets"].grants, ["sql", "log", "metrics"]);
+    assert_eq!(
+        config.plugins["tickets"].grants,
+        ["sql", "log", "metrics", "config"]
+    );
 }
 
 /// Pieces that make texts which are nearly a configuration.

@@ -1,5 +1,14 @@
 //! The tickets plugin as its clients see it: through HTTP, on a real host.
 
+mod bulk;
+mod changes;
+mod cursors;
+mod lists;
+mod merge;
+mod migration;
+mod plans;
+mod workflow;
+
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -29,6 +38,19 @@ impl Support {
 
     async fn get(&self, path: &str) -> (StatusCode, Value) {
         read(self.host.get(path, &self.key).send().await.unwrap()).await
+    }
+
+    /// Asks as the agent where `agent`, else as the customer.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        agent: bool,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let key = if agent { &self.agent } else { &self.key };
+        let request = self.host.request(method, path, key);
+        read(send(request, body).await).await
     }
 
     async fn patch(&self, id: &str, change: Value) -> (StatusCode, Value) {

@@ -57,8 +57,17 @@ fn a_plugin_is_deployed_looked_at_rolled_back_and_undeployed() {
     let told = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{told}");
     assert!(told.contains("tickets was not deployed"), "{told}");
-    assert!(told.contains("--approve sql,metrics,log --admin"), "{told}");
-    let approve = ["deploy", &old, "--approve", "log,metrics,sql", "--json"];
+    assert!(
+        told.contains("--approve sql,metrics,log,config --admin"),
+        "{told}"
+    );
+    let approve = [
+        "deploy",
+        &old,
+        "--approve",
+        "config,log,metrics,sql",
+        "--json",
+    ];
     let first = label(&done(&host, &approve));
     // What was approved stays approved.
     let second = label(&done(&host, &["deploy", &new, "--json"]));

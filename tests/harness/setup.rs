@@ -44,7 +44,7 @@ impl Setup {
         self.plugin(
             "tickets",
             &plugin("tickets"),
-            &["sql", "log", "metrics"],
+            &["sql", "log", "metrics", "config"],
             "",
         )
     }

@@ -2,14 +2,21 @@
 //!
 //! The values are read when the configuration is loaded. A call finds them in
 //! memory, and nothing that a guest asks for reaches a file or the environment.
+//! Beside the operator's secrets there are the host's own, derived for the plugin
+//! from the root secret: [`CURSOR_KEY`].
 //!
 //! ```
 //! use std::collections::BTreeMap;
+//! use std::sync::Arc;
 //! use hearth::capability::Call;
 //! use hearth::capability::config::{Client, View, generated::Host};
+//! use hearth::secret::RootSecret;
 //!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let file = folder.path().join("secret");
+//! let secret = Arc::new(RootSecret::open(&file).unwrap());
 //! let settings = BTreeMap::from([("page_size".to_owned(), "50".to_owned())]);
-//! let lent = Client::open().lend("tickets", 1, settings, BTreeMap::new());
+//! let lent = Client::open(secret).lend("tickets", 1, settings, BTreeMap::new());
 //! let call = Call::of("tickets", None);
 //! let mut view = View { call: &call, lent: &lent };
 //! assert_eq!(view.get("page_size".to_owned()).unwrap().as_deref(), Some("50"));
@@ -20,9 +27,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use wasmtime::component::{HasData, Linker};
 
 use super::Call;
+use crate::secret::RootSecret;
 
 /// The bindings of the interface.
 pub mod generated {
@@ -35,13 +45,34 @@ pub mod generated {
     pub use self::hearth::plugin::config::{Host, add_to_linker};
 }
 
-/// There is no backend behind this interface, so nothing to share.
-#[derive(Clone, Copy, Debug)]
-pub struct Client(());
+/// What the names of the host's own secrets begin with; an operator cannot set
+/// one of these.
+pub const RESERVED: &str = "hearth.";
+
+/// The secret with the keys that sign a plugin's cursors: base64 for URLs, newest
+/// version of the root secret first, separated by commas.
+pub const CURSOR_KEY: &str = "hearth.cursor_key";
+
+/// There is no backend behind this interface: what is shared is the root secret,
+/// of which each plugin gets keys of its own.
+#[derive(Clone, Debug)]
+pub struct Client {
+    secret: Arc<RootSecret>,
+}
 
 impl Client {
-    pub fn open() -> Self {
-        Self(())
+    pub fn open(secret: Arc<RootSecret>) -> Self {
+        Self { secret }
+    }
+
+    /// The secrets that the host gives a plugin beside the operator's.
+    pub fn own_secrets(&self, plugin: &str) -> BTreeMap<String, Secret> {
+        let versions = self.secret.derive_all(&format!("cursor/{plugin}"));
+        let keys: Vec<String> = versions
+            .iter()
+            .map(|(_, key)| URL_SAFE_NO_PAD.encode(key))
+            .collect();
+        BTreeMap::from([(CURSOR_KEY.to_owned(), Secret::new(&keys.join(",")))])
     }
 
     /// What a deployment borrows: its plugin's settings, and its secrets.

@@ -152,7 +152,7 @@ fn clients(
             config.sql.clone(),
         ),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
-        config: capability::config::Client::open(),
+        config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
     }
 }
@@ -189,12 +189,7 @@ fn deployer(
     })
 }
 
-fn rollout(
-    config: &Config,
-    deployer: Deployer,
-    postgres: &Server,
-    long: Arc<Long>,
-) -> Rollout {
+fn rollout(config: &Config, deployer: Deployer, postgres: &Server, long: Arc<Long>) -> Rollout {
     Rollout {
         deployer,
         store: Store::open(postgres.clone()),

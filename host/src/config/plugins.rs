@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::document::Document;
 use super::{Config, Plugin, message};
+use crate::capability::config::RESERVED;
 
 /// The capabilities. Those of the second list name what they are granted for,
 /// as in `queue:orders`.
@@ -115,6 +116,10 @@ fn check_secrets(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
         if source.file.is_some() == source.env.is_some() {
             let text = "expected either `file` or `env`";
             document.blame_once(&["plugins", name, "secrets", key], text);
+        }
+        if key.starts_with(RESERVED) {
+            let text = format!("names that begin with {RESERVED:?} are the host's own");
+            document.blame(&["plugins", name, "secrets", key], text);
         }
     }
 }

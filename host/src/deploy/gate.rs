@@ -181,10 +181,15 @@ impl Deployer {
         steps.done("migrate", format!("{migrations} migrations"));
         steps.done("statements", format!("{statements} statements"));
         let name = candidate.plugin();
-        let secrets = candidate.settings.secret_values.clone();
-        let texts: Vec<&str> = secrets.values().map(|secret| secret.expose()).collect();
-        let settings = candidate.settings.config.clone();
         let clients = &self.clients;
+        let mut secrets = candidate.settings.secret_values.clone();
+        let mut own = clients.config.own_secrets(name);
+        // Of a list of keys each is a secret.
+        let keys = own.values().flat_map(|secret| secret.expose().split(','));
+        let texts = secrets.values().map(|secret| secret.expose()).chain(keys);
+        let texts: Vec<String> = texts.map(str::to_owned).collect();
+        secrets.append(&mut own);
+        let settings = candidate.settings.config.clone();
         Ok(Lents {
             sql,
             log: clients.log.lend(name, number, texts),

@@ -12,7 +12,8 @@ pub fn get(key: &str) -> Option<String> {
     config::get(key)
 }
 
-/// A secret. Its value is redacted from everything that the plugin logs.
+/// A secret. Its value is redacted from everything that the plugin logs. Names
+/// that begin with `hearth.` are the host's own; see [`cursor`](crate::cursor).
 pub fn secret(key: &str) -> Option<String> {
     config::secret(key)
 }

@@ -37,15 +37,28 @@ pub struct Fields {
 impl Fields {
     /// The fields of a body; 422 where it is not an object.
     pub fn of(body: Value) -> Result<Self, Problem> {
-        match body {
+        Fields::at(String::new(), body)
+    }
+
+    /// The fields of an object somewhere in the body, whose mistakes are then
+    /// named below this JSON pointer; 422 where it is not an object.
+    ///
+    /// ```
+    /// # use hearth_plugin::{Fields, json::json};
+    /// let mut fields = Fields::at("/create/3".into(), json!({"subject": 1})).unwrap();
+    /// fields.text("subject").optional();
+    /// assert!(format!("{:?}", fields.finish()).contains("/create/3/subject"));
+    /// ```
+    pub fn at(pointer: String, value: Value) -> Result<Self, Problem> {
+        match value {
             Value::Object(members) => Ok(Fields {
                 members,
-                prefix: String::new(),
+                prefix: pointer,
                 errors: Vec::new(),
             }),
             _ => {
-                let detail = "the body must be a JSON object".to_string();
-                let place = Place::Pointer(String::new());
+                let detail = "this must be a JSON object".to_string();
+                let place = Place::Pointer(pointer);
                 let error = FieldError {
                     place,
                     code: "wrong_type",
@@ -100,6 +113,14 @@ impl Fields {
         self.read(name, |value| match value {
             Value::Array(items) => texts_of(items),
             _ => State::wrong("wrong_type", "this must be a list of texts"),
+        })
+    }
+
+    /// A field that is a list of anything; see [`Fields::at`] for lists of objects.
+    pub fn list(&mut self, name: &str) -> Field<'_, Vec<Value>> {
+        self.read(name, |value| match value {
+            Value::Array(items) => State::Value(items),
+            _ => State::wrong("wrong_type", "this must be a list"),
         })
     }
 

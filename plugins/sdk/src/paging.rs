@@ -12,8 +12,8 @@
 //!     let mut query = request.query()?;
 //!     let paging = Paging::read(&mut query);
 //!     query.finish()?;
-//!     let binding = Binding::new(&[&request.caller()?.customer_id]);
-//!     let [id] = paging.keys(binding)?.unwrap_or_default();
+//!     let binding = Binding::of(request, &["notes"])?;
+//!     let [id] = paging.keys(&binding)?.unwrap_or_default();
 //!     let mut notes = after(&request.database(), &id, paging.fetch(), paging.offset())?;
 //!     let more = paging.cut(&mut notes);
 //!     let next = notes.last().filter(|_| more).map(|note| binding.encode(&[&note.id]));
@@ -81,9 +81,14 @@ impl Paging {
         self.page
     }
 
+    /// Whether the list begins here: no cursor, and no page but the first.
+    pub fn is_first(&self) -> bool {
+        self.cursor.is_none() && self.page.is_none_or(|page| page == 1)
+    }
+
     /// The keys in the client's cursor; `None` where it gave none, 400 where it
     /// is not one of this list.
-    pub fn keys<const N: usize>(&self, binding: Binding) -> Result<Option<[String; N]>, Problem> {
+    pub fn keys<const N: usize>(&self, binding: &Binding) -> Result<Option<[String; N]>, Problem> {
         self.cursor
             .as_deref()
             .map(|token| binding.decode(token))

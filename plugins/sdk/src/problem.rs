@@ -128,10 +128,10 @@ impl Problem {
         &self.0.errors
     }
 
-    /// The answer to a request.
-    pub fn into_response(self, request: &Request) -> Response {
+    /// The document, as a member of an answer about many things.
+    pub fn to_json(&self, request: &Request) -> Value {
         let mut members = Map::new();
-        let parts = *self.0;
+        let parts = &self.0;
         members.insert(
             "type".into(),
             format!("urn:hearth:problem:{}", parts.kind).into(),
@@ -143,14 +143,20 @@ impl Problem {
             "request_id".into(),
             request.context().request_id.as_str().into(),
         );
-        if let Some(detail) = parts.detail {
-            members.insert("detail".into(), detail.into());
+        if let Some(detail) = &parts.detail {
+            members.insert("detail".into(), detail.as_str().into());
         }
         if !parts.errors.is_empty() {
             let errors = parts.errors.iter().map(FieldError::to_json).collect();
             members.insert("errors".into(), Value::Array(errors));
         }
-        let body = Value::Object(members).to_string().into_bytes();
+        Value::Object(members)
+    }
+
+    /// The answer to a request.
+    pub fn into_response(self, request: &Request) -> Response {
+        let body = self.to_json(request).to_string().into_bytes();
+        let parts = *self.0;
         let response = Response::new(parts.status).body("application/problem+json", body);
         parts
             .headers

@@ -6,8 +6,8 @@ use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
 
 use crate::show;
-use crate::sql::audits_of;
-use crate::ticket::{AGENT, Ticket, TicketId};
+use crate::sql::notes::audits_of;
+use crate::ticket::{AGENT, Summary, TicketId};
 
 row! {
     /// What one request did to a ticket.
@@ -23,17 +23,22 @@ row! {
 }
 
 /// The events of a new ticket.
-pub fn created() -> Json {
-    Json(json!([{"type": "create"}]))
+pub fn created() -> Vec<Value> {
+    vec![json!({"type": "create"})]
 }
 
-/// The events of a new comment.
-pub fn commented(comment_id: &str, public: bool) -> Json {
-    Json(json!([{"type": "comment", "comment_id": comment_id, "public": public}]))
+/// The event of a new comment.
+pub fn commented(comment_id: &str, public: bool) -> Value {
+    json!({"type": "comment", "comment_id": comment_id, "public": public})
+}
+
+/// An audit to be written.
+pub fn new(ticket_id: &str, public: bool, events: Vec<Value>) -> Value {
+    json!({"id": id::new("aud"), "ticket_id": ticket_id, "public": public, "events": events})
 }
 
 /// One event for every field in which two versions of a ticket differ.
-pub fn changed(before: &Ticket, after: &Ticket) -> Vec<Value> {
+pub fn changed(before: &Summary, after: &Summary) -> Vec<Value> {
     let mut events = Vec::new();
     let (before, after) = (sql::to_json(before), sql::to_json(after));
     for (field, to) in &after {
@@ -72,8 +77,8 @@ pub fn list(request: &Request, id: TicketId) -> Answer {
     let mut query = request.query()?;
     let paging = Paging::read(&mut query);
     query.finish()?;
-    let binding = Binding::new(&[&request.caller()?.customer_id, "audits", &id.0]);
-    let [after] = paging.keys(binding)?.unwrap_or_default();
+    let binding = Binding::of(request, &["audits", &id.0])?;
+    let [after] = paging.keys(&binding)?.unwrap_or_default();
     show::find(request, &id)?;
     let is_agent = request.has_scope(AGENT);
     let (limit, offset) = (paging.fetch(), paging.offset());

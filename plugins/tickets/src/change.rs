@@ -1,45 +1,24 @@
 //! Changing a ticket.
 
-use hearth_plugin::log;
 use hearth_plugin::prelude::*;
 
-use crate::sql::{insert_audit, insert_tags, lock_ticket, remove_other_tags, update_ticket};
-use crate::ticket::{self, AGENT, Author, Ticket, TicketId};
-use crate::{audits, status};
+use crate::ticket::{self, AGENT, Summary, TicketId};
+use crate::{status, write};
 
 /// `PATCH /tickets/{id}`: fields that are absent stay; `null` clears type,
 /// assignee and external_id, and within custom_fields the members it names. The
 /// row is locked from reading to commit, so that no concurrent change is lost or
 /// missing in the audits.
-pub fn change(request: &Request, TicketId(id): TicketId) -> Answer {
-    let patch = Patch::read(request)?;
-    let author = Author::of(request)?;
-    let database = request.database();
-    let (before, after) = database.transaction(Isolation::ReadCommitted, |tx| {
-        let before = lock_ticket(tx, &id)?.ok_or_else(Problem::not_found)?;
-        check_version(request, &before)?;
-        let wanted = patch.apply(&before)?;
-        let after = write(tx, &before, wanted, &author)?;
-        Ok::<_, Problem>((before, after))
-    })?;
-    tell(&before, &after);
-    after.answer(200)
-}
-
-/// Counts and logs a change of status, once it is durable.
-fn tell(before: &Ticket, after: &Ticket) {
-    let (id, from, to) = (
-        after.id.as_str(),
-        before.status.as_str(),
-        after.status.as_str(),
-    );
-    if from != to {
-        metrics::count("status_changed", 1, &[("from", from), ("to", to)]);
-        log::info!("ticket status changed", ticket = id, from = from, to = to);
+pub fn change(request: &Request, id: TicketId) -> Answer {
+    let patch = Patch::read(request.fields()?)?;
+    if patch.assignee != Change::Keep {
+        request.require_scope(AGENT)?;
     }
+    write::one(request, &id, |before| Ok(patch.apply(before)?.into()))
 }
 
 /// What a client wants changed.
+#[derive(Debug)]
 pub struct Patch {
     pub subject: Option<String>,
     pub status: Option<String>,
@@ -52,8 +31,8 @@ pub struct Patch {
 }
 
 impl Patch {
-    fn read(request: &Request) -> Result<Self, Problem> {
-        let mut fields = request.fields()?;
+    /// Reads what a client wants changed, whoever it is.
+    pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let patch = Patch {
             subject: ticket::subject(&mut fields).optional(),
             status: fields.text("status").one_of(&status::ALL).optional(),
@@ -65,14 +44,11 @@ impl Patch {
             custom_fields: ticket::custom_fields(&mut fields).optional(),
         };
         fields.finish()?;
-        if patch.assignee != Change::Keep {
-            request.require_scope(AGENT)?;
-        }
         Ok(patch)
     }
 
     /// The ticket as it shall be; 409 where its status cannot become that.
-    pub fn apply(&self, before: &Ticket) -> Result<Ticket, Problem> {
+    pub fn apply(&self, before: &Summary) -> Result<Summary, Problem> {
         let mut after = before.clone();
         set(&mut after.subject, &self.subject);
         set(&mut after.priority, &self.priority);
@@ -121,62 +97,4 @@ fn merge(before: &Json, members: &Map<String, Value>) -> Result<Json, Problem> {
         return Err(Problem::new(422, "too-large", "Too many custom fields").detail(detail));
     }
     Ok(Json(Value::Object(merged)))
-}
-
-/// 412 where the client names a version (`If-Match`) and the ticket has another.
-/// Only under the lock of the row does the answer still hold at the commit.
-fn check_version(request: &Request, ticket: &Ticket) -> Result<(), Problem> {
-    let Some(wanted) = request.header("if-match") else {
-        return Ok(());
-    };
-    let etag = ticket.etag();
-    if wanted
-        .split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag == etag)
-    {
-        return Ok(());
-    }
-    let detail = "the ticket has changed since; read it again";
-    Err(Problem::new(412, "version-mismatch", "Precondition failed").detail(detail))
-}
-
-/// Writes the ticket as it shall be, and its audit; nothing where nothing differs.
-fn write(
-    tx: &Transaction,
-    before: &Ticket,
-    wanted: Ticket,
-    author: &Author<'_>,
-) -> Result<Ticket, Problem> {
-    let events = audits::changed(before, &wanted);
-    if events.is_empty() {
-        return Ok(wanted);
-    }
-    status::refuse_closed(&before.status)?;
-    if before.tags != wanted.tags {
-        remove_other_tags(tx, &wanted.id, &wanted.tags)?;
-        insert_tags(tx, &wanted.id, &wanted.tags)?;
-    }
-    let (audit, events) = (id::new("aud"), Json(Value::Array(events)));
-    insert_audit(
-        tx,
-        &audit,
-        &wanted.id,
-        true,
-        &events,
-        author.key_id,
-        author.is_agent,
-    )?;
-    Ok(update_ticket(
-        tx,
-        &wanted.id,
-        &wanted.status,
-        &wanted.priority,
-        wanted.r#type.as_deref(),
-        &wanted.subject,
-        wanted.assignee.as_deref(),
-        wanted.external_id.as_deref(),
-        &wanted.tags,
-        &wanted.custom_fields,
-    )?)
 }

@@ -4,7 +4,9 @@
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
 
-use crate::sql::{comments_of, insert_audit, insert_comment, lock_ticket, touch_ticket};
+use crate::sql::feed::mark_changed;
+use crate::sql::notes::{comments_of, insert_comment};
+use crate::sql::{insert_audits, lock_tickets, touch_ticket};
 use crate::ticket::{AGENT, Author, TicketId};
 use crate::{audits, show, status};
 
@@ -34,7 +36,8 @@ row! {
     }
 }
 
-/// `POST /tickets/{id}/comments`: 201.
+/// `POST /tickets/{id}/comments`: 201. A public comment changes the ticket's
+/// version; an internal one does not, or customers would see that there is one.
 pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
     let mut fields = request.fields()?;
     let body = fields.text("body").length(1..=65_536).required();
@@ -44,19 +47,34 @@ pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
         request.require_scope(AGENT)?;
     }
     let author = Author::of(request)?;
-    request
-        .database()
-        .transaction(Isolation::ReadCommitted, |tx| {
-            let ticket = lock_ticket(tx, &id)?.ok_or_else(Problem::not_found)?;
-            status::refuse_closed(&ticket.status)?;
-            let comment_id = id::new("cmt");
-            let (key, is_agent) = (author.key_id, author.is_agent);
-            let comment = insert_comment(tx, &comment_id, &id, public, &body, key, is_agent)?;
-            let events = audits::commented(&comment_id, public);
-            insert_audit(tx, &id::new("aud"), &id, public, &events, key, is_agent)?;
+    let database = request.database();
+    database.transaction(Isolation::ReadCommitted, |tx| {
+        let tickets = lock_tickets(tx, std::slice::from_ref(&id))?;
+        let ticket = tickets.first().ok_or_else(Problem::not_found)?;
+        status::refuse_closed(&ticket.status)?;
+        let comment = add(tx, &id, public, &body, &author)?;
+        let event = audits::commented(&comment.id, public);
+        let audit = audits::new(&id, public, vec![event]);
+        let (key, is_agent) = (author.key_id, author.is_agent);
+        insert_audits(tx, &Json(json!([audit])), key, is_agent)?;
+        if public {
             touch_ticket(tx, &id)?;
-            Response::json(201, &comment)
-        })
+            mark_changed(tx, std::slice::from_ref(&id))?;
+        }
+        Response::json(201, &comment)
+    })
+}
+
+/// Writes a comment, without its audit.
+pub fn add(
+    tx: &Transaction,
+    ticket_id: &str,
+    public: bool,
+    body: &str,
+    author: &Author<'_>,
+) -> Result<Comment, sql::Error> {
+    let (key, is_agent) = (author.key_id, author.is_agent);
+    insert_comment(tx, &id::new("cmt"), ticket_id, public, body, key, is_agent)
 }
 
 /// `GET /tickets/{id}/comments`: the oldest first. A page ends early rather than
@@ -68,8 +86,8 @@ pub fn list(request: &Request, id: TicketId) -> Answer {
         query.refuse("page", "not_allowed", "comments have a cursor and no pages");
     }
     query.finish()?;
-    let binding = Binding::new(&[&request.caller()?.customer_id, "comments", &id.0]);
-    let [after] = paging.keys(binding)?.unwrap_or_default();
+    let binding = Binding::of(request, &["comments", &id.0])?;
+    let [after] = paging.keys(&binding)?.unwrap_or_default();
     show::find(request, &id)?;
     let is_agent = request.has_scope(AGENT);
     let mut comments = comments_of(&request.database(), &id.0, is_agent, &after, paging.fetch())?;

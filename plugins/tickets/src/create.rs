@@ -1,88 +1,136 @@
-//! Creating a ticket.
+//! Creating tickets.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Batch;
 
 use crate::audits;
-use crate::sql::{insert_audit, insert_tags, insert_ticket};
-use crate::ticket::{self, AGENT, Author, Ticket};
+use crate::sql::feed::mark_changed;
+use crate::sql::{id_by_external_id, insert_audits, insert_tags, insert_terms, insert_tickets};
+use crate::ticket::{self, AGENT, Author, Stamp, Summary};
 
 /// `POST /tickets`: 201 with `Location`.
 pub fn create(request: &Request) -> Answer {
-    let ticket = insert(request)?;
+    let (ticket, description) = insert(request)?;
     let location = request.link(&["/tickets/", &ticket.id].concat());
-    Ok(ticket.answer(201)?.header("location", &location))
+    Ok(ticket
+        .answer(201, &description)?
+        .header("location", &location))
 }
 
 /// `POST /tickets/create`: 200, as the function before Hearth answered.
 pub fn create_as_before(request: &Request) -> Answer {
-    insert(request)?.answer(200)
+    let (ticket, description) = insert(request)?;
+    ticket.answer(200, &description)
 }
 
-/// What a client says of a new ticket.
-struct New {
-    subject: String,
+/// A ticket to be made, with its id.
+#[derive(Debug)]
+pub struct New {
+    ticket: Summary,
     description: String,
-    priority: String,
-    kind: Option<String>,
-    assignee: Option<String>,
-    external_id: Option<String>,
-    tags: Vec<String>,
-    custom_fields: Json,
 }
 
 impl New {
-    fn read(request: &Request) -> Result<Self, Problem> {
-        let mut fields = request.fields()?;
-        let new = New {
-            subject: ticket::subject(&mut fields).required(),
-            description: fields.text("description").length(1..=65_536).required(),
+    /// Reads what a client says of a new ticket.
+    pub fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let subject = ticket::subject(&mut fields).required();
+        let description = fields.text("description").length(1..=65_536).required();
+        let ticket = Summary {
+            id: id::new("tkt"),
+            version: 1,
+            status: "new".into(),
+            subject,
             priority: ticket::priority(fields.text("priority")).or("normal"),
-            kind: ticket::kind(&mut fields).optional(),
+            r#type: ticket::kind(&mut fields).optional(),
             assignee: ticket::assignee(&mut fields).optional(),
             external_id: ticket::external_id(&mut fields).optional(),
             tags: ticket::tags(&mut fields).or([]),
             custom_fields: Json(ticket::custom_fields(&mut fields).or(Map::new()).into()),
+            satisfaction: None,
+            satisfaction_comment: None,
+            merged_into: None,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            solved_at: None,
         };
         fields.finish()?;
-        if new.assignee.is_some() {
-            request.require_scope(AGENT)?;
-        }
-        Ok(new)
+        Ok(New {
+            ticket,
+            description,
+        })
+    }
+
+    fn to_json(&self) -> Value {
+        let mut members = sql::to_json(&self.ticket);
+        members.insert("description".into(), self.description.as_str().into());
+        Value::Object(members)
+    }
+
+    /// The ticket as it was written; `None` where its external id was taken.
+    pub fn written(mut self, stamps: &[Stamp]) -> Option<(Summary, String)> {
+        let stamp = stamps.iter().find(|stamp| stamp.id == self.ticket.id)?;
+        self.ticket.stamp(stamp);
+        metrics::count("created", 1, &[("priority", &self.ticket.priority)]);
+        Some((self.ticket, self.description))
     }
 }
 
-/// Ticket, tags and audit in one transaction and one round trip.
-fn insert(request: &Request) -> Result<Ticket, Problem> {
-    let new = New::read(request)?;
-    let author = Author::of(request)?;
-    let id = id::new("tkt");
-    let mut batch = Batch::new();
-    let ticket = batch.add(insert_ticket::step(
-        &id,
-        &new.priority,
-        new.kind.as_deref(),
-        &new.subject,
-        &new.description,
-        new.assignee.as_deref(),
-        new.external_id.as_deref(),
-        &new.tags,
-        &new.custom_fields,
-    ));
-    if !new.tags.is_empty() {
-        batch.add(insert_tags::step(&id, &new.tags));
+fn insert(request: &Request) -> Result<(Summary, String), Problem> {
+    let new = New::read(request.fields()?)?;
+    if new.ticket.assignee.is_some() {
+        request.require_scope(AGENT)?;
     }
-    let events = audits::created();
-    let audit = id::new("aud");
-    batch.add(insert_audit::step(
-        &audit,
-        &id,
-        true,
-        &events,
-        author.key_id,
-        author.is_agent,
-    ));
-    let ticket = batch.run(&request.database())?.take(ticket)?;
-    metrics::count("created", 1, &[("priority", &ticket.priority)]);
-    Ok(ticket)
+    let stamps = insert_all(
+        &request.database(),
+        std::slice::from_ref(&new),
+        &Author::of(request)?,
+    )?;
+    let external_id = new.ticket.external_id.clone();
+    match new.written(&stamps) {
+        Some(written) => Ok(written),
+        None => Err(taken(request, external_id.as_deref().unwrap_or_default())?),
+    }
+}
+
+/// Tickets with their tags, words and audits, in one transaction and one round
+/// trip. Those whose external id is taken are left out, with all that is theirs.
+pub fn insert_all(
+    database: &Database,
+    tickets: &[New],
+    author: &Author<'_>,
+) -> Result<Vec<Stamp>, sql::Error> {
+    let ids: Vec<String> = tickets.iter().map(|new| new.ticket.id.clone()).collect();
+    let rows = Json(tickets.iter().map(New::to_json).collect());
+    let audits = ids
+        .iter()
+        .map(|id| audits::new(id, true, audits::created()));
+    let audits = Json(audits.collect());
+    let mut batch = Batch::new();
+    let stamps = batch.add(insert_tickets::step(&rows));
+    if tickets.iter().any(|new| !new.ticket.tags.is_empty()) {
+        batch.add(insert_tags::step(&rows));
+    }
+    batch.add(insert_terms::step(&ids));
+    let (key, is_agent) = (author.key_id, author.is_agent);
+    batch.add(insert_audits::step(&audits, key, is_agent));
+    batch.add(mark_changed::step(&ids));
+    batch.run(database)?.take(stamps)
+}
+
+/// 409 for an external id that is taken.
+pub fn exists() -> Problem {
+    Problem::new(409, "already-exists", "Already exists")
+        .detail("there is a ticket with this external_id")
+}
+
+/// The same, with the `Location` of the ticket that has it: a client that was cut
+/// off while it made the ticket finds it there.
+fn taken(request: &Request, external_id: &str) -> Result<Problem, Problem> {
+    Ok(match id_by_external_id(&request.database(), external_id)? {
+        Some(found) => {
+            let location = request.link(&["/tickets/", &found.id].concat());
+            exists().header("location", location)
+        }
+        None => exists(),
+    })
 }

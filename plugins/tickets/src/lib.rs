@@ -1,16 +1,25 @@
-//! Support tickets, at `/support`: create, list, read and change them, comment on
-//! them, and see who changed what. Everything happens on behalf of the caller's
+//! Support tickets, at `/support`: create, list, count, search, export, read, change,
+//! merge and rate them, comment on them, follow their changes, and see who changed
+//! what. Everything happens on behalf of the caller's
 //! customer, whose rows are the only ones that Postgres shows.
 
 mod audits;
+mod bulk;
 mod change;
+mod changes;
 mod comments;
 mod create;
+mod filter;
 mod list;
+mod merge;
+mod rating;
+mod search;
 mod show;
 mod sql;
 mod status;
+mod tags;
 mod ticket;
+mod write;
 
 use hearth_plugin::prelude::*;
 
@@ -19,11 +28,20 @@ fn router() -> Router {
         .get("/tickets", list::list)
         .post("/tickets", create::create)
         .post("/tickets/create", create::create_as_before)
+        .get("/tickets/count", list::count)
+        .get("/tickets/changes", changes::list)
+        .get("/tickets/export.csv", list::export)
+        .post("/tickets/bulk", bulk::bulk)
         .get("/tickets/{id}", show::show)
         .patch("/tickets/{id}", change::change)
         .get("/tickets/{id}/comments", comments::list)
         .post("/tickets/{id}/comments", comments::create)
         .get("/tickets/{id}/audits", audits::list)
+        .put("/tickets/{id}/tags", tags::add)
+        .delete("/tickets/{id}/tags", tags::remove)
+        .post("/tickets/{id}/reopen", rating::reopen)
+        .post("/tickets/{id}/satisfaction", rating::rate)
+        .post("/tickets/{id}/merge", merge::merge)
 }
 
 hearth_plugin::handler!(router);

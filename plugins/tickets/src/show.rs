@@ -7,7 +7,8 @@ use crate::ticket::{Ticket, TicketId};
 
 /// `GET /tickets/{id}`.
 pub fn show(request: &Request, id: TicketId) -> Answer {
-    find(request, &id)?.answer(200)
+    let (ticket, description) = find(request, &id)?.split();
+    ticket.answer(200, &description)
 }
 
 /// The ticket, or 404: it is not there, or it is another customer's.

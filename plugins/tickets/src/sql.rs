@@ -1,120 +1,105 @@
-//! Every statement of the plugin. None names customer_id: the host's policy adds
-//! it to each, and its default fills it in.
+//! The statements of the plugin. None names customer_id: the host's policy adds
+//! it to each, and its default fills it in. What writes takes many rows at once,
+//! as a JSON list of objects, so that a hundred tickets cost what one costs.
 
+pub mod counts;
+pub mod feed;
 pub mod lists;
+pub mod notes;
 
 use hearth_plugin::prelude::*;
 
-use crate::audits::Audit;
-use crate::comments::{Comment, Listed};
-use crate::ticket::Ticket;
+use crate::ticket::{Stamp, Summary, Ticket};
+
+row! {
+    /// The id of a ticket.
+    pub struct Id { id: String }
+}
 
 sql! {
     pub read fn ticket_by_id(id: &str) -> Option<Ticket> =
         "SELECT id, version, status, priority, type, subject, description, assignee, external_id, \
-         tags, custom_fields, created_at, updated_at, solved_at \
-         FROM tickets WHERE id = $1";
+         tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, \
+         updated_at, solved_at FROM tickets WHERE id = $1";
 
     /// The ticket, locked against other changes until the transaction ends.
     pub write fn lock_ticket(id: &str) -> Option<Ticket> =
         "SELECT id, version, status, priority, type, subject, description, assignee, external_id, \
-         tags, custom_fields, created_at, updated_at, solved_at \
-         FROM tickets WHERE id = $1 FOR UPDATE";
+         tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, \
+         updated_at, solved_at FROM tickets WHERE id = $1 FOR UPDATE";
 
-    pub write fn insert_ticket(
-        id: &str,
-        priority: &str,
-        kind: Option<&str>,
-        subject: &str,
-        description: &str,
-        assignee: Option<&str>,
-        external_id: Option<&str>,
-        tags: &[String],
-        custom_fields: &Json,
-    ) -> Ticket =
+    /// Those of the tickets that there are, locked in the order of their ids: so
+    /// two that lock the same tickets never wait for each other in a circle.
+    pub write fn lock_tickets(ids: &[String]) -> Vec<Summary> =
+        "SELECT id, version, status, priority, type, subject, assignee, external_id, tags, \
+         custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
+         solved_at FROM tickets WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+
+    pub read fn id_by_external_id(external_id: &str) -> Option<Id> =
+        "SELECT id FROM tickets WHERE external_id = $1";
+
+    /// Makes tickets, but for those whose external id is taken.
+    pub write fn insert_tickets(tickets: &Json) -> Vec<Stamp> =
         "INSERT INTO tickets (id, priority, type, subject, description, assignee, external_id, \
          tags, custom_fields) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-         RETURNING id, version, status, priority, type, subject, description, assignee, \
-         external_id, tags, custom_fields, created_at, updated_at, solved_at";
+         SELECT id, priority, type, subject, description, assignee, external_id, tags, \
+         custom_fields FROM jsonb_to_recordset($1) AS given (id text, priority text, type text, \
+         subject text, description text, assignee text, external_id text, tags text[], \
+         custom_fields jsonb) \
+         ON CONFLICT (customer_id, external_id) WHERE external_id IS NOT NULL DO NOTHING \
+         RETURNING id, version, created_at, updated_at, solved_at";
 
-    /// Changes a locked ticket. The time is the statement's and not the
+    /// Changes locked tickets. The time is the statement's and not the
     /// transaction's, which began before it waited for the lock.
-    pub write fn update_ticket(
-        id: &str,
-        status: &str,
-        priority: &str,
-        kind: Option<&str>,
-        subject: &str,
-        assignee: Option<&str>,
-        external_id: Option<&str>,
-        tags: &[String],
-        custom_fields: &Json,
-    ) -> Ticket =
-        "UPDATE tickets SET version = version + 1, status = $2, priority = $3, type = $4, \
-         subject = $5, assignee = $6, external_id = $7, tags = $8, custom_fields = $9, \
-         updated_at = greatest(statement_timestamp(), updated_at), \
-         solved_at = CASE WHEN $2 NOT IN ('solved', 'closed') THEN NULL \
-         ELSE coalesce(solved_at, statement_timestamp()) END \
-         WHERE id = $1 \
-         RETURNING id, version, status, priority, type, subject, description, assignee, \
-         external_id, tags, custom_fields, created_at, updated_at, solved_at";
+    pub write fn update_tickets(tickets: &Json) -> Vec<Stamp> =
+        "UPDATE tickets SET version = tickets.version + 1, status = wanted.status, \
+         priority = wanted.priority, type = wanted.type, subject = wanted.subject, \
+         assignee = wanted.assignee, external_id = wanted.external_id, tags = wanted.tags, \
+         custom_fields = wanted.custom_fields, satisfaction = wanted.satisfaction, \
+         satisfaction_comment = wanted.satisfaction_comment, merged_into = wanted.merged_into, \
+         updated_at = greatest(statement_timestamp(), tickets.updated_at), \
+         solved_at = CASE WHEN wanted.status NOT IN ('solved', 'closed') THEN NULL \
+         ELSE coalesce(tickets.solved_at, statement_timestamp()) END \
+         FROM jsonb_to_recordset($1) AS wanted (id text, status text, priority text, type text, \
+         subject text, assignee text, external_id text, tags text[], custom_fields jsonb, \
+         satisfaction text, satisfaction_comment text, merged_into text) \
+         WHERE tickets.id = wanted.id \
+         RETURNING tickets.id, tickets.version, tickets.created_at, tickets.updated_at, \
+         tickets.solved_at";
 
     /// Marks a locked ticket as changed.
     pub write fn touch_ticket(id: &str) -> u64 =
         "UPDATE tickets SET version = version + 1, \
          updated_at = greatest(statement_timestamp(), updated_at) WHERE id = $1";
 
-    pub write fn insert_tags(ticket_id: &str, tags: &[String]) -> u64 =
-        "INSERT INTO ticket_tags (ticket_id, tag) \
-         SELECT $1, tag FROM unnest($2::text[]) AS given (tag) ON CONFLICT DO NOTHING";
+    pub write fn insert_tags(tickets: &Json) -> u64 =
+        "INSERT INTO ticket_tags (ticket_id, tag) SELECT tickets.id, tag \
+         FROM jsonb_to_recordset($1) AS wanted (id text, tags text[]) \
+         JOIN tickets ON tickets.id = wanted.id \
+         CROSS JOIN LATERAL unnest(wanted.tags) AS given (tag) ON CONFLICT DO NOTHING";
 
-    pub write fn remove_other_tags(ticket_id: &str, tags: &[String]) -> u64 =
-        "DELETE FROM ticket_tags WHERE ticket_id = $1 AND tag <> ALL ($2::text[])";
+    pub write fn remove_other_tags(tickets: &Json) -> u64 =
+        "DELETE FROM ticket_tags USING jsonb_to_recordset($1) AS wanted (id text, tags text[]) \
+         WHERE ticket_tags.ticket_id = wanted.id AND ticket_tags.tag <> ALL (wanted.tags)";
 
-    pub write fn insert_audit(
-        id: &str,
-        ticket_id: &str,
-        public: bool,
-        events: &Json,
-        author: &str,
-        by_agent: bool,
-    ) -> u64 =
+    /// The words by which tickets are found, as they are in the tickets now.
+    pub write fn insert_terms(ids: &[String]) -> u64 =
+        "INSERT INTO ticket_terms (term, ticket_id) SELECT early.lexeme, tickets.id \
+         FROM tickets CROSS JOIN LATERAL ( \
+         SELECT lexeme FROM unnest(tickets.search) AS words (lexeme, positions, weights) \
+         WHERE octet_length(lexeme) <= 1024 ORDER BY positions[1], lexeme LIMIT 1000) AS early \
+         WHERE tickets.id = ANY ($1) ON CONFLICT DO NOTHING";
+
+    /// Takes away the words of tickets whose text is about to change.
+    pub write fn remove_terms(ids: &[String]) -> u64 =
+        "DELETE FROM ticket_terms USING tickets CROSS JOIN LATERAL \
+         unnest(tickets.search) AS words (lexeme, positions, weights) \
+         WHERE tickets.id = ANY ($1) AND ticket_terms.term = words.lexeme \
+         AND ticket_terms.ticket_id = tickets.id";
+
+    pub write fn insert_audits(audits: &Json, author: &str, by_agent: bool) -> u64 =
         "INSERT INTO ticket_audits (id, ticket_id, public, events, author, by_agent) \
-         VALUES ($1, $2, $3, $4, $5, $6)";
-
-    pub read fn audits_of(
-        ticket_id: &str,
-        is_agent: bool,
-        after: &str,
-        limit: i64,
-        offset: i64,
-    ) -> Vec<Audit> =
-        "SELECT id, ticket_id, public, events, author, by_agent, created_at \
-         FROM ticket_audits WHERE ticket_id = $1 AND (public OR $2) AND id > $3 \
-         ORDER BY id LIMIT $4 OFFSET $5";
-
-    pub write fn insert_comment(
-        id: &str,
-        ticket_id: &str,
-        public: bool,
-        body: &str,
-        author: &str,
-        by_agent: bool,
-    ) -> Comment =
-        "INSERT INTO ticket_comments (id, ticket_id, public, body, author, by_agent) \
-         VALUES ($1, $2, $3, $4, $5, $6) \
-         RETURNING id, ticket_id, public, body, author, by_agent, created_at";
-
-    /// A page of comments, cut where their bodies pass a megabyte: written as
-    /// JSON each byte may become six, and a response holds eight megabytes.
-    pub read fn comments_of(ticket_id: &str, is_agent: bool, after: &str, limit: i64)
-        -> Vec<Listed> =
-        "SELECT id, ticket_id, public, body, author, by_agent, created_at, fetched FROM ( \
-         SELECT id, ticket_id, public, body, author, by_agent, created_at, \
-         count(*) OVER () AS fetched, sum(octet_length(body)) OVER (ORDER BY id) AS bytes FROM ( \
-         SELECT id, ticket_id, public, body, author, by_agent, created_at \
-         FROM ticket_comments WHERE ticket_id = $1 AND (public OR $2) AND id > $3 \
-         ORDER BY id LIMIT $4) AS page) AS measured \
-         WHERE bytes <= 1000000 ORDER BY id";
+         SELECT given.id, tickets.id, given.public, given.events, $2, $3 \
+         FROM jsonb_to_recordset($1) AS given (id text, ticket_id text, public boolean, \
+         events jsonb) JOIN tickets ON tickets.id = given.ticket_id";
 }

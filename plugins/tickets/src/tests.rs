@@ -6,7 +6,7 @@ use std::time::Duration;
 use hearth_plugin::context::{Context, Deadline};
 use hearth_plugin::prelude::*;
 
-use crate::ticket::Ticket;
+use crate::ticket::Summary;
 use crate::{audits, router, status};
 
 fn request(method: &str, target: &str, body: &str, scopes: &[&str]) -> Request {
@@ -83,6 +83,57 @@ fn customers_may_not_assign_nor_write_internal_comments() {
 }
 
 #[test]
+fn customers_may_not_merge_nor_change_in_bulk_and_agents_may_not_rate() {
+    let merge = format!("{TICKET}/merge");
+    assert_eq!(ask("POST", &merge, r#"{"into": "tkt_1"}"#).0, 403);
+    let create = r#"{"create": [{"subject": "s", "description": "d"}]}"#;
+    assert_eq!(ask("POST", "/support/tickets/bulk", create).0, 403);
+    let rating = format!("{TICKET}/satisfaction");
+    let agent = request(
+        "POST",
+        &rating,
+        r#"{"score": "good"}"#,
+        &["customer", "agent"],
+    );
+    assert_eq!(router().answer(&agent).status(), 403);
+}
+
+#[test]
+fn merging_into_itself_or_into_no_ticket_is_422_without_a_look_up() {
+    let own = TICKET.strip_prefix("/support/tickets/").unwrap();
+    for into in [own, "7", ""] {
+        let body = json!({"into": into}).to_string();
+        let agent = request("POST", &format!("{TICKET}/merge"), &body, &["agent"]);
+        assert_eq!(router().answer(&agent).status(), 422, "{into}");
+    }
+}
+
+#[test]
+fn wrong_tags_are_named_by_their_index() {
+    let (status, problem) = ask(
+        "PUT",
+        &format!("{TICKET}/tags"),
+        r#"{"tags": ["a", "", 7]}"#,
+    );
+    assert_eq!((status, pointers(&problem)), (422, vec!["/tags/2"]));
+    let (status, problem) = ask(
+        "DELETE",
+        &format!("{TICKET}/tags"),
+        r#"{"tags": ["a", ""]}"#,
+    );
+    assert_eq!((status, pointers(&problem)), (422, vec!["/tags/1"]));
+    assert_eq!(ask("PUT", &format!("{TICKET}/tags"), "{}").0, 422);
+}
+
+#[test]
+fn exports_and_changes_have_no_pages() {
+    for list in ["export.csv", "changes"] {
+        let path = format!("/support/tickets/{list}?page=2");
+        assert_eq!(ask("GET", &path, "").0, 400, "{list}");
+    }
+}
+
+#[test]
 fn what_is_no_ticket_id_is_404_without_a_look_up() {
     for id in [
         "1",
@@ -121,19 +172,21 @@ fn the_transitions_are_those_of_zendesk() {
     }
 }
 
-fn ticket() -> Ticket {
-    Ticket {
+fn ticket() -> Summary {
+    Summary {
         id: "tkt_1".into(),
         version: 1,
         status: "new".into(),
         priority: "normal".into(),
         r#type: None,
         subject: "s".into(),
-        description: "d".into(),
         assignee: Some("eve".into()),
         external_id: None,
         tags: vec![],
         custom_fields: Json(json!({"a": 1, "b": 2})),
+        satisfaction: None,
+        satisfaction_comment: None,
+        merged_into: None,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
         solved_at: None,
@@ -186,7 +239,7 @@ fn an_illegal_transition_is_409() {
 
 #[test]
 fn the_answer_shows_the_id_twice_and_the_version_as_etag() {
-    let response = ticket().answer(200).unwrap();
+    let response = ticket().answer(200, "d").unwrap();
     assert_eq!(response.get_header("etag"), Some("\"1\""));
     let body = Json::parse(std::str::from_utf8(response.bytes()).unwrap())
         .unwrap()

@@ -1,5 +1,6 @@
 //! What a ticket is, and what its fields may hold.
 
+use hearth_plugin::etag;
 use hearth_plugin::fields::Field;
 use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
@@ -11,7 +12,7 @@ pub const AGENT: &str = "agent";
 /// bounds it keeps a page of a hundred tickets below the host's limits.
 const CUSTOM_FIELDS_BYTES_MAX: usize = 16 * 1024;
 /// Tags of a ticket at most.
-const TAGS_MAX: usize = 50;
+pub const TAGS_MAX: usize = 50;
 
 row! {
     /// A whole ticket.
@@ -28,6 +29,9 @@ row! {
         external_id: Option<String>,
         tags: Vec<String>,
         custom_fields: Json,
+        satisfaction: Option<String>,
+        satisfaction_comment: Option<String>,
+        merged_into: Option<String>,
         created_at: Timestamp,
         updated_at: Timestamp,
         solved_at: Option<Timestamp>,
@@ -47,6 +51,18 @@ row! {
         external_id: Option<String>,
         tags: Vec<String>,
         custom_fields: Json,
+        satisfaction: Option<String>,
+        satisfaction_comment: Option<String>,
+        merged_into: Option<String>,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+        solved_at: Option<Timestamp>,
+    }
+
+    /// What Postgres alone knows of a ticket that was written.
+    pub struct Stamp {
+        id: String,
+        version: i64,
         created_at: Timestamp,
         updated_at: Timestamp,
         solved_at: Option<Timestamp>,
@@ -63,15 +79,27 @@ impl PathParameter for TicketId {
 }
 
 impl Ticket {
-    /// The answer that shows this ticket, with its version as the ETag.
-    pub fn answer(&self, status: u16) -> Answer {
-        let response = Response::json(status, &with_ticket_id(sql::to_json(self)))?;
-        Ok(response.header("etag", &self.etag()))
-    }
-
-    /// The version as an entity tag.
-    pub fn etag(&self) -> String {
-        format!("\"{}\"", self.version)
+    /// What changes of a ticket, and its description, which never does.
+    pub fn split(self) -> (Summary, String) {
+        let summary = Summary {
+            id: self.id,
+            version: self.version,
+            status: self.status,
+            priority: self.priority,
+            r#type: self.r#type,
+            subject: self.subject,
+            assignee: self.assignee,
+            external_id: self.external_id,
+            tags: self.tags,
+            custom_fields: self.custom_fields,
+            satisfaction: self.satisfaction,
+            satisfaction_comment: self.satisfaction_comment,
+            merged_into: self.merged_into,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            solved_at: self.solved_at,
+        };
+        (summary, self.description)
     }
 }
 
@@ -80,10 +108,31 @@ impl Summary {
     pub fn to_json(&self) -> Value {
         with_ticket_id(sql::to_json(self))
     }
+
+    /// The answer that shows the whole ticket, with its version as the ETag.
+    pub fn answer(&self, status: u16, description: &str) -> Answer {
+        let mut members = sql::to_json(self);
+        members.insert("description".into(), description.into());
+        let response = Response::json(status, &with_ticket_id(members))?;
+        Ok(response.header("etag", &self.etag()))
+    }
+
+    /// The version as an entity tag.
+    pub fn etag(&self) -> String {
+        etag::of_version(self.version)
+    }
+
+    /// Takes over what Postgres wrote.
+    pub fn stamp(&mut self, stamp: &Stamp) {
+        self.version = stamp.version;
+        self.created_at = stamp.created_at;
+        self.updated_at = stamp.updated_at;
+        self.solved_at = stamp.solved_at;
+    }
 }
 
 /// Old clients read `ticket_id`.
-fn with_ticket_id(mut ticket: Map<String, Value>) -> Value {
+pub fn with_ticket_id(mut ticket: Map<String, Value>) -> Value {
     let id = ticket.get("id").cloned().unwrap_or_default();
     ticket.insert("ticket_id".into(), id);
     Value::Object(ticket)
@@ -122,11 +171,15 @@ pub fn assignee(fields: &mut Fields) -> Field<'_, String> {
 /// Tags, sorted and each once.
 pub fn tags(fields: &mut Fields) -> Field<'_, Vec<String>> {
     let field = fields.texts("tags").count(0..=TAGS_MAX).each_length(1..=64);
-    field.convert("not_allowed", "these are no tags", |mut tags| {
-        tags.sort_unstable();
-        tags.dedup();
-        Some(tags)
+    field.convert("not_allowed", "these are no tags", |tags| {
+        Some(sorted(tags))
     })
+}
+
+pub fn sorted(mut tags: Vec<String>) -> Vec<String> {
+    tags.sort_unstable();
+    tags.dedup();
+    tags
 }
 
 pub fn custom_fields(fields: &mut Fields) -> Field<'_, Map<String, Value>> {

@@ -237,7 +237,7 @@ impl Field<'_, i64> {
     }
 }
 
-impl Field<'_, Vec<String>> {
+impl<T> Field<'_, Vec<T>> {
     /// Bounds the number of items, both ends included.
     pub fn count(mut self, range: RangeInclusive<usize>) -> Self {
         if let State::Value(items) = &self.state
@@ -247,7 +247,9 @@ impl Field<'_, Vec<String>> {
         }
         self
     }
+}
 
+impl Field<'_, Vec<String>> {
     /// Bounds the length of each item, in characters.
     pub fn each_length(mut self, range: RangeInclusive<usize>) -> Self {
         if let State::Value(items) = &self.state {

@@ -7,8 +7,9 @@
 //! customer, half a second for 200,000 of them where the index gives the page in
 //! a tenth of a millisecond. So the limit is a constant, one more than the
 //! longest page; the filters are no more than can be given (`Filter::found_by`
-//! chooses by the first that is); and offsets and searches for words have
-//! statements of their own. All have the same parameters, so a statement names
+//! chooses by the first that is); and offsets have statements of their own. A
+//! search walks along the entries of its rarest word, in the order of the tickets,
+//! and looks each of the others up. All have the same parameters, so a statement names
 //! those that it does not need in a condition that always holds, which is
 //! checked once and which Postgres's estimates take for that.
 
@@ -32,8 +33,8 @@ macro_rules! lists {
             tag_oldest: tag, after_tagged, "ticket_id";
             tag_updated_last: tag, before_update, "updated_at DESC, id DESC";
             tag_updated_first: tag, after_update, "updated_at, id";
-            words_newest: words, before_id, "id DESC";
-            words_oldest: words, after_id, "id";
+            words_newest: words, before_tagged, "ticket_terms.ticket_id DESC";
+            words_oldest: words, after_tagged, "ticket_terms.ticket_id";
             words_updated_last: words, before_update, "updated_at DESC, id DESC";
             words_updated_first: words, after_update, "updated_at, id";
         }
@@ -55,14 +56,15 @@ macro_rules! statements {
                 priority: Option<&str>,
                 assignee: Option<&str>,
                 tag: Option<&str>,
-                words: Option<&str>,
+                words: &[String],
                 updated_since: Timestamp,
                 after_time: Timestamp,
                 after_id: &str,
                 offset: i64,
             ) -> Vec<Summary> = concat!(
                 "SELECT id, version, status, priority, type, subject, assignee, external_id, \
-                 tags, custom_fields, created_at, updated_at, solved_at FROM ",
+                 tags, custom_fields, satisfaction, satisfaction_comment, merged_into, \
+                 created_at, updated_at, solved_at FROM ",
                 $crate::sql::lists::found_by!($found_by),
                 " AND ($2::text IS NULL OR priority = $2) AND updated_at >= $6 AND ",
                 $crate::sql::lists::starting!($after), " ", $first,
@@ -76,21 +78,25 @@ macro_rules! statements {
 /// given beside it.
 macro_rules! found_by {
     (any) => {
-        "tickets WHERE coalesce($1::text, $3::text, $4::text, $5::text, '') IS NOT NULL"
+        "tickets WHERE coalesce($1::text, $3::text, $4::text, ($5::text[])[1], '') IS NOT NULL"
     };
     (status) => {
-        "tickets WHERE status = $1 AND coalesce($3::text, $4::text, $5::text, '') IS NOT NULL"
+        "tickets WHERE status = $1 AND coalesce($3::text, $4::text, ($5::text[])[1], '') IS NOT NULL"
     };
     (tag) => {
         "ticket_tags JOIN tickets ON tickets.id = ticket_tags.ticket_id WHERE tag = $4 \
-         AND ($1::text IS NULL OR status = $1) AND coalesce($3::text, $5::text, '') IS NOT NULL"
+         AND ($1::text IS NULL OR status = $1) AND coalesce($3::text, ($5::text[])[1], '') IS NOT NULL"
     };
     (assignee) => {
         "tickets WHERE assignee = $3 AND ($1::text IS NULL OR status = $1) \
-         AND ($4::text IS NULL OR $4 = ANY (tags)) AND coalesce($5::text, '') IS NOT NULL"
+         AND ($4::text IS NULL OR $4 = ANY (tags)) AND coalesce(($5::text[])[1], '') IS NOT NULL"
     };
     (words) => {
-        "tickets WHERE search @@ websearch_to_tsquery('simple', $5) \
+        "ticket_terms JOIN tickets ON tickets.id = ticket_terms.ticket_id \
+         WHERE ticket_terms.term = ($5::text[])[1] AND (cardinality($5::text[]) = 1 OR \
+         (SELECT count(*) FROM unnest($5::text[]) AS wanted (word) \
+         JOIN ticket_terms AS found ON found.term = wanted.word \
+         WHERE found.ticket_id = ticket_terms.ticket_id) = cardinality($5::text[])) \
          AND ($1::text IS NULL OR status = $1) AND ($3::text IS NULL OR assignee = $3) \
          AND ($4::text IS NULL OR $4 = ANY (tags))"
     };

@@ -1,0 +1,114 @@
+//! Merging a ticket into another: the source is closed and says where it went,
+//! and both get a public comment and an audit.
+
+use hearth_plugin::prelude::*;
+use hearth_plugin::{FieldError, problem::Place};
+
+use crate::sql::{lock_tickets, ticket_by_id};
+use crate::ticket::{AGENT, Author, Summary, TicketId};
+use crate::write::{self, Edit, Wanted};
+use crate::{audits, comments, status};
+
+/// `POST /tickets/{id}/merge`: by agents. Both are locked in the order of their
+/// ids, so that two merges at once wait for each other, and the second finds what
+/// the first closed: neither circles nor chains to a closed ticket come about.
+pub fn merge(request: &Request, TicketId(source): TicketId) -> Answer {
+    request.require_scope(AGENT)?;
+    let into = read(request, &source)?;
+    let author = Author::of(request)?;
+    let database = request.database();
+    let ids = [source.clone(), into.clone()];
+    let (edit, description) = database.transaction(Isolation::ReadCommitted, |tx| {
+        let locked = lock_tickets(tx, &ids)?;
+        let [source, target] = pair(&locked, &source, &into)?;
+        request.check_if_match(&source.etag())?;
+        status::refuse_closed(&source.status)?;
+        refuse_closed_target(&target)?;
+        let mut edits = edits(tx, source, target, &author)?;
+        write::apply(tx, &mut edits, &author)?;
+        let [edit, _] = edits;
+        let ticket = ticket_by_id(tx, &edit.after.id)?.ok_or_else(Problem::not_found)?;
+        Ok::<_, Problem>((edit, ticket.description))
+    })?;
+    edit.tell();
+    edit.after.answer(200, &description)
+}
+
+fn read(request: &Request, source: &str) -> Result<String, Problem> {
+    let mut fields = request.fields()?;
+    let into = fields
+        .text("into")
+        .check("wrong_type", "this must be the id of a ticket", |into| {
+            id::is("tkt", into)
+        })
+        .check(
+            "not_allowed",
+            "a ticket cannot be merged into itself",
+            |into| into != source,
+        )
+        .required();
+    fields.finish()?;
+    Ok(into)
+}
+
+/// Source and target among the tickets that were found: 404 without the one, 422
+/// without the other.
+fn pair(locked: &[Summary], source: &str, into: &str) -> Result<[Summary; 2], Problem> {
+    let find = |id: &str| locked.iter().find(|ticket| ticket.id == id).cloned();
+    let source = find(source).ok_or_else(Problem::not_found)?;
+    let target = find(into).ok_or_else(|| {
+        Problem::invalid_fields(vec![FieldError {
+            place: Place::Pointer("/into".into()),
+            code: "not_found",
+            detail: "there is no such ticket".into(),
+        }])
+    })?;
+    Ok([source, target])
+}
+
+fn refuse_closed_target(target: &Summary) -> Result<(), Problem> {
+    if target.status != "closed" {
+        return Ok(());
+    }
+    let detail = "the ticket to merge into is closed";
+    Err(Problem::new(409, "ticket-closed", "The ticket is closed").detail(detail))
+}
+
+/// Writes the comments, and says what becomes of both tickets.
+fn edits(
+    tx: &Transaction,
+    source: Summary,
+    target: Summary,
+    author: &Author<'_>,
+) -> Result<[Edit; 2], Problem> {
+    let note = |on: &Summary, text: &str| comments::add(tx, &on.id, true, text, author);
+    let left = note(&source, &format!("Merged into {}.", target.id))?;
+    let came = note(
+        &target,
+        &format!(
+            "{} was merged into this ticket: {}",
+            source.id, source.subject
+        ),
+    )?;
+    let closed = Wanted {
+        ticket: Summary {
+            status: "closed".into(),
+            merged_into: Some(target.id.clone()),
+            ..source.clone()
+        },
+        events: vec![
+            json!({"type": "merge", "into": target.id}),
+            audits::commented(&left.id, true),
+        ],
+        closed_too: false,
+    };
+    let kept = Wanted {
+        ticket: target.clone(),
+        events: vec![
+            json!({"type": "merge", "from": source.id}),
+            audits::commented(&came.id, true),
+        ],
+        closed_too: false,
+    };
+    Ok([Edit::new(source, closed)?, Edit::new(target, kept)?])
+}

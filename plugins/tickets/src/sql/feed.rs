@@ -1,0 +1,70 @@
+//! The statements of the feed of changes.
+
+use hearth_plugin::prelude::*;
+
+row! {
+    /// A ticket as it is now, and the position of its last change.
+    pub struct Changed {
+        position: i64,
+        id: String,
+        version: i64,
+        status: String,
+        priority: String,
+        r#type: Option<String>,
+        subject: String,
+        assignee: Option<String>,
+        external_id: Option<String>,
+        tags: Vec<String>,
+        custom_fields: Json,
+        satisfaction: Option<String>,
+        satisfaction_comment: Option<String>,
+        merged_into: Option<String>,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+        solved_at: Option<Timestamp>,
+    }
+
+    /// A ticket whose last change has no position yet.
+    pub struct Pending { ticket_id: String }
+}
+
+sql! {
+    /// Says, in the transaction of the change, that tickets changed.
+    pub write fn mark_changed(ids: &[String]) -> u64 =
+        "INSERT INTO ticket_changes (ticket_id) \
+         SELECT id FROM tickets WHERE id = ANY ($1) ORDER BY id \
+         ON CONFLICT (customer_id, ticket_id) DO UPDATE SET position = NULL";
+
+    pub read fn changes_after(position: i64) -> Vec<Changed> =
+        "SELECT position, id, version, status, priority, type, subject, assignee, external_id, \
+         tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, \
+         updated_at, solved_at FROM ticket_changes \
+         JOIN tickets ON tickets.id = ticket_changes.ticket_id \
+         WHERE position > $1 ORDER BY position LIMIT 101";
+
+    pub read fn pending() -> Option<Pending> =
+        "SELECT ticket_id FROM ticket_changes WHERE position IS NULL LIMIT 1";
+
+    /// One at a time numbers changes of a customer.
+    pub write fn lock_feed() -> u64 =
+        "INSERT INTO ticket_feeds (position) VALUES (0) \
+         ON CONFLICT (customer_id) DO UPDATE SET position = ticket_feeds.position";
+
+    /// Numbers changes that are committed. One that a writer holds at the moment
+    /// is left out: it commits again without a number, or stays as it is.
+    pub write fn number_pending() -> u64 =
+        "WITH held AS (SELECT ticket_id FROM ticket_changes WHERE position IS NULL \
+         ORDER BY ticket_id LIMIT 1000 FOR UPDATE SKIP LOCKED), \
+         numbered AS (SELECT ticket_id, row_number() OVER (ORDER BY ticket_id) AS number \
+         FROM held) \
+         UPDATE ticket_changes \
+         SET position = (SELECT position FROM ticket_feeds) + numbered.number \
+         FROM numbered WHERE ticket_changes.ticket_id = numbered.ticket_id";
+
+    /// Positions are never given twice, though the row with the last one may have
+    /// lost it again.
+    pub write fn advance_feed() -> u64 =
+        "UPDATE ticket_feeds SET position = greatest(ticket_feeds.position, last.position) \
+         FROM (SELECT max(position) AS position FROM ticket_changes \
+         WHERE position IS NOT NULL) AS last";
+}

@@ -1,0 +1,159 @@
+//! The one way in which tickets change: under their locks, with their audits,
+//! tags, words and their place in the feed of changes, in one transaction.
+
+use hearth_plugin::log;
+use hearth_plugin::prelude::*;
+
+use crate::sql::feed::mark_changed;
+use crate::sql::{
+    insert_audits, insert_tags, insert_terms, lock_ticket, remove_other_tags, remove_terms,
+    update_tickets,
+};
+use crate::ticket::{Author, Summary, TicketId};
+use crate::{audits, status};
+
+/// A ticket as it shall be.
+pub struct Wanted {
+    pub ticket: Summary,
+    /// What the audit says beside the fields that differ. Where it says something
+    /// the ticket counts as changed though no field differs.
+    pub events: Vec<Value>,
+    /// Whether a closed ticket may change so.
+    pub closed_too: bool,
+}
+
+impl From<Summary> for Wanted {
+    fn from(ticket: Summary) -> Self {
+        Wanted {
+            ticket,
+            events: Vec::new(),
+            closed_too: false,
+        }
+    }
+}
+
+/// A locked ticket before and after a change.
+pub struct Edit {
+    pub before: Summary,
+    pub after: Summary,
+    events: Vec<Value>,
+}
+
+impl Edit {
+    /// The change from a locked ticket to what it shall be; 409 where it is closed
+    /// and something would differ.
+    pub fn new(before: Summary, wanted: Wanted) -> Result<Self, Problem> {
+        let mut events = audits::changed(&before, &wanted.ticket);
+        events.extend(wanted.events);
+        if !events.is_empty() && !wanted.closed_too {
+            status::refuse_closed(&before.status)?;
+        }
+        Ok(Edit {
+            before,
+            after: wanted.ticket,
+            events,
+        })
+    }
+
+    fn is_change(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Counts and logs a change of status, once it is durable.
+    pub fn tell(&self) {
+        let (from, to) = (self.before.status.as_str(), self.after.status.as_str());
+        if from != to {
+            let id = self.after.id.as_str();
+            metrics::count("status_changed", 1, &[("from", from), ("to", to)]);
+            log::info!("ticket status changed", ticket = id, from = from, to = to);
+        }
+    }
+}
+
+/// Changes one ticket, under `If-Match`, and answers it whole.
+pub fn one(
+    request: &Request,
+    id: &TicketId,
+    edit: impl Fn(&Summary) -> Result<Wanted, Problem>,
+) -> Answer {
+    let (edit, description) = locked(request, id, edit)?;
+    edit.after.answer(200, &description)
+}
+
+/// Changes one ticket, under `If-Match`, and hands over what changed and its
+/// description.
+pub fn locked(
+    request: &Request,
+    TicketId(id): &TicketId,
+    edit: impl Fn(&Summary) -> Result<Wanted, Problem>,
+) -> Result<(Edit, String), Problem> {
+    let author = Author::of(request)?;
+    let database = request.database();
+    let (edit, description) = database.transaction(Isolation::ReadCommitted, |tx| {
+        let ticket = lock_ticket(tx, id)?.ok_or_else(Problem::not_found)?;
+        let (before, description) = ticket.split();
+        request.check_if_match(&before.etag())?;
+        let wanted = edit(&before)?;
+        let mut edits = [Edit::new(before, wanted)?];
+        apply(tx, &mut edits, &author)?;
+        let [edit] = edits;
+        Ok::<_, Problem>((edit, description))
+    })?;
+    edit.tell();
+    Ok((edit, description))
+}
+
+/// Writes tickets as they shall be, and their audits; nothing of those in which
+/// nothing differs. However many they are, it takes the same few statements.
+pub fn apply(tx: &Transaction, edits: &mut [Edit], author: &Author<'_>) -> Result<(), Problem> {
+    let changed: Vec<&Edit> = edits.iter().filter(|edit| edit.is_change()).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let ids = ids_where(&changed, |_| true);
+    let renamed = ids_where(&changed, |edit| edit.before.subject != edit.after.subject);
+    let tagged = rows_where(&changed, |edit| edit.before.tags != edit.after.tags);
+    let audit = |edit: &&Edit| audits::new(&edit.after.id, true, edit.events.clone());
+    let audits = Json(changed.iter().map(audit).collect());
+    if !renamed.is_empty() {
+        remove_terms(tx, &renamed)?;
+    }
+    let stamps = update_tickets(tx, &Json(rows_where(&changed, |_| true).into())).map_err(taken)?;
+    if !renamed.is_empty() {
+        insert_terms(tx, &renamed)?;
+    }
+    if !tagged.is_empty() {
+        let tagged = Json(tagged.into());
+        remove_other_tags(tx, &tagged)?;
+        insert_tags(tx, &tagged)?;
+    }
+    insert_audits(tx, &audits, author.key_id, author.is_agent)?;
+    mark_changed(tx, &ids)?;
+    for stamp in &stamps {
+        let mut edits = edits.iter_mut();
+        if let Some(edit) = edits.find(|edit| edit.after.id == stamp.id) {
+            edit.after.stamp(stamp);
+        }
+    }
+    Ok(())
+}
+
+fn ids_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<String> {
+    let chosen = edits.iter().filter(|edit| holds(edit));
+    chosen.map(|edit| edit.after.id.clone()).collect()
+}
+
+fn rows_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<Value> {
+    let chosen = edits.iter().filter(|edit| holds(edit));
+    chosen
+        .map(|edit| Value::Object(sql::to_json(&edit.after)))
+        .collect()
+}
+
+/// The one unique key that a change can violate is that of external ids.
+fn taken(error: sql::Error) -> Problem {
+    match error {
+        sql::Error::UniqueViolation(_) => crate::create::exists(),
+        error => error.into(),
+    }
+}

@@ -1,0 +1,162 @@
+//! Every statement of the plugin has an index that fits, under row-level security
+//! and with the one plan for all parameters that Postgres falls back to.
+
+use hearth::embedded::postgres::Reached;
+use hearth::plugin::package::Package;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+use super::Support;
+use crate::harness::host::{Host, plugin};
+
+/// A superuser's session on the host's own Postgres.
+pub async fn superuser(host: &Host) -> Client {
+    let reached = Reached::reach(None, &host.data_dir().join("postgres")).await;
+    let config: tokio_postgres::Config = reached.unwrap().url.parse().unwrap();
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Twenty thousand tickets of each of two customers, and what belongs to them.
+const ROWS: &str = "
+    SET search_path = plugin_tickets;
+    CREATE TEMPORARY TABLE made AS
+    SELECT customer_id, n, 'tkt_' || lpad(n::text, 36, '0') AS id
+    FROM unnest(ARRAY['acme', 'bolt']) AS customer_id, generate_series(1, 20000) AS n;
+    INSERT INTO tickets (customer_id, id, status, subject, description, assignee, external_id, tags,
+        updated_at)
+    SELECT customer_id, id, (ARRAY['new', 'open', 'pending', 'hold', 'solved'])[1 + n % 5],
+        'subject ' || n, 'word' || n % 100 || ' and a text', 'agent' || n % 50, 'x' || n,
+        ARRAY['tag' || n % 30], now() - n * interval '1 minute' FROM made;
+    INSERT INTO ticket_tags (customer_id, tag, ticket_id)
+    SELECT customer_id, 'tag' || n % 30, id FROM made;
+    INSERT INTO ticket_terms (customer_id, term, ticket_id)
+    SELECT customer_id, lexeme, id FROM tickets, unnest(search) AS words (lexeme, p, w);
+    INSERT INTO ticket_changes (customer_id, ticket_id, position)
+    SELECT customer_id, id, nullif(n, 7) FROM made;
+    INSERT INTO ticket_feeds (customer_id, position) SELECT 'c' || n, n FROM generate_series(1, 2000) AS n;
+    INSERT INTO ticket_comments (customer_id, id, ticket_id, public, body, author, by_agent)
+    SELECT customer_id, 'cmt_' || n, id, true, 'body', 'key', false FROM made;
+    INSERT INTO ticket_audits (customer_id, id, ticket_id, public, events, author, by_agent)
+    SELECT customer_id, 'aud_' || n, id, true, '[]', 'key', false FROM made;
+    ANALYZE tickets, ticket_tags, ticket_terms, ticket_changes, ticket_feeds, ticket_comments,
+        ticket_audits";
+
+/// Makes the session what a request's session is.
+async fn as_request(client: &Client) {
+    let roles = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname LIKE 'hearth%tickets' AND rolcanlogin";
+    let role: String = client.query_one(roles, &[]).await.unwrap().get(0);
+    let session = format!(
+        "SET ROLE {role}; SET search_path = plugin_tickets, pg_temp; \
+         SET hearth.customer_id = 'acme'; SET plan_cache_mode = force_generic_plan"
+    );
+    client.batch_execute(&session).await.unwrap();
+}
+
+/// How Postgres would run a statement, whatever its parameters.
+async fn plan(client: &Client, text: &str, parameters: usize) -> String {
+    client
+        .batch_execute(&format!("PREPARE asked AS {text}"))
+        .await
+        .unwrap();
+    let nulls = vec!["NULL"; parameters].join(", ");
+    let arguments = if parameters == 0 {
+        String::new()
+    } else {
+        format!("({nulls})")
+    };
+    let rows = client
+        .simple_query(&format!("EXPLAIN EXECUTE asked{arguments}"))
+        .await
+        .unwrap();
+    client.batch_execute("DEALLOCATE asked").await.unwrap();
+    let lines = rows.iter().filter_map(|row| match row {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Parts of a statement, and the index that answers it in its order: what was
+/// found there needs no sorting, and no more than a page of it is read.
+const FITTING: &[(&str, &str, &str)] = &[
+    ("FROM tickets WHERE coalesce", "ORDER BY id", "tickets_pkey"),
+    (
+        "FROM tickets WHERE coalesce",
+        "ORDER BY updated_at",
+        "tickets_updated",
+    ),
+    (
+        "FROM tickets WHERE status = $1",
+        "ORDER BY id",
+        "tickets_status_created",
+    ),
+    (
+        "FROM tickets WHERE status = $1",
+        "ORDER BY updated_at",
+        "tickets_status_updated",
+    ),
+    (
+        "FROM tickets WHERE assignee = $3",
+        "ORDER BY id",
+        "tickets_assignee",
+    ),
+    ("WHERE tag = $4", "ORDER BY ticket_id", "ticket_tags_pkey"),
+    (
+        "WHERE ticket_terms.term",
+        "ORDER BY ticket_terms.ticket_id",
+        "ticket_terms_pkey",
+    ),
+    (
+        "FROM ticket_changes",
+        "ORDER BY position",
+        "ticket_changes_position",
+    ),
+    (
+        "FROM ticket_changes",
+        "position IS NULL LIMIT 1",
+        "ticket_changes_pending",
+    ),
+    (
+        "FROM ticket_comments",
+        "ORDER BY id",
+        "ticket_comments_ticket",
+    ),
+    ("FROM ticket_audits", "ORDER BY id", "ticket_audits_ticket"),
+    ("WHERE external_id = $1", "", "tickets_external_id"),
+];
+
+/// What is wrong with the plan of a statement, if anything is.
+fn fault(text: &str, plan: &str) -> Option<String> {
+    let expected = FITTING
+        .iter()
+        .find(|(from, order, _)| text.contains(from) && text.contains(order));
+    let fits = expected.is_none_or(|(_, _, index)| plan.contains(index) && !plan.contains("Sort"));
+    match fits && !plan.contains("Seq Scan on") {
+        true => None,
+        false => Some(format!("{text}\n{plan}\n")),
+    }
+}
+
+#[tokio::test]
+async fn every_statement_has_an_index_that_fits() {
+    let support = Support::open();
+    let client = superuser(&support.host).await;
+    client.batch_execute(ROWS).await.unwrap();
+    as_request(&client).await;
+    let package = Package::read(std::fs::read(plugin("tickets")).unwrap()).unwrap();
+    let mut faults = Vec::new();
+    for statement in &package.statements {
+        let plan = plan(&client, &statement.text, statement.params.len()).await;
+        faults.extend(fault(&statement.text, &plan));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    for (from, order, _) in FITTING {
+        let is_there = |text: &str| text.contains(from) && text.contains(order);
+        let there = package.statements.iter().any(|one| is_there(&one.text));
+        assert!(there, "no statement has {from} and {order}");
+    }
+    let unfit = "SELECT id FROM tickets WHERE coalesce(type, '') = '' ORDER BY id, subject LIMIT 1";
+    let plan = plan(&client, unfit, 0).await;
+    assert!(fault(unfit, &plan).is_some(), "{plan}");
+}
