@@ -2,4 +2,6 @@
 
 pub mod host;
 pub mod postgres;
+pub mod raw;
 pub mod setup;
+pub mod tool;

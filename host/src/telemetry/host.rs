@@ -11,10 +11,15 @@ const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
 
 const REQUESTS_LIMITED: &str = "hearth_requests_limited_total";
+const CONNECTIONS_ENDED: &str = "hearth_connections_ended_total";
 const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
 const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
 
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 7] = [
+    (
+        CONNECTIONS_ENDED,
+        "Connections of clients that the host refused or ended, by reason.",
+    ),
     (
         "hearth_requests_total",
         "Requests answered, by plugin and HTTP status.",
@@ -120,6 +125,12 @@ impl HostMetrics {
     /// Counts requests that the rate limit of a tier refused.
     pub fn requests_limited(&self, tier: &'static str) -> Counter {
         self.metrics.counter(REQUESTS_LIMITED, &[("tier", tier)])
+    /// Counts a connection that was refused or ended before the client wanted.
+    pub fn count_connection_ended(&self, reason: &'static str) {
+        let labels = [("reason", reason)];
+        self.metrics
+            .counter(CONNECTIONS_ENDED, &labels)
+            .increment(1);
     }
 
     /// Counts samples of a plugin's own metrics that were dropped.
