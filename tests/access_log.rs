@@ -17,8 +17,12 @@ fn host(more: &str) -> Host {
 
 fn lines(host: &Host) -> Vec<Value> {
     let log = host.log();
-    let lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
-    lines.filter(|line: &Value| line["target"] == "access").collect()
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    lines
+        .filter(|line: &Value| line["target"] == "access")
+        .collect()
 }
 
 /// The lines once there are so many: a thread of its own writes them.
@@ -37,7 +41,11 @@ async fn line_says_who_asked_what_and_how_it_went() {
     let key = host.key("acme", &[]);
     let request = host.get("/echo/large/3000?token=hunter2secret", &key);
     let request = request.header("user-agent", "probe/1.0 \"quoted\"");
-    let answer = request.header("x-request-id", "req-1").send().await.unwrap();
+    let answer = request
+        .header("x-request-id", "req-1")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.bytes().await.unwrap().len(), 3000);
     let line = &wait_for(&host, 1).await[0];
     for (field, expected) in [
@@ -54,7 +62,10 @@ async fn line_says_who_asked_what_and_how_it_went() {
     assert_eq!(line["bytes"], 3000);
     assert_eq!(line["cut_off"], false);
     assert!(line["duration_ms"].is_u64());
-    assert!(line["customer"].as_str().unwrap().starts_with("cus_"), "{line}");
+    assert!(
+        line["customer"].as_str().unwrap().starts_with("cus_"),
+        "{line}"
+    );
     assert!(line["key"].is_string(), "{line}");
     assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
     let log = host.log();
@@ -64,11 +75,20 @@ async fn line_says_who_asked_what_and_how_it_went() {
 #[tokio::test]
 async fn refused_requests_have_lines_too() {
     let host = host("");
-    exchange(&host, b"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    exchange(
+        &host,
+        b"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    );
     exchange(&host, b"GET /nowhere HTTP/1.0\r\n\r\n");
     let lines = wait_for(&host, 2).await;
-    assert_eq!((&lines[0]["status"], &lines[0]["plugin"]), (&401.into(), &"echo@1".into()));
-    assert_eq!((&lines[1]["status"], &lines[1]["protocol"]), (&404.into(), &"HTTP/1.0".into()));
+    assert_eq!(
+        (&lines[0]["status"], &lines[0]["plugin"]),
+        (&401.into(), &"echo@1".into())
+    );
+    assert_eq!(
+        (&lines[1]["status"], &lines[1]["protocol"]),
+        (&404.into(), &"HTTP/1.0".into())
+    );
     assert!(lines[1].get("plugin").is_none() && lines[1].get("customer").is_none());
 }
 
@@ -82,7 +102,11 @@ async fn one_in_many_is_told_of_and_every_fault_is() {
     }
     // Faults are told of whatever their turn, of the rest one in ten.
     wait_for(&host, 20).await;
-    host.client.get(format!("{}/healthz", host.url)).send().await.unwrap();
+    host.client
+        .get(format!("{}/healthz", host.url))
+        .send()
+        .await
+        .unwrap();
     let lines = lines(&host);
     let faults = lines.iter().filter(|line| line["status"] == 502).count();
     assert_eq!(faults, 20);

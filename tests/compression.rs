@@ -84,7 +84,13 @@ async fn answer_stays_as_it_is_where_compression_would_not_do() {
         assert_eq!(coding(&answer), None, "{header:?}");
         assert_eq!(answer.bytes().await.unwrap().len(), 5000);
     }
-    let own = get(&host, &key, path, &[gzip, ("answer-content-encoding", "x-own")]).await;
+    let own = get(
+        &host,
+        &key,
+        path,
+        &[gzip, ("answer-content-encoding", "x-own")],
+    )
+    .await;
     assert_eq!(coding(&own).as_deref(), Some("x-own"));
     let small = get(&host, &key, "/echo/dressed/500", &[gzip]).await;
     assert_eq!(coding(&small), None);
@@ -92,9 +98,17 @@ async fn answer_stays_as_it_is_where_compression_would_not_do() {
     for accept in ["identity", "gzip;q=0", "deflate", "gzip;q=0.1, identity"] {
         let plain = get(&host, &key, path, &[("accept-encoding", accept)]).await;
         assert_eq!(coding(&plain), None, "{accept}");
-        assert_eq!(plain.headers()["vary"], "accept-encoding", "caches must know");
+        assert_eq!(
+            plain.headers()["vary"],
+            "accept-encoding",
+            "caches must know"
+        );
     }
-    let head = host.request(Method::HEAD, "/healthz", &key).send().await.unwrap();
+    let head = host
+        .request(Method::HEAD, "/healthz", &key)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(coding(&head), None);
 }
 

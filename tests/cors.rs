@@ -12,7 +12,9 @@ fn host(cors: &str) -> Host {
 }
 
 async fn preflight(host: &Host, origin: &str) -> Response {
-    let request = host.client.request(Method::OPTIONS, format!("{}/echo", host.url));
+    let request = host
+        .client
+        .request(Method::OPTIONS, format!("{}/echo", host.url));
     let request = request
         .header("origin", origin)
         .header("access-control-request-method", "POST")
@@ -33,8 +35,16 @@ async fn preflight_of_a_named_origin_needs_no_key() {
     assert_eq!(header(&answer, "access-control-allow-origin"), Some(APP));
     assert_eq!(header(&answer, "access-control-max-age"), Some("77"));
     assert_eq!(header(&answer, "vary"), Some("origin"));
-    assert!(header(&answer, "access-control-allow-methods").unwrap().contains("POST"));
-    assert!(header(&answer, "access-control-allow-headers").unwrap().contains("x-api-key"));
+    assert!(
+        header(&answer, "access-control-allow-methods")
+            .unwrap()
+            .contains("POST")
+    );
+    assert!(
+        header(&answer, "access-control-allow-headers")
+            .unwrap()
+            .contains("x-api-key")
+    );
     assert_eq!(header(&answer, "access-control-allow-credentials"), None);
 }
 
@@ -42,10 +52,23 @@ async fn preflight_of_a_named_origin_needs_no_key() {
 async fn other_origins_are_told_nothing_and_refusals_can_be_read_by_the_named_one() {
     let host = host(&format!("origins = [{APP:?}]"));
     let key = host.key("acme", &[]);
-    for origin in ["https://evil.example", "https://app.example.evil", "http://app.example", "null"] {
+    for origin in [
+        "https://evil.example",
+        "https://app.example.evil",
+        "http://app.example",
+        "null",
+    ] {
         let answer = preflight(&host, origin).await;
-        assert_eq!(header(&answer, "access-control-allow-origin"), None, "{origin}");
-        assert_eq!(header(&answer, "access-control-allow-methods"), None, "{origin}");
+        assert_eq!(
+            header(&answer, "access-control-allow-origin"),
+            None,
+            "{origin}"
+        );
+        assert_eq!(
+            header(&answer, "access-control-allow-methods"),
+            None,
+            "{origin}"
+        );
         assert_eq!(header(&answer, "vary"), Some("origin"));
         let asked = host.get("/echo", &key).header("origin", origin);
         let answer = asked.send().await.unwrap();
@@ -53,9 +76,18 @@ async fn other_origins_are_told_nothing_and_refusals_can_be_read_by_the_named_on
         assert_eq!(header(&answer, "access-control-allow-origin"), None);
     }
     for key in [key.as_str(), "wrong"] {
-        let answer = host.get("/echo", key).header("origin", APP).send().await.unwrap();
+        let answer = host
+            .get("/echo", key)
+            .header("origin", APP)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(header(&answer, "access-control-allow-origin"), Some(APP));
-        assert!(header(&answer, "access-control-expose-headers").unwrap().contains("etag"));
+        assert!(
+            header(&answer, "access-control-expose-headers")
+                .unwrap()
+                .contains("etag")
+        );
     }
 }
 

@@ -66,8 +66,15 @@ async fn ambiguous_length_is_refused_and_what_follows_is_never_a_request() {
     ] {
         is_refused(&host, &post(fields, "0\r\n\r\n"));
     }
-    is_refused(&host, &format!("POST /echo HTTP/1.0\r\nHost: a\r\n{chunked}\r\n0\r\n\r\n"));
-    assert_eq!(host.metric("hearth_requests_total", &["plugin=\"echo\""]).await, 0.0);
+    is_refused(
+        &host,
+        &format!("POST /echo HTTP/1.0\r\nHost: a\r\n{chunked}\r\n0\r\n\r\n"),
+    );
+    assert_eq!(
+        host.metric("hearth_requests_total", &["plugin=\"echo\""])
+            .await,
+        0.0
+    );
 }
 
 #[tokio::test]
@@ -98,7 +105,11 @@ async fn lines_and_hosts_have_one_reading() {
     ] {
         is_refused(&host, head);
     }
-    assert_eq!(host.metric("hearth_requests_total", &["plugin=\"echo\""]).await, 0.0);
+    assert_eq!(
+        host.metric("hearth_requests_total", &["plugin=\"echo\""])
+            .await,
+        0.0
+    );
 }
 
 #[tokio::test]
@@ -109,10 +120,22 @@ async fn broken_chunks_end_the_connection_after_one_answer() {
     let long = format!("1;{}\r\na\r\n0\r\n\r\n", "a".repeat(20_000));
     let trailers = format!("0\r\n{}\r\n", "X: aaaaaaaaaaaaaaaa\r\n".repeat(2_000));
     for body in [
-        "g\r\n\r\n", "\r\n", "-1\r\na\r\n", "+1\r\na\r\n", "0x1\r\na\r\n", "1 \r\na\r\n", "1\na\n0\n\n",
-        "1\r\nab\r\n0\r\n\r\n", "1\r\na0\r\n\r\n", "FFFFFFFFFFFFFFFF\r\na\r\n",
-        "FFFFFFFFFFFFFFFFF\r\na\r\n", "1;a\0\r\na\r\n0\r\n\r\n", "0\r\nX : y\r\n\r\n", "0\r\n\n",
-        &long, &trailers,
+        "g\r\n\r\n",
+        "\r\n",
+        "-1\r\na\r\n",
+        "+1\r\na\r\n",
+        "0x1\r\na\r\n",
+        "1 \r\na\r\n",
+        "1\na\n0\n\n",
+        "1\r\nab\r\n0\r\n\r\n",
+        "1\r\na0\r\n\r\n",
+        "FFFFFFFFFFFFFFFF\r\na\r\n",
+        "FFFFFFFFFFFFFFFFF\r\na\r\n",
+        "1;a\0\r\na\r\n0\r\n\r\n",
+        "0\r\nX : y\r\n\r\n",
+        "0\r\n\n",
+        &long,
+        &trailers,
     ] {
         is_refused(&host, &post(&fields, body));
     }
@@ -126,7 +149,10 @@ async fn plain_pipelined_requests_are_all_answered_in_order() {
     let chunked = format!("{fields}Transfer-Encoding: chunked\r\n");
     let all = [
         post(&format!("{fields}Content-Length: 5\r\n"), "one\r\n"),
-        post(&chunked, "3;ignored=\"b\"\r\ntwo\r\n0\r\nX-Trailer: a\r\n\r\n"),
+        post(
+            &chunked,
+            "3;ignored=\"b\"\r\ntwo\r\n0\r\nX-Trailer: a\r\n\r\n",
+        ),
         format!("GET http://A/echo HTTP/1.1\r\nHost: a\r\n{fields}\r\n"),
         format!("\r\nGET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n"),
     ]
@@ -156,7 +182,10 @@ async fn attack_in_pieces_is_refused_like_the_whole() {
             }
         }
         let answers = String::from_utf8(rest(&mut stream)).unwrap();
-        assert!(statuses(&answers).iter().all(|status| *status == 400), "{answers}");
+        assert!(
+            statuses(&answers).iter().all(|status| *status == 400),
+            "{answers}"
+        );
         assert!(answers.matches("HTTP/1.1").count() <= 1, "{answers}");
     }
 }

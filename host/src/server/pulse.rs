@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+#[cfg(not(test))]
 use tokio::time::Instant;
 
 use crate::config::Server as Limits;
@@ -74,7 +75,7 @@ impl Verdict {
 
 /// Shared by the parts of one connection. Instants are milliseconds since it began.
 pub struct Pulse {
-    began: Instant,
+    clock: Clock,
     head_since: AtomicU64,
     blocked_since: AtomicU64,
     moved_at: AtomicU64,
@@ -88,7 +89,7 @@ impl Pulse {
     /// The first head is owed from the beginning on.
     pub fn new() -> Arc<Pulse> {
         Arc::new(Pulse {
-            began: Instant::now(),
+            clock: Clock::start(),
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(NEVER),
             moved_at: AtomicU64::new(0),
@@ -99,7 +100,7 @@ impl Pulse {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(NEVER - 1)
+        self.clock.now()
     }
 
     /// A head has begun, and its rest is owed.
@@ -193,6 +194,36 @@ impl Drop for UnderWay {
     }
 }
 
+/// Milliseconds since the connection began.
+#[cfg(not(test))]
+struct Clock(Instant);
+
+#[cfg(not(test))]
+impl Clock {
+    fn start() -> Clock {
+        Clock(Instant::now())
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(NEVER - 1)
+    }
+}
+
+/// A clock that a test winds.
+#[cfg(test)]
+struct Clock(AtomicU64);
+
+#[cfg(test)]
+impl Clock {
+    fn start() -> Clock {
+        Clock(AtomicU64::new(0))
+    }
+
+    fn now(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,51 +234,51 @@ mod tests {
         write_idle: 300,
     };
 
-    async fn after(milliseconds: u64, pulse: &Pulse) -> Verdict {
-        tokio::time::advance(Duration::from_millis(milliseconds)).await;
+    fn after(milliseconds: u64, pulse: &Pulse) -> Verdict {
+        pulse.clock.0.fetch_add(milliseconds, Relaxed);
         pulse.verdict(&PATIENCE)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn silent_newcomer_has_the_time_of_a_head() {
+    #[test]
+    fn silent_newcomer_has_the_time_of_a_head() {
         let pulse = Pulse::new();
-        assert!(matches!(after(99, &pulse).await, Verdict::Lives(_)));
-        assert_eq!(after(1, &pulse).await, Verdict::SlowHead);
+        assert!(matches!(after(99, &pulse), Verdict::Lives(_)));
+        assert_eq!(after(1, &pulse), Verdict::SlowHead);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn kept_connection_has_the_time_of_an_idle_one() {
+    #[test]
+    fn kept_connection_has_the_time_of_an_idle_one() {
         let pulse = Pulse::new();
         pulse.head_ends();
-        assert!(matches!(after(999, &pulse).await, Verdict::Lives(_)));
-        assert_eq!(after(1, &pulse).await, Verdict::Idle);
+        assert!(matches!(after(999, &pulse), Verdict::Lives(_)));
+        assert_eq!(after(1, &pulse), Verdict::Idle);
         pulse.head_begins();
-        assert!(matches!(after(99, &pulse).await, Verdict::Lives(_)));
-        assert_eq!(after(1, &pulse).await, Verdict::SlowHead);
+        assert!(matches!(after(99, &pulse), Verdict::Lives(_)));
+        assert_eq!(after(1, &pulse), Verdict::SlowHead);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn request_under_way_is_never_idle() {
+    #[test]
+    fn request_under_way_is_never_idle() {
         let pulse = Pulse::new();
         pulse.head_ends();
         let request = pulse.request();
-        assert!(matches!(after(5_000, &pulse).await, Verdict::Lives(_)));
+        assert!(matches!(after(5_000, &pulse), Verdict::Lives(_)));
         drop(request);
-        assert!(matches!(after(999, &pulse).await, Verdict::Lives(_)));
-        assert_eq!(after(1, &pulse).await, Verdict::Idle);
+        assert!(matches!(after(999, &pulse), Verdict::Lives(_)));
+        assert_eq!(after(1, &pulse), Verdict::Idle);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn one_body_that_nobody_takes_is_enough() {
+    #[test]
+    fn one_body_that_nobody_takes_is_enough() {
         let pulse = Pulse::new();
         pulse.head_ends();
         let (stuck, brisk) = (pulse.request(), pulse.request());
         stuck.handed();
         brisk.handed();
-        assert!(matches!(after(200, &pulse).await, Verdict::Lives(_)));
+        assert!(matches!(after(200, &pulse), Verdict::Lives(_)));
         brisk.handed();
-        assert_eq!(after(100, &pulse).await, Verdict::SlowReader);
+        assert_eq!(after(100, &pulse), Verdict::SlowReader);
         stuck.taken();
-        assert!(matches!(after(0, &pulse).await, Verdict::Lives(_)));
+        assert!(matches!(after(0, &pulse), Verdict::Lives(_)));
     }
 }

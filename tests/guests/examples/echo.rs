@@ -19,7 +19,13 @@ fn dressed(request: &Request, bytes: i64) -> Answer {
     let wanted = |name: &str| request.header(&format!("answer-{name}"));
     let kind = wanted("content-type").unwrap_or("application/json");
     let bytes = usize::try_from(bytes).unwrap_or(0);
-    let names = ["etag", "cache-control", "content-encoding", "set-cookie", "vary"];
+    let names = [
+        "etag",
+        "cache-control",
+        "content-encoding",
+        "set-cookie",
+        "vary",
+    ];
     let plain = Response::new(200).body(kind, vec![b'a'; bytes]);
     Ok(names.iter().fold(plain, |answer, name| match wanted(name) {
         Some(value) => answer.header(name, value),
