@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,7 +15,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::pulse::{Patience, Pulse, Verdict};
+use super::pulse::{FAREWELL_MS, Patience, Pulse, Verdict};
 use super::watched::Watched;
 use super::wire::Wire;
 use crate::telemetry::HostMetrics;
@@ -59,12 +60,15 @@ impl Serving {
         let mut leaving = false;
         loop {
             let next = match pulse.verdict(&self.patience) {
-                Verdict::Lives(next) => next,
-                Verdict::Idle if !leaving => {
-                    leaving = true;
-                    self.ended(Verdict::Idle, peer);
-                    connection.as_mut().graceful_shutdown();
-                    self.patience.farewell()
+                _ if leaving && pulse.is_done() => return,
+                Verdict::Lives(next) => next.min(Duration::from_millis(FAREWELL_MS)),
+                Verdict::Idle => {
+                    if !leaving {
+                        leaving = true;
+                        self.ended(Verdict::Idle, peer);
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    Duration::from_millis(FAREWELL_MS)
                 }
                 verdict => return self.ended(verdict, peer),
             };

@@ -19,6 +19,9 @@ use crate::config::Server as Limits;
 /// Stands for "not now" where an instant is kept.
 const NEVER: u64 = u64::MAX;
 
+/// How long a client has to take its leave, once nothing of its is under way.
+pub const FAREWELL_MS: u64 = 5_000;
+
 /// How long a client may leave each thing undone.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -34,11 +37,6 @@ impl Patience {
             idle: limits.idle_ms_max,
             write_idle: limits.write_idle_ms_max,
         }
-    }
-
-    /// How long a connection that was told to end may take for it.
-    pub fn farewell(&self) -> Duration {
-        Duration::from_millis(self.write_idle)
     }
 
     /// A sign may change while nobody looks, so a look is never further away than
@@ -135,6 +133,14 @@ impl Pulse {
             pulse: self.clone(),
             body: self.bodies.fetch_add(1, Relaxed),
         }
+    }
+
+    /// Whether a connection that was told to end has nothing more to do: no request
+    /// is under way, and none was for a while. HTTP/2 waits for an answer to its
+    /// farewell, which a client need not give.
+    pub fn is_done(&self) -> bool {
+        let resting = self.now().saturating_sub(self.moved_at.load(Relaxed));
+        self.requests.load(Relaxed) == 0 && resting >= FAREWELL_MS
     }
 
     pub fn verdict(&self, patience: &Patience) -> Verdict {
