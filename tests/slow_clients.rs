@@ -170,10 +170,13 @@ impl Neighbour {
 }
 
 /// slowhttptest with 1,000 connections, for a while, in each of its ways.
-async fn slowhttptest(host: &Host, way: &[&str]) {
+async fn slowhttptest(host: &Host, key: &str, way: &[&str]) {
     let seconds = runs(3, 60).to_string();
     let url = format!("http://{}/echo", address(host));
+    // It has no option for a header, but puts a cookie in as it is.
+    let cookie = format!("a=b\r\nX-API-Key: {key}");
     let mut command: Command = tool("slowhttptest");
+    command.args(["-j", &cookie]);
     command.args(way).args([
         "-c", "1000", "-r", "1000", "-i", "1", "-p", "2", "-l", &seconds,
     ]);
@@ -192,13 +195,13 @@ async fn slowhttptest(host: &Host, way: &[&str]) {
     );
 }
 
-async fn survives(way: &[&str]) {
+async fn survives(way: &[&str]) -> Host {
     let host = host();
     let key = host.key("acme", &[]);
     host.get("/echo", &key).send().await.unwrap();
     let neighbour = Neighbour::start(&host, &key);
     let before = host.resident_bytes();
-    slowhttptest(&host, way).await;
+    slowhttptest(&host, &key, way).await;
     assert!(neighbour.end().await > 0);
     let grown = host.resident_bytes().saturating_sub(before);
     assert!(grown < 256 << 20, "{grown} bytes more");
@@ -208,16 +211,20 @@ async fn survives(way: &[&str]) {
         assert!(Instant::now() < until, "connections were left behind");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    host
 }
 
 #[tokio::test]
 async fn thousand_slow_heads_do_not_touch_a_neighbour() {
-    survives(&["-H"]).await;
+    let host = survives(&["-H"]).await;
+    assert!(ended(&host, "slow_head").await >= 100.0);
 }
 
 #[tokio::test]
 async fn thousand_slow_bodies_do_not_touch_a_neighbour() {
-    survives(&["-B", "-s", "8192"]).await;
+    let host = survives(&["-B", "-s", "8192"]).await;
+    let refused = host.metric("hearth_requests_total", &["status=\"408\""]);
+    assert!(refused.await >= 100.0);
 }
 
 #[tokio::test]

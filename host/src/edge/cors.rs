@@ -53,6 +53,8 @@ impl Default for Config {
                 "etag",
                 "hearth-plugin",
                 "location",
+                "ratelimit",
+                "ratelimit-policy",
                 "retry-after",
                 "x-request-id",
             ]),

@@ -125,6 +125,8 @@ impl HostMetrics {
     /// Counts requests that the rate limit of a tier refused.
     pub fn requests_limited(&self, tier: &'static str) -> Counter {
         self.metrics.counter(REQUESTS_LIMITED, &[("tier", tier)])
+    }
+
     /// Counts a connection that was refused or ended before the client wanted.
     pub fn count_connection_ended(&self, reason: &'static str) {
         let labels = [("reason", reason)];
