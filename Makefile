@@ -34,14 +34,14 @@ run: build ## Serve on 127.0.0.1:8080 with a Postgres and a demo customer of its
 	@$(call with,exec target/release/hearth serve --config deploy/hearth.toml --demo)
 
 .PHONY: test
-test: build plugins guests ## Everything above, then all tests
+test: build plugins guests tools ## Everything above, then all tests
 	$(call phase,testing the SDK and the plugins on this machine)
 	@$(call with,$(if $(nextest),cargo nextest run --no-tests=pass,cargo test) --release $(crates))
 	$(call phase,testing the host)
 	@$(call with,$(if $(nextest),cargo nextest run,cargo test) --release)
 
 .PHONY: soak
-soak: build plugins guests ## The host's tests with their full counts, without a limit of time
+soak: build plugins guests tools ## The host's tests with their full counts, without a limit of time
 	$(call phase,testing the host at length)
 	@$(call with,HEARTH_SOAK=1 $(if $(nextest),cargo nextest run --profile soak,cargo test) --release)
 
@@ -97,6 +97,11 @@ guests: host
 	$(call phase,building the guests of the tests: $(guests))
 	@$(if $(guests),$(toolchain)/build -p hearth-guests --examples)
 	@$(foreach name,$(guests),$(call pack,target/wasm32-wasip2/plugin/examples/$(call library,$(name)).wasm,tests/guests/$(name).toml,target/guests/$(name).wasm);)
+
+.PHONY: tools
+tools:
+	$(call phase,looking for the tools that attack the host in tests)
+	@tests/tools/debian slowhttptest=slowhttptest h2load=nghttp2-client
 
 # cargo names a library's file after its crate.
 library = $(subst -,_,$(1))

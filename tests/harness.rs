@@ -3,4 +3,6 @@
 pub mod fleet;
 pub mod host;
 pub mod postgres;
+pub mod raw;
 pub mod setup;
+pub mod tool;

@@ -1,12 +1,15 @@
 //! What Hearth does, told as tests. One file a capability or a promise.
 
+mod access_log;
 mod accounting;
 mod admission;
 mod bench;
 mod cli_deploy;
 mod component;
+mod compression;
 mod config;
 mod config_file;
+mod cors;
 mod deploy;
 mod durability;
 mod edge;
@@ -14,6 +17,7 @@ mod first_light;
 mod gate;
 mod harness;
 mod hostile_guests;
+mod http2;
 mod idempotency;
 mod keys;
 mod load;
@@ -25,6 +29,9 @@ mod postgres;
 mod problem;
 mod rate;
 mod refusals;
+mod slow_clients;
+mod smuggling;
 mod sql;
 mod swap;
 mod tickets;
+mod tls;

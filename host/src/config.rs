@@ -12,6 +12,7 @@ mod outside;
 mod plugin;
 mod plugins;
 mod sections;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,7 +26,8 @@ pub use self::mistake::{ConfigErrors, Mistake};
 pub use self::plugin::{LimitOverrides, Plugin, PluginLimits, SecretSource};
 pub use self::sections::{Admin, Engine, Http2, Server};
 pub use crate::capability::config::Secret;
-use crate::{backend, capability, telemetry};
+use crate::edge::cors;
+use crate::{backend, capability, server, telemetry};
 
 /// The file that is read from the working folder where no other is named.
 const FILE_DEFAULT: &str = "hearth.toml";
@@ -51,6 +53,10 @@ pub struct Config {
     pub rate: crate::edge::rate::Config,
     pub admission: crate::plugin::admission::Config,
     pub idempotency: crate::edge::idempotency::Config,
+    pub tls: server::tls::Config,
+    pub cors: cors::Config,
+    pub compression: server::compress::Config,
+    pub access_log: server::access::Config,
     pub sql: capability::sql::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
@@ -73,6 +79,10 @@ impl Default for Config {
             rate: crate::edge::rate::Config::default(),
             admission: crate::plugin::admission::Config::default(),
             idempotency: crate::edge::idempotency::Config::default(),
+            tls: server::tls::Config::default(),
+            cors: cors::Config::default(),
+            compression: server::compress::Config::default(),
+            access_log: server::access::Config::default(),
             sql: capability::sql::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
@@ -137,6 +147,7 @@ impl Config {
         outside::resolve_paths(&mut config, folder, data_dir_given);
         bounds::check(&config, &mut document);
         plugins::check(&config, &mut document);
+        wire::check(&config, &mut document);
         if let Err(text) = config.telemetry.check_filter() {
             document.blame(&["telemetry", "log_filter"], text);
         }

@@ -1,5 +1,6 @@
 //! What a request meets before a plugin.
 
+pub mod cors;
 pub mod health;
 pub mod idempotency;
 pub mod keys;

@@ -3,11 +3,19 @@
 //! The shape is mini-redis's: a listener that accepts until it is told to stop,
 //! a task for each connection, and a shutdown that waits for them, bounded.
 
+pub mod access;
 pub mod body;
+pub mod compress;
+mod connection;
 mod guest;
+pub mod outgoing;
+mod peers;
+mod pulse;
 mod request;
+pub mod tls;
+mod watched;
+mod wire;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,37 +23,61 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use self::connection::{BoxError, Serving};
+use self::outgoing::Outgoing;
+use self::peers::Peers;
+use self::pulse::Patience;
+use self::tls::Tls;
 use crate::config::Server as Limits;
+use crate::telemetry::HostMetrics;
 
 pub use request::Edge;
 
-/// A response whole, as the public listener sends it.
-pub type Answer = Response<Full<Bytes>>;
+/// A response, as the public listener sends it.
+pub type Answer = Response<Outgoing>;
 
 /// One listening socket.
 pub struct Listener {
     socket: TcpListener,
     limits: Arc<Limits>,
+    tls: Option<Arc<Tls>>,
+    metrics: HostMetrics,
 }
 
 impl Listener {
-    pub async fn bind(address: SocketAddr, limits: Arc<Limits>) -> std::io::Result<Listener> {
+    /// With `tls` nothing but TLS is spoken on it.
+    pub async fn bind(
+        address: SocketAddr,
+        limits: Arc<Limits>,
+        tls: Option<Arc<Tls>>,
+        metrics: HostMetrics,
+    ) -> std::io::Result<Listener> {
         let socket = TcpListener::bind(address).await?;
-        Ok(Listener { socket, limits })
+        Ok(Listener {
+            socket,
+            limits,
+            tls,
+            metrics,
+        })
     }
 
     /// Where it really listens, which port 0 leaves to the system.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    /// The address as a URL, without a path.
+    pub fn url(&self) -> std::io::Result<String> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{}", self.address()?))
     }
 
     /// Serves until `shutdown` ends, then drains: no new connection, requests
@@ -54,11 +86,13 @@ impl Listener {
     where
         S: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
-        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
     {
         let connections = Arc::new(Semaphore::new(self.limits.connections_max));
-        let builder = Arc::new(builder(&self.limits));
-        let graceful = GracefulShutdown::new();
+        let peers = Peers::new(self.limits.peer_connections_max);
+        let serving = Arc::new(self.serving());
+        let tasks = TaskTracker::new();
         tokio::pin!(shutdown);
         loop {
             let accepted = tokio::select! {
@@ -70,21 +104,43 @@ impl Listener {
             };
             // One connection too many is closed at once: it costs no memory.
             let Ok(permit) = connections.clone().try_acquire_owned() else {
+                self.metrics.count_connection_ended("too_many");
                 continue;
             };
-            let serving = connection(&builder, stream, peer, answer.clone(), &graceful);
-            tokio::spawn(async move {
-                serving.await;
-                drop(permit);
+            let Some(place) = peers.enter(peer.ip()) else {
+                self.metrics.count_connection_ended("too_many_of_peer");
+                continue;
+            };
+            let served = served(
+                serving.clone(),
+                self.tls.clone(),
+                stream,
+                peer,
+                answer.clone(),
+            );
+            tasks.spawn(async move {
+                served.await;
+                drop((permit, place));
             });
         }
         drop(self.socket);
+        serving.stop.cancel();
+        tasks.close();
         let drain = Duration::from_millis(self.limits.drain_ms_max);
-        if tokio::time::timeout(drain, graceful.shutdown())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(drain, tasks.wait()).await.is_err() {
             tracing::warn!("connections were still busy when the drain ended");
+            serving.end.cancel();
+        }
+    }
+
+    fn serving(&self) -> Serving {
+        Serving {
+            builder: builder(&self.limits),
+            patience: Patience::new(&self.limits),
+            head_bytes_max: self.limits.header_bytes_max,
+            metrics: self.metrics.clone(),
+            stop: CancellationToken::new(),
+            end: CancellationToken::new(),
         }
     }
 }
@@ -107,40 +163,43 @@ async fn usable(
     }
 }
 
-fn connection<S, F, B>(
-    builder: &Arc<auto::Builder<TokioExecutor>>,
+/// One connection, after its handshake where there is TLS.
+async fn served<S, F, B>(
+    serving: Arc<Serving>,
+    tls: Option<Arc<Tls>>,
     stream: TcpStream,
     peer: SocketAddr,
     answer: S,
-    graceful: &GracefulShutdown,
-) -> impl Future<Output = ()> + Send + 'static
-where
-    S: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
+) where
+    S: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
 {
-    let service = service_fn(move |request| {
-        let answering = answer(request, peer);
-        async move { Ok::<_, Infallible>(answering.await) }
-    });
-    let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .into_owned();
-    let watched = graceful.watch(connection);
-    async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(%peer, %error, "a connection ended early");
-        }
+    let metrics = serving.metrics.clone();
+    metrics.connections.increment(1);
+    match tls {
+        None => serving.serve(stream, peer, answer).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => serving.serve(stream, peer, answer).await,
+            Err(refused) => {
+                metrics.count_connection_ended(refused.reason());
+                tracing::debug!(%peer, "no TLS: {refused}");
+            }
+        },
     }
+    metrics.connections.decrement(1);
 }
 
 /// hyper's own timeouts do nothing without a timer, so both protocols get one.
+/// The time of a head is not hyper's to measure: it would count silence between
+/// two requests too, so `pulse` does.
 fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(limits.header_ms_max))
+        .header_read_timeout(None::<Duration>)
         .max_headers(limits.headers_max)
         .max_buf_size(limits.header_bytes_max)
         .half_close(false);
@@ -153,6 +212,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .initial_connection_window_size(limits.h2.connection_window_bytes)
         .max_send_buf_size(limits.h2.send_buffer_bytes_max)
         .max_pending_accept_reset_streams(limits.h2.reset_streams_max)
+        .max_local_error_reset_streams(limits.h2.error_streams_max)
         .keep_alive_interval(Duration::from_millis(limits.idle_ms_max))
         .keep_alive_timeout(Duration::from_millis(limits.header_ms_max));
     builder

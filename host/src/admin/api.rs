@@ -254,10 +254,11 @@ fn under_way() -> Problem {
 fn unread(error: BodyError) -> Problem {
     match error {
         BodyError::TooLarge(bytes_max) => Problem::payload_too_large(bytes_max),
-        BodyError::Idle(_) => Problem::request_timeout(),
+        BodyError::Idle(_) | BodyError::Slow(_) => Problem::request_timeout(),
         BodyError::Broken => {
             Problem::bad_request("The body ended early, or its framing is broken.")
         }
+        BodyError::NoRoom => Problem::overloaded(COME_AGAIN),
     }
 }
 

@@ -2,7 +2,6 @@
 //! the line which is printed works as it stands.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -53,12 +52,12 @@ fn keep(path: &Path, key: &str) -> std::io::Result<()> {
 }
 
 /// Two lines that can be pasted into a shell.
-pub fn lines(listen: SocketAddr, key: &str) -> String {
+pub fn lines(url: &str, key: &str) -> String {
     format!(
         "Create a ticket, as the demo customer:\n\n  \
-         curl -s http://{listen}/support/tickets/create -H 'X-API-Key: {key}' \\\n    \
+         curl -s {url}/support/tickets/create -H 'X-API-Key: {key}' \\\n    \
          -d '{{\"subject\":\"Hello\",\"description\":\"My first ticket\",\"priority\":\"medium\"}}'\n\n\
          and read the list back:\n\n  \
-         curl -s http://{listen}/support/tickets -H 'X-API-Key: {key}'\n"
+         curl -s {url}/support/tickets -H 'X-API-Key: {key}'\n"
     )
 }

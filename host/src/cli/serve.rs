@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::{demo, open};
 use crate::admin::Admin;
@@ -19,6 +19,7 @@ use crate::config::{self, Config};
 use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
 use crate::deploy::{Clients, Deployer, Refused};
+use crate::edge::cors::Cors;
 use crate::edge::health::Health;
 use crate::edge::idempotency::{Alive, Idempotency};
 use crate::edge::keys::Keys;
@@ -30,6 +31,10 @@ use crate::plugin::idle::IdleSlots;
 use crate::plugin::long::Long;
 use crate::router::Router;
 use crate::secret::RootSecret;
+use crate::server::access::AccessLog;
+use crate::server::body::Bodies;
+use crate::server::compress::Compressor;
+use crate::server::tls::Tls;
 use crate::server::{Edge, Listener};
 use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor};
 
@@ -112,6 +117,10 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
             host_metrics.clone(),
         )),
         limits: Arc::new(config.server.clone()),
+        bodies: Bodies::new(&config.server),
+        compressor: Compressor::new(config.compression.clone()),
+        cors: Cors::new(&config.cors),
+        access: AccessLog::new(config.access_log.clone()),
         draining: AtomicBool::new(false),
     });
     let admin = Arc::new(Admin {
@@ -221,10 +230,12 @@ async fn listen(
     signals: &mut Signals,
 ) -> anyhow::Result<()> {
     let limits = Arc::new(config.server.clone());
-    let public = Listener::bind(config.listen, limits.clone())
+    let tls = Tls::open(&config.tls)?;
+    let metrics = admin.metrics.clone();
+    let public = Listener::bind(config.listen, limits.clone(), tls.clone(), metrics.clone())
         .await
         .with_context(|| format!("cannot listen on {} (listen, HEARTH_LISTEN)", config.listen))?;
-    let private = Listener::bind(config.admin.listen, limits)
+    let private = Listener::bind(config.admin.listen, limits, None, metrics)
         .await
         .with_context(|| {
             format!(
@@ -232,10 +243,11 @@ async fn listen(
                 config.admin.listen
             )
         })?;
-    println!("listening on http://{}", public.address()?);
-    println!("admin on http://{}", private.address()?);
+    let refreshing = keep_fresh(tls)?;
+    println!("listening on {}", public.url()?);
+    println!("admin on {}", private.url()?);
     if let Some(key) = demo_key {
-        println!("\n{}", demo::lines(public.address()?, &key));
+        println!("\n{}", demo::lines(&public.url()?, &key));
     }
     let (stop, stopped) = watch::channel(());
     let serving = edge.clone();
@@ -254,7 +266,21 @@ async fn listen(
         drop(stop);
     };
     tokio::join!(public, private, draining);
+    refreshing.abort();
     Ok(())
+}
+
+/// New certificates are taken by the clock, and at once on SIGHUP.
+fn keep_fresh(tls: Option<Arc<Tls>>) -> std::io::Result<AbortHandle> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    let refreshing = tokio::spawn(async move {
+        match tls {
+            Some(tls) => tls.keep_fresh(hangups).await,
+            // Nothing to read anew, and no reason to end either.
+            None => while hangups.recv().await.is_some() {},
+        }
+    });
+    Ok(refreshing.abort_handle())
 }
 
 async fn changed(mut stopped: watch::Receiver<()>) {

@@ -1,9 +1,11 @@
 //! Between which numbers each setting may lie.
 
+mod wire;
+
 use std::ops::RangeInclusive;
 
 use super::document::Document;
-use super::{Config, Engine, Http2, LimitOverrides, PluginLimits, Server};
+use super::{Config, Engine, LimitOverrides, PluginLimits};
 use crate::edge::rate::{self, Allowance};
 use crate::plugin::admission;
 use crate::{backend, capability, telemetry};
@@ -18,8 +20,7 @@ const HOUR_MS: u64 = 3_600_000;
 
 /// Notes every number that is out of its range.
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
-    note(document, &["server"], &server(&config.server));
-    note(document, &["server", "h2"], &http2(&config.server.h2));
+    wire::check(config, document);
     note(document, &["database"], &database(&config.database));
     note(document, &["engine"], &engine(&config.engine));
     note(document, &["engine"], &compiler(&config.engine));
@@ -76,59 +77,6 @@ fn idempotency(keys: &crate::edge::idempotency::Config) -> [Bound; 6] {
         ("beat_ms", keys.beat_ms, 10..=HOUR_MS),
         ("silence_ms_max", keys.silence_ms_max, silence),
         ("sweep_ms", keys.sweep_ms, 10..=HOUR_MS),
-    ]
-}
-
-fn server(server: &Server) -> [Bound; 9] {
-    [
-        (
-            "connections_max",
-            server.connections_max as u64,
-            1..=1_000_000,
-        ),
-        ("headers_max", server.headers_max as u64, 1..=1_000),
-        // Hyper's buffer has a minimum of 8 KiB.
-        (
-            "header_bytes_max",
-            server.header_bytes_max as u64,
-            8 * KIB..=MIB,
-        ),
-        ("header_ms_max", server.header_ms_max, 1..=HOUR_MS),
-        // The `http` crate refuses longer ones.
-        ("url_bytes_max", server.url_bytes_max as u64, 1..=65_534),
-        ("body_bytes_max", server.body_bytes_max as u64, 0..=GIB),
-        ("body_idle_ms_max", server.body_idle_ms_max, 1..=HOUR_MS),
-        ("idle_ms_max", server.idle_ms_max, 1..=HOUR_MS),
-        ("drain_ms_max", server.drain_ms_max, 0..=HOUR_MS),
-    ]
-}
-
-fn http2(h2: &Http2) -> [Bound; 6] {
-    // RFC 9113, 6.9.2: a window is at most 2^31 - 1.
-    let window = 16 * KIB..=(1 << 31) - 1;
-    [
-        ("streams_max", h2.streams_max.into(), 1..=10_000),
-        (
-            "header_list_bytes_max",
-            h2.header_list_bytes_max.into(),
-            KIB..=MIB,
-        ),
-        (
-            "stream_window_bytes",
-            h2.stream_window_bytes.into(),
-            window.clone(),
-        ),
-        (
-            "connection_window_bytes",
-            h2.connection_window_bytes.into(),
-            window,
-        ),
-        (
-            "send_buffer_bytes_max",
-            h2.send_buffer_bytes_max as u64,
-            KIB..=64 * MIB,
-        ),
-        ("reset_streams_max", h2.reset_streams_max as u64, 1..=10_000),
     ]
 }
 

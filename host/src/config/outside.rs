@@ -141,6 +141,9 @@ pub(super) fn resolve_paths(config: &mut Config, folder: &Path, data_dir_given: 
     }
     config.admin.token_file.iter_mut().for_each(resolve);
     config.database.tls_root_file.iter_mut().for_each(resolve);
+    let tls = &mut config.tls;
+    tls.certificate_file.iter_mut().for_each(resolve);
+    tls.key_file.iter_mut().for_each(resolve);
     for plugin in config.plugins.values_mut() {
         resolve(&mut plugin.file);
         for source in plugin.secrets.values_mut() {

@@ -40,17 +40,28 @@ pub struct Server {
     pub headers_max: usize,
     /// Bytes of an HTTP/1 request's head.
     pub header_bytes_max: usize,
-    /// Milliseconds from the first byte of a head to its last.
+    /// Connections of one address (of one /64 network in IPv6). As many as all by
+    /// default, since a proxy in front is one address.
+    pub peer_connections_max: usize,
+    /// Milliseconds from the first byte of a head to its last; for the first head
+    /// of a connection, from its beginning.
     pub header_ms_max: u64,
     /// Bytes of path and query.
     pub url_bytes_max: usize,
-    /// Checked and not used yet: every route that reads a body is a plugin's, and
-    /// there the plugin's own `body_bytes_max` decides.
+    /// Bytes of any request's body, where a plugin's own `body_bytes_max` is not
+    /// smaller.
     pub body_bytes_max: usize,
+    /// Bytes of the bodies of all requests under way; one more is answered 503.
+    pub bodies_bytes_max: usize,
+    /// Milliseconds for a whole body.
+    pub body_ms_max: u64,
     /// Milliseconds without a byte of a body that is still owed.
     pub body_idle_ms_max: u64,
-    /// Milliseconds that a kept-alive connection may be silent.
+    /// Milliseconds that a connection may be open without a request.
     pub idle_ms_max: u64,
+    /// Milliseconds in which a client takes the next 64 KiB of an answer, or
+    /// anything at all.
+    pub write_idle_ms_max: u64,
     /// Milliseconds after which a drain ends what still runs.
     pub drain_ms_max: u64,
     pub h2: Http2,
@@ -60,13 +71,17 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
+            peer_connections_max: 10_000,
             headers_max: 100,
             header_bytes_max: 64 * KIB,
             header_ms_max: 10_000,
             url_bytes_max: 8 * KIB,
-            body_bytes_max: MIB,
+            body_bytes_max: 64 * MIB,
+            bodies_bytes_max: 256 * MIB,
+            body_ms_max: 60_000,
             body_idle_ms_max: 10_000,
             idle_ms_max: 60_000,
+            write_idle_ms_max: 30_000,
             drain_ms_max: 45_000,
             h2: Http2::default(),
         }
@@ -90,6 +105,9 @@ pub struct Http2 {
     pub send_buffer_bytes_max: usize,
     /// Streams that the client reset and the server has not yet let go of.
     pub reset_streams_max: usize,
+    /// Streams that the server reset because the client broke the protocol, over
+    /// the connection's life.
+    pub error_streams_max: usize,
 }
 
 impl Default for Http2 {
@@ -101,6 +119,7 @@ impl Default for Http2 {
             connection_window_bytes: 1 << 20,
             send_buffer_bytes_max: 64 * KIB,
             reset_streams_max: 20,
+            error_streams_max: 100,
         }
     }
 }

@@ -19,7 +19,9 @@ mod kinds;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -100,6 +102,9 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_PROBLEM));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         set(headers, HeaderName::from_static("x-request-id"), request_id);
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            set(headers, ACCEPT_ENCODING, "identity");
+        }
         if let Some(wait) = self.retry_after {
             set(headers, RETRY_AFTER, &seconds(wait).to_string());
         }

@@ -6,15 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use http::header::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Response, Version};
+use http_body_util::Full;
 use hyper::body::Incoming;
 
-use super::body::{self, BodyError};
+use super::access::{AccessLog, Record};
+use super::body::{Bodies, BodyError};
+use super::compress::{self, Compressor};
+use super::outgoing::Outgoing;
 use super::{Answer, guest};
 use crate::capability::{Call, Claim};
 use crate::config::Server as Limits;
+use crate::edge::cors::Cors;
 use crate::edge::health::Health;
 use crate::edge::idempotency::{Asked, Idempotency, REPLAYED, Turn};
 use crate::edge::keys::{AuthError, Caller, Keys};
@@ -45,30 +51,76 @@ pub struct Edge {
     pub health: Health,
     pub idempotency: Arc<Idempotency>,
     pub limits: Arc<Limits>,
+    pub bodies: Bodies,
+    pub compressor: Compressor,
+    pub cors: Option<Cors>,
+    pub access: AccessLog,
     pub draining: AtomicBool,
 }
 
 impl Edge {
     /// Answers one request. Never fails: each error is a problem document.
-    pub async fn answer(self: Arc<Self>, request: Request<Incoming>, _peer: SocketAddr) -> Answer {
+    pub async fn answer(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Answer {
         let request_id = request_id(request.headers());
-        let path = request.uri().path().to_string();
-        let answered = self.route(request, &request_id).await;
-        let mut answer =
-            answered.unwrap_or_else(|problem| problem.into_response(&request_id, &path));
+        let record = self.access.begin(&request, peer);
+        if let Some(record) = &record {
+            request.extensions_mut().insert(record.clone());
+        }
+        let (method, version) = (request.method().clone(), request.version());
+        let coding = compress::wanted(request.headers());
+        let answer = self.shared(request, &request_id).await;
+        let mut answer = self.compressor.apply(&method, coding, answer).await;
+        self.close(version, answer.headers_mut());
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             answer.headers_mut().insert(REQUEST_ID, value);
         }
-        if self.draining.load(Relaxed) {
-            answer
-                .headers_mut()
-                .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
-        }
+        let Some(record) = record else {
+            return answer;
+        };
+        let ended = record.end(answer.status(), request_id, answer.body().length());
+        answer.map(|body| body.with_end(ended))
+    }
+
+    /// Answers as the origin that asks may see it.
+    async fn shared(&self, request: Request<Incoming>, request_id: &Arc<str>) -> Answer {
+        let Some(cors) = &self.cors else {
+            return self.told(request, request_id).await;
+        };
+        let allowed = cors.allowed(request.headers());
+        let mut answer = match cors.preflight(request.method(), request.headers()) {
+            Some(answer) => answer.map(Outgoing::from),
+            None => self.told(request, request_id).await,
+        };
+        cors.apply(allowed.as_ref(), answer.headers_mut());
         answer
     }
 
+    /// Answers, with a problem document for what went wrong.
+    async fn told(&self, request: Request<Incoming>, request_id: &Arc<str>) -> Answer {
+        let path = request.uri().path().to_string();
+        let answered = self.route(request, request_id).await;
+        answered.unwrap_or_else(|problem| {
+            let answer = problem.into_response(request_id, &path);
+            answer.map(Outgoing::from)
+        })
+    }
+
+    /// HTTP/1 says in a header that the connection ends; HTTP/2 has GOAWAY for it
+    /// and no such header (RFC 9113, section 8.2.2).
+    fn close(&self, version: Version, headers: &mut HeaderMap) {
+        if version >= Version::HTTP_2 {
+            headers.remove(CONNECTION);
+        } else if self.draining.load(Relaxed) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
     /// Whether this host should get traffic.
-    pub async fn ready(&self) -> Answer {
+    pub async fn ready(&self) -> Response<Full<Bytes>> {
         self.health.ready(self.draining.load(Relaxed)).await
     }
 
@@ -80,10 +132,10 @@ impl Edge {
         let (parts, body) = request.into_parts();
         self.check_head(&parts)?;
         match parts.uri.path() {
-            "/healthz" => only_get(&parts).map(|()| self.health.alive()),
+            "/healthz" => only_get(&parts).map(|()| self.health.alive().map(Outgoing::from)),
             "/readyz" => {
                 only_get(&parts)?;
-                Ok(self.ready().await)
+                Ok(self.ready().await.map(Outgoing::from))
             }
             path => {
                 let found = self.router.find(path).ok_or_else(Problem::not_found)?;
@@ -101,6 +153,15 @@ impl Edge {
         if length > self.limits.url_bytes_max {
             return Err(Problem::uri_too_long(self.limits.url_bytes_max));
         }
+        if names_two_hosts(parts) {
+            return Err(Problem::bad_request(
+                "Host and :authority must name the same host.",
+            ));
+        }
+        // A compressed body could be a thousand times what it takes on the wire.
+        if parts.headers.contains_key(CONTENT_ENCODING) {
+            return Err(Problem::unsupported_encoding());
+        }
         Ok(())
     }
 
@@ -112,6 +173,9 @@ impl Edge {
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let began = Instant::now();
+        if let Some(record) = parts.extensions.get::<Record>() {
+            record.note_plugin(deployment.label());
+        }
         let answered = tokio::select! {
             answered = self.call(&deployment, parts, body, request_id) => answered,
             // A drain that lasted too long: the deployment goes.
@@ -138,6 +202,9 @@ impl Edge {
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let caller = self.caller(deployment, &parts.headers).await?;
+        if let (Some(caller), Some(record)) = (&caller, parts.extensions.get::<Record>()) {
+            record.note_caller(caller);
+        }
         let standing = caller.as_ref().and_then(|caller| self.rate.count(caller));
         let answered = match standing.as_ref().and_then(Standing::refusal) {
             Some(problem) => Err(problem),
@@ -160,8 +227,9 @@ impl Edge {
         request_id: &Arc<str>,
         caller: Option<Caller>,
     ) -> Result<Answer, Problem> {
-        let idle = Duration::from_millis(self.limits.body_idle_ms_max);
-        let body = body::read(body, deployment.limits.body_bytes_max, idle)
+        let body = self
+            .bodies
+            .read(body, deployment.limits.body_bytes_max)
             .await
             .map_err(unread)?;
         let customer = caller.as_ref().map(|caller| caller.customer_id.clone());
@@ -272,7 +340,8 @@ fn unauthenticated(error: AuthError) -> Problem {
 fn unread(error: BodyError) -> Problem {
     match error {
         BodyError::TooLarge(bytes_max) => Problem::payload_too_large(bytes_max),
-        BodyError::Idle(_) => Problem::request_timeout(),
+        BodyError::Idle(_) | BodyError::Slow(_) => Problem::request_timeout(),
+        BodyError::NoRoom => Problem::overloaded(COME_AGAIN),
         BodyError::Broken => {
             Problem::bad_request("The body ended early, or its framing is broken.")
         }
@@ -293,6 +362,20 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
         Some(id) => Arc::from(id),
         None => Arc::from(uuid::Uuid::now_v7().to_string()),
     }
+}
+
+/// HTTP/2 has `:authority`, and a `Host` that differs would let one reader take the
+/// request for another host's. HTTP/1 is judged before hyper sees it.
+fn names_two_hosts(parts: &Parts) -> bool {
+    let Some(authority) = parts.uri.authority() else {
+        return false;
+    };
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    hosts.any(|host| {
+        !host
+            .as_bytes()
+            .eq_ignore_ascii_case(authority.as_str().as_bytes())
+    })
 }
 
 fn only_get(parts: &Parts) -> Result<(), Problem> {

@@ -11,15 +11,20 @@ const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
 
 const REQUESTS_LIMITED: &str = "hearth_requests_limited_total";
+const CONNECTIONS_ENDED: &str = "hearth_connections_ended_total";
 const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
 const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
 
 const IDEMPOTENT: &str = "hearth_idempotency_total";
 
-const COUNTERS: [(&str, &str); 7] = [
+const COUNTERS: [(&str, &str); 8] = [
     (
         IDEMPOTENT,
         "Requests whose Idempotency-Key was used before, by what they were told.",
+    ),
+    (
+        CONNECTIONS_ENDED,
+        "Connections of clients that the host refused or ended, by reason.",
     ),
     (
         "hearth_requests_total",
@@ -132,6 +137,14 @@ impl HostMetrics {
     pub fn count_idempotent(&self, told: &'static str) {
         self.metrics
             .counter(IDEMPOTENT, &[("told", told)])
+            .increment(1);
+    }
+
+    /// Counts a connection that was refused or ended before the client wanted.
+    pub fn count_connection_ended(&self, reason: &'static str) {
+        let labels = [("reason", reason)];
+        self.metrics
+            .counter(CONNECTIONS_ENDED, &labels)
             .increment(1);
     }
 

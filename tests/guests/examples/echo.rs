@@ -14,6 +14,25 @@ fn large(_: &Request, bytes: i64) -> Answer {
     Ok(Response::new(200).body("text/plain", vec![b'a'; bytes]))
 }
 
+/// The same, with the headers that the request wants of its answer.
+fn dressed(request: &Request, bytes: i64) -> Answer {
+    let wanted = |name: &str| request.header(&format!("answer-{name}"));
+    let kind = wanted("content-type").unwrap_or("application/json");
+    let bytes = usize::try_from(bytes).unwrap_or(0);
+    let names = [
+        "etag",
+        "cache-control",
+        "content-encoding",
+        "set-cookie",
+        "vary",
+    ];
+    let plain = Response::new(200).body(kind, vec![b'a'; bytes]);
+    Ok(names.iter().fold(plain, |answer, name| match wanted(name) {
+        Some(value) => answer.header(name, value),
+        None => answer,
+    }))
+}
+
 /// A header that no HTTP message may carry.
 fn bad_header(_: &Request) -> Answer {
     Ok(Response::new(200).header("x-bad", "a\r\nset-cookie: b"))
@@ -29,6 +48,7 @@ fn router() -> Router {
         .get("/", echo)
         .post("/", echo)
         .get("/large/{bytes}", large)
+        .get("/dressed/{bytes}", dressed)
         .get("/bad-header", bad_header)
         .get("/bad-status", bad_status)
 }

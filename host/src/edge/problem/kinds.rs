@@ -178,6 +178,15 @@ impl Problem {
         )
     }
 
+    /// 415: the body is encoded. `Accept-Encoding: identity` says what would do
+    /// (RFC 9110, section 15.5.16).
+    pub fn unsupported_encoding() -> Self {
+        let detail = "The request's body must come as it is, without a Content-Encoding.";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        let title = "Unsupported content encoding";
+        new(Blame::Client, "unsupported-encoding", status, title, detail)
+    }
+
     /// 429, with the time after which another request will pass.
     pub fn too_many_requests(retry_after: Duration) -> Self {
         let detail = "The rate limit of this API key's customer is used up.";

@@ -1,0 +1,97 @@
+//! One connection, from its first byte to its end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::pulse::{FAREWELL_MS, Patience, Pulse, Verdict};
+use super::watched::Watched;
+use super::wire::Wire;
+use crate::telemetry::HostMetrics;
+
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What all connections of a listener share.
+pub struct Serving {
+    pub builder: auto::Builder<TokioExecutor>,
+    pub patience: Patience,
+    pub head_bytes_max: usize,
+    pub metrics: HostMetrics,
+    /// No further request: what is under way is answered.
+    pub stop: CancellationToken,
+    /// The drain is over.
+    pub end: CancellationToken,
+}
+
+impl Serving {
+    /// Serves until the client goes, does not do its part, or the listener ends.
+    pub async fn serve<I, S, F, B>(self: Arc<Self>, stream: I, peer: SocketAddr, answer: S)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let pulse = Pulse::new();
+        let wire = Wire::new(stream, pulse.clone(), self.head_bytes_max);
+        let asked = pulse.clone();
+        let service = service_fn(move |request| {
+            let under_way = asked.request();
+            let answering = answer(request, peer);
+            async move {
+                let answer = answering.await;
+                Ok::<_, Infallible>(answer.map(|body| Watched::new(body, under_way)))
+            }
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(wire), service);
+        tokio::pin!(connection);
+        let mut leaving = false;
+        loop {
+            let next = match pulse.verdict(&self.patience) {
+                _ if leaving && pulse.is_done() => return,
+                Verdict::Lives(next) => next.min(Duration::from_millis(FAREWELL_MS)),
+                Verdict::Idle => {
+                    if !leaving {
+                        leaving = true;
+                        self.ended(Verdict::Idle, peer);
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    Duration::from_millis(FAREWELL_MS)
+                }
+                verdict => return self.ended(verdict, peer),
+            };
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%peer, %error, "a connection ended early");
+                    }
+                    return;
+                }
+                () = self.stop.cancelled(), if !leaving => {
+                    leaving = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = self.end.cancelled() => return,
+                () = tokio::time::sleep(next) => {}
+            }
+        }
+    }
+
+    fn ended(&self, verdict: Verdict, peer: SocketAddr) {
+        let reason = verdict.reason();
+        self.metrics.count_connection_ended(reason);
+        tracing::debug!(%peer, reason, "a connection was ended");
+    }
+}

@@ -1,0 +1,112 @@
+//! The body of an answer: known at once, or told bit by bit.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+
+use super::access::Ended;
+
+/// The source of a body ended before the body did. The connection (or the stream
+/// of HTTP/2) is broken off, so that the client does not take a part for the whole.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the answer was cut off")]
+pub struct CutOff;
+
+enum Source {
+    Whole(Full<Bytes>),
+    /// The channel's bound is what waits for a slow client.
+    Stream(mpsc::Receiver<Result<Bytes, CutOff>>),
+}
+
+/// What the public listener sends behind a head.
+pub struct Outgoing {
+    source: Source,
+    ended: Option<Ended>,
+}
+
+impl Outgoing {
+    pub fn whole(bytes: impl Into<Bytes>) -> Outgoing {
+        Full::new(bytes.into()).into()
+    }
+
+    /// Ends where the sender is dropped.
+    pub fn stream(pieces: mpsc::Receiver<Result<Bytes, CutOff>>) -> Outgoing {
+        Outgoing {
+            source: Source::Stream(pieces),
+            ended: None,
+        }
+    }
+
+    /// How many bytes it has, where that is known.
+    pub fn length(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+
+    /// All bytes, where they are known. The body is spent.
+    pub fn take_whole(&mut self) -> Option<Bytes> {
+        let Source::Whole(full) = &mut self.source else {
+            return None;
+        };
+        let Ok(whole) = std::mem::take(full).collect().now_or_never()?;
+        Some(whole.to_bytes())
+    }
+
+    /// With what shall be told of when the last byte went.
+    pub fn with_end(mut self, ended: Ended) -> Outgoing {
+        self.ended = Some(ended);
+        self
+    }
+}
+
+impl From<Full<Bytes>> for Outgoing {
+    fn from(full: Full<Bytes>) -> Outgoing {
+        Outgoing {
+            source: Source::Whole(full),
+            ended: None,
+        }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = CutOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        let polled = match &mut self.source {
+            Source::Whole(full) => {
+                let polled = Pin::new(full).poll_frame(cx);
+                polled.map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            Source::Stream(pieces) => {
+                let polled = pieces.poll_recv(cx);
+                polled.map(|piece| piece.map(|piece| piece.map(Frame::data)))
+            }
+        };
+        if let (Poll::Ready(Some(Ok(frame))), Some(ended)) = (&polled, &mut self.ended) {
+            ended.add(frame.data_ref().map_or(0, Bytes::len));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Whole(full) => full.is_end_stream(),
+            Source::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Whole(full) => full.size_hint(),
+            Source::Stream(_) => SizeHint::default(),
+        }
+    }
+}
