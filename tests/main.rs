@@ -3,8 +3,10 @@
 mod accounting;
 mod admission;
 mod bench;
+mod cache;
 mod cli_deploy;
 mod component;
+mod conditional;
 mod config;
 mod config_file;
 mod deploy;
@@ -25,6 +27,7 @@ mod postgres;
 mod problem;
 mod rate;
 mod refusals;
+mod response_cache;
 mod sql;
 mod swap;
 mod tickets;

@@ -52,6 +52,8 @@ pub struct Config {
     pub admission: crate::plugin::admission::Config,
     pub idempotency: crate::edge::idempotency::Config,
     pub sql: capability::sql::Config,
+    pub response_cache: crate::edge::response_cache::Config,
+    pub cache: capability::cache::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
     /// The plugins in the order of the file.
@@ -74,6 +76,8 @@ impl Default for Config {
             admission: crate::plugin::admission::Config::default(),
             idempotency: crate::edge::idempotency::Config::default(),
             sql: capability::sql::Config::default(),
+            response_cache: crate::edge::response_cache::Config::default(),
+            cache: capability::cache::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
             plugins: IndexMap::new(),

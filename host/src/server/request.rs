@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::body::{self, BodyError};
 use super::{Answer, guest};
 use crate::capability::{Call, Claim};
 use crate::config::Server as Limits;
+use crate::edge::conditional::Conditions;
 use crate::edge::health::Health;
 use crate::edge::idempotency::{Asked, Idempotency, REPLAYED, Turn};
 use crate::edge::keys::{AuthError, Caller, Keys};
 use crate::edge::problem::Problem;
 use crate::edge::rate::{Rate, Standing};
+use crate::edge::response_cache::{Begun, ResponseCache};
 use crate::plugin::call::{self, Failure};
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance::{Request as GuestRequest, Response as GuestResponse};
@@ -42,6 +45,7 @@ pub struct Edge {
     pub keys: Keys,
     pub rate: Arc<Rate>,
     pub long: Arc<Long>,
+    pub responses: ResponseCache,
     pub health: Health,
     pub idempotency: Arc<Idempotency>,
     pub limits: Arc<Limits>,
@@ -160,16 +164,61 @@ impl Edge {
         request_id: &Arc<str>,
         caller: Option<Caller>,
     ) -> Result<Answer, Problem> {
+        let conditions = Conditions::of(&parts.method, &parts.headers);
+        let begun = self.responses.begin(deployment, &parts, caller.as_ref());
+        let answer = match begun.await {
+            Begun::Hit(answer) => answer,
+            Begun::Ask(pending) => {
+                let mut parts = parts;
+                if pending.keeps() {
+                    parts.method = Method::GET;
+                }
+                let asked = self.asked(deployment, parts, body, request_id, caller);
+                pending.finish(asked.await?).await
+            }
+        };
+        conditions.apply(answer).await
+    }
+
+    /// A plugin that knows no HEAD is asked as for GET; the answer's body goes no
+    /// further than the host.
+    async fn asked(
+        &self,
+        deployment: &Arc<Deployment>,
+        mut parts: Parts,
+        body: Incoming,
+        request_id: &Arc<str>,
+        caller: Option<Caller>,
+    ) -> Result<Answer, Problem> {
         let idle = Duration::from_millis(self.limits.body_idle_ms_max);
         let body = body::read(body, deployment.limits.body_bytes_max, idle)
             .await
             .map_err(unread)?;
-        let customer = caller.as_ref().map(|caller| caller.customer_id.clone());
+        let caller = caller.as_ref();
+        let answer = self.handled(deployment, &parts, &body, request_id, caller);
+        let answer = answer.await?;
+        if parts.method == Method::HEAD && answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+            parts.method = Method::GET;
+            let answer = self.handled(deployment, &parts, &body, request_id, caller);
+            return answer.await;
+        }
+        Ok(answer)
+    }
+
+    async fn handled(
+        &self,
+        deployment: &Arc<Deployment>,
+        parts: &Parts,
+        body: &Bytes,
+        request_id: &Arc<str>,
+        caller: Option<&Caller>,
+    ) -> Result<Answer, Problem> {
+        let customer = caller.map(|caller| caller.customer_id.clone());
         let asked = Asked {
             customer: customer.as_deref(),
             plugin: &deployment.plugin,
-            parts: &parts,
-            body: &body,
+            parts,
+            body,
             wall_max: deployment.wall_max(),
         };
         let response = match self.idempotency.begin(&asked).await? {
@@ -179,8 +228,7 @@ impl Edge {
                 response
             }
             turn => {
-                let request =
-                    guest::request(&parts, &body, deployment, request_id, caller.as_ref());
+                let request = guest::request(parts, body, deployment, request_id, caller);
                 let call = call::circumstances(deployment, request_id.clone(), customer);
                 let handled = match turn {
                     Turn::Run(claim) => self.once(deployment, call, request, claim).await,
