@@ -1,5 +1,6 @@
 //! The capability `cache`: whose a value is, how long it holds, and who computes.
 
+mod bounds;
 mod fleet;
 mod guest;
 
@@ -16,6 +17,7 @@ use hearth::telemetry::{HostMetrics, Metrics};
 use wasmtime::component::{Resource, ResourceTable};
 
 use crate::harness::host::runs;
+use crate::harness::postgres::until;
 
 /// A cache without Postgres, so without other hosts.
 #[derive(Clone)]
@@ -220,10 +222,10 @@ async fn who_asks_after_an_invalidation_does_not_get_the_value_computed_before_i
     };
     let mut early = tokio::spawn(waiting(&bench));
     let followed = async || bench.metric("hearth_cache_coalesced_total", "tickets");
-    crate::harness::postgres::until(async || followed().await == 1).await;
+    until(async || followed().await == 1).await;
     bench.call("tickets", "acme").invalidate("t").await;
     let late = tokio::spawn(waiting(&bench));
-    crate::harness::postgres::until(async || followed().await == 2).await;
+    until(async || followed().await == 2).await;
     computing
         .fulfil(&lease, b"old", hour(&["t"]))
         .await
@@ -294,7 +296,7 @@ async fn lease_that_ends_without_a_value_passes_to_one_who_waits() {
         })
         .collect();
     let followed = async || bench.metric("hearth_cache_coalesced_total", "tickets") == 10;
-    crate::harness::postgres::until(followed).await;
+    until(followed).await;
     // A store that ends drops its state, whatever the guest did with the handle.
     drop(first);
     let mut computed = 0;
@@ -355,65 +357,4 @@ async fn past_its_time_a_value_is_answered_as_stale_while_one_renews_it() {
     call.set("k", b"old", past).await.unwrap();
     call.invalidate("t").await;
     call.lease("k").await;
-}
-
-#[tokio::test]
-async fn what_is_too_large_or_badly_named_is_refused_with_its_reason() {
-    let config = Config {
-        entry_bytes_max: 10,
-        tags_max: 1,
-        ..Config::default()
-    };
-    let bench = Bench::new(config);
-    let mut call = bench.call("tickets", "acme");
-    let large = call.set("k", &[0; 11], hour(&[])).await;
-    assert!(matches!(large, Err(GuestError::TooLarge)), "{large:?}");
-    let long = "k".repeat(1_025);
-    for (key, tags) in [
-        ("", &[][..]),
-        (long.as_str(), &[]),
-        ("k", &["t", "u"]),
-        ("k", &[""]),
-    ] {
-        let refused = call.set(key, b"v", hour(tags)).await;
-        assert!(
-            matches!(refused, Err(GuestError::Invalid(_))),
-            "{refused:?}"
-        );
-    }
-    let lease = call.lease("").await;
-    let refused = call.fulfil(&lease, b"v", hour(&[])).await;
-    assert!(
-        matches!(refused, Err(GuestError::Invalid(_))),
-        "{refused:?}"
-    );
-    let lease = call.lease("k").await;
-    let large = call.fulfil(&lease, &[0; 11], hour(&[])).await;
-    assert!(matches!(large, Err(GuestError::TooLarge)), "{large:?}");
-    call.fulfil(&lease, b"v", hour(&[])).await.unwrap();
-}
-
-#[tokio::test]
-async fn plugin_that_fills_its_share_pushes_out_its_own_and_stays_in_bounds() {
-    let config = Config {
-        plugin_bytes_max: 1 << 20,
-        ..Config::default()
-    };
-    let bench = Bench::new(config);
-    let mut quiet = bench.call("tickets", "acme");
-    for number in 0..100 {
-        let key = format!("k{number}");
-        quiet.set(&key, &[1; 1_000], hour(&[])).await.unwrap();
-    }
-    for number in 0..runs(2_000, 100_000) {
-        let mut greedy = bench.call("forecasting", "globex");
-        let key = format!("k{number}");
-        greedy.set(&key, &[0; 10_000], hour(&[])).await.unwrap();
-    }
-    for number in 0..100 {
-        assert!(quiet.get(&format!("k{number}")).await.is_some());
-    }
-    let bytes = bench.metric("hearth_cache_bytes", "forecasting");
-    assert!(bytes > 500_000, "{bytes} bytes");
-    assert!(bytes < (1 << 20) + (1 << 18), "{bytes} bytes");
 }

@@ -4,7 +4,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
 use crate::harness::host::{Host, Setup, guest};
-use crate::harness::postgres::until;
+use crate::harness::postgres::{Cluster, until};
 
 fn host() -> Host {
     Setup::new().guest("cached", &["cache"], "").start()
@@ -173,6 +173,25 @@ async fn new_version_of_a_plugin_begins_without_the_answers_of_the_old_one() {
     let report = deploy.send().await.unwrap().text().await.unwrap();
     assert!(report.contains("cached@2"), "{report}");
     assert_eq!(get(&host, &key, "/cached/things/a").await.0, "MISS");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_host_declares_stale_no_host_of_the_fleet_serves() {
+    let cluster = Cluster::start().await;
+    let url = format!("[database]\nurl = {:?}", cluster.url());
+    let start = || {
+        Setup::new()
+            .guest("cached", &["cache"], "")
+            .config(&url)
+            .start()
+    };
+    let (one, two) = (start(), start());
+    // Each has a root secret of its own here, and so keys of its own.
+    let (key_one, key_two) = (one.key("acme", &[]), two.key("acme", &[]));
+    let path = "/cached/things/a";
+    until(async || get(&two, &key_two, path).await.0 == "HIT").await;
+    put(&one, &key_one, path, "new").await;
+    until(async || get(&two, &key_two, path).await.0 == "MISS").await;
 }
 
 #[test]

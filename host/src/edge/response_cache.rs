@@ -38,6 +38,8 @@ type Answer = Response<Full<Bytes>>;
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// Tags of one answer, separated by commas. Clients never see it.
 const HEARTH_CACHE_TAG: HeaderName = HeaderName::from_static("hearth-cache-tag");
+/// From here on a body is large.
+const LARGE_BYTES: usize = 64 << 10;
 /// Tags of one answer, whoever names them.
 const TAGS_MAX: usize = 32;
 
@@ -287,6 +289,10 @@ impl Pending<'_> {
             marks: tags,
         };
         self.cache.kept.insert(asked.key.clone(), Arc::new(kept));
+        if body.len() > LARGE_BYTES {
+            // moka enforces its bound from time to time, which may be too late.
+            self.cache.kept.run_pending_tasks();
+        }
         self.cache.bytes.set(self.cache.kept.weighted_size() as f64);
     }
 
