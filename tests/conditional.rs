@@ -31,7 +31,9 @@ fn header(answer: &Response, name: &str) -> Option<String> {
 async fn host_makes_a_strong_etag_where_the_plugin_has_none() {
     let host = host();
     let key = host.key("acme", &[]);
-    let get = |headers| ask(&host, &key, Method::GET, "/cached/plain", headers);
+    let get = async |headers: &[(&str, &str)]| {
+        ask(&host, &key, Method::GET, "/cached/plain", headers).await
+    };
     let first = get(&[]).await;
     let etag = header(&first, "etag").unwrap();
     assert!(etag.starts_with('"') && etag.len() == 34, "{etag}");
@@ -60,7 +62,9 @@ async fn host_makes_a_strong_etag_where_the_plugin_has_none() {
 async fn etag_of_the_plugin_wins() {
     let host = host();
     let key = host.key("acme", &[]);
-    let get = |headers| ask(&host, &key, Method::GET, "/cached/own", headers);
+    let get = async |headers: &[(&str, &str)]| {
+        ask(&host, &key, Method::GET, "/cached/own", headers).await
+    };
     assert_eq!(header(&get(&[]).await, "etag").unwrap(), "W/\"7\"");
     let known = get(&[("if-none-match", "\"7\"")]).await;
     assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
