@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use wasmtime::component::{Linker, ResourceTable};
 
+pub mod cache;
 pub mod call;
 pub mod config;
 pub mod log;
@@ -82,6 +83,7 @@ macro_rules! capabilities {
 // Each capability, and what its view borrows.
 capabilities! {
     sql(call, state, table),
+    cache(call, state, table),
     log(call, state),
     config(call),
     metrics(call),

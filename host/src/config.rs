@@ -58,6 +58,8 @@ pub struct Config {
     pub compression: server::compress::Config,
     pub access_log: server::access::Config,
     pub sql: capability::sql::Config,
+    pub response_cache: crate::edge::response_cache::Config,
+    pub cache: capability::cache::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
     /// The plugins in the order of the file.
@@ -84,6 +86,8 @@ impl Default for Config {
             compression: server::compress::Config::default(),
             access_log: server::access::Config::default(),
             sql: capability::sql::Config::default(),
+            response_cache: crate::edge::response_cache::Config::default(),
+            cache: capability::cache::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
             plugins: IndexMap::new(),

@@ -38,6 +38,7 @@ fn list(reasons: &[String]) -> String {
 /// The clients of all capabilities, opened once.
 pub struct Clients {
     pub sql: capability::sql::Client,
+    pub cache: capability::cache::Client,
     pub log: capability::log::Client,
     pub config: capability::config::Client,
     pub metrics: capability::metrics::Client,

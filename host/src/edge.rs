@@ -1,8 +1,10 @@
 //! What a request meets before a plugin.
 
+pub mod conditional;
 pub mod cors;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
 pub mod problem;
 pub mod rate;
+pub mod response_cache;

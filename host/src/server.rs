@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -43,6 +44,9 @@ pub use request::Edge;
 
 /// A response, as the public listener sends it.
 pub type Answer = Response<Outgoing>;
+
+/// An answer whose body is known, as a plugin gives it.
+pub type Whole = Response<Full<Bytes>>;
 
 /// One listening socket.
 pub struct Listener {

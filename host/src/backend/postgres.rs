@@ -21,6 +21,7 @@ pub mod connection;
 mod error;
 mod harden;
 mod host;
+pub mod invalidations;
 pub mod lease;
 pub mod plugin;
 mod schema;

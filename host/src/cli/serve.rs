@@ -24,6 +24,7 @@ use crate::edge::health::Health;
 use crate::edge::idempotency::{Alive, Idempotency};
 use crate::edge::keys::Keys;
 use crate::edge::rate::Rate;
+use crate::edge::response_cache::ResponseCache;
 use crate::engine::Engines;
 use crate::plugin::admission::Admission;
 use crate::plugin::component::Compiler;
@@ -95,6 +96,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &metrics,
         &host_metrics,
     );
+    let cache = clients.cache.clone();
     let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, long.clone()));
     open_plugins(&rollout).await?;
@@ -108,6 +110,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         keys,
         rate: Arc::new(Rate::open(&config.rate, &host_metrics)),
         long,
+        responses: ResponseCache::open(&config.response_cache, &host_metrics),
         health: Health::new(postgres.clone()),
         idempotency: Arc::new(Idempotency::open(
             postgres.clone(),
@@ -132,6 +135,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     // What goes on beside the requests ends with this.
     let mut beside = JoinSet::new();
     beside.spawn(sweep(rollout.clone()));
+    beside.spawn(cache.follow_fleet(postgres.clone()));
     beside.spawn(edge.rate.clone().run_exchange(postgres));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
@@ -160,6 +164,7 @@ fn clients(
             secret.clone(),
             config.sql.clone(),
         ),
+        cache: capability::cache::Client::open(&config.cache, host_metrics),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),

@@ -1,5 +1,6 @@
 //! Between which numbers each setting may lie.
 
+mod cache;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -30,6 +31,9 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
         &["idempotency"],
         &idempotency(&config.idempotency),
     );
+    let responses = &config.response_cache;
+    note(document, &["response_cache"], &cache::responses(responses));
+    note(document, &["cache"], &cache::values(&config.cache));
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     note(document, &["rate"], &rate(&config.rate));

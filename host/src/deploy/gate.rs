@@ -192,6 +192,7 @@ impl Deployer {
         let settings = candidate.settings.config.clone();
         Ok(Lents {
             sql,
+            cache: clients.cache.lend(name),
             log: clients.log.lend(name, number, texts),
             metrics: clients.metrics.lend(name, number),
             config: clients.config.lend(name, number, settings, secrets),

@@ -19,12 +19,14 @@
 //! assert_eq!(manifest.limits.cpu_ms_max, Some(250));
 //! ```
 
+mod cached;
 mod fields;
 mod read;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use self::cached::{CachedRoute, Piece, Segment};
 use crate::capability::sql::statement::Declared;
 use crate::config::LimitOverrides;
 use crate::plugin::package::Interface;
@@ -53,6 +55,8 @@ pub struct Manifest {
     pub limits: LimitOverrides,
     pub instances: Instances,
     pub sql: Sql,
+    /// The answers that the host may keep.
+    pub response_cache: Vec<CachedRoute>,
     pub self_test: Option<SelfTest>,
 }
 

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
+use http_body_util::Full;
 
-use super::Answer;
-use super::outgoing::Outgoing;
+use super::Whole;
 use crate::edge::keys::Caller;
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance;
@@ -84,7 +84,7 @@ fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The guest's response as HTTP, where it is one.
-pub fn response(response: instance::Response, bytes_max: usize) -> Result<Answer, BadResponse> {
+pub fn response(response: instance::Response, bytes_max: usize) -> Result<Whole, BadResponse> {
     if response.body.len() > bytes_max {
         return Err(BadResponse::TooLarge(response.body.len(), bytes_max));
     }
@@ -94,7 +94,7 @@ pub fn response(response: instance::Response, bytes_max: usize) -> Result<Answer
     let status = status(response.status)?;
     let bodyless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
     let body = if bodyless { Vec::new() } else { response.body };
-    let mut answer = Response::new(Outgoing::whole(body));
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status;
     for (name, value) in response.headers {
         append(answer.headers_mut(), &name, &value)?;

@@ -1,6 +1,8 @@
 //! The way of a request on the public listener: who it is, whether it may pass,
 //! which plugin answers, and what the answer carries.
 
+mod admitted;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,22 +15,20 @@ use http::{HeaderMap, Method, Request, Response, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
+use super::Answer;
 use super::access::{AccessLog, Record};
-use super::body::{Bodies, BodyError};
+use super::body::Bodies;
 use super::compress::{self, Compressor};
 use super::outgoing::Outgoing;
-use super::{Answer, guest};
-use crate::capability::{Call, Claim};
 use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
 use crate::edge::health::Health;
-use crate::edge::idempotency::{Asked, Idempotency, REPLAYED, Turn};
+use crate::edge::idempotency::Idempotency;
 use crate::edge::keys::{AuthError, Caller, Keys};
 use crate::edge::problem::Problem;
 use crate::edge::rate::{Rate, Standing};
-use crate::plugin::call::{self, Failure};
+use crate::edge::response_cache::ResponseCache;
 use crate::plugin::deployment::Deployment;
-use crate::plugin::instance::{Request as GuestRequest, Response as GuestResponse};
 use crate::plugin::long::Long;
 use crate::router::Router;
 
@@ -48,6 +48,7 @@ pub struct Edge {
     pub keys: Keys,
     pub rate: Arc<Rate>,
     pub long: Arc<Long>,
+    pub responses: ResponseCache,
     pub health: Health,
     pub idempotency: Arc<Idempotency>,
     pub limits: Arc<Limits>,
@@ -209,84 +210,14 @@ impl Edge {
         let answered = match standing.as_ref().and_then(Standing::refusal) {
             Some(problem) => Err(problem),
             None => {
-                self.admitted(deployment, parts, body, request_id, caller)
-                    .await
+                let admitted = self.admitted(deployment, parts, body, request_id, caller);
+                admitted.await.map(|answer| answer.map(Outgoing::from))
             }
         };
         match standing {
             Some(standing) => standing.tell(answered),
             None => answered,
         }
-    }
-
-    async fn admitted(
-        &self,
-        deployment: &Arc<Deployment>,
-        parts: Parts,
-        body: Incoming,
-        request_id: &Arc<str>,
-        caller: Option<Caller>,
-    ) -> Result<Answer, Problem> {
-        let body = self
-            .bodies
-            .read(body, deployment.limits.body_bytes_max)
-            .await
-            .map_err(unread)?;
-        let customer = caller.as_ref().map(|caller| caller.customer_id.clone());
-        let asked = Asked {
-            customer: customer.as_deref(),
-            plugin: &deployment.plugin,
-            parts: &parts,
-            body: &body,
-            wall_max: deployment.wall_max(),
-        };
-        let response = match self.idempotency.begin(&asked).await? {
-            Turn::Replay(mut response) => {
-                let (name, value) = REPLAYED;
-                response.headers.push((name.into(), value.into()));
-                response
-            }
-            turn => {
-                let request =
-                    guest::request(&parts, &body, deployment, request_id, caller.as_ref());
-                let call = call::circumstances(deployment, request_id.clone(), customer);
-                let handled = match turn {
-                    Turn::Run(claim) => self.once(deployment, call, request, claim).await,
-                    _ => call::handle(deployment, &self.long, call, request).await,
-                };
-                call::top_up(deployment, &self.long);
-                handled.map_err(|failure| refused(deployment, request_id, &failure))?
-            }
-        };
-        let mut answer = guest::response(response, deployment.limits.response_bytes_max).map_err(|bad| {
-            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad response: {bad}");
-            Problem::guest_bad_response()
-        })?;
-        if let Ok(label) = HeaderValue::from_str(&deployment.label()) {
-            answer.headers_mut().insert(HEARTH_PLUGIN, label);
-        }
-        Ok(answer)
-    }
-
-    /// A call with an idempotency key goes on to its end when the client goes
-    /// away: the client will ask again, and shall get this answer.
-    async fn once(
-        &self,
-        deployment: &Arc<Deployment>,
-        mut call: Call,
-        request: GuestRequest,
-        claim: Arc<Claim>,
-    ) -> Result<GuestResponse, Failure> {
-        call.claim = Some(claim.clone());
-        let (deployment, long) = (deployment.clone(), self.long.clone());
-        let idempotency = self.idempotency.clone();
-        let run = async move {
-            let handled = call::handle(&deployment, &long, call, request).await;
-            idempotency.finish(&claim, handled.as_ref().ok()).await;
-            handled
-        };
-        let ended = |_| Err(Failure::Trapped("the call's task ended".into()));
-        tokio::spawn(run).await.unwrap_or_else(ended)
     }
 
     /// A public route takes a caller where one shows a key, and wants none.
@@ -337,17 +268,6 @@ fn unauthenticated(error: AuthError) -> Problem {
     }
 }
 
-fn unread(error: BodyError) -> Problem {
-    match error {
-        BodyError::TooLarge(bytes_max) => Problem::payload_too_large(bytes_max),
-        BodyError::Idle(_) | BodyError::Slow(_) => Problem::request_timeout(),
-        BodyError::NoRoom => Problem::overloaded(COME_AGAIN),
-        BodyError::Broken => {
-            Problem::bad_request("The body ended early, or its framing is broken.")
-        }
-    }
-}
-
 /// The client's own id where it is one that fits a log line, else a new one.
 fn request_id(headers: &HeaderMap) -> Arc<str> {
     let fits = |id: &&str| {
@@ -382,23 +302,5 @@ fn only_get(parts: &Parts) -> Result<(), Problem> {
     match parts.method {
         Method::GET | Method::HEAD => Ok(()),
         _ => Err(Problem::method_not_allowed(&["GET", "HEAD"])),
-    }
-}
-
-/// Logs a failure with its blame, counts it, and says to the client no more than
-/// the client should know.
-fn refused(deployment: &Deployment, request_id: &str, failure: &Failure) -> Problem {
-    match failure {
-        Failure::Shed(_) | Failure::Exhausted(_) => deployment.metrics.count_shed(failure.kind()),
-        _ => {
-            deployment.metrics.count_trap(failure.kind());
-            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "{failure}");
-        }
-    }
-    match failure {
-        Failure::Shed(_) | Failure::Exhausted(_) => Problem::overloaded(COME_AGAIN),
-        Failure::Cpu | Failure::Deadline => Problem::deadline_exceeded(),
-        Failure::Memory(_) => Problem::guest_memory(),
-        Failure::Trapped(_) => Problem::guest_trapped(),
     }
 }

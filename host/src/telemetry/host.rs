@@ -10,6 +10,8 @@ use super::Metrics;
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
 
+const RESPONSE_CACHE: &str = "hearth_response_cache_total";
+const CACHE_LOOKUPS: &str = "hearth_cache_lookups_total";
 const REQUESTS_LIMITED: &str = "hearth_requests_limited_total";
 const CONNECTIONS_ENDED: &str = "hearth_connections_ended_total";
 const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
@@ -17,7 +19,7 @@ const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
 
 const IDEMPOTENT: &str = "hearth_idempotency_total";
 
-const COUNTERS: [(&str, &str); 8] = [
+const COUNTERS: [(&str, &str); 12] = [
     (
         IDEMPOTENT,
         "Requests whose Idempotency-Key was used before, by what they were told.",
@@ -25,6 +27,22 @@ const COUNTERS: [(&str, &str); 8] = [
     (
         CONNECTIONS_ENDED,
         "Connections of clients that the host refused or ended, by reason.",
+    ),
+    (
+        RESPONSE_CACHE,
+        "Requests of routes whose answers are kept, by outcome.",
+    ),
+    (
+        CACHE_LOOKUPS,
+        "Looks into the cache by the guest, by plugin and outcome.",
+    ),
+    (
+        "hearth_cache_coalesced_total",
+        "Looks into the cache that waited for somebody else's computation.",
+    ),
+    (
+        "hearth_cache_invalidations_total",
+        "Tags and keys that plugins declared stale on this host.",
     ),
     (
         "hearth_requests_total",
@@ -51,11 +69,16 @@ const COUNTERS: [(&str, &str); 8] = [
         "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
     ),
 ];
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 10] = [
+    (
+        "hearth_response_cache_bytes",
+        "Bytes of answers that are kept.",
+    ),
     (
         "hearth_calls_waiting",
         "Calls that wait for their turn, by plugin.",
     ),
+    ("hearth_cache_bytes", "Bytes that a plugin has cached."),
     (
         "hearth_instances_waiting",
         "Instances that wait ready for a call.",
@@ -148,6 +171,36 @@ impl HostMetrics {
             .increment(1);
     }
 
+    /// Counts requests of routes whose answers are kept.
+    pub fn response_cache(&self, outcome: &'static str) -> Counter {
+        self.metrics
+            .counter(RESPONSE_CACHE, &[("outcome", outcome)])
+    }
+
+    /// How much the answers take that are kept.
+    pub fn response_cache_bytes(&self) -> Gauge {
+        self.metrics.gauge("hearth_response_cache_bytes", &[])
+    }
+
+    /// The metrics of one plugin's cache. Take them once.
+    pub fn plugin_cache(&self, plugin: &str) -> CacheMetrics {
+        let named = |name| self.metrics.counter(name, &[("plugin", plugin)]);
+        let outcome = |outcome| {
+            let labels = [("plugin", plugin), ("outcome", outcome)];
+            self.metrics.counter(CACHE_LOOKUPS, &labels)
+        };
+        CacheMetrics {
+            hits: outcome("hit"),
+            misses: outcome("miss"),
+            stale: outcome("stale"),
+            coalesced: named("hearth_cache_coalesced_total"),
+            invalidations: named("hearth_cache_invalidations_total"),
+            bytes: self
+                .metrics
+                .gauge("hearth_cache_bytes", &[("plugin", plugin)]),
+        }
+    }
+
     /// Counts samples of a plugin's own metrics that were dropped.
     pub fn plugin_metrics_dropped(&self, plugin: &str, reason: &'static str) -> Counter {
         let labels = [("plugin", plugin), ("reason", reason)];
@@ -172,6 +225,17 @@ impl HostMetrics {
         self.refresh();
         self.metrics.render()
     }
+}
+
+/// The metrics of one plugin's cache.
+#[derive(Clone)]
+pub struct CacheMetrics {
+    pub hits: Counter,
+    pub misses: Counter,
+    pub stale: Counter,
+    pub coalesced: Counter,
+    pub invalidations: Counter,
+    pub bytes: Gauge,
 }
 
 /// The metrics of one plugin. Cloning shares them.

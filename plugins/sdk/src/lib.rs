@@ -49,6 +49,7 @@
 pub mod bindings;
 
 pub mod base64url;
+pub mod cache;
 pub mod caller;
 pub mod config;
 pub mod context;

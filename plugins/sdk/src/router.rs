@@ -21,7 +21,7 @@ type Endpoint = Box<dyn Fn(&Request, &[String]) -> Answer>;
 /// segment wins over one that has a parameter there, whatever their order.
 ///
 /// An unknown path is 404; a known path with another method is 405 with `Allow`;
-/// HEAD is answered as GET without the body, OPTIONS with 204 and `Allow`.
+/// HEAD is answered as GET, and the host keeps the body to itself, OPTIONS with 204 and `Allow`.
 ///
 /// ```
 /// use hearth_plugin::prelude::*;
@@ -98,11 +98,7 @@ impl Router {
     /// Answers a request; every problem as `application/problem+json`.
     pub fn answer(&self, request: &Request) -> Response {
         let answer = self.dispatch(request);
-        let response = answer.unwrap_or_else(|problem| problem.into_response(request));
-        match request.method() {
-            "HEAD" => response.without_body(),
-            _ => response,
-        }
+        answer.unwrap_or_else(|problem| problem.into_response(request))
     }
 
     fn dispatch(&self, request: &Request) -> Answer {

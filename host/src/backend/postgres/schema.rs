@@ -32,6 +32,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 4,
         text: include_str!("migrations/0004_rate_buckets.sql"),
     },
+    Migration {
+        version: 5,
+        text: include_str!("migrations/0005_cache_invalidations.sql"),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.

@@ -153,6 +153,14 @@ impl Problem {
         )
     }
 
+    /// 412: the client names another version than there is.
+    pub fn precondition_failed() -> Self {
+        let detail = "What If-Match names is not the version that there is; read it again.";
+        let status = StatusCode::PRECONDITION_FAILED;
+        let title = "Precondition failed";
+        new(Blame::Client, "precondition-failed", status, title, detail)
+    }
+
     /// 413, with the limit in bytes.
     pub fn payload_too_large(bytes_max: usize) -> Self {
         let detail = format!("The request's body may have at most {bytes_max} bytes.");

@@ -133,6 +133,15 @@ impl<'a, 'i> Fields<'a, 'i> {
         self.wanted(key, range).unwrap_or(default)
     }
 
+    /// A number that must be there.
+    pub fn required_number(&mut self, key: &'static str, range: RangeInclusive<u64>) -> u64 {
+        let there = self.table.iter().any(|(name, _)| name.get_ref() == key);
+        if !there {
+            self.note(self.at, format!("`{}{key}` is missing", self.prefix));
+        }
+        self.wanted(key, range).unwrap_or_default()
+    }
+
     /// A number that need not be there.
     pub fn wanted(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.value(key)?;

@@ -7,13 +7,14 @@ use toml::de::DeTable;
 use super::fields::{Fields, Mistakes, Text};
 use super::{
     Grant, Instances, MANIFEST_BYTES_MAX, Manifest, ManifestError, Reuse, SelfTest, Sql, World,
+    cached,
 };
 use crate::capability::sql::statement::{Access, Column, Declared, Type};
 use crate::config::LimitOverrides;
 use crate::plugin::package::Interface;
 
 /// The longest that any time in a manifest may be: a day.
-const MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+pub(super) const MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 
 pub fn manifest(text: &str) -> Result<Manifest, ManifestError> {
     let mistakes = Mistakes::new(text);
@@ -43,6 +44,7 @@ fn root(mut fields: Fields<'_, '_>) -> Manifest {
         limits: fields.table("limits").map(limits).unwrap_or_default(),
         instances: fields.table("instances").map(instances).unwrap_or_default(),
         sql: fields.table("sql").map(sql).unwrap_or_default(),
+        response_cache: cached::routes(&mut fields),
         self_test: fields.table("self_test").map(self_test),
     };
     fields.finish();

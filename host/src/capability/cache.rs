@@ -1,0 +1,262 @@
+//! The capability `cache`: values that a plugin would rather not compute again.
+//!
+//! Each plugin has a share of this host's memory, which survives its swaps and
+//! which no other plugin can push out. The customer is part of every key and tag,
+//! stamped by the host. Of all callers of a host that miss a key, one computes.
+//! What one host declares stale all others hear of through Postgres.
+//!
+//! ```
+//! use hearth::capability::cache::{Client, Config, Scope, State, View};
+//! use hearth::capability::cache::{Host, Options};
+//! use hearth::capability::Call;
+//! # use hearth::telemetry::{HostMetrics, Metrics};
+//! # use wasmtime::component::ResourceTable;
+//! # let metrics = HostMetrics::new(&Metrics::new(&hearth::telemetry::Config::default()));
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! let client = Client::open(&Config::default(), &metrics);
+//! let lent = client.lend("tickets");
+//! let (mut state, mut table) = (State::default(), ResourceTable::new());
+//! let call = Call::of("tickets", Some("acme"));
+//! let mut view = View { call: &call, lent: &lent, state: &mut state, table: &mut table };
+//! let options = Options { ttl_ms: 1_000, stale_ms: 0, tags: vec![], scope: Scope::Local };
+//! view.set("tier".into(), b"premium".into(), options).await.unwrap().unwrap();
+//! assert_eq!(view.get("tier".into()).await.unwrap().unwrap().value, b"premium");
+//! # });
+//! ```
+
+mod fleet;
+mod flight;
+mod marks;
+mod memory;
+mod share;
+mod view;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+use serde::Deserialize;
+use wasmtime::component::{HasData, Linker, ResourceTable};
+
+use self::fleet::Fleet;
+use self::flight::Lease;
+use super::Call;
+use crate::backend::postgres::Server;
+use crate::telemetry::HostMetrics;
+
+pub use generated::hearth::plugin::cache::{
+    Entry, Error as GuestError, Found, Host, HostLease, Options, Scope,
+};
+pub use marks::{Mark, Marks, Moment};
+pub use share::Share;
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "package hearth:lends-cache; world lends { import hearth:plugin/cache@0.1.0; }",
+        imports: { default: async | trappable },
+        with: { "hearth:plugin/cache.lease": super::LeaseHandle },
+    });
+}
+
+/// Section `[cache]`. Times are milliseconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What each plugin has of this host's memory.
+    pub plugin_bytes_max: usize,
+    /// One value.
+    pub entry_bytes_max: usize,
+    pub key_bytes_max: usize,
+    pub tag_bytes_max: usize,
+    /// Tags of one entry.
+    pub tags_max: usize,
+    /// The longest that anything is served for; the same again as stale.
+    pub ttl_ms_max: u64,
+    /// How long others wait for whoever computes a value before one of them does.
+    pub lease_ms_max: u64,
+    /// Invalidations that are remembered of one plugin. An older one is forgotten
+    /// together with all that was cached before it.
+    pub marks_max: usize,
+    /// How often a host asks what others have invalidated.
+    pub fleet_poll_ms: u64,
+    /// A host that has not been told for so long serves nothing from its cache.
+    pub fleet_away_ms_max: u64,
+    /// How long invalidations are kept for hosts that were away.
+    pub fleet_kept_ms: u64,
+    /// Invalidations of one plugin that wait to be told; one more, and all that
+    /// the plugin cached on other hosts goes instead.
+    pub fleet_waiting_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            plugin_bytes_max: 64 << 20,
+            entry_bytes_max: 1 << 20,
+            key_bytes_max: 1_024,
+            tag_bytes_max: 256,
+            tags_max: 16,
+            ttl_ms_max: 24 * 60 * 60 * 1_000,
+            lease_ms_max: 5_000,
+            marks_max: 100_000,
+            fleet_poll_ms: 250,
+            fleet_away_ms_max: 5_000,
+            fleet_kept_ms: 600_000,
+            fleet_waiting_max: 1_000,
+        }
+    }
+}
+
+impl Config {
+    fn check(&self, key: &str, value: &[u8], options: &Options) -> Result<(), Error> {
+        self.check_name("key", key, self.key_bytes_max)?;
+        if options.tags.len() > self.tags_max {
+            return Err(Error::Invalid(format!(
+                "an entry may have {} tags (cache.tags_max)",
+                self.tags_max
+            )));
+        }
+        for tag in &options.tags {
+            self.check_name("tag", tag, self.tag_bytes_max)?;
+        }
+        match value.len() > self.entry_bytes_max {
+            true => Err(Error::TooLarge),
+            false => Ok(()),
+        }
+    }
+
+    fn check_name(&self, what: &str, name: &str, bytes_max: usize) -> Result<(), Error> {
+        match name.len() {
+            0 => Err(Error::Invalid(format!("the {what} is empty"))),
+            bytes if bytes > bytes_max => Err(Error::Invalid(format!(
+                "the {what} has {bytes} bytes and may have {bytes_max} (cache.{what}_bytes_max)"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why something was not cached. The guest is to blame for each.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("the value is larger than an entry may be")]
+    TooLarge,
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// The cache of all plugins. One per process; cloning shares it.
+#[derive(Clone)]
+pub struct Client {
+    config: Config,
+    metrics: HostMetrics,
+    fleet: Arc<Fleet>,
+    shares: Arc<Shares>,
+    callers: Arc<AtomicU64>,
+}
+
+/// Every plugin's share, by its name: it outlives the plugin's deployments.
+type Shares = Mutex<HashMap<String, Arc<Share>>>;
+
+impl Client {
+    pub fn open(config: &Config, metrics: &HostMetrics) -> Client {
+        Client {
+            config: config.clone(),
+            metrics: metrics.clone(),
+            fleet: Arc::new(Fleet::new(config)),
+            shares: Arc::default(),
+            callers: Arc::default(),
+        }
+    }
+
+    /// What a deployment borrows: the share of its plugin.
+    pub fn lend(&self, plugin: &str) -> Lent {
+        let mut shares = self.shares.lock();
+        let share = shares.entry(plugin.to_owned()).or_insert_with(|| {
+            let metrics = self.metrics.plugin_cache(plugin);
+            let fleet = self.fleet.clone();
+            Arc::new(Share::new(plugin, &self.config, metrics, fleet))
+        });
+        Lent {
+            share: share.clone(),
+            callers: self.callers.clone(),
+        }
+    }
+
+    /// Tells the fleet and listens to it, until it is dropped.
+    pub async fn follow_fleet(self, server: Server) {
+        fleet::follow(&self.fleet, &self.shares, server).await;
+    }
+}
+
+/// What one deployment borrows.
+#[derive(Clone)]
+pub struct Lent {
+    pub share: Arc<Share>,
+    callers: Arc<AtomicU64>,
+}
+
+impl Lent {
+    /// A number that no other call of this process has.
+    fn caller(&self) -> u64 {
+        self.callers.fetch_add(1, Relaxed)
+    }
+}
+
+/// The guest's handle. What it stands for is in the call's state, which ends with
+/// the call even where the guest keeps the handle.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LeaseHandle {
+    number: u64,
+}
+
+/// What one call accumulates. Dropped, its leases pass on.
+#[derive(Default)]
+pub struct State {
+    caller: Option<u64>,
+    /// When the call first used the cache: what it sets is as old.
+    began: Option<Moment>,
+    leases: HashMap<u64, Held>,
+    leased: u64,
+}
+
+/// What a guest's lease stands for.
+enum Held {
+    /// `None` once it is fulfilled.
+    Lease(Option<Lease>),
+    /// The key is none, so nothing can be set under it.
+    Refused(Error),
+}
+
+/// The capability as one call borrows it.
+pub struct View<'a> {
+    pub call: &'a Call,
+    pub lent: &'a Lent,
+    pub state: &'a mut State,
+    pub table: &'a mut ResourceTable,
+}
+
+/// What the guest gets of an error.
+fn convert_error(error: Error) -> GuestError {
+    match error {
+        Error::TooLarge => GuestError::TooLarge,
+        Error::Invalid(reason) => GuestError::Invalid(reason),
+    }
+}
+
+/// Tells the linker's generated code what a [`View`] is.
+pub struct Access;
+
+impl HasData for Access {
+    type Data<'a> = View<'a>;
+}
+
+/// Links the interface. `view` finds this capability's parts in a store's state.
+pub fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
+    generated::hearth::plugin::cache::add_to_linker::<T, Access>(linker, view)
+}

@@ -1,0 +1,147 @@
+//! Single flight: of all callers that miss a key, one computes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::marks::Moment;
+use super::memory::{Key, Stored};
+use super::share::Share;
+
+/// A computation that others may wait for.
+pub(super) struct Flight {
+    /// The call that computes.
+    holder: u64,
+    pub(super) began: Moment,
+    /// When waiting for it makes no sense any more.
+    until: Instant,
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone)]
+enum State {
+    UnderWay,
+    /// Nobody computes: whoever asks next does.
+    GivenUp,
+    Landed {
+        stored: Arc<Stored>,
+        /// When it was last declared stale, if ever.
+        invalidated: Moment,
+    },
+}
+
+impl Flight {
+    fn new(holder: u64, began: Moment, wait_max: Duration) -> Flight {
+        Flight {
+            holder,
+            began,
+            until: Instant::now() + wait_max,
+            state: watch::Sender::new(State::UnderWay),
+        }
+    }
+
+    /// A call never waits for itself, nor anybody for ever.
+    fn is_worth_waiting(&self, holder: u64) -> bool {
+        self.holder != holder && Instant::now() < self.until
+    }
+
+    /// The value for somebody who asked at `asked`. One that was declared stale
+    /// while it was computed is good only for those who asked before.
+    pub(super) async fn wait(&self, asked: Moment) -> Option<Arc<Stored>> {
+        let mut state = self.state.subscribe();
+        let over = state.wait_for(|state| !matches!(state, State::UnderWay));
+        match &*timeout_at(self.until, over).await.ok()?.ok()? {
+            State::Landed {
+                stored,
+                invalidated,
+            } if *invalidated <= stored.began || asked < *invalidated => Some(stored.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// What a caller that found no fresh value is to do.
+pub(super) enum Joined {
+    /// Compute it.
+    Lead(Arc<Flight>),
+    /// Somebody is at it.
+    Follow(Arc<Flight>),
+}
+
+/// The computations of one plugin that are under way.
+#[derive(Default)]
+pub(super) struct Flights {
+    under_way: Mutex<HashMap<Key, Arc<Flight>>>,
+}
+
+impl Flights {
+    /// `known` is asked again under the lock, so that nobody computes what has
+    /// just landed.
+    pub(super) fn join<T>(
+        &self,
+        key: &Key,
+        holder: u64,
+        began: Moment,
+        wait_max: Duration,
+        known: impl FnOnce() -> Result<T, ()>,
+    ) -> Result<T, Joined> {
+        let mut under_way = self.under_way.lock();
+        if let Ok(found) = known() {
+            return Ok(found);
+        }
+        match under_way.get(key) {
+            Some(flight) if flight.is_worth_waiting(holder) => Err(Joined::Follow(flight.clone())),
+            _ => {
+                let flight = Arc::new(Flight::new(holder, began, wait_max));
+                under_way.insert(key.clone(), flight.clone());
+                Err(Joined::Lead(flight))
+            }
+        }
+    }
+
+    fn remove(&self, key: &Key, flight: &Arc<Flight>) {
+        let mut under_way = self.under_way.lock();
+        if under_way
+            .get(key)
+            .is_some_and(|known| Arc::ptr_eq(known, flight))
+        {
+            under_way.remove(key);
+        }
+    }
+}
+
+/// The right to compute one key. Dropped, the next who waits gets it: a call that
+/// traps or runs out of time drops its own.
+pub struct Lease {
+    pub(super) share: Arc<Share>,
+    pub(super) key: Key,
+    pub(super) flight: Arc<Flight>,
+}
+
+impl Lease {
+    /// Hands the value to everyone who waits.
+    pub(super) fn land(self, stored: Arc<Stored>, invalidated: Moment) {
+        self.share.flights.remove(&self.key, &self.flight);
+        self.flight.state.send_replace(State::Landed {
+            stored,
+            invalidated,
+        });
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.share.flights.remove(&self.key, &self.flight);
+        self.flight.state.send_if_modified(|state| {
+            let given_up = matches!(state, State::UnderWay);
+            if given_up {
+                *state = State::GivenUp;
+            }
+            given_up
+        });
+    }
+}

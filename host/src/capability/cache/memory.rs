@@ -1,0 +1,122 @@
+//! The first tier: what a plugin cached in this host's memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use super::marks::{Mark, Moment};
+
+/// The customer, whom the host stamps, and what the guest calls it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub customer: Option<Arc<str>>,
+    pub name: Arc<str>,
+}
+
+/// A value and how long it is good for.
+#[derive(Debug)]
+pub struct Stored {
+    pub value: Vec<u8>,
+    pub set: Instant,
+    pub ttl: Duration,
+    /// Past `ttl`.
+    pub stale: Duration,
+    /// When its computation began, among the invalidations.
+    pub began: Moment,
+    /// Its key's and its tags'.
+    pub marks: Vec<Mark>,
+}
+
+impl Stored {
+    pub fn age(&self) -> Duration {
+        self.set.elapsed()
+    }
+
+    pub fn is_fresh(&self) -> bool {
+        self.age() < self.ttl
+    }
+
+    fn is_over(&self) -> bool {
+        self.age() >= self.ttl.saturating_add(self.stale)
+    }
+}
+
+/// What an entry costs beside its key, value and marks: moka's node and ours.
+const OVERHEAD_BYTES: usize = 256;
+
+fn weigh(key: &Key, stored: &Arc<Stored>) -> u32 {
+    let customer = key.customer.as_ref().map_or(0, |customer| customer.len());
+    let marks = std::mem::size_of_val(&*stored.marks);
+    let bytes = OVERHEAD_BYTES + customer + key.name.len() + stored.value.len() + marks;
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+struct Lifetime;
+
+impl moka::Expiry<Key, Arc<Stored>> for Lifetime {
+    fn expire_after_create(&self, _: &Key, stored: &Arc<Stored>, _: Instant) -> Option<Duration> {
+        Some(stored.ttl.saturating_add(stored.stale))
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Key,
+        stored: &Arc<Stored>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(stored.ttl.saturating_add(stored.stale))
+    }
+}
+
+/// One plugin's entries, bounded in bytes. The hottest stay.
+pub struct Memory {
+    entries: moka::sync::Cache<Key, Arc<Stored>>,
+    /// Bytes put in since the bound was last enforced.
+    owed: AtomicU64,
+    owed_max: u64,
+}
+
+impl Memory {
+    pub fn new(bytes_max: u64) -> Memory {
+        let entries = moka::sync::Cache::builder()
+            .max_capacity(bytes_max)
+            .weigher(weigh)
+            .expire_after(Lifetime)
+            .build();
+        Memory {
+            entries,
+            owed: AtomicU64::new(0),
+            owed_max: bytes_max / 16,
+        }
+    }
+
+    /// What is there and not over, be it fresh or stale.
+    pub fn get(&self, key: &Key) -> Option<Arc<Stored>> {
+        self.entries.get(key).filter(|stored| !stored.is_over())
+    }
+
+    /// moka enforces its bound from time to time, which for large values may be
+    /// too late.
+    pub fn put(&self, key: Key, stored: Arc<Stored>) {
+        let bytes = u64::from(weigh(&key, &stored));
+        self.entries.insert(key, stored);
+        if self.owed.fetch_add(bytes, Relaxed) + bytes > self.owed_max {
+            self.owed.store(0, Relaxed);
+            self.entries.run_pending_tasks();
+        }
+    }
+
+    pub fn remove(&self, key: &Key) {
+        self.entries.invalidate(key);
+    }
+
+    pub fn clear(&self) {
+        self.entries.invalidate_all();
+    }
+
+    /// Bytes held, to within what is owed.
+    pub fn bytes(&self) -> u64 {
+        self.entries.weighted_size()
+    }
+}

@@ -1,0 +1,131 @@
+//! The interface's functions, on what a call borrows.
+
+use std::sync::Arc;
+
+use wasmtime::component::Resource;
+
+use super::flight::Lease;
+use super::marks::Moment;
+use super::memory::{Key, Stored};
+use super::share;
+use super::{
+    Entry, Error, Found, GuestError, Held, Host, HostLease, LeaseHandle, Options, View,
+    convert_error,
+};
+
+type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
+
+impl Host for View<'_> {
+    async fn get(&mut self, key: String) -> wasmtime::Result<Option<Entry>> {
+        self.call.host_call()?;
+        self.began();
+        let stored = self.lent.share.get(&self.key(&key));
+        Ok(stored.map(|stored| entry(&stored)))
+    }
+
+    async fn set(&mut self, key: String, value: Vec<u8>, options: Options) -> Guest<()> {
+        self.call.host_call()?;
+        let began = self.began();
+        let put = self.lent.share.put(self.key(&key), value, &options, began);
+        Ok(put.map(|_| ()).map_err(convert_error))
+    }
+
+    async fn delete(&mut self, key: String) -> wasmtime::Result<()> {
+        self.call.host_call()?;
+        self.began();
+        if self.check_key(&key).is_ok() {
+            let moment = self.lent.share.delete(&self.key(&key));
+            self.state.began = Some(moment);
+        }
+        Ok(())
+    }
+
+    async fn invalidate_tag(&mut self, tag: String) -> wasmtime::Result<()> {
+        self.call.host_call()?;
+        let config = &self.lent.share.config;
+        if config.check_name("tag", &tag, config.tag_bytes_max).is_ok() {
+            let customer = self.call.customer.as_deref();
+            // What the call sets from now on is newer than its own invalidation.
+            self.state.began = Some(self.lent.share.invalidate_tag(customer, &tag));
+        }
+        Ok(())
+    }
+
+    async fn lookup(&mut self, key: String) -> wasmtime::Result<Found> {
+        self.call.host_call()?;
+        self.began();
+        if let Err(error) = self.check_key(&key) {
+            return Ok(Found::Miss(self.hold(Held::Refused(error))?));
+        }
+        let lent = self.lent;
+        let caller = *self.state.caller.get_or_insert_with(|| lent.caller());
+        let found = match lent.share.lookup(self.key(&key), caller).await {
+            share::Found::Hit(stored) => Found::Hit(entry(&stored)),
+            share::Found::Stale(stored, None) => Found::Stale((entry(&stored), None)),
+            share::Found::Stale(stored, Some(lease)) => {
+                Found::Stale((entry(&stored), Some(self.hold(Held::Lease(Some(lease)))?)))
+            }
+            share::Found::Miss(lease) => Found::Miss(self.hold(Held::Lease(Some(lease)))?),
+        };
+        Ok(found)
+    }
+}
+
+impl HostLease for View<'_> {
+    async fn fulfil(
+        &mut self,
+        this: Resource<LeaseHandle>,
+        value: Vec<u8>,
+        options: Options,
+    ) -> Guest<()> {
+        self.call.host_call()?;
+        let number = self.table.get(&this)?.number;
+        let fulfilled = match self.state.leases.get_mut(&number) {
+            Some(Held::Lease(lease)) => Lease::fulfil(lease, value, &options),
+            Some(Held::Refused(error)) => Err(error.clone()),
+            None => Err(Error::Invalid("the lease is of a call that ended".into())),
+        };
+        Ok(fulfilled.map_err(convert_error))
+    }
+
+    async fn drop(&mut self, this: Resource<LeaseHandle>) -> wasmtime::Result<()> {
+        let number = self.table.delete(this)?.number;
+        self.state.leases.remove(&number);
+        Ok(())
+    }
+}
+
+impl View<'_> {
+    /// The customer comes from the host; the guest cannot name one.
+    fn key(&self, name: &str) -> Key {
+        Key {
+            customer: self.call.customer.clone(),
+            name: Arc::from(name),
+        }
+    }
+
+    fn check_key(&self, key: &str) -> Result<(), Error> {
+        let config = &self.lent.share.config;
+        config.check_name("key", key, config.key_bytes_max)
+    }
+
+    fn began(&mut self) -> Moment {
+        let now = || self.lent.share.marks.now();
+        *self.state.began.get_or_insert_with(now)
+    }
+
+    fn hold(&mut self, held: Held) -> wasmtime::Result<Resource<LeaseHandle>> {
+        let number = self.state.leased;
+        let handle = self.table.push(LeaseHandle { number })?;
+        self.state.leased += 1;
+        self.state.leases.insert(number, held);
+        Ok(handle)
+    }
+}
+
+fn entry(stored: &Stored) -> Entry {
+    Entry {
+        value: stored.value.clone(),
+        age_ms: u64::try_from(stored.age().as_millis()).unwrap_or(u64::MAX),
+    }
+}

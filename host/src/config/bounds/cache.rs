@@ -1,0 +1,52 @@
+//! Between which numbers the settings of both caches may lie.
+
+use super::{Bound, GIB, HOUR_MS, KIB, MIB};
+use crate::capability;
+
+pub(super) fn responses(cache: &crate::edge::response_cache::Config) -> [Bound; 3] {
+    [
+        ("bytes_max", cache.bytes_max as u64, 0..=64 * GIB),
+        (
+            "entry_bytes_max",
+            cache.entry_bytes_max as u64,
+            0..=64 * MIB,
+        ),
+        ("wait_ms_max", cache.wait_ms_max, 0..=HOUR_MS),
+    ]
+}
+
+pub(super) fn values(cache: &capability::cache::Config) -> [Bound; 12] {
+    // Nothing is read late: a host stops vouching long before rows are swept.
+    let away_max = (cache.fleet_kept_ms / 2).max(1_000);
+    [
+        (
+            "plugin_bytes_max",
+            cache.plugin_bytes_max as u64,
+            MIB..=64 * GIB,
+        ),
+        (
+            "entry_bytes_max",
+            cache.entry_bytes_max as u64,
+            1..=64 * MIB,
+        ),
+        ("key_bytes_max", cache.key_bytes_max as u64, 16..=8 * KIB),
+        ("tag_bytes_max", cache.tag_bytes_max as u64, 16..=8 * KIB),
+        ("tags_max", cache.tags_max as u64, 0..=256),
+        ("ttl_ms_max", cache.ttl_ms_max, 1..=24 * HOUR_MS),
+        ("lease_ms_max", cache.lease_ms_max, 1..=HOUR_MS),
+        ("marks_max", cache.marks_max as u64, 100..=10_000_000),
+        // With the time to tell, all hosts shall know within a second.
+        ("fleet_poll_ms", cache.fleet_poll_ms, 10..=500),
+        (
+            "fleet_away_ms_max",
+            cache.fleet_away_ms_max,
+            1_000..=away_max,
+        ),
+        ("fleet_kept_ms", cache.fleet_kept_ms, 10_000..=24 * HOUR_MS),
+        (
+            "fleet_waiting_max",
+            cache.fleet_waiting_max as u64,
+            1..=100_000,
+        ),
+    ]
+}

@@ -1,0 +1,384 @@
+//! Answers that the host keeps for a plugin, by route.
+//!
+//! A plugin's manifest lists the routes. An answer is kept for one deployment, one
+//! customer and one set of scopes, and is found under the tags that the manifest
+//! and the answer's own `Hearth-Cache-Tag` name; `cache.invalidate-tag` makes it
+//! stale at once. An answer whose call began before an invalidation is never kept.
+//!
+//! `X-Cache` says what happened: `HIT`, with `Age`; `MISS`; or `BYPASS`, where the
+//! client wanted an answer of its own.
+
+mod key;
+mod route;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{AGE, CACHE_CONTROL, HeaderValue, RANGE, SET_COOKIE, VARY};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
+use http_body_util::Full;
+use metrics::{Counter, Gauge};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use self::key::Key;
+use self::route::Matched;
+use super::conditional::whole;
+use super::keys::Caller;
+use crate::capability::cache::{Mark, Moment};
+use crate::plugin::deployment::Deployment;
+use crate::telemetry::HostMetrics;
+
+type Answer = Response<Full<Bytes>>;
+
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+/// Tags of one answer, separated by commas. Clients never see it.
+const HEARTH_CACHE_TAG: HeaderName = HeaderName::from_static("hearth-cache-tag");
+/// From here on a body is large.
+const LARGE_BYTES: usize = 64 << 10;
+/// Tags of one answer, whoever names them.
+const TAGS_MAX: usize = 32;
+
+/// Section `[response_cache]`. Times are milliseconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Of this host's memory, for all plugins.
+    pub bytes_max: usize,
+    /// The body of one answer.
+    pub entry_bytes_max: usize,
+    /// How long others wait for an answer that is being made before they ask the
+    /// plugin as well.
+    pub wait_ms_max: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bytes_max: 64 << 20,
+            entry_bytes_max: 1 << 20,
+            wait_ms_max: 1_000,
+        }
+    }
+}
+
+/// An answer as it is kept.
+struct Kept {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    at: Instant,
+    ttl: Duration,
+    began: Moment,
+    marks: Vec<Mark>,
+}
+
+/// The answers of all plugins. One per process.
+pub struct ResponseCache {
+    config: Config,
+    kept: moka::sync::Cache<Key, Arc<Kept>>,
+    under_way: Mutex<HashMap<Key, watch::Receiver<()>>>,
+    hits: Counter,
+    misses: Counter,
+    bypassed: Counter,
+    coalesced: Counter,
+    bytes: Gauge,
+}
+
+/// What to do with a request.
+pub enum Begun<'a> {
+    /// Answer with this.
+    Hit(Answer),
+    /// Ask the plugin, and [`Pending::finish`] its answer.
+    Ask(Pending<'a>),
+}
+
+/// A request that the plugin answers. Dropped, whoever waits for it goes on.
+pub struct Pending<'a> {
+    cache: &'a ResponseCache,
+    /// `None` where the route is none that is kept.
+    route: Option<Asked<'a>>,
+}
+
+struct Asked<'a> {
+    deployment: &'a Deployment,
+    key: Key,
+    matched: Matched<'a>,
+    customer: Option<Arc<str>>,
+    began: Moment,
+    bypass: bool,
+    leads: Option<watch::Sender<()>>,
+}
+
+impl ResponseCache {
+    pub fn open(config: &Config, metrics: &HostMetrics) -> ResponseCache {
+        let kept = moka::sync::Cache::builder()
+            .max_capacity(config.bytes_max as u64)
+            .weigher(weigh)
+            .expire_after(Lifetime)
+            .build();
+        let outcome = |outcome| metrics.response_cache(outcome);
+        ResponseCache {
+            config: config.clone(),
+            kept,
+            under_way: Mutex::default(),
+            hits: outcome("hit"),
+            misses: outcome("miss"),
+            bypassed: outcome("bypass"),
+            coalesced: outcome("coalesced"),
+            bytes: metrics.response_cache_bytes(),
+        }
+    }
+
+    /// Looks for an answer that was kept; waits for one that is being made.
+    pub async fn begin<'a>(
+        &'a self,
+        deployment: &'a Deployment,
+        parts: &Parts,
+        caller: Option<&Caller>,
+    ) -> Begun<'a> {
+        let Some(matched) = self.route(deployment, parts) else {
+            let (cache, route) = (self, None);
+            return Begun::Ask(Pending { cache, route });
+        };
+        let mut asked = Asked {
+            key: Key::of(deployment, parts, caller, &matched.route.vary),
+            customer: caller.map(|caller| caller.customer_id.clone()),
+            began: deployment.lents.cache.share.marks.now(),
+            bypass: bypasses(&parts.headers),
+            leads: None,
+            deployment,
+            matched,
+        };
+        if !asked.bypass
+            && let Some(kept) = self.find(&mut asked).await
+        {
+            self.hits.increment(1);
+            return Begun::Hit(kept.answer());
+        }
+        let route = Some(asked);
+        Begun::Ask(Pending { cache: self, route })
+    }
+
+    fn route<'a>(&self, deployment: &'a Deployment, parts: &Parts) -> Option<Matched<'a>> {
+        let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+        match reads && self.config.bytes_max > 0 {
+            true => route::find(deployment, parts.uri.path()),
+            false => None,
+        }
+    }
+
+    async fn find(&self, asked: &mut Asked<'_>) -> Option<Arc<Kept>> {
+        if let Some(kept) = self.known(asked) {
+            return Some(kept);
+        }
+        let mut followed = self.lead(asked)?;
+        self.coalesced.increment(1);
+        let wait_max = Duration::from_millis(self.config.wait_ms_max);
+        // It ends with an error when whoever leads is done.
+        let _ = tokio::time::timeout(wait_max, followed.changed()).await;
+        asked.began = asked.deployment.lents.cache.share.marks.now();
+        self.known(asked)
+    }
+
+    /// Whom to wait for; `None` where this request is the first.
+    fn lead(&self, asked: &mut Asked<'_>) -> Option<watch::Receiver<()>> {
+        let mut under_way = self.under_way.lock();
+        if let Some(leader) = under_way.get(&asked.key) {
+            return Some(leader.clone());
+        }
+        let (sender, receiver) = watch::channel(());
+        under_way.insert(asked.key.clone(), receiver);
+        asked.leads = Some(sender);
+        None
+    }
+
+    fn known(&self, asked: &Asked<'_>) -> Option<Arc<Kept>> {
+        let share = &asked.deployment.lents.cache.share;
+        let kept = self.kept.get(&asked.key)?;
+        let fresh = kept.at.elapsed() < kept.ttl;
+        let holds = fresh && share.vouches() && share.marks.holds(kept.began, &kept.marks);
+        holds.then_some(kept)
+    }
+}
+
+impl Pending<'_> {
+    /// Whether the answer may be kept: then HEAD is asked as GET.
+    pub fn keeps(&self) -> bool {
+        self.route.is_some()
+    }
+
+    /// Takes out what is not for clients, says what the cache did, and keeps the
+    /// answer if it may be kept.
+    pub async fn finish(mut self, mut answer: Answer) -> Answer {
+        let named = tags(answer.headers_mut());
+        let Some(asked) = &self.route else {
+            return answer;
+        };
+        let counter = match asked.bypass {
+            true => &self.cache.bypassed,
+            false => &self.cache.misses,
+        };
+        counter.increment(1);
+        let (parts, body) = answer.into_parts();
+        let body = whole(body).await;
+        if self.may_keep(asked, parts.status, &parts.headers, &body) {
+            self.keep(asked, parts.status, &parts.headers, &body, &named);
+        }
+        let said = if asked.bypass { "BYPASS" } else { "MISS" };
+        self.end();
+        let mut answer = Response::from_parts(parts, Full::new(body));
+        let said = HeaderValue::from_static(said);
+        answer.headers_mut().insert(X_CACHE, said);
+        answer
+    }
+
+    fn may_keep(
+        &self,
+        asked: &Asked<'_>,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> bool {
+        let route = asked.matched.route;
+        let good = status == StatusCode::OK || status == StatusCode::NOT_FOUND && route.not_found;
+        let varies = headers.get_all(VARY).iter().all(|line| {
+            let names = line.to_str().unwrap_or("*").split(',');
+            let known = |name: &str| route.vary.iter().any(|own| own.eq_ignore_ascii_case(name));
+            names
+                .map(str::trim)
+                .all(|name| name.is_empty() || known(name))
+        });
+        good && varies
+            && !headers.contains_key(SET_COOKIE)
+            && !says(headers, &["no-store"])
+            && body.len() <= self.cache.config.entry_bytes_max
+    }
+
+    /// What was declared stale while the plugin was asked is not kept.
+    fn keep(
+        &self,
+        asked: &Asked<'_>,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &Bytes,
+        named: &[String],
+    ) {
+        let marks = &asked.deployment.lents.cache.share.marks;
+        let customer = asked.customer.as_deref();
+        let declared = asked.matched.tags();
+        let tags: Vec<Mark> = declared
+            .iter()
+            .chain(named)
+            .map(|tag| marks.tag(customer, tag))
+            .collect();
+        if tags.len() > TAGS_MAX || !marks.holds(asked.began, &tags) {
+            return;
+        }
+        let kept = Kept {
+            status,
+            headers: headers.clone(),
+            body: body.clone(),
+            at: Instant::now(),
+            ttl: Duration::from_millis(asked.matched.route.ttl_ms),
+            began: asked.began,
+            marks: tags,
+        };
+        self.cache.kept.insert(asked.key.clone(), Arc::new(kept));
+        if body.len() > LARGE_BYTES {
+            // moka enforces its bound from time to time, which may be too late.
+            self.cache.kept.run_pending_tasks();
+        }
+        self.cache.bytes.set(self.cache.kept.weighted_size() as f64);
+    }
+
+    fn end(&mut self) {
+        if let Some(asked) = &mut self.route
+            && asked.leads.is_some()
+        {
+            self.cache.under_way.lock().remove(&asked.key);
+            asked.leads = None;
+        }
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Kept {
+    fn answer(&self) -> Answer {
+        let mut answer = Response::new(Full::new(self.body.clone()));
+        *answer.status_mut() = self.status;
+        *answer.headers_mut() = self.headers.clone();
+        let headers = answer.headers_mut();
+        headers.insert(AGE, HeaderValue::from(self.at.elapsed().as_secs()));
+        headers.insert(X_CACHE, HeaderValue::from_static("HIT"));
+        answer
+    }
+}
+
+struct Lifetime;
+
+impl moka::Expiry<Key, Arc<Kept>> for Lifetime {
+    fn expire_after_create(&self, _: &Key, kept: &Arc<Kept>, _: Instant) -> Option<Duration> {
+        Some(kept.ttl)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Key,
+        kept: &Arc<Kept>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(kept.ttl)
+    }
+}
+
+/// What an entry costs beside its texts: moka's node, ours and the header map.
+const OVERHEAD_BYTES: usize = 512;
+
+fn weigh(key: &Key, kept: &Arc<Kept>) -> u32 {
+    let header = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    let headers: usize = kept.headers.iter().map(header).sum();
+    let marks = std::mem::size_of_val(&*kept.marks);
+    let bytes = OVERHEAD_BYTES + key.bytes() + headers + marks + kept.body.len();
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// The client wants an answer of its own, or a part of one.
+fn bypasses(headers: &HeaderMap) -> bool {
+    headers.contains_key(RANGE) || says(headers, &["no-cache", "no-store", "max-age=0"])
+}
+
+fn says(headers: &HeaderMap, directives: &[&str]) -> bool {
+    let lines = headers.get_all(CACHE_CONTROL).iter();
+    let mut said = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','));
+    said.any(|said| {
+        directives
+            .iter()
+            .any(|own| said.trim().eq_ignore_ascii_case(own))
+    })
+}
+
+/// The tags that the answer names, which leave it with this.
+fn tags(headers: &mut HeaderMap) -> Vec<String> {
+    let lines: Vec<String> = headers
+        .get_all(HEARTH_CACHE_TAG)
+        .iter()
+        .filter_map(|line| line.to_str().ok().map(str::to_owned))
+        .collect();
+    headers.remove(HEARTH_CACHE_TAG);
+    let names = lines.iter().flat_map(|line| line.split(','));
+    let named = names.map(str::trim).filter(|tag| !tag.is_empty());
+    named.map(str::to_owned).collect()
+}

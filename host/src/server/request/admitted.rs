@@ -1,0 +1,168 @@
+//! What happens to a request that may pass: kept answers, its body, its
+//! idempotency key, the guest, and the conditions that the client set.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::HeaderValue;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+
+use super::super::body::BodyError;
+use super::super::{Whole, guest};
+use super::{COME_AGAIN, Edge, HEARTH_PLUGIN};
+use crate::capability::{Call, Claim};
+use crate::edge::conditional::Conditions;
+use crate::edge::idempotency::{Asked, REPLAYED, Turn};
+use crate::edge::keys::Caller;
+use crate::edge::problem::Problem;
+use crate::edge::response_cache::Begun;
+use crate::plugin::call::{self, Failure};
+use crate::plugin::deployment::Deployment;
+use crate::plugin::instance::{Request as GuestRequest, Response as GuestResponse};
+
+impl Edge {
+    pub(super) async fn admitted(
+        &self,
+        deployment: &Arc<Deployment>,
+        parts: Parts,
+        body: Incoming,
+        request_id: &Arc<str>,
+        caller: Option<Caller>,
+    ) -> Result<Whole, Problem> {
+        let conditions = Conditions::of(&parts.method, &parts.headers);
+        let begun = self.responses.begin(deployment, &parts, caller.as_ref());
+        let answer = match begun.await {
+            Begun::Hit(answer) => answer,
+            Begun::Ask(pending) => {
+                let mut parts = parts;
+                if pending.keeps() {
+                    parts.method = Method::GET;
+                }
+                let asked = self.asked(deployment, parts, body, request_id, caller);
+                pending.finish(asked.await?).await
+            }
+        };
+        conditions.apply(answer).await
+    }
+
+    /// A plugin that knows no HEAD is asked as for GET; the answer's body goes no
+    /// further than the host.
+    async fn asked(
+        &self,
+        deployment: &Arc<Deployment>,
+        mut parts: Parts,
+        body: Incoming,
+        request_id: &Arc<str>,
+        caller: Option<Caller>,
+    ) -> Result<Whole, Problem> {
+        let body = self
+            .bodies
+            .read(body, deployment.limits.body_bytes_max)
+            .await
+            .map_err(unread)?;
+        let caller = caller.as_ref();
+        let answer = self.handled(deployment, &parts, &body, request_id, caller);
+        let answer = answer.await?;
+        if parts.method == Method::HEAD && answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+            parts.method = Method::GET;
+            let answer = self.handled(deployment, &parts, &body, request_id, caller);
+            return answer.await;
+        }
+        Ok(answer)
+    }
+
+    async fn handled(
+        &self,
+        deployment: &Arc<Deployment>,
+        parts: &Parts,
+        body: &Bytes,
+        request_id: &Arc<str>,
+        caller: Option<&Caller>,
+    ) -> Result<Whole, Problem> {
+        let customer = caller.map(|caller| caller.customer_id.clone());
+        let asked = Asked {
+            customer: customer.as_deref(),
+            plugin: &deployment.plugin,
+            parts,
+            body,
+            wall_max: deployment.wall_max(),
+        };
+        let response = match self.idempotency.begin(&asked).await? {
+            Turn::Replay(mut response) => {
+                let (name, value) = REPLAYED;
+                response.headers.push((name.into(), value.into()));
+                response
+            }
+            turn => {
+                let request = guest::request(parts, body, deployment, request_id, caller);
+                let call = call::circumstances(deployment, request_id.clone(), customer);
+                let handled = match turn {
+                    Turn::Run(claim) => self.once(deployment, call, request, claim).await,
+                    _ => call::handle(deployment, &self.long, call, request).await,
+                };
+                call::top_up(deployment, &self.long);
+                handled.map_err(|failure| refused(deployment, request_id, &failure))?
+            }
+        };
+        let mut answer = guest::response(response, deployment.limits.response_bytes_max).map_err(|bad| {
+            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad response: {bad}");
+            Problem::guest_bad_response()
+        })?;
+        if let Ok(label) = HeaderValue::from_str(&deployment.label()) {
+            answer.headers_mut().insert(HEARTH_PLUGIN, label);
+        }
+        Ok(answer)
+    }
+
+    /// A call with an idempotency key goes on to its end when the client goes
+    /// away: the client will ask again, and shall get this answer.
+    async fn once(
+        &self,
+        deployment: &Arc<Deployment>,
+        mut call: Call,
+        request: GuestRequest,
+        claim: Arc<Claim>,
+    ) -> Result<GuestResponse, Failure> {
+        call.claim = Some(claim.clone());
+        let (deployment, long) = (deployment.clone(), self.long.clone());
+        let idempotency = self.idempotency.clone();
+        let run = async move {
+            let handled = call::handle(&deployment, &long, call, request).await;
+            idempotency.finish(&claim, handled.as_ref().ok()).await;
+            handled
+        };
+        let ended = |_| Err(Failure::Trapped("the call's task ended".into()));
+        tokio::spawn(run).await.unwrap_or_else(ended)
+    }
+}
+
+fn unread(error: BodyError) -> Problem {
+    match error {
+        BodyError::TooLarge(bytes_max) => Problem::payload_too_large(bytes_max),
+        BodyError::Idle(_) | BodyError::Slow(_) => Problem::request_timeout(),
+        BodyError::NoRoom => Problem::overloaded(COME_AGAIN),
+        BodyError::Broken => {
+            Problem::bad_request("The body ended early, or its framing is broken.")
+        }
+    }
+}
+
+/// Logs a failure with its blame, counts it, and says to the client no more than
+/// the client should know.
+fn refused(deployment: &Deployment, request_id: &str, failure: &Failure) -> Problem {
+    match failure {
+        Failure::Shed(_) | Failure::Exhausted(_) => deployment.metrics.count_shed(failure.kind()),
+        _ => {
+            deployment.metrics.count_trap(failure.kind());
+            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "{failure}");
+        }
+    }
+    match failure {
+        Failure::Shed(_) | Failure::Exhausted(_) => Problem::overloaded(COME_AGAIN),
+        Failure::Cpu | Failure::Deadline => Problem::deadline_exceeded(),
+        Failure::Memory(_) => Problem::guest_memory(),
+        Failure::Trapped(_) => Problem::guest_trapped(),
+    }
+}
