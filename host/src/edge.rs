@@ -1,8 +1,11 @@
 //! What a request meets before a plugin.
 
 pub mod cors;
+pub mod docs;
+mod fixed;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
+pub mod openapi;
 pub mod problem;
 pub mod rate;

@@ -20,9 +20,11 @@ use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
 use crate::deploy::{Clients, Deployer, Refused};
 use crate::edge::cors::Cors;
+use crate::edge::docs::Docs;
 use crate::edge::health::Health;
 use crate::edge::idempotency::{Alive, Idempotency};
 use crate::edge::keys::Keys;
+use crate::edge::openapi::Documents;
 use crate::edge::rate::Rate;
 use crate::engine::Engines;
 use crate::plugin::admission::Admission;
@@ -116,6 +118,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
             &alive,
             host_metrics.clone(),
         )),
+        documents: Documents::new(rollout.router.clone()),
+        docs: Docs::new(),
         limits: Arc::new(config.server.clone()),
         bodies: Bodies::new(&config.server),
         compressor: Compressor::new(config.compression.clone()),

@@ -21,9 +21,11 @@ use super::{Answer, guest};
 use crate::capability::{Call, Claim};
 use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
+use crate::edge::docs::Docs;
 use crate::edge::health::Health;
 use crate::edge::idempotency::{Asked, Idempotency, REPLAYED, Turn};
 use crate::edge::keys::{AuthError, Caller, Keys};
+use crate::edge::openapi::Documents;
 use crate::edge::problem::Problem;
 use crate::edge::rate::{Rate, Standing};
 use crate::plugin::call::{self, Failure};
@@ -50,6 +52,8 @@ pub struct Edge {
     pub long: Arc<Long>,
     pub health: Health,
     pub idempotency: Arc<Idempotency>,
+    pub documents: Documents,
+    pub docs: Docs,
     pub limits: Arc<Limits>,
     pub bodies: Bodies,
     pub compressor: Compressor,
@@ -137,7 +141,16 @@ impl Edge {
                 only_get(&parts)?;
                 Ok(self.ready().await.map(Outgoing::from))
             }
+            "/openapi.json" => {
+                only_get(&parts)?;
+                let document = self.documents.answer(&parts.headers).await?;
+                Ok(document.map(Outgoing::from))
+            }
             path => {
+                if let Some(file) = self.docs.find(path) {
+                    only_get(&parts)?;
+                    return Ok(file.answer(&parts.headers).map(Outgoing::from));
+                }
                 let found = self.router.find(path).ok_or_else(Problem::not_found)?;
                 self.plugin(found, parts, body, request_id).await
             }
