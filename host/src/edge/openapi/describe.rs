@@ -27,6 +27,9 @@ const ANSWERS: [(&str, &str); 8] = [
 /// The same, where the request has a body.
 const BODY_ANSWERS: [(&str, &str); 2] = [("408", "RequestTimeout"), ("413", "PayloadTooLarge")];
 
+/// The same, where the request may carry an idempotency key.
+const KEY_ANSWERS: [(&str, &str); 2] = [("409", "Conflict"), ("422", "Unprocessable")];
+
 /// On every answer that a plugin gives.
 const HEADERS: [&str; 4] = [
     "X-Request-Id",
@@ -37,31 +40,50 @@ const HEADERS: [&str; 4] = [
 
 /// A path of a plugin.
 pub(super) fn path(item: &mut Value, part: &Part) {
-    for operation in operations(item) {
-        let has_body = operation.contains_key("requestBody");
+    for (method, operation) in operations(item) {
         operation.insert("tags".into(), json!([&*part.plugin]));
         if part.public && !operation.contains_key("security") {
             // A key that is shown must still be a valid one.
-            operation.insert(
-                "security".into(),
-                json!([{}, {"ApiKey": []}, {"Bearer": []}]),
-            );
+            let security = json!([{}, {"ApiKey": []}, {"Bearer": []}]);
+            operation.insert("security".into(), security);
         }
-        let Some(Value::Object(responses)) = operation.get_mut("responses") else {
-            continue;
-        };
-        responses.values_mut().for_each(response);
-        let more = BODY_ANSWERS.iter().filter(|_| has_body);
-        for (status, name) in ANSWERS.iter().chain(more) {
-            let reference = json!({"$ref": format!("#/components/responses/{name}")});
-            responses.entry(*status).or_insert(reference);
+        let keyed = ["post", "patch"].contains(&method);
+        if keyed {
+            add_parameter(operation, "Idempotency-Key");
         }
+        add_answers(operation, keyed);
+    }
+}
+
+fn add_answers(operation: &mut Map<String, Value>, keyed: bool) {
+    let has_body = operation.contains_key("requestBody");
+    let Some(Value::Object(responses)) = operation.get_mut("responses") else {
+        return;
+    };
+    for answer in responses.values_mut() {
+        response(answer);
+        if keyed {
+            header(answer, "Idempotency-Replayed");
+        }
+    }
+    let of_body = BODY_ANSWERS.iter().filter(|_| has_body);
+    let of_key = KEY_ANSWERS.iter().filter(|_| keyed);
+    for (status, name) in ANSWERS.iter().chain(of_body).chain(of_key) {
+        let reference = json!({"$ref": format!("#/components/responses/{name}")});
+        responses.entry(*status).or_insert(reference);
+    }
+}
+
+fn add_parameter(operation: &mut Map<String, Value>, name: &str) {
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    if let Value::Array(parameters) = parameters {
+        parameters.push(json!({"$ref": format!("#/components/parameters/{name}")}));
     }
 }
 
 /// What a plugin sends to a customer's own endpoint: the host adds the tag alone.
 pub(super) fn webhook(item: &mut Value, part: &Part) {
-    for operation in operations(item) {
+    for (_, operation) in operations(item) {
         operation.insert("tags".into(), json!([&*part.plugin]));
         operation.entry("security").or_insert_with(|| json!([]));
     }
@@ -69,31 +91,34 @@ pub(super) fn webhook(item: &mut Value, part: &Part) {
 
 /// A path of the host's own.
 pub(super) fn host_path(item: &mut Value) {
-    for operation in operations(item) {
+    for (_, operation) in operations(item) {
         operation.insert("tags".into(), json!([HOST]));
-        for response in operation
+        let answers = operation
             .get_mut("responses")
-            .and_then(Value::as_object_mut)
-            .into_iter()
-            .flat_map(Map::values_mut)
-        {
-            header(response, "X-Request-Id");
-        }
+            .and_then(Value::as_object_mut);
+        let answers = answers.into_iter().flat_map(Map::values_mut);
+        answers.for_each(host_answer);
     }
+}
+
+/// An answer of the host's own.
+pub(super) fn host_answer(answer: &mut Value) {
+    header(answer, "X-Request-Id");
 }
 
 /// An answer of a plugin: it carries the host's headers, unless it is a reference
 /// to one which does.
 pub(super) fn response(response: &mut Value) {
-    if response.get("$ref").is_none() {
-        HEADERS.iter().for_each(|name| header(response, name));
-    }
+    HEADERS.iter().for_each(|name| header(response, name));
 }
 
 fn header(response: &mut Value, name: &str) {
     let Some(response) = response.as_object_mut() else {
         return;
     };
+    if response.contains_key("$ref") {
+        return;
+    }
     let headers = response.entry("headers").or_insert_with(|| json!({}));
     if let Some(headers) = headers.as_object_mut() {
         let reference = json!({"$ref": format!("#/components/headers/{name}")});
@@ -101,9 +126,9 @@ fn header(response: &mut Value, name: &str) {
     }
 }
 
-fn operations(item: &mut Value) -> impl Iterator<Item = &mut Map<String, Value>> {
+fn operations(item: &mut Value) -> impl Iterator<Item = (&str, &mut Map<String, Value>)> {
     let members = item.as_object_mut().into_iter().flatten();
     members
         .filter(|(name, _)| METHODS.contains(&name.as_str()))
-        .filter_map(|(_, operation)| operation.as_object_mut())
+        .filter_map(|(name, operation)| Some((name.as_str(), operation.as_object_mut()?)))
 }

@@ -25,6 +25,9 @@ pub fn merge(parts: &[Part]) -> Map<String, Value> {
     let mut paths = taken(&mut document, "paths");
     paths.values_mut().for_each(describe::host_path);
     let mut components = taken(&mut document, "components");
+    let mut answers = taken(&mut components, "responses");
+    answers.values_mut().for_each(describe::host_answer);
+    components.insert("responses".into(), Value::Object(answers));
     for part in parts {
         add_paths(&mut paths, part);
         add_components(&mut components, &part.fragment);
