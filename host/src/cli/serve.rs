@@ -36,6 +36,7 @@ use crate::secret::RootSecret;
 use crate::server::access::AccessLog;
 use crate::server::body::Bodies;
 use crate::server::compress::Compressor;
+use crate::server::own::Own;
 use crate::server::tls::Tls;
 use crate::server::{Edge, Listener};
 use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor};
@@ -110,7 +111,6 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         keys,
         rate: Arc::new(Rate::open(&config.rate, &host_metrics)),
         long,
-        health: Health::new(postgres.clone()),
         idempotency: Arc::new(Idempotency::open(
             postgres.clone(),
             &secret,
@@ -118,8 +118,11 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
             &alive,
             host_metrics.clone(),
         )),
-        documents: Documents::new(rollout.router.clone()),
-        docs: Docs::new(),
+        own: Own {
+            health: Health::new(postgres.clone()),
+            documents: Documents::new(rollout.router.clone()),
+            docs: Docs::new(),
+        },
         limits: Arc::new(config.server.clone()),
         bodies: Bodies::new(&config.server),
         compressor: Compressor::new(config.compression.clone()),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Version};
+use http::{HeaderMap, Request, Response, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
@@ -17,15 +17,13 @@ use super::access::{AccessLog, Record};
 use super::body::{Bodies, BodyError};
 use super::compress::{self, Compressor};
 use super::outgoing::Outgoing;
+use super::own::Own;
 use super::{Answer, guest};
 use crate::capability::{Call, Claim};
 use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
-use crate::edge::docs::Docs;
-use crate::edge::health::Health;
 use crate::edge::idempotency::{Asked, Idempotency, REPLAYED, Turn};
 use crate::edge::keys::{AuthError, Caller, Keys};
-use crate::edge::openapi::Documents;
 use crate::edge::problem::Problem;
 use crate::edge::rate::{Rate, Standing};
 use crate::plugin::call::{self, Failure};
@@ -50,10 +48,8 @@ pub struct Edge {
     pub keys: Keys,
     pub rate: Arc<Rate>,
     pub long: Arc<Long>,
-    pub health: Health,
+    pub own: Own,
     pub idempotency: Arc<Idempotency>,
-    pub documents: Documents,
-    pub docs: Docs,
     pub limits: Arc<Limits>,
     pub bodies: Bodies,
     pub compressor: Compressor,
@@ -125,7 +121,7 @@ impl Edge {
 
     /// Whether this host should get traffic.
     pub async fn ready(&self) -> Response<Full<Bytes>> {
-        self.health.ready(self.draining.load(Relaxed)).await
+        self.own.health.ready(self.draining.load(Relaxed)).await
     }
 
     async fn route(
@@ -135,26 +131,13 @@ impl Edge {
     ) -> Result<Answer, Problem> {
         let (parts, body) = request.into_parts();
         self.check_head(&parts)?;
-        match parts.uri.path() {
-            "/healthz" => only_get(&parts).map(|()| self.health.alive().map(Outgoing::from)),
-            "/readyz" => {
-                only_get(&parts)?;
-                Ok(self.ready().await.map(Outgoing::from))
-            }
-            "/openapi.json" => {
-                only_get(&parts)?;
-                let document = self.documents.answer(&parts.headers).await?;
-                Ok(document.map(Outgoing::from))
-            }
-            path => {
-                if let Some(file) = self.docs.find(path) {
-                    only_get(&parts)?;
-                    return Ok(file.answer(&parts.headers).map(Outgoing::from));
-                }
-                let found = self.router.find(path).ok_or_else(Problem::not_found)?;
-                self.plugin(found, parts, body, request_id).await
-            }
+        let draining = self.draining.load(Relaxed);
+        if let Some(answer) = self.own.answer(&parts, draining).await? {
+            return Ok(answer.map(Outgoing::from));
         }
+        let found = self.router.find(parts.uri.path());
+        let found = found.ok_or_else(Problem::not_found)?;
+        self.plugin(found, parts, body, request_id).await
     }
 
     /// hyper bounds the head; the URL has a limit of its own.
@@ -389,13 +372,6 @@ fn names_two_hosts(parts: &Parts) -> bool {
             .as_bytes()
             .eq_ignore_ascii_case(authority.as_str().as_bytes())
     })
-}
-
-fn only_get(parts: &Parts) -> Result<(), Problem> {
-    match parts.method {
-        Method::GET | Method::HEAD => Ok(()),
-        _ => Err(Problem::method_not_allowed(&["GET", "HEAD"])),
-    }
 }
 
 /// Logs a failure with its blame, counts it, and says to the client no more than
