@@ -13,6 +13,7 @@ async fn attack(host: &Host, key: &str, ids: &[String]) {
     let mut command = Command::new(python("schemathesis"));
     command
         .current_dir(dir.path())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("HEARTH_KEY", key)
         .env("HEARTH_TICKETS", ids.join(","))
         .env("SCHEMATHESIS_HOOKS", folder().join("hooks.py"))
