@@ -98,6 +98,7 @@ async fn next_version_serves_and_a_killed_host_comes_back_with_it_without_a_file
         [
             "read",
             "grants",
+            "openapi",
             "compile",
             "link",
             "migrate",

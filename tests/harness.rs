@@ -3,6 +3,7 @@
 pub mod fleet;
 pub mod host;
 pub mod postgres;
+pub mod python;
 pub mod raw;
 pub mod setup;
 pub mod tool;

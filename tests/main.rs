@@ -25,6 +25,7 @@ mod keys;
 mod load;
 mod log;
 mod metrics;
+mod openapi;
 mod pack;
 mod plugins;
 mod postgres;

@@ -40,7 +40,7 @@ impl Admin {
         let path = request.uri().path().to_string();
         let answered = match path.as_str() {
             "/metrics" => only_get(&request).map(|()| whole(self.metrics())),
-            "/healthz" => only_get(&request).map(|()| whole(self.edge.health.alive())),
+            "/healthz" => only_get(&request).map(|()| whole(self.edge.own.health.alive())),
             "/readyz" => match only_get(&request) {
                 Ok(()) => Ok(whole(self.edge.ready().await)),
                 Err(problem) => Err(problem),

@@ -2,9 +2,12 @@
 
 pub mod conditional;
 pub mod cors;
+pub mod docs;
+mod fixed;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
+pub mod openapi;
 pub mod problem;
 pub mod rate;
 pub mod response_cache;

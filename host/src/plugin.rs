@@ -10,6 +10,7 @@ pub mod long;
 pub mod manifest;
 pub mod memory;
 pub mod meter;
+pub mod openapi;
 pub mod package;
 pub mod slot;
 pub mod state;

@@ -16,12 +16,16 @@ struct Mounted {
     slot: Arc<Slot>,
 }
 
-/// Two plugins cannot be mounted at one path.
+/// The host's own paths. They win over every mount, so none may be there.
+const OWN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
+
+/// Two plugins cannot be mounted at one path, and none where the host answers.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its mount {mount} is already the mount of plugin `{by}`")]
-pub struct MountTaken {
-    pub mount: String,
-    pub by: String,
+pub enum MountTaken {
+    #[error("its mount {mount} is already the mount of plugin `{by}`")]
+    Plugin { mount: String, by: String },
+    #[error("its mount {mount} is a path of the host's own")]
+    Host { mount: String },
 }
 
 /// The mounts, longest first, so that `/a/b` wins over `/a`. Requests read one
@@ -59,13 +63,17 @@ impl Router {
     /// Whether the plugin may be mounted there.
     ///
     /// # Errors
-    /// Where another plugin is.
+    /// Where another plugin is, or the host itself.
     pub fn check(&self, plugin: &str, mount: &str) -> Result<(), MountTaken> {
+        let mount = mount.to_string();
+        if OWN.iter().any(|own| under(own, &mount)) {
+            return Err(MountTaken::Host { mount });
+        }
         let mounts = self.mounts.load();
-        let other = |mounted: &&Mounted| *mounted.mount == *mount && *mounted.plugin != *plugin;
+        let other = |mounted: &&Mounted| *mounted.mount == mount && *mounted.plugin != *plugin;
         match mounts.iter().find(other) {
-            Some(taken) => Err(MountTaken {
-                mount: mount.to_string(),
+            Some(taken) => Err(MountTaken::Plugin {
+                mount,
                 by: taken.plugin.to_string(),
             }),
             None => Ok(()),

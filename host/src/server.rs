@@ -9,6 +9,7 @@ pub mod compress;
 mod connection;
 mod guest;
 pub mod outgoing;
+pub mod own;
 mod peers;
 mod pulse;
 mod request;

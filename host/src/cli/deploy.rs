@@ -128,6 +128,7 @@ fn meaning(step: &str) -> &'static str {
     match step {
         "read" => " (is the file a whole plugin of the right world)",
         "grants" => " (what it asks for, against what was approved)",
+        "openapi" => " (its part of the OpenAPI document, as a whole of its own)",
         "compile" => " (the component becomes machine code within its bounds)",
         "link" => " (its imports meet the host)",
         "migrate" => " (its migrations, with the statements of the version that serves)",

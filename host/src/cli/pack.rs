@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::capability::sql::gate::{self, ApprovedFunctions};
+use crate::plugin::openapi::{Fragment, Whose};
 use crate::plugin::package::{Package, Parts, pack};
 
 /// Packs a plugin into one file.
@@ -44,7 +45,26 @@ fn packed(args: &Args) -> anyhow::Result<Package> {
     let component = fs::read(&args.component)?;
     let package = Package::read(pack(&component, &parts)?)?;
     check_sql(&package)?;
+    check_openapi(&package)?;
     Ok(package)
+}
+
+/// What the gate says of the plugin's part of the OpenAPI document.
+fn check_openapi(package: &Package) -> anyhow::Result<()> {
+    let Some(text) = &package.openapi else {
+        return Ok(());
+    };
+    let whose = Whose {
+        plugin: &package.manifest.name,
+        own_mount: &package.manifest.mount,
+        mount: &package.manifest.mount,
+    };
+    match Fragment::read(text, whose) {
+        Ok(_) => Ok(()),
+        Err(mistakes) => {
+            anyhow::bail!("its part of the OpenAPI document:\n{}", mistakes.join("\n"))
+        }
+    }
 }
 
 /// What the gate says of the SQL, as if the operator approved every function

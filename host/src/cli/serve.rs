@@ -20,9 +20,11 @@ use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
 use crate::deploy::{Clients, Deployer, Refused};
 use crate::edge::cors::Cors;
+use crate::edge::docs::Docs;
 use crate::edge::health::Health;
 use crate::edge::idempotency::{Alive, Idempotency};
 use crate::edge::keys::Keys;
+use crate::edge::openapi::Documents;
 use crate::edge::rate::Rate;
 use crate::edge::response_cache::ResponseCache;
 use crate::engine::Engines;
@@ -35,6 +37,7 @@ use crate::secret::RootSecret;
 use crate::server::access::AccessLog;
 use crate::server::body::Bodies;
 use crate::server::compress::Compressor;
+use crate::server::own::Own;
 use crate::server::tls::Tls;
 use crate::server::{Edge, Listener};
 use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor};
@@ -111,7 +114,6 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         rate: Arc::new(Rate::open(&config.rate, &host_metrics)),
         long,
         responses: ResponseCache::open(&config.response_cache, &host_metrics),
-        health: Health::new(postgres.clone()),
         idempotency: Arc::new(Idempotency::open(
             postgres.clone(),
             &secret,
@@ -119,6 +121,11 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
             &alive,
             host_metrics.clone(),
         )),
+        own: Own {
+            health: Health::new(postgres.clone()),
+            documents: Documents::new(rollout.router.clone()),
+            docs: Docs::new(),
+        },
         limits: Arc::new(config.server.clone()),
         bodies: Bodies::new(&config.server),
         compressor: Compressor::new(config.compression.clone()),

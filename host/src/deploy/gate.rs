@@ -17,6 +17,7 @@ use crate::plugin::deployment::{Approved, Deployment, Live, Tally};
 use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
 use crate::plugin::manifest::Reuse;
+use crate::plugin::openapi::{Fragment, Whose};
 use crate::plugin::package::{self, Package};
 
 /// A plugin on its way: its file, what was approved with it, and what the
@@ -45,6 +46,12 @@ impl Candidate {
     fn rejected(&self, step: &'static str, reason: impl ToString) -> Rejected {
         Rejected::because(self.plugin(), step, reason)
     }
+}
+
+/// What compiling and linking left: what a deployment needs of its file.
+pub struct Built {
+    pub pre: PreInstance,
+    pub openapi: Arc<Fragment>,
 }
 
 /// What the plugin may use: all that it asks for, where all of it is approved.
@@ -110,11 +117,9 @@ impl Deployer {
     }
 
     /// Compiles and links: afterwards an instance can be made.
-    pub async fn build(
-        &self,
-        candidate: &Candidate,
-        steps: &mut Steps,
-    ) -> Result<PreInstance, Rejected> {
+    pub async fn build(&self, candidate: &Candidate, steps: &mut Steps) -> Result<Built, Rejected> {
+        let openapi = Arc::new(openapi(candidate)?);
+        steps.done("openapi", format!("{} paths", openapi.paths.len()));
         let began = Instant::now();
         let compiled = self.compiler.component(&candidate.package, Family::Record);
         let component = compiled
@@ -132,7 +137,7 @@ impl Deployer {
         let linked = PreInstance::link(&component, |name| candidate.is_granted(name), bounds);
         let pre = linked.map_err(|error| candidate.rejected("link", format!("{error:#}")))?;
         steps.done("link", candidate.approved.grants.join(", "));
-        Ok(pre)
+        Ok(Built { pre, openapi })
     }
 
     /// The manifest asks, the operator decides, the engine's ceiling holds.
@@ -204,7 +209,7 @@ impl Deployer {
         &self,
         candidate: Candidate,
         number: u64,
-        pre: PreInstance,
+        built: Built,
         lents: Lents,
     ) -> Arc<Deployment> {
         let limits = self.limits(&candidate);
@@ -226,8 +231,9 @@ impl Deployer {
             number,
             digest: package.digest,
             mount,
-            pre,
+            pre: built.pre,
             lents: Arc::new(lents),
+            openapi: built.openapi,
             idle: Idle::new(self.idle.clone(), idle, metrics.instances_waiting.clone()),
             gate: Gate::new(
                 &limits,
@@ -244,6 +250,20 @@ impl Deployer {
             live: Live::new(self.metrics.deployments_live.clone()),
         })
     }
+}
+
+/// The plugin's part of the document, at the mount that the operator decided on.
+fn openapi(candidate: &Candidate) -> Result<Fragment, Rejected> {
+    let Some(text) = &candidate.package.openapi else {
+        return Ok(Fragment::default());
+    };
+    let whose = Whose {
+        plugin: candidate.plugin(),
+        own_mount: &candidate.package.manifest.mount,
+        mount: candidate.mount(),
+    };
+    Fragment::read(text, whose)
+        .map_err(|mistakes| Rejected::new(candidate.plugin(), "openapi", mistakes))
 }
 
 fn migration(migration: &package::Migration) -> sql::Migration {

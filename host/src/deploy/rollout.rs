@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Deployer;
-use super::gate::{self, Candidate};
+use super::gate::{self, Built, Candidate};
 use super::probe::{self, Probe};
 use super::steps::{Rejected, Serving, Steps};
 use super::store::{Store, StoreError};
@@ -78,7 +78,7 @@ impl Rollout {
         steps.done("grants", approved.grants.join(", "));
         let candidate = self.candidate(package, approved);
         let (plugin, digest) = (candidate.plugin().to_string(), candidate.package.digest);
-        let pre = self.build(&candidate, steps).await?;
+        let built = self.build(&candidate, steps).await?;
         let added = self
             .store
             .add(&candidate.package, &candidate.approved, by)
@@ -95,7 +95,7 @@ impl Rollout {
             "config" => Probe::Configured,
             _ => Probe::Deployed,
         };
-        let deployment = self.raise(candidate, number, pre, &beside, probe, steps);
+        let deployment = self.raise(candidate, number, built, &beside, probe, steps);
         let served = deployment.await;
         if served.is_err()
             && let Err(error) = self.store.forget(&digest).await
@@ -141,12 +141,12 @@ impl Rollout {
         steps.done("grants", stored.approved.grants.join(", "));
         let shared = self.store.shared(plugin).await.map_err(rejected)?;
         let candidate = self.candidate(package, stored.approved);
-        let pre = self.build(&candidate, steps).await?;
+        let built = self.build(&candidate, steps).await?;
         let beside = Beside {
             serving: None,
             shared,
         };
-        self.raise(candidate, number, pre, &beside, probe, steps)
+        self.raise(candidate, number, built, &beside, probe, steps)
             .await
     }
 
@@ -159,11 +159,7 @@ impl Rollout {
         }
     }
 
-    async fn build(
-        &self,
-        candidate: &Candidate,
-        steps: &mut Steps,
-    ) -> Result<crate::plugin::instance::PreInstance, Rejected> {
+    async fn build(&self, candidate: &Candidate, steps: &mut Steps) -> Result<Built, Rejected> {
         self.router
             .check(candidate.plugin(), candidate.mount())
             .map_err(|taken| Rejected::because(candidate.plugin(), "link", taken))?;
@@ -175,7 +171,7 @@ impl Rollout {
         &self,
         candidate: Candidate,
         number: u64,
-        pre: crate::plugin::instance::PreInstance,
+        built: Built,
         beside: &Beside,
         probe: Probe,
         steps: &mut Steps,
@@ -184,7 +180,7 @@ impl Rollout {
             .deployer
             .lend(&candidate, number, beside, steps)
             .await?;
-        let deployment = self.deployer.assemble(candidate, number, pre, lents);
+        let deployment = self.deployer.assemble(candidate, number, built, lents);
         let tested = probe::probe(&deployment, &self.long, probe, steps).await;
         if let Err(rejected) = tested {
             deployment.idle.close();

@@ -221,10 +221,11 @@ impl Compiler {
             }
             // An allocation that fails aborts; a fresh thread's may fault.
             Some(_) => CompileError::Memory(self.limits.compile_memory_bytes_max),
-            // What cannot be allocated shows as an abort, or as a thread that
-            // does not start.
+            // What cannot be allocated shows as an abort, as the engine's own
+            // error, or as a thread that does not start.
             None if [
                 "memory allocation",
+                "out of memory",
                 "Cannot allocate memory",
                 "temporarily unavailable",
             ]

@@ -11,6 +11,7 @@ use super::admission::Gate;
 use super::idle::Idle;
 use super::instance::PreInstance;
 use super::manifest::Manifest;
+use super::openapi::Fragment;
 use super::package::Digest;
 use crate::capability::Lents;
 use crate::capability::sql::statement::Declared;
@@ -27,6 +28,8 @@ pub struct Deployment {
     pub limits: PluginLimits,
     pub pre: PreInstance,
     pub lents: Arc<Lents>,
+    /// What it says of its routes, ready to be merged.
+    pub openapi: Arc<Fragment>,
     pub idle: Idle,
     pub gate: Gate,
     pub metrics: PluginMetrics,

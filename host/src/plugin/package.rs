@@ -35,6 +35,7 @@ pub use pack::{PackError, Parts, pack};
 
 use crate::capability::sql::statement::{self, Declared, SectionError};
 use crate::plugin::manifest::{Manifest, ManifestError, World};
+use crate::plugin::openapi::OPENAPI_BYTES_MAX;
 
 /// How many bytes a component or a packed plugin may have.
 pub const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -199,15 +200,23 @@ fn check_migrations(migrations: &[Migration]) -> Result<(), PackageError> {
     Ok(())
 }
 
+/// Whether it is an object within its bound. The gate reads what is in it.
 fn check_openapi(openapi: Option<&str>) -> Result<(), PackageError> {
-    let parse = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>;
-    match openapi.map(parse) {
-        Some(Err(error)) => Err(PackageError::Section {
-            section: OPENAPI,
-            reason: error.to_string(),
-        }),
-        _ => Ok(()),
+    let refuse = |reason| PackageError::Section {
+        section: OPENAPI,
+        reason,
+    };
+    let Some(text) = openapi else {
+        return Ok(());
+    };
+    if text.len() > OPENAPI_BYTES_MAX {
+        let bytes = text.len();
+        let bound = format!("it has {bytes} bytes and may have {OPENAPI_BYTES_MAX}");
+        return Err(refuse(bound + " (openapi_bytes_max)"));
     }
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
+        .map(drop)
+        .map_err(|error| refuse(error.to_string()))
 }
 
 /// Whether the component exports what the manifest says it serves and imports

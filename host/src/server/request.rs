@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Version};
+use http::{HeaderMap, Request, Response, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
@@ -20,9 +20,9 @@ use super::access::{AccessLog, Record};
 use super::body::Bodies;
 use super::compress::{self, Compressor};
 use super::outgoing::Outgoing;
+use super::own::Own;
 use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
-use crate::edge::health::Health;
 use crate::edge::idempotency::Idempotency;
 use crate::edge::keys::{AuthError, Caller, Keys};
 use crate::edge::problem::Problem;
@@ -49,7 +49,7 @@ pub struct Edge {
     pub rate: Arc<Rate>,
     pub long: Arc<Long>,
     pub responses: ResponseCache,
-    pub health: Health,
+    pub own: Own,
     pub idempotency: Arc<Idempotency>,
     pub limits: Arc<Limits>,
     pub bodies: Bodies,
@@ -122,7 +122,7 @@ impl Edge {
 
     /// Whether this host should get traffic.
     pub async fn ready(&self) -> Response<Full<Bytes>> {
-        self.health.ready(self.draining.load(Relaxed)).await
+        self.own.health.ready(self.draining.load(Relaxed)).await
     }
 
     async fn route(
@@ -132,17 +132,13 @@ impl Edge {
     ) -> Result<Answer, Problem> {
         let (parts, body) = request.into_parts();
         self.check_head(&parts)?;
-        match parts.uri.path() {
-            "/healthz" => only_get(&parts).map(|()| self.health.alive().map(Outgoing::from)),
-            "/readyz" => {
-                only_get(&parts)?;
-                Ok(self.ready().await.map(Outgoing::from))
-            }
-            path => {
-                let found = self.router.find(path).ok_or_else(Problem::not_found)?;
-                self.plugin(found, parts, body, request_id).await
-            }
+        let draining = self.draining.load(Relaxed);
+        if let Some(answer) = self.own.answer(&parts, draining).await? {
+            return Ok(answer.map(Outgoing::from));
         }
+        let found = self.router.find(parts.uri.path());
+        let found = found.ok_or_else(Problem::not_found)?;
+        self.plugin(found, parts, body, request_id).await
     }
 
     /// hyper bounds the head; the URL has a limit of its own.
@@ -296,11 +292,4 @@ fn names_two_hosts(parts: &Parts) -> bool {
             .as_bytes()
             .eq_ignore_ascii_case(authority.as_str().as_bytes())
     })
-}
-
-fn only_get(parts: &Parts) -> Result<(), Problem> {
-    match parts.method {
-        Method::GET | Method::HEAD => Ok(()),
-        _ => Err(Problem::method_not_allowed(&["GET", "HEAD"])),
-    }
 }

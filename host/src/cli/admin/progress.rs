@@ -14,9 +14,10 @@ const TICK: Duration = Duration::from_millis(100);
 const TEMPLATE: &str = "  {spinner} {msg}  {elapsed}";
 
 /// The steps of a deployment, in their order.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "read",
     "grants",
+    "openapi",
     "compile",
     "link",
     "migrate",

@@ -1,0 +1,96 @@
+//! `GET /openapi.json`: what all plugins that serve say of themselves, as one
+//! OpenAPI 3.1 document. It is made when it is first asked for after a swap, and
+//! kept until the next.
+//!
+//! Nobody needs a key: the document holds no customer's data and nothing that the
+//! answers themselves would not tell.
+
+mod describe;
+mod merge;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body_util::Full;
+use serde_json::Value;
+
+use super::fixed::Fixed;
+use super::problem::Problem;
+use crate::plugin::deployment::Deployment;
+use crate::router::Router;
+
+pub use merge::{Part, merge};
+
+/// The document of what serves now.
+pub struct Documents {
+    router: Arc<Router>,
+    current: ArcSwapOption<Current>,
+    /// Many who ask at once after a swap wait for one who makes it.
+    making: tokio::sync::Mutex<()>,
+}
+
+struct Current {
+    /// The deployments that the document is of: plugin and number.
+    of: Vec<(Arc<str>, u64)>,
+    document: Fixed,
+}
+
+impl Documents {
+    pub fn new(router: Arc<Router>) -> Documents {
+        Documents {
+            router,
+            current: ArcSwapOption::empty(),
+            making: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// The document, or 304 where the client has it.
+    pub async fn answer(&self, headers: &HeaderMap) -> Result<Response<Full<Bytes>>, Problem> {
+        let current = match self.kept() {
+            Some(current) => current,
+            None => self.made().await?,
+        };
+        Ok(current.document.answer(headers))
+    }
+
+    fn kept(&self) -> Option<Arc<Current>> {
+        let current = self.current.load_full()?;
+        (current.of == names(&self.router.deployments())).then_some(current)
+    }
+
+    async fn made(&self) -> Result<Arc<Current>, Problem> {
+        let _making = self.making.lock().await;
+        if let Some(current) = self.kept() {
+            return Ok(current);
+        }
+        let serving = self.router.deployments();
+        // Megabytes of JSON may be in it: not on a thread that serves.
+        let made = tokio::task::spawn_blocking(move || Current::of(&serving)).await;
+        let current = Arc::new(made.map_err(|_| Problem::internal())?);
+        self.current.store(Some(current.clone()));
+        Ok(current)
+    }
+}
+
+impl Current {
+    fn of(serving: &[Arc<Deployment>]) -> Current {
+        let part = |deployment: &Arc<Deployment>| Part {
+            plugin: deployment.plugin.clone(),
+            public: deployment.manifest.public,
+            fragment: deployment.openapi.clone(),
+        };
+        let parts: Vec<Part> = serving.iter().map(part).collect();
+        let document = Value::Object(merge(&parts)).to_string();
+        Current {
+            of: names(serving),
+            document: Fixed::new("application/json", Bytes::from(document)),
+        }
+    }
+}
+
+fn names(serving: &[Arc<Deployment>]) -> Vec<(Arc<str>, u64)> {
+    let name = |one: &Arc<Deployment>| (one.plugin.clone(), one.number);
+    serving.iter().map(name).collect()
+}

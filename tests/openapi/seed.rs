@@ -1,0 +1,44 @@
+//! What a customer has before it is asked about.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::host::Host;
+
+/// Tickets of every status that changes, with tags, comments and audits. Answers
+/// their ids.
+pub async fn tickets(host: &Host, agent: &str, count: usize) -> Vec<String> {
+    let new = |number: usize| {
+        json!({
+            "subject": format!("Printer {number}"),
+            "description": "It prints in green.",
+            "priority": ["low", "normal", "high", "urgent"][number % 4],
+            "assignee": number.is_multiple_of(3).then_some("eve"),
+            "tags": if number.is_multiple_of(2) { vec!["printer"] } else { vec![] },
+            "custom_fields": {"floor": number},
+        })
+    };
+    let mut ids = Vec::new();
+    for from in (0..count).step_by(100) {
+        let all: Vec<Value> = (from..count.min(from + 100)).map(new).collect();
+        let request = host.post("/support/tickets/bulk", agent);
+        let answer = request.json(&json!({"create": all})).send().await.unwrap();
+        let told: Value = answer.json().await.unwrap();
+        let results = told["results"].as_array().unwrap().iter();
+        ids.extend(results.map(|one| one["ticket"]["id"].as_str().unwrap().to_string()));
+    }
+    for (number, id) in ids.iter().enumerate() {
+        let path = format!("/support/tickets/{id}");
+        let comment = host.post(&format!("{path}/comments"), agent);
+        let body = json!({"body": "Have you tried blue?", "public": number % 2 == 0});
+        let answer = comment.json(&body).send().await.unwrap();
+        answer.error_for_status().unwrap();
+        let Some(status) = [None, Some("open"), Some("pending"), Some("solved")][number % 4] else {
+            continue;
+        };
+        let change = host.request(Method::PATCH, &path, agent);
+        let answer = change.json(&json!({"status": status})).send().await;
+        answer.unwrap().error_for_status().unwrap();
+    }
+    ids
+}
