@@ -12,7 +12,7 @@ pub async fn tickets(host: &Host, agent: &str, count: usize) -> Vec<String> {
         json!({
             "subject": format!("Printer {number}"),
             "description": "It prints in green.",
-            "priority": ["low", "normal", "high", "urgent"][number % 4],
+            "priority": (["low", "normal", "high", "urgent"][number % 4]),
             "assignee": number.is_multiple_of(3).then_some("eve"),
             "tags": if number.is_multiple_of(2) { vec!["printer"] } else { vec![] },
             "custom_fields": {"floor": number},
