@@ -164,6 +164,54 @@ async fn failure_without_an_effect_lets_the_key_go() {
     assert_eq!(rows(&host, &key).await, 0);
 }
 
+/// Postgres says that a lock took too long, and has rolled back.
+#[tokio::test]
+async fn statement_that_postgres_ended_had_no_effect_and_lets_the_key_go() {
+    let fleet = Fleet::start().await;
+    let host = fleet.host(|setup| {
+        setup
+            .config(&format!("lock_ms_max = 200\n{QUICK}"))
+            .guest("effects", &["sql"], "")
+    });
+    let key = host.key("acme", &[]);
+    let mut database = fleet.cluster.connect(None).await;
+    for (count, way) in (1..).zip(["lone", "batch", "batch-with-rows", "transaction"]) {
+        let path = format!("/effects/{way}");
+        let lock = database.transaction().await.unwrap();
+        lock.batch_execute("LOCK TABLE plugin_effects.rows IN ACCESS EXCLUSIVE MODE")
+            .await
+            .unwrap();
+        let ended = post(&host, &path, &key, way).await;
+        assert!(ended.status().is_server_error(), "{way}: {ended:?}");
+        lock.rollback().await.unwrap();
+        let again = post(&host, &path, &key, way).await;
+        assert!(
+            again.status().is_success() && !replayed(&again),
+            "{way}: {again:?}"
+        );
+        assert_eq!(rows(&host, &key).await, count, "{way}");
+    }
+}
+
+/// It answers nothing, not even that a statement took too long.
+#[tokio::test]
+async fn frozen_postgres_holds_no_request_with_a_key() {
+    let fleet = Fleet::start().await;
+    let config = "[idempotency]\nlook_up_ms_max = 300";
+    let host = fleet.host(|setup| setup.config(config).guest("effects", &["sql"], ""));
+    let key = host.key("acme", &[]);
+    post(&host, "/effects/nothing", &key, "k").await;
+    let frozen = fleet.cluster.freeze();
+    let answer = post(&host, "/effects/nothing", &key, "other").await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(frozen);
+    crate::harness::postgres::until(async || {
+        let answer = post(&host, "/effects/nothing", &key, "third").await;
+        answer.status().is_success()
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn failure_after_the_effect_never_lets_a_second_one_through() {
     let host = effects().start();

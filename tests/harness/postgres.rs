@@ -11,6 +11,8 @@ use hearth::embedded;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
+use super::host::signal_process;
+
 /// An embedded cluster that ends, folder and all, with the test.
 pub struct Cluster {
     cluster: Option<embedded::postgres::Cluster>,
@@ -37,6 +39,19 @@ impl Cluster {
     /// Stops the server and keeps its data.
     pub async fn pause(&mut self) {
         self.cluster.take().unwrap().stop().await;
+    }
+
+    /// Stops every process of it where it stands, until the answer is dropped:
+    /// connections stay open and nothing is answered.
+    pub fn freeze(&self) -> Frozen {
+        let postmaster = self.postmaster();
+        let mut processes = vec![postmaster];
+        signal_process(postmaster, libc::SIGSTOP);
+        processes.extend(children(postmaster));
+        for process in &processes {
+            signal_process(*process, libc::SIGSTOP);
+        }
+        Frozen(processes)
     }
 
     /// The folder that the cluster owns.
@@ -74,6 +89,29 @@ impl Cluster {
     pub fn postmaster(&self) -> i32 {
         postmaster(&self.dir()).unwrap()
     }
+}
+
+/// The processes of a cluster that stand still.
+pub struct Frozen(Vec<i32>);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            signal_process(*process, libc::SIGCONT);
+        }
+    }
+}
+
+/// The processes whose parent this is (proc(5), the fourth field of `stat`).
+fn children(parent: i32) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    ids.filter(|id| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit(") ").next().unwrap_or_default();
+        after_name.split(' ').nth(1) == Some(&parent.to_string())
+    })
+    .collect()
 }
 
 /// The process that serves from a cluster's folder.

@@ -58,12 +58,18 @@ def real_query(case):
 def real_headers(case):
     if "If-Match" in case.headers:
         case.headers["If-Match"] = "*"
-    if "Idempotency-Key" in case.headers:
+
+
+def own_key(case):
+    """A key that is well made belongs to this request, whatever else is wrong."""
+    key = (case.headers or {}).get("Idempotency-Key")
+    if isinstance(key, str) and 1 <= len(key) <= 255:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
+    own_key(case)
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     real_path(case)

@@ -101,38 +101,22 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     );
     let cache = clients.cache.clone();
     let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
-    let rollout = Arc::new(rollout(&config, deployer, &postgres, long.clone()));
+    let rollout = Arc::new(rollout(&config, deployer, &postgres, long));
     open_plugins(&rollout).await?;
     let demo_key = match args.demo {
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
     let alive = Alive::new(postgres.clone(), config.idempotency.beat_ms);
-    let edge = Arc::new(Edge {
-        router: rollout.router.clone(),
+    let edge = Arc::new(edge(
+        &config,
+        &postgres,
+        &secret,
+        &rollout,
         keys,
-        rate: Arc::new(Rate::open(&config.rate, &host_metrics)),
-        long,
-        responses: ResponseCache::open(&config.response_cache, &host_metrics),
-        idempotency: Arc::new(Idempotency::open(
-            postgres.clone(),
-            &secret,
-            config.idempotency.clone(),
-            &alive,
-            host_metrics.clone(),
-        )),
-        own: Own {
-            health: Health::new(postgres.clone()),
-            documents: Documents::new(rollout.router.clone()),
-            docs: Docs::new(),
-        },
-        limits: Arc::new(config.server.clone()),
-        bodies: Bodies::new(&config.server),
-        compressor: Compressor::new(config.compression.clone()),
-        cors: Cors::new(&config.cors),
-        access: AccessLog::new(config.access_log.clone()),
-        draining: AtomicBool::new(false),
-    });
+        &alive,
+        &host_metrics,
+    ));
     let admin = Arc::new(Admin {
         edge: edge.clone(),
         metrics: host_metrics,
@@ -154,6 +138,42 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn edge(
+    config: &Config,
+    postgres: &Server,
+    secret: &RootSecret,
+    rollout: &Rollout,
+    keys: Keys,
+    alive: &Alive,
+    metrics: &HostMetrics,
+) -> Edge {
+    Edge {
+        router: rollout.router.clone(),
+        keys,
+        rate: Arc::new(Rate::open(&config.rate, metrics)),
+        long: rollout.long.clone(),
+        responses: ResponseCache::open(&config.response_cache, metrics),
+        idempotency: Arc::new(Idempotency::open(
+            postgres.clone(),
+            secret,
+            config.idempotency.clone(),
+            alive,
+            metrics.clone(),
+        )),
+        own: Own {
+            health: Health::new(postgres.clone()),
+            documents: Documents::new(rollout.router.clone()),
+            docs: Docs::new(),
+        },
+        limits: Arc::new(config.server.clone()),
+        bodies: Bodies::new(&config.server),
+        compressor: Compressor::new(config.compression.clone()),
+        cors: Cors::new(&config.cors),
+        access: AccessLog::new(config.access_log.clone()),
+        draining: AtomicBool::new(false),
+    }
 }
 
 fn clients(

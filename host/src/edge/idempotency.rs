@@ -56,6 +56,9 @@ pub struct Config {
     pub silence_ms_max: u64,
     /// How often old keys are swept. Milliseconds.
     pub sweep_ms: u64,
+    /// For finding a key, and again for keeping its answer, where Postgres does
+    /// not answer at all. Milliseconds.
+    pub look_up_ms_max: u64,
 }
 
 impl Default for Config {
@@ -67,6 +70,7 @@ impl Default for Config {
             beat_ms: 1_000,
             silence_ms_max: 4_000,
             sweep_ms: 60_000,
+            look_up_ms_max: 5_000,
         }
     }
 }
@@ -120,12 +124,7 @@ impl Idempotency {
         metrics: HostMetrics,
     ) -> Idempotency {
         Idempotency {
-            claims: Claims::new(
-                server,
-                alive.id(),
-                config.silence_ms_max,
-                config.kept_ms_max,
-            ),
+            claims: Claims::new(server, alive.id(), &config),
             seal: Seal::new(secret),
             config,
             metrics,

@@ -162,7 +162,7 @@ fn check_components(document: &Map<String, Value>, mistakes: &mut Mistakes) {
                 mistakes.at(&place, NAME_RULE);
             }
             // JSON Schema knows true and false as schemas.
-            if !member.is_object() && !(section == "schemas" && member.is_boolean()) {
+            if !(member.is_object() || section == "schemas" && member.is_boolean()) {
                 mistakes.at(&place, "this must be an object");
             }
         }

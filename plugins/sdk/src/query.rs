@@ -6,8 +6,8 @@ use crate::problem::{FieldError, Place, Problem};
 use crate::time::Timestamp;
 
 /// The parameters of a query string. Each is asked for by name and type;
-/// `finish` then answers 400 which names every wrong one, and every one that
-/// nobody asked for.
+/// `finish` then answers 400 which names every wrong one, every empty one, and
+/// every one that nobody asked for.
 ///
 /// ```
 /// use hearth_plugin::Query;
@@ -41,7 +41,7 @@ impl Query {
         })
     }
 
-    /// A parameter that is text. Empty counts as absent.
+    /// A parameter that is text.
     pub fn text(&mut self, name: &str) -> Field<'_, String> {
         self.read(name, |text| Ok(text.to_string()))
     }
@@ -109,6 +109,7 @@ impl Query {
         let texts = self.take(name);
         let state = match texts.as_slice() {
             [] => State::Absent,
+            [text] if text.is_empty() => State::wrong("empty", "this must not be empty"),
             [text] => {
                 read(text).map_or_else(|detail| State::wrong("wrong_type", detail), State::Value)
             }
@@ -119,10 +120,7 @@ impl Query {
 
     fn take(&mut self, name: &str) -> Vec<String> {
         let taken = self.parameters.extract_if(.., |(own, _)| own == name);
-        taken
-            .map(|(_, text)| text)
-            .filter(|text| !text.is_empty())
-            .collect()
+        taken.map(|(_, text)| text).collect()
     }
 }
 
@@ -144,12 +142,13 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_named_at_once() {
-        let mut query = Query::parse("a=x&b=maybe&c=today&d=1&d=2&e=5&").unwrap();
+        let mut query = Query::parse("a=x&b=maybe&c=today&d=1&d=2&e=5&g=&").unwrap();
         query.integer("a").optional();
         query.boolean("b").optional();
         query.timestamp("c").optional();
         query.text("d").optional();
         query.text("f").required();
+        query.text("g").optional();
         let errors = query.finish().unwrap_err().field_errors().to_vec();
         let codes: Vec<_> = errors.iter().map(|error| error.code).collect();
         let wrong = [
@@ -158,9 +157,10 @@ mod tests {
             "wrong_type",
             "repeated",
             "required",
+            "empty",
             "unknown",
         ];
         assert_eq!(codes, wrong);
-        assert_eq!(errors[5].place, Place::Parameter("e".into()));
+        assert_eq!(errors[6].place, Place::Parameter("e".into()));
     }
 }

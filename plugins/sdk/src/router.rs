@@ -18,7 +18,8 @@ type Endpoint = Box<dyn Fn(&Request, &[String]) -> Answer>;
 /// A segment in braces is a parameter: it matches one segment that is not empty,
 /// and its percent-decoded text goes to the handler as the type that the handler
 /// declares. A parameter that its type refuses is 404. A route that names a
-/// segment wins over one that has a parameter there, whatever their order.
+/// segment wins over one that has a parameter there, whatever their order and
+/// methods, as in OpenAPI: `/tickets/count` is never a ticket.
 ///
 /// An unknown path is 404; a known path with another method is 405 with `Allow`;
 /// HEAD is answered as GET, and the host keeps the body to itself, OPTIONS with 204 and `Allow`.
@@ -111,10 +112,9 @@ impl Router {
             .iter()
             .filter(|route| route.pattern.matches(&path))
             .collect();
-        if routes.is_empty() {
-            return Err(Problem::not_found());
-        }
-        routes.sort_by_key(|route| route.pattern.rank());
+        let best = routes.iter().map(|route| route.pattern.rank()).min();
+        let best = best.ok_or_else(Problem::not_found)?;
+        routes.retain(|route| route.pattern.rank() == best);
         let with = |method| routes.iter().find(|route| route.method == method);
         let route = match request.method() {
             "HEAD" => with("HEAD").or_else(|| with("GET")),

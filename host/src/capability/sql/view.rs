@@ -28,12 +28,21 @@ async fn within<T>(
     deadline: Instant,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
+    let ended = until(deadline, work).await;
+    ended.unwrap_or(Err(Error::DeadlineExceeded))
+}
+
+/// `None` where the deadline passed while the work was on its way, so that
+/// nobody knows how far it came. A deadline that has passed already is an error:
+/// nothing was sent.
+async fn until<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Option<Result<T, Error>> {
     if Instant::now() >= deadline {
-        return Err(Error::DeadlineExceeded);
+        return Some(Err(Error::DeadlineExceeded));
     }
-    timeout_at(deadline, work)
-        .await
-        .unwrap_or(Err(Error::DeadlineExceeded))
+    timeout_at(deadline, work).await.ok()
 }
 
 impl Host for View<'_> {
@@ -193,11 +202,12 @@ impl View<'_> {
             let connection = lease.connection()?;
             batch::run(connection, &tenant, &ready, &lent.config, mark.as_deref()).await
         };
-        let result = within(self.call.deadline, work).await;
-        if mark.is_some() && may_have_committed(&result) {
+        let result = until(self.call.deadline, work).await;
+        let unknown = Err(Error::OutcomeUnknown);
+        if mark.is_some() && may_have_committed(result.as_ref().unwrap_or(&unknown)) {
             self.call.committed();
         }
-        result
+        result.unwrap_or(Err(Error::DeadlineExceeded))
     }
 
     async fn begin_transaction(&mut self, isolation: Isolation) -> Result<u64, Error> {
@@ -274,12 +284,9 @@ impl View<'_> {
     }
 }
 
-/// What passed its deadline may have been on its way.
+/// What Postgres answered with an error, it rolled back.
 fn may_have_committed<T>(result: &Result<T, Error>) -> bool {
-    matches!(
-        result,
-        Ok(_) | Err(Error::OutcomeUnknown | Error::DeadlineExceeded)
-    )
+    matches!(result, Ok(_) | Err(Error::OutcomeUnknown))
 }
 
 fn step(lent: &Lent, call: BatchCall) -> Result<Ready<'_>, Error> {

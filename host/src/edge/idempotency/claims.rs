@@ -1,11 +1,13 @@
 //! The rows of `hearth.idempotency`.
 
+use std::future::Future;
 use std::time::Duration;
 
 use deadpool_postgres::{Client, PoolError};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::Config;
 use crate::backend::postgres::Server;
 
 /// Rows that one sweep deletes, so that it never holds many locks.
@@ -46,6 +48,8 @@ pub(super) enum Error {
     Postgres(#[from] tokio_postgres::Error),
     #[error("the row went away again and again")]
     Restless,
+    #[error("Postgres did not answer in time")]
+    Silent,
 }
 
 pub(super) struct Claims {
@@ -53,6 +57,7 @@ pub(super) struct Claims {
     holder: Uuid,
     silence_ms_max: f64,
     kept_ms_max: f64,
+    look_up_max: Duration,
 }
 
 /// A key as a request wants it.
@@ -79,21 +84,27 @@ pub(super) enum Standing {
 }
 
 impl Claims {
-    pub(super) fn new(
-        server: Server,
-        holder: Uuid,
-        silence_ms_max: u64,
-        kept_ms_max: u64,
-    ) -> Claims {
+    pub(super) fn new(server: Server, holder: Uuid, config: &Config) -> Claims {
         Claims {
             server,
             holder,
-            silence_ms_max: silence_ms_max as f64,
-            kept_ms_max: kept_ms_max as f64,
+            silence_ms_max: config.silence_ms_max as f64,
+            kept_ms_max: config.kept_ms_max as f64,
+            look_up_max: Duration::from_millis(config.look_up_ms_max),
         }
     }
 
+    /// Bounded here too, for a Postgres that is frozen ends no statement itself.
+    async fn bounded<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let ended = tokio::time::timeout(self.look_up_max, work).await;
+        ended.unwrap_or(Err(Error::Silent))
+    }
+
     pub(super) async fn take(&self, wanted: &Wanted<'_>) -> Result<Found, Error> {
+        self.bounded(self.take_or_read(wanted)).await
+    }
+
+    async fn take_or_read(&self, wanted: &Wanted<'_>) -> Result<Found, Error> {
         let client = self.server.host().get().await?;
         for _ in 0..TRIES {
             let claim = Uuid::new_v4();
@@ -154,6 +165,10 @@ impl Claims {
 
     /// Keeps the answer, which may be missing; then the claim ends all the same.
     pub(super) async fn keep(&self, claim: Uuid, answer: Option<Vec<u8>>) -> Result<(), Error> {
+        self.bounded(self.store(claim, answer)).await
+    }
+
+    async fn store(&self, claim: Uuid, answer: Option<Vec<u8>>) -> Result<(), Error> {
         let client = self.server.host().get().await?;
         let statement = client
             .prepare_cached(
@@ -168,12 +183,16 @@ impl Claims {
     /// A claim without an effect goes; one with an effect that has no answer is
     /// known from now on as applied. Nobody else can tell which it is.
     pub(super) async fn let_go(&self, claim: Uuid) -> Result<(), Error> {
+        self.bounded(self.drop_or_store(claim)).await
+    }
+
+    async fn drop_or_store(&self, claim: Uuid) -> Result<(), Error> {
         let client = self.server.host().get().await?;
         let statement = client
             .prepare_cached("DELETE FROM hearth.idempotency WHERE claim = $1 AND NOT applied")
             .await?;
         if client.execute(&statement, &[&claim]).await? == 0 {
-            self.keep(claim, None).await?;
+            self.store(claim, None).await?;
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ impl Pattern {
                 .all(|(segment, text)| segment.matches(text))
     }
 
-    /// Sorts patterns of one path: a literal comes before a parameter, from the
+    /// Orders the patterns of one path: a literal comes before a parameter, from the
     /// left to the right.
     pub(super) fn rank(&self) -> Vec<bool> {
         self.0.iter().map(Segment::is_parameter).collect()

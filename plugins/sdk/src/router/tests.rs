@@ -55,10 +55,7 @@ fn path_parameters_are_decoded_and_typed() {
 #[test]
 fn a_literal_wins_over_a_parameter_whatever_their_order() {
     assert_eq!(ask("GET", "/support/tickets/count").bytes(), br#""list""#);
-    assert_eq!(
-        ask("GET", "/support/tickets/create").bytes(),
-        br#""create""#
-    );
+    assert_eq!(ask("GET", "/support/tickets/create").status(), 405);
 }
 
 #[test]
@@ -93,10 +90,7 @@ fn another_method_is_405_and_names_those_that_there_are() {
     );
     let response = ask("OPTIONS", "/support/tickets/create");
     assert_eq!(response.status(), 204);
-    assert_eq!(
-        response.get_header("allow"),
-        Some("GET, HEAD, OPTIONS, POST")
-    );
+    assert_eq!(response.get_header("allow"), Some("OPTIONS, POST"));
 }
 
 #[test]
@@ -108,7 +102,7 @@ fn head_is_get_and_the_host_keeps_the_body() {
         response.get_header("content-type"),
         Some("application/json")
     );
-    assert_eq!(ask("HEAD", "/support/tickets/create").status(), 200);
+    assert_eq!(ask("HEAD", "/support/tickets/count").status(), 200);
     assert_eq!(ask("HEAD", "/support/nothing").status(), 404);
 }
 
