@@ -110,7 +110,8 @@ async fn endure(host: &Host, method: Method, path: &str, expected: StatusCode) {
 
 /// A guest beside a neighbour. Time that a shared machine takes from this one
 /// counts as CPU time here, so only those guests have the ordinary limit of CPU
-/// that are meant to reach it.
+/// that are meant to reach it; and a row that another call holds until it is
+/// rolled back is waited for as long as a request may take.
 fn host(name: &str, grants: &[&str]) -> Host {
     let spins = ["spin", "startspin"].contains(&name);
     let limits = if spins {
@@ -119,7 +120,7 @@ fn host(name: &str, grants: &[&str]) -> Host {
         ""
     };
     Setup::new()
-        .config("[plugin_defaults]\ncpu_ms_max = 2000\n")
+        .config("[plugin_defaults]\ncpu_ms_max = 2000\n[database]\nlock_ms_max = 10000\n")
         .guest("echo", &[], "")
         .guest(name, grants, limits)
         .start()

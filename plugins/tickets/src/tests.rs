@@ -137,7 +137,7 @@ fn exports_and_changes_have_no_pages() {
 fn what_is_no_ticket_id_is_404_without_a_look_up() {
     for id in [
         "1",
-        "create",
+        "created",
         "tkt_",
         "tkt_%00",
         "ntf_017f22e2-79b0-7cc3-98c4-dc0c0c07398f",

@@ -78,11 +78,11 @@ impl Report {
             timeout_ms: args.timeout_ms,
             requests: args.requests,
             succeeded: tally.succeeded,
-            success_percent: tally.succeeded as f64 / args.requests as f64 * 100.0,
+            success_percent: success_percent(tally.succeeded, args.requests),
             failures: failures(tally),
             elapsed_ms: (seconds * 1_000_000.0).round() / 1000.0,
             requests_per_second: if seconds > 0.0 {
-                tally.done as f64 / seconds
+                (tally.done as f64 / seconds * 1000.0).round() / 1000.0
             } else {
                 0.0
             },
@@ -121,6 +121,12 @@ impl Report {
         }
         Ok(report)
     }
+}
+
+/// Rounded down, so that 100 means all of them. Few digits are kept, for a reader
+/// of JSON need not bring back all that a float can have.
+fn success_percent(succeeded: u64, requests: u64) -> f64 {
+    (succeeded as f64 / requests as f64 * 100.0 * 1e6).floor() / 1e6
 }
 
 fn failures(tally: &Tally) -> Vec<Failed> {
