@@ -14,6 +14,8 @@
 
 mod field;
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value};
 
 use crate::json::has_nul;
@@ -159,6 +161,38 @@ impl Fields {
         inner.name_unknown();
         self.errors.append(&mut inner.errors);
         Some(answer)
+    }
+
+    /// Reads a list of objects, of so many items; `None` where it is absent, null
+    /// or not such a list. What is wrong in an item is named below its index.
+    ///
+    /// ```
+    /// # use hearth_plugin::{Fields, Json};
+    /// let body = Json::parse(r#"{"lines": [{"price": 1}, {"price": "x"}]}"#).unwrap();
+    /// let mut fields = Fields::of(body.0).unwrap();
+    /// fields.objects("lines", 0..=10, |line| line.integer("price").required());
+    /// assert!(format!("{:?}", fields.finish()).contains("/lines/1/price"));
+    /// ```
+    pub fn objects<T>(
+        &mut self,
+        name: &str,
+        count: RangeInclusive<usize>,
+        mut read: impl FnMut(&mut Fields) -> T,
+    ) -> Option<Vec<T>> {
+        let prefix = self.pointer(name);
+        let items = self.list(name).count(count).optional()?;
+        let mut answers = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            match Fields::at(format!("{prefix}/{index}"), item) {
+                Err(problem) => self.errors.extend_from_slice(problem.field_errors()),
+                Ok(mut inner) => {
+                    answers.push(read(&mut inner));
+                    inner.name_unknown();
+                    self.errors.append(&mut inner.errors);
+                }
+            }
+        }
+        Some(answers)
     }
 
     /// Remembers a mistake which only the plugin can see.

@@ -4,6 +4,7 @@
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
 
+use crate::sla::track;
 use crate::sql::feed::mark_changed;
 use crate::sql::notes::{comments_of, insert_comment};
 use crate::sql::{insert_audits, lock_tickets, touch_ticket};
@@ -61,6 +62,13 @@ pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
             touch_ticket(tx, &id)?;
             mark_changed(tx, std::slice::from_ref(&id))?;
         }
+        let change = track::Change {
+            ticket,
+            at: comment.created_at,
+            moved: false,
+            answered: public && is_agent,
+        };
+        track::follow(tx, &[change])?;
         Response::json(201, &comment)
     })
 }

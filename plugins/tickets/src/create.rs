@@ -4,7 +4,10 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Batch;
 
 use crate::audits;
+use crate::sla::plan::Plan;
+use crate::sla::track;
 use crate::sql::feed::mark_changed;
+use crate::sql::sla::{in_force, write_clocks};
 use crate::sql::{id_by_external_id, insert_audits, insert_tags, insert_terms, insert_tickets};
 use crate::ticket::{self, AGENT, Author, Stamp, Summary};
 
@@ -92,8 +95,8 @@ fn insert(request: &Request) -> Result<(Summary, String), Problem> {
     }
 }
 
-/// Tickets with their tags, words and audits, in one transaction and one round
-/// trip. Those whose external id is taken are left out, with all that is theirs.
+/// Tickets with their tags, words, audits and clocks, in one transaction and one
+/// round trip, after another one that finds what the clocks go by. Those whose external id is taken are left out, with all that is theirs.
 pub fn insert_all(
     database: &Database,
     tickets: &[New],
@@ -105,8 +108,14 @@ pub fn insert_all(
         .iter()
         .map(|id| audits::new(id, true, audits::created()));
     let audits = Json(audits.collect());
+    let found = in_force(database, &[])?;
+    let (plan, now) = (Plan::of(&found), found.now);
+    let clocks = tickets.iter();
+    let clocks = clocks.map(|new| track::started(&plan, &new.ticket, now));
+    let clocks = Json(clocks.collect());
     let mut batch = Batch::new();
-    let stamps = batch.add(insert_tickets::step(&rows));
+    let stamps = batch.add(insert_tickets::step(&rows, now));
+    batch.add(write_clocks::step(&clocks));
     if tickets.iter().any(|new| !new.ticket.tags.is_empty()) {
         batch.add(insert_tags::step(&rows));
     }

@@ -1,6 +1,6 @@
 //! Support tickets, at `/support`: create, list, count, search, export, read, change,
-//! merge and rate them, comment on them, follow their changes, and see who changed
-//! what. Everything happens on behalf of the caller's
+//! merge and rate them, comment on them, follow their changes, see who changed what
+//! and how soon they have to be answered and solved. Everything happens on behalf of the caller's
 //! customer, whose rows are the only ones that Postgres shows.
 
 mod audits;
@@ -15,6 +15,7 @@ mod merge;
 mod rating;
 mod search;
 mod show;
+mod sla;
 mod sql;
 mod status;
 mod tags;
@@ -22,6 +23,8 @@ mod ticket;
 mod write;
 
 use hearth_plugin::prelude::*;
+
+use crate::sla::{calendars, policies, view};
 
 fn router() -> Router {
     Router::new()
@@ -37,11 +40,20 @@ fn router() -> Router {
         .get("/tickets/{id}/comments", comments::list)
         .post("/tickets/{id}/comments", comments::create)
         .get("/tickets/{id}/audits", audits::list)
+        .get("/tickets/{id}/sla", view::show)
         .put("/tickets/{id}/tags", tags::add)
         .delete("/tickets/{id}/tags", tags::remove)
         .post("/tickets/{id}/reopen", rating::reopen)
         .post("/tickets/{id}/satisfaction", rating::rate)
         .post("/tickets/{id}/merge", merge::merge)
+        .get("/sla-policies", policies::list)
+        .get("/sla-policies/{id}", policies::show)
+        .put("/sla-policies/{id}", policies::replace)
+        .delete("/sla-policies/{id}", policies::delete)
+        .get("/calendars", calendars::list)
+        .get("/calendars/{id}", calendars::show)
+        .put("/calendars/{id}", calendars::replace)
+        .delete("/calendars/{id}", calendars::delete)
 }
 
 hearth_plugin::handler!(router);

@@ -101,6 +101,7 @@ fn edits(
             audits::commented(&left.id, true),
         ],
         closed_too: false,
+        commented: true,
     };
     let kept = Wanted {
         ticket: target.clone(),
@@ -109,6 +110,7 @@ fn edits(
             audits::commented(&came.id, true),
         ],
         closed_too: false,
+        commented: true,
     };
     Ok([Edit::new(source, closed)?, Edit::new(target, kept)?])
 }

@@ -6,6 +6,7 @@ pub mod counts;
 pub mod feed;
 pub mod lists;
 pub mod notes;
+pub mod sla;
 
 use hearth_plugin::prelude::*;
 
@@ -38,12 +39,13 @@ sql! {
     pub read fn id_by_external_id(external_id: &str) -> Option<Id> =
         "SELECT id FROM tickets WHERE external_id = $1";
 
-    /// Makes tickets, but for those whose external id is taken.
-    pub write fn insert_tickets(tickets: &Json) -> Vec<Stamp> =
+    /// Makes tickets, but for those whose external id is taken. The time is the one
+    /// at which their clocks start.
+    pub write fn insert_tickets(tickets: &Json, now: Timestamp) -> Vec<Stamp> =
         "INSERT INTO tickets (id, priority, type, subject, description, assignee, external_id, \
-         tags, custom_fields) \
+         tags, custom_fields, created_at, updated_at) \
          SELECT id, priority, type, subject, description, assignee, external_id, tags, \
-         custom_fields FROM jsonb_to_recordset($1) AS given (id text, priority text, type text, \
+         custom_fields, $2, $2 FROM jsonb_to_recordset($1) AS given (id text, priority text, type text, \
          subject text, description text, assignee text, external_id text, tags text[], \
          custom_fields jsonb) \
          ON CONFLICT (customer_id, external_id) WHERE external_id IS NOT NULL DO NOTHING \

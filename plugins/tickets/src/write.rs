@@ -1,9 +1,10 @@
 //! The one way in which tickets change: under their locks, with their audits,
-//! tags, words and their place in the feed of changes, in one transaction.
+//! tags, words, clocks and their place in the feed of changes, in one transaction.
 
 use hearth_plugin::log;
 use hearth_plugin::prelude::*;
 
+use crate::sla::track;
 use crate::sql::feed::mark_changed;
 use crate::sql::{
     insert_audits, insert_tags, insert_terms, lock_ticket, remove_other_tags, remove_terms,
@@ -20,6 +21,8 @@ pub struct Wanted {
     pub events: Vec<Value>,
     /// Whether a closed ticket may change so.
     pub closed_too: bool,
+    /// Whether a public comment comes with it.
+    pub commented: bool,
 }
 
 impl From<Summary> for Wanted {
@@ -28,6 +31,7 @@ impl From<Summary> for Wanted {
             ticket,
             events: Vec::new(),
             closed_too: false,
+            commented: false,
         }
     }
 }
@@ -37,6 +41,7 @@ pub struct Edit {
     pub before: Summary,
     pub after: Summary,
     events: Vec<Value>,
+    commented: bool,
 }
 
 impl Edit {
@@ -52,11 +57,23 @@ impl Edit {
             before,
             after: wanted.ticket,
             events,
+            commented: wanted.commented,
         })
     }
 
     fn is_change(&self) -> bool {
         !self.events.is_empty()
+    }
+
+    /// What the ticket's clocks know of it.
+    fn tracked(&self, author: &Author<'_>) -> track::Change<'_> {
+        let key = |ticket: &Summary| (ticket.status.clone(), ticket.priority.clone());
+        track::Change {
+            ticket: &self.after,
+            at: self.after.updated_at,
+            moved: key(&self.before) != key(&self.after),
+            answered: self.commented && author.is_agent,
+        }
     }
 
     /// Counts and logs a change of status, once it is durable.
@@ -135,7 +152,8 @@ pub fn apply(tx: &Transaction, edits: &mut [Edit], author: &Author<'_>) -> Resul
             edit.after.stamp(stamp);
         }
     }
-    Ok(())
+    let changes: Vec<_> = edits.iter().map(|edit| edit.tracked(author)).collect();
+    Ok(track::follow(tx, &changes)?)
 }
 
 fn ids_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<String> {

@@ -1,0 +1,56 @@
+//! Service levels: how soon a ticket is answered and solved, in business time.
+//!
+//! `calendar` and `clock` reckon and ask nobody; `policy` and `hours` are what
+//! customers write; `plan` is what holds for a ticket, and `track` keeps its clocks
+//! in the transaction of each change.
+
+pub mod calendar;
+pub mod calendars;
+pub mod clock;
+pub mod hours;
+pub mod plan;
+pub mod policies;
+pub mod policy;
+pub mod track;
+pub mod view;
+
+#[cfg(test)]
+mod tests;
+
+use hearth_plugin::prelude::*;
+use hearth_plugin::router::PathParameter;
+
+/// Policies, and calendars, of a customer at most (`sql/sla.rs` counts them).
+const KEPT_MAX: usize = 100;
+
+/// The id of a policy or calendar, which its customer chooses; anything else in a
+/// path is 404.
+pub struct SlaId(pub String);
+
+impl PathParameter for SlaId {
+    fn from_segment(text: &str) -> Option<Self> {
+        is_id(text).then(|| SlaId(text.to_string()))
+    }
+}
+
+/// 1 to 64 of a to z, 0 to 9, `-` and `_`, the first a letter or digit.
+fn is_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(plain)
+        && bytes.all(|byte| plain(byte) || matches!(byte, b'-' | b'_'))
+        && text.len() <= 64
+}
+
+fn too_many(what: &str) -> Problem {
+    let detail = format!("a customer may have {KEPT_MAX} {what}");
+    Problem::new(409, "limit-reached", "Too many").detail(detail)
+}
+
+/// The answer to a PUT: 201 with `Location` where it was not there before.
+fn put(request: &Request, created: bool, path: &str, body: &Value) -> Answer {
+    match created {
+        true => Ok(Response::json(201, body)?.header("location", &request.link(path))),
+        false => Response::json(200, body),
+    }
+}

@@ -1,0 +1,179 @@
+//! The hours and holidays of a calendar, as clients write them.
+
+use hearth_plugin::prelude::*;
+use jiff::tz::TimeZone;
+
+use super::calendar::{self, Calendar, Interval};
+
+const WEEKDAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
+
+/// Intervals of one weekday at most.
+const INTERVALS_MAX: usize = 10;
+/// Holidays of a calendar at most.
+const HOLIDAYS_MAX: usize = 1000;
+
+/// Opening hours, in a time zone.
+#[derive(Clone, Debug)]
+pub struct Hours {
+    zone: TimeZone,
+    week: [Vec<Interval>; 7],
+    holidays: Vec<String>,
+}
+
+impl Hours {
+    /// Reads `time_zone`, `hours` and `holidays`, of a client or as they are stored.
+    pub fn read(fields: &mut Fields) -> Self {
+        let unknown = "this must be a name in the IANA time zone database";
+        let zone =
+            fields
+                .text("time_zone")
+                .length(1..=64)
+                .convert("not_allowed", unknown, |name| {
+                    calendar::zone(&name).map(Zone)
+                });
+        let Zone(zone) = zone.required();
+        Hours {
+            zone,
+            week: week(fields),
+            holidays: holidays(fields),
+        }
+    }
+
+    /// Monday to Friday, 9 to 17, UTC: where the customer has no calendar.
+    pub fn built_in() -> Self {
+        let working = vec![Interval {
+            start_minute: 9 * 60,
+            end_minute: 17 * 60,
+        }];
+        let mut week: [Vec<Interval>; 7] = Default::default();
+        week.iter_mut()
+            .take(5)
+            .for_each(|day| day.clone_from(&working));
+        Hours {
+            zone: TimeZone::UTC,
+            week,
+            holidays: Vec::new(),
+        }
+    }
+
+    /// What reckons with them.
+    pub fn calendar(&self) -> Calendar {
+        let days = self.holidays.iter();
+        let days = days.filter_map(|date| calendar::day_of(date)).collect();
+        Calendar::new(self.zone.clone(), self.week.clone(), days)
+    }
+
+    /// The name of the zone as the database writes it.
+    pub fn time_zone(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+
+    /// The holidays, in order and each once.
+    pub fn holidays(&self) -> &[String] {
+        &self.holidays
+    }
+
+    /// The hours of every weekday, as they are stored and answered.
+    pub fn week_json(&self) -> Value {
+        let interval = |interval: &Interval| json!({"start": clock(interval.start_minute), "end": clock(interval.end_minute)});
+        let day = |hours: &Vec<Interval>| hours.iter().map(interval).collect();
+        let days = WEEKDAYS.iter().zip(&self.week);
+        let members = days.map(|(name, hours)| (name.to_string(), Value::Array(day(hours))));
+        Value::Object(members.collect())
+    }
+}
+
+/// A zone that is UTC by default: a mistake's stand-in, never used.
+struct Zone(TimeZone);
+
+impl Default for Zone {
+    fn default() -> Self {
+        Zone(TimeZone::UTC)
+    }
+}
+
+fn week(fields: &mut Fields) -> [Vec<Interval>; 7] {
+    let week = fields.nested("hours", |hours| WEEKDAYS.map(|name| day(hours, name)));
+    match week {
+        None => fields.refuse("hours", "required", "this must be given, as an object"),
+        Some(ref week) if week.iter().all(Vec::is_empty) => {
+            fields.refuse("hours", "too_short", "there must be an interval at least");
+        }
+        Some(_) => {}
+    }
+    week.unwrap_or_default()
+}
+
+/// The intervals of a weekday, in order; none where it is not given.
+fn day(fields: &mut Fields, name: &str) -> Vec<Interval> {
+    let given = fields.objects(name, 0..=INTERVALS_MAX, interval);
+    let mut intervals = given.unwrap_or_default();
+    intervals.sort_unstable();
+    let ends = intervals.iter().map(|earlier| earlier.end_minute);
+    let starts = intervals.iter().skip(1).map(|later| later.start_minute);
+    if ends.zip(starts).any(|(end, start)| start < end) {
+        fields.refuse(name, "overlapping", "these intervals must not overlap");
+    }
+    intervals
+}
+
+fn interval(fields: &mut Fields) -> Interval {
+    let start = "this must be a time of day, 00:00 to 23:59";
+    let end = "this must be a time of day, 00:01 to 24:00";
+    let start_minute = fields
+        .text("start")
+        .convert("not_allowed", start, |text| {
+            minute(&text).filter(|start| *start < 1440)
+        })
+        .required();
+    let end_minute = fields
+        .text("end")
+        .convert("not_allowed", end, |text| {
+            minute(&text).filter(|end| *end > 0)
+        })
+        .required();
+    if end_minute > 0 && end_minute <= start_minute {
+        fields.refuse("end", "too_early", "this must be after the start");
+    }
+    Interval {
+        start_minute,
+        end_minute,
+    }
+}
+
+/// The minutes since midnight of `hh:mm`, 24:00 included.
+fn minute(text: &str) -> Option<i64> {
+    let [high, low, b':', ten, one] = *text.as_bytes() else {
+        return None;
+    };
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+    let hour = digit(high)? * 10 + digit(low)?;
+    let minute = digit(ten)? * 10 + digit(one)?;
+    let all = hour * 60 + minute;
+    (minute < 60 && all <= 1440).then_some(all)
+}
+
+fn clock(minute: i64) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+fn holidays(fields: &mut Fields) -> Vec<String> {
+    let wrong = "these must be dates like 2026-12-25";
+    let given = fields.texts("holidays").count(0..=HOLIDAYS_MAX);
+    let mut holidays = given
+        .check("not_allowed", wrong, |dates| {
+            dates.iter().all(|date| calendar::day_of(date).is_some())
+        })
+        .or([]);
+    holidays.sort_unstable();
+    holidays.dedup();
+    holidays
+}

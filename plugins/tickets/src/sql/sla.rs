@@ -1,0 +1,153 @@
+//! The statements of SLA policies, calendars and the clocks of tickets.
+
+use hearth_plugin::prelude::*;
+
+row! {
+    /// The policy and calendar of the customer's tier, where it has some of its
+    /// own, what time it is, and the clocks of tickets as a list of objects.
+    pub struct InForce {
+        now: Timestamp,
+        tier: Option<String>,
+        policy_id: Option<String>,
+        targets: Option<Json>,
+        warn_before: Option<Json>,
+        calendar_id: Option<String>,
+        time_zone: Option<String>,
+        hours: Option<Json>,
+        holidays: Option<Vec<String>>,
+        clocks: Option<Json>,
+    }
+
+    /// A policy of the customer's own.
+    pub struct PolicyRow {
+        id: String,
+        name: String,
+        calendar_id: Option<String>,
+        tiers: Vec<String>,
+        targets: Json,
+        warn_before: Json,
+        updated_at: Timestamp,
+    }
+
+    /// A calendar.
+    pub struct CalendarRow {
+        id: String,
+        name: String,
+        time_zone: String,
+        hours: Json,
+        holidays: Vec<String>,
+        updated_at: Timestamp,
+    }
+
+    /// What was written, and whether it was not there before.
+    pub struct Put { updated_at: Timestamp, created: bool }
+}
+
+sql! {
+    /// All that the clocks of tickets are computed from, in one statement.
+    pub read fn in_force(ids: &[String]) -> InForce =
+        "SELECT statement_timestamp() AS now, customer.tier, sla_policies.id AS policy_id, \
+         sla_policies.targets, sla_policies.warn_before, sla_calendars.id AS calendar_id, \
+         sla_calendars.time_zone, sla_calendars.hours, sla_calendars.holidays, \
+         (SELECT jsonb_agg(to_jsonb(followed)) FROM ( \
+         SELECT tickets.id AS ticket_id, status, priority, created_at, started_at, running_since, \
+         elapsed_micros, \
+         first_response_target_minutes, first_response_due_at, first_response_warn_at, \
+         first_response_met_at, \
+         resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at \
+         FROM tickets LEFT JOIN ticket_clocks ON ticket_clocks.ticket_id = tickets.id \
+         WHERE tickets.id = ANY ($1)) AS followed) AS clocks \
+         FROM (SELECT 1 AS one) AS once LEFT JOIN hearth.customer AS customer ON true \
+         LEFT JOIN sla_tiers ON sla_tiers.tier = customer.tier \
+         LEFT JOIN sla_policies ON sla_policies.id = sla_tiers.policy_id \
+         LEFT JOIN sla_calendars ON sla_calendars.id = sla_policies.calendar_id";
+
+    /// Writes the clocks of tickets that there are.
+    pub write fn write_clocks(clocks: &Json) -> u64 =
+        "INSERT INTO ticket_clocks (ticket_id, started_at, running_since, elapsed_micros, \
+         first_response_target_minutes, first_response_due_at, first_response_warn_at, \
+         first_response_met_at, \
+         resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at) \
+         SELECT tickets.id, started_at, running_since, elapsed_micros, \
+         first_response_target_minutes, first_response_due_at, first_response_warn_at, \
+         first_response_met_at, \
+         resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at \
+         FROM jsonb_to_recordset($1) AS given (ticket_id text, started_at timestamptz, \
+         running_since timestamptz, elapsed_micros bigint, \
+         first_response_target_minutes bigint, first_response_due_at timestamptz, \
+         first_response_warn_at timestamptz, first_response_met_at timestamptz, \
+         resolution_target_minutes bigint, resolution_due_at timestamptz, \
+         resolution_warn_at timestamptz, resolution_met_at timestamptz) \
+         JOIN tickets ON tickets.id = given.ticket_id \
+         ON CONFLICT (customer_id, ticket_id) DO UPDATE SET \
+         running_since = excluded.running_since, elapsed_micros = excluded.elapsed_micros, \
+         first_response_target_minutes = excluded.first_response_target_minutes, \
+         first_response_due_at = excluded.first_response_due_at, \
+         first_response_warn_at = excluded.first_response_warn_at, \
+         first_response_met_at = excluded.first_response_met_at, \
+         resolution_target_minutes = excluded.resolution_target_minutes, \
+         resolution_due_at = excluded.resolution_due_at, \
+         resolution_warn_at = excluded.resolution_warn_at, \
+         resolution_met_at = excluded.resolution_met_at";
+
+    /// Makes or replaces a policy; no row where the customer has a hundred others.
+    pub write fn put_policy(
+        id: &str,
+        name: &str,
+        calendar_id: Option<&str>,
+        targets: &Json,
+        warn_before: &Json,
+    ) -> Option<Put> =
+        "INSERT INTO sla_policies (id, name, calendar_id, targets, warn_before) \
+         SELECT $1, $2, $3, $4, $5 WHERE (SELECT count(*) FROM (SELECT 1 AS one \
+         FROM sla_policies WHERE id <> $1 LIMIT 100) AS others) < 100 \
+         ON CONFLICT (customer_id, id) DO UPDATE SET name = excluded.name, \
+         calendar_id = excluded.calendar_id, targets = excluded.targets, \
+         warn_before = excluded.warn_before, updated_at = now() \
+         RETURNING updated_at, created_at = updated_at AS created";
+
+    pub write fn remove_tiers(policy_id: &str) -> u64 =
+        "DELETE FROM sla_tiers WHERE policy_id = $1";
+
+    pub write fn insert_tiers(policy_id: &str, tiers: &[String]) -> u64 =
+        "INSERT INTO sla_tiers (tier, policy_id) \
+         SELECT tier, $1 FROM unnest($2::text[]) AS given (tier) ORDER BY tier";
+
+    pub read fn policy_by_id(id: &str) -> Option<PolicyRow> =
+        "SELECT id, name, calendar_id, coalesce((SELECT array_agg(tier ORDER BY tier) \
+         FROM sla_tiers WHERE policy_id = sla_policies.id), '{}') AS tiers, targets, \
+         warn_before, updated_at FROM sla_policies WHERE id = $1";
+
+    pub read fn policies_after(id: &str, limit: i64) -> Vec<PolicyRow> =
+        "SELECT id, name, calendar_id, coalesce((SELECT array_agg(tier ORDER BY tier) \
+         FROM sla_tiers WHERE policy_id = sla_policies.id), '{}') AS tiers, targets, \
+         warn_before, updated_at FROM sla_policies WHERE id > $1 ORDER BY id LIMIT $2";
+
+    pub write fn delete_policy(id: &str) -> u64 = "DELETE FROM sla_policies WHERE id = $1";
+
+    /// Makes or replaces a calendar; no row where the customer has a hundred others.
+    pub write fn put_calendar(
+        id: &str,
+        name: &str,
+        time_zone: &str,
+        hours: &Json,
+        holidays: &[String],
+    ) -> Option<Put> =
+        "INSERT INTO sla_calendars (id, name, time_zone, hours, holidays) \
+         SELECT $1, $2, $3, $4, $5 WHERE (SELECT count(*) FROM (SELECT 1 AS one \
+         FROM sla_calendars WHERE id <> $1 LIMIT 100) AS others) < 100 \
+         ON CONFLICT (customer_id, id) DO UPDATE SET name = excluded.name, \
+         time_zone = excluded.time_zone, hours = excluded.hours, \
+         holidays = excluded.holidays, updated_at = now() \
+         RETURNING updated_at, created_at = updated_at AS created";
+
+    pub read fn calendar_by_id(id: &str) -> Option<CalendarRow> =
+        "SELECT id, name, time_zone, hours, holidays, updated_at \
+         FROM sla_calendars WHERE id = $1";
+
+    pub read fn calendars_after(id: &str, limit: i64) -> Vec<CalendarRow> =
+        "SELECT id, name, time_zone, hours, holidays, updated_at \
+         FROM sla_calendars WHERE id > $1 ORDER BY id LIMIT $2";
+
+    pub write fn delete_calendar(id: &str) -> u64 = "DELETE FROM sla_calendars WHERE id = $1";
+}
