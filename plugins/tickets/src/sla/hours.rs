@@ -1,5 +1,7 @@
 //! The hours and holidays of a calendar, as clients write them.
 
+use std::ops::RangeInclusive;
+
 use hearth_plugin::prelude::*;
 use jiff::tz::TimeZone;
 
@@ -102,51 +104,56 @@ impl Default for Zone {
 
 fn week(fields: &mut Fields) -> [Vec<Interval>; 7] {
     let week = fields.nested("hours", |hours| WEEKDAYS.map(|name| day(hours, name)));
+    let is_empty = |day: &Option<Vec<Interval>>| day.as_ref().is_some_and(Vec::is_empty);
     match week {
         None => fields.refuse("hours", "required", "this must be given, as an object"),
-        Some(ref week) if week.iter().all(Vec::is_empty) => {
+        Some(ref week) if week.iter().all(is_empty) => {
             fields.refuse("hours", "too_short", "there must be an interval at least");
         }
         Some(_) => {}
     }
-    week.unwrap_or_default()
+    week.unwrap_or_default().map(Option::unwrap_or_default)
 }
 
-/// The intervals of a weekday, in order; none where it is not given.
-fn day(fields: &mut Fields, name: &str) -> Vec<Interval> {
+/// The intervals of a weekday, in order; none where it is not given, `None` where
+/// one of them is wrong. Whether they overlap is asked only where none is.
+fn day(fields: &mut Fields, name: &str) -> Option<Vec<Interval>> {
     let given = fields.objects(name, 0..=INTERVALS_MAX, interval);
-    let mut intervals = given.unwrap_or_default();
+    let given: Option<Vec<Interval>> = given.unwrap_or_default().into_iter().collect();
+    let mut intervals = given?;
     intervals.sort_unstable();
     let ends = intervals.iter().map(|earlier| earlier.end_minute);
     let starts = intervals.iter().skip(1).map(|later| later.start_minute);
     if ends.zip(starts).any(|(end, start)| start < end) {
         fields.refuse(name, "overlapping", "these intervals must not overlap");
     }
-    intervals
+    Some(intervals)
 }
 
-fn interval(fields: &mut Fields) -> Interval {
-    let start = "this must be a time of day, 00:00 to 23:59";
-    let end = "this must be a time of day, 00:01 to 24:00";
-    let start_minute = fields
-        .text("start")
-        .convert("not_allowed", start, |text| {
-            minute(&text).filter(|start| *start < 1440)
-        })
-        .required();
-    let end_minute = fields
-        .text("end")
-        .convert("not_allowed", end, |text| {
-            minute(&text).filter(|end| *end > 0)
-        })
-        .required();
-    if end_minute > 0 && end_minute <= start_minute {
+/// An interval; `None` where anything is wrong with it.
+fn interval(fields: &mut Fields) -> Option<Interval> {
+    let from = "this must be a time of day, 00:00 to 23:59";
+    let until = "this must be a time of day, 00:01 to 24:00";
+    let start_minute = time(fields, "start", from, 0..=1439);
+    let end_minute = time(fields, "end", until, 1..=1440);
+    let (start_minute, end_minute) = start_minute.zip(end_minute)?;
+    if end_minute <= start_minute {
         fields.refuse("end", "too_early", "this must be after the start");
+        return None;
     }
-    Interval {
+    Some(Interval {
         start_minute,
         end_minute,
-    }
+    })
+}
+
+/// A time of day that must be given, in minutes since midnight.
+fn time(fields: &mut Fields, name: &str, wrong: &str, range: RangeInclusive<i64>) -> Option<i64> {
+    let within = |text: String| minute(&text).filter(|minute| range.contains(minute));
+    let field = fields.text(name);
+    field
+        .convert("not_allowed", wrong, |text| within(text).map(Some))
+        .required()
 }
 
 /// The minutes since midnight of `hh:mm`, 24:00 included.
