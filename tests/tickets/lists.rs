@@ -112,3 +112,19 @@ async fn export_pages_are_one_csv_file_without_formulas() {
         assert!(text.contains(cell), "{cell}\n{text}");
     }
 }
+
+/// Postgres writes it with all of its 309 digits.
+#[tokio::test]
+async fn number_at_the_edge_of_what_a_float_holds_comes_back() {
+    let support = Support::open();
+    let fields = json!({"most": f64::MAX, "least": f64::MIN_POSITIVE, "third": 1.0 / 3.0});
+    let ticket =
+        json!({"subject": "Numbers", "description": "Large ones.", "custom_fields": fields});
+    support.create(ticket).await;
+    let (status, list) = support.get("/support/tickets").await;
+    assert_eq!(status, StatusCode::OK, "{list}");
+    let read = &list["tickets"][0]["custom_fields"];
+    for name in ["most", "least", "third"] {
+        assert_eq!(read[name].as_f64(), fields[name].as_f64(), "{name}");
+    }
+}

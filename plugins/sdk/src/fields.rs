@@ -76,9 +76,10 @@ impl Fields {
         self.read(name, text_of)
     }
 
-    /// A field that is a whole number of 64 bits. `1.0` is not one.
+    /// A field that is a whole number of 64 bits. `1.0` is one, as in JSON Schema
+    /// (Validation, section 6.1.1); past 2^53 a float no longer says which.
     pub fn integer(&mut self, name: &str) -> Field<'_, i64> {
-        self.read(name, |value| match value.as_i64() {
+        self.read(name, |value| match value.as_i64().or_else(|| whole(&value)) {
             Some(number) => State::Value(number),
             None => State::wrong("wrong_type", "this must be a whole number"),
         })
@@ -269,6 +270,13 @@ fn texts_of(items: Vec<Value>) -> State<Vec<String>> {
     } else {
         State::Wrong(wrong)
     }
+}
+
+fn whole(value: &Value) -> Option<i64> {
+    const EXACT: f64 = (1_i64 << 53) as f64;
+    let number = value.as_f64()?;
+    let fits = number.fract() == 0.0 && number.abs() <= EXACT;
+    fits.then_some(number as i64)
 }
 
 #[cfg(test)]

@@ -6,14 +6,15 @@ use hearth_plugin::prelude::*;
 use crate::ticket::{self, Summary, TAGS_MAX, TicketId};
 use crate::write;
 
-/// `PUT /tickets/{id}/tags`: 422 where the ticket would have more than 50.
+/// `PUT /tickets/{id}/tags`: 409 where the ticket would have more than 50, for it is
+/// what the ticket has already that is in the way (RFC 9110, section 15.5.10).
 pub fn add(request: &Request, id: TicketId) -> Answer {
     let added = read(request)?;
     set(request, &id, |tags| {
         let all = ticket::sorted(tags.iter().chain(&added).cloned().collect());
         if all.len() > TAGS_MAX {
             let detail = format!("with these the ticket would have {} tags of 50", all.len());
-            return Err(Problem::new(422, "too-many-tags", "Too many tags").detail(detail));
+            return Err(Problem::new(409, "too-many-tags", "Too many tags").detail(detail));
         }
         Ok(all)
     })
