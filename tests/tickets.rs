@@ -7,6 +7,7 @@ mod lists;
 mod merge;
 mod migration;
 mod plans;
+mod sla;
 mod workflow;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};

@@ -38,6 +38,7 @@ async fn attacked(scopes: &[&str]) {
     let key = host.key("acme", scopes);
     let agent = host.key("acme", &["--scope", "customer", "--scope", "agent"]);
     let ids = seed::tickets(&host, &agent, runs(40, 400)).await;
+    seed::service_levels(&host, &agent).await;
     attack(&host, &key, &ids).await;
     let trapped = host.metric("hearth_guest_traps_total", &[]).await;
     assert_eq!(trapped, 0.0, "{}", host.log());

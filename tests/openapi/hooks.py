@@ -13,6 +13,7 @@ import uuid
 import schemathesis
 
 TICKETS = os.environ["HEARTH_TICKETS"].split(",")
+ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"]
 EXAMPLE = "tkt_0199f3a6-5c1e-7a31-9d0e-3f4b6a1c2d5e"
 ID = re.compile(r"tkt_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # An id that the server made is a UUID of version 7; one that was drawn hardly ever.
@@ -44,6 +45,27 @@ def real_body(case):
     if isinstance(case.body, dict) and ID.fullmatch(str(case.body.get("into"))):
         source = (case.path_parameters or {}).get("id")
         case.body["into"] = pick(case.body["into"], but=source)
+
+
+def open_hours(hours):
+    """One interval a day that ends after it begins, and one day at least."""
+    days = {}
+    for day, intervals in hours.items():
+        times = sorted((intervals or [{}])[0].values())
+        if len(times) == 2 and times[0] < times[1]:
+            days[day] = [{"start": times[0], "end": times[1]}]
+    return days or {"monday": [{"start": "09:00", "end": "17:00"}]}
+
+
+def real_service_level(case):
+    # Time zones are those of the IANA database, and a calendar must be there.
+    if not isinstance(case.body, dict):
+        return
+    if "time_zone" in case.body:
+        case.body["time_zone"] = ZONES[len(case.body["time_zone"]) % len(ZONES)]
+        case.body["hours"] = open_hours(case.body["hours"])
+    if case.body.get("calendar_id") is not None:
+        case.body["calendar_id"] = "office"
 
 
 def is_searchable(text):
@@ -78,6 +100,7 @@ def before_call(context, case, kwargs):
         return
     real_path(case)
     real_body(case)
+    real_service_level(case)
     if case.query:
         real_query(case)
     if case.headers:

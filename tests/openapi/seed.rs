@@ -42,3 +42,18 @@ pub async fn tickets(host: &Host, agent: &str, count: usize) -> Vec<String> {
     }
     ids
 }
+
+/// A calendar, and a policy that holds on to it: what the attack names, and cannot
+/// take away.
+pub async fn service_levels(host: &Host, agent: &str) {
+    let hours = json!({"monday": [{"start": "09:00", "end": "17:00"}]});
+    let calendar = json!({"name": "Office", "time_zone": "Europe/Berlin", "hours": hours});
+    let policy = json!({"name": "Kept", "calendar_id": "office", "targets": {}});
+    for (path, body) in [
+        ("/support/calendars/office", calendar),
+        ("/support/sla-policies/kept", policy),
+    ] {
+        let request = host.request(Method::PUT, path, agent).json(&body);
+        request.send().await.unwrap().error_for_status().unwrap();
+    }
+}

@@ -39,7 +39,15 @@ const ROWS: &str = "
     SELECT customer_id, 'cmt_' || n, id, true, 'body', 'key', false FROM made;
     INSERT INTO ticket_audits (customer_id, id, ticket_id, public, events, author, by_agent)
     SELECT customer_id, 'aud_' || n, id, true, '[]', 'key', false FROM made;
-    ANALYZE tickets, ticket_tags, ticket_terms, ticket_changes, ticket_feeds, ticket_comments,
+    INSERT INTO ticket_clocks (customer_id, ticket_id, started_at, elapsed_micros)
+    SELECT customer_id, id, now(), 0 FROM made;
+    INSERT INTO sla_calendars (customer_id, id, name, time_zone, hours, holidays)
+    SELECT 'c' || n / 100, 'id' || n, 'n', 'UTC', '{}', '{}' FROM generate_series(1, 20000) AS n;
+    INSERT INTO sla_policies (customer_id, id, name, calendar_id, targets, warn_before)
+    SELECT customer_id, id, name, id, '{}', '{}' FROM sla_calendars;
+    INSERT INTO sla_tiers (customer_id, tier, policy_id)
+    SELECT customer_id, 'tier' || id, id FROM sla_policies;
+    ANALYZE ticket_clocks, sla_calendars, sla_policies, sla_tiers, tickets, ticket_tags, ticket_terms, ticket_changes, ticket_feeds, ticket_comments,
         ticket_audits";
 
 /// Makes the session what a request's session is.
@@ -124,6 +132,8 @@ const FITTING: &[(&str, &str, &str)] = &[
     ),
     ("FROM ticket_audits", "ORDER BY id", "ticket_audits_ticket"),
     ("WHERE external_id = $1", "", "tickets_external_id"),
+    ("FROM sla_policies", "ORDER BY id", "sla_policies_pkey"),
+    ("FROM sla_calendars", "ORDER BY id", "sla_calendars_pkey"),
 ];
 
 /// What is wrong with the plan of a statement, if anything is.
