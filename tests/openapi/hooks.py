@@ -31,8 +31,6 @@ def real_path(case):
     if not isinstance(value, str) or "/tickets/" not in case.operation.path:
         return
     if not ID.fullmatch(value):
-        # A link that was guessed from the paths: `/tickets/bulk` is no ticket.
-        case.path_parameters["id"] = TICKETS[0]
         return
     made = MADE.fullmatch(value) and value != EXAMPLE
     # One drawn id in four stays, so that unknown tickets are asked for too.
@@ -86,6 +84,12 @@ def real_headers(case):
         case.headers["If-Match"] = "*"
 
 
+def other_operation(case):
+    """A link that was guessed from the paths: `/tickets/bulk` is no ticket."""
+    if (case.path_parameters or {}).get("id") == "bulk":
+        case.path_parameters["id"] = TICKETS[0]
+
+
 def own_key(case):
     """A key that is well made belongs to this request, whatever else is wrong."""
     key = (case.headers or {}).get("Idempotency-Key")
@@ -96,6 +100,7 @@ def own_key(case):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     own_key(case)
+    other_operation(case)
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     real_path(case)

@@ -40,7 +40,7 @@ async fn tags_are_added_and_removed_also_by_many_at_once() {
     let (_, list) = support.get("/support/tickets?tag=t07").await;
     assert_eq!(list["tickets"], json!([]));
     let more: Vec<String> = (0..49).map(|number| format!("m{number}")).collect();
-    assert_eq!(put(json!(more)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(put(json!(more)).await.0, StatusCode::CONFLICT);
 }
 
 #[tokio::test]

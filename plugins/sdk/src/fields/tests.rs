@@ -82,7 +82,12 @@ fn a_patch_tells_absent_from_null_from_a_value() {
 
 #[test]
 fn numbers_that_are_not_whole_or_do_not_fit_are_no_integers() {
-    for number in ["1.5", "1e3", "9223372036854775808"] {
+    for number in [
+        "1.5",
+        "1e300",
+        "9007199254740993.0e1",
+        "9223372036854775808",
+    ] {
         let mut fields = fields(&format!(r#"{{"n": {number}}}"#));
         fields.integer("n").optional();
         assert_eq!(
@@ -90,6 +95,14 @@ fn numbers_that_are_not_whole_or_do_not_fit_are_no_integers() {
             [("/n".to_string(), "wrong_type")],
             "{number}"
         );
+    }
+}
+
+#[test]
+fn floats_that_are_whole_are_integers() {
+    for (text, number) in [("1.0", 1), ("1e3", 1_000), ("-0.0", 0)] {
+        let mut fields = fields(&format!(r#"{{"n": {text}}}"#));
+        assert_eq!(fields.integer("n").optional(), Some(number), "{text}");
     }
 }
 
