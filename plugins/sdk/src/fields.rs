@@ -79,9 +79,11 @@ impl Fields {
     /// A field that is a whole number of 64 bits. `1.0` is one, as in JSON Schema
     /// (Validation, section 6.1.1); past 2^53 a float no longer says which.
     pub fn integer(&mut self, name: &str) -> Field<'_, i64> {
-        self.read(name, |value| match value.as_i64().or_else(|| whole(&value)) {
-            Some(number) => State::Value(number),
-            None => State::wrong("wrong_type", "this must be a whole number"),
+        self.read(name, |value| {
+            match value.as_i64().or_else(|| whole(&value)) {
+                Some(number) => State::Value(number),
+                None => State::wrong("wrong_type", "this must be a whole number"),
+            }
         })
     }
 
