@@ -110,3 +110,14 @@ fn floats_that_are_whole_are_integers() {
 fn a_body_that_is_no_object_is_422() {
     assert_eq!(Fields::of(Value::Null).unwrap_err().status(), 422);
 }
+
+#[test]
+fn whole_numbers_may_be_written_with_a_fraction_of_zero() {
+    let mut fields = fields(r#"{"a": 81.0, "b": -2e3, "c": 1.5, "d": 1e300, "e": 9e18, "f": "1"}"#);
+    assert_eq!(fields.integer("a").required(), 81);
+    assert_eq!(fields.integer("b").required(), -2000);
+    for wrong in ["c", "d", "e", "f"] {
+        assert_eq!(fields.integer(wrong).optional(), None, "{wrong}");
+    }
+    assert_eq!(mistakes(fields).len(), 4);
+}
