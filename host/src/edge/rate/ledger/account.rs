@@ -107,10 +107,16 @@ impl Account {
     }
 
     /// The report has arrived: what the fleet's bucket owes replaces what was
-    /// thought of it, but for the requests since the report.
+    /// thought of it, but for the requests since the report. Where nobody else was
+    /// asked, a smaller debt holds: the fleet's began when the report arrived, and
+    /// the client was told how long to wait before that.
     pub(super) fn settle(&mut self, now: Nanos, report: &Report, fleet: &Fleet) {
         let since = self.quota.cost(self.untold());
-        self.bucket.set(now, fleet.owed.saturating_add(since));
+        let heard = self.heard.map_or(0, |(_, asked)| asked);
+        let alone = fleet.asked.saturating_sub(heard) == report.asked;
+        let owed = fleet.owed.saturating_add(since);
+        let own = if alone { self.bucket.owed(now) } else { owed };
+        self.bucket.set(now, owed.min(own));
         let lately = self.heard.filter(|(at, _)| now - at <= FORGOTTEN);
         self.demand = match lately {
             // Half of what is known is from this exchange.

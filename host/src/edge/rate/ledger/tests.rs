@@ -233,6 +233,22 @@ fn whoever_waits_as_told_comes_in() {
     }
 }
 
+/// Its bucket in Postgres begins to fill later, when the report arrives.
+#[test]
+fn late_report_makes_nobody_wait_longer_than_told() {
+    let (mut fleet, quota) = (Fleet::of(1), Quota::new(STANDARD));
+    for _ in 0..STANDARD.burst {
+        assert!(fleet.ask(0));
+    }
+    let judged = fleet.hosts[0]
+        .ledger
+        .take(&fleet.customer, quota, fleet.now);
+    fleet.now += judged.wait.unwrap() / 2;
+    fleet.exchange(0);
+    fleet.now += judged.wait.unwrap() / 2;
+    assert!(fleet.ask(0));
+}
+
 #[test]
 fn accounts_that_owe_nothing_are_forgotten() {
     let (mut ledger, quota) = (Ledger::new(&Config::default()), Quota::new(STANDARD));
