@@ -29,3 +29,18 @@ pub mod http {
         default_bindings_module: "hearth_plugin::bindings::http",
     });
 }
+
+pub mod consume {
+    //! The export of a plugin that consumes messages.
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package hearth:sdk-consumer;
+            world consume { export hearth:plugin/consumer@0.1.0; }
+        ",
+        with: { "hearth:plugin/types@0.1.0": crate::bindings::imports::hearth::plugin::types },
+        pub_export_macro: true,
+        export_macro_name: "export_consumer",
+        default_bindings_module: "hearth_plugin::bindings::consume",
+    });
+}

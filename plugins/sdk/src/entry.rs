@@ -65,7 +65,7 @@ fn take(request: wire::Request) -> Request {
         .with_body(request.body)
 }
 
-fn context(context: types::Context) -> Context {
+pub(crate) fn context(context: types::Context) -> Context {
     let caller = context.caller.map(|caller| Caller {
         customer_id: caller.customer_id,
         key_id: caller.key_id,

@@ -52,7 +52,7 @@ pub use connection::{Connection, Database};
 pub use error::Error;
 pub use output::{Output, to_json};
 pub use row::{Column, Row};
-pub use transaction::{Isolation, Message, Transaction};
+pub use transaction::{Isolation, Transaction};
 pub use value::{Cell, Numeric, Parameter, Uuid, Value};
 
 /// Declares the rows of an answer: a struct whose fields are the columns, in the

@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 use super::connection::Database;
 use super::error::Error;
 use super::output::Output;
-use super::transaction::Message;
 use super::value::Value;
 use crate::bindings::imports::hearth::plugin::sql as wire;
+use crate::queue::Message;
 
 /// A declared statement with its parameters. `T` is what it answers.
 pub struct Step<T> {
@@ -80,7 +80,7 @@ impl Batch {
     pub fn enqueue(&mut self, queue: &str, message: Message) -> Place<String> {
         self.push(wire::Call::Enqueue(wire::Enqueue {
             queue: queue.into(),
-            message,
+            message: message.into_host(),
         }))
     }
 

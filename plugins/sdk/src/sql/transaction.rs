@@ -7,9 +7,9 @@ use super::error::Error;
 use super::output::Rows;
 use super::value::Value;
 use crate::bindings::imports::hearth::plugin::sql as wire;
+use crate::queue::Message;
 
 pub use crate::bindings::imports::hearth::plugin::sql::Isolation;
-pub use crate::bindings::imports::hearth::plugin::types::OutgoingMessage as Message;
 
 /// How often a closure runs at most when other transactions come first.
 const ATTEMPTS_MAX: u32 = 3;
@@ -24,9 +24,9 @@ pub struct Transaction {
 impl Transaction {
     /// Sends a message if, and only if, the transaction commits (the outbox).
     /// Answers its id.
-    pub fn enqueue(&self, queue: &str, message: &Message) -> Result<String, Error> {
+    pub fn enqueue(&self, queue: &str, message: Message) -> Result<String, Error> {
         self.inner
-            .enqueue(queue, message)
+            .enqueue(queue, &message.into_host())
             .map_err(|error| self.failed(error))
     }
 

@@ -1,0 +1,167 @@
+//! HTTP to the outside, through the host's connections. Each destination wants a
+//! grant, such as `outbound:https://*`, and the host refuses addresses that no
+//! plugin may reach, whatever name leads to them. Redirects are not followed.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use hearth_plugin::outbound::{self, Request};
+//! # fn example() -> Result<(), outbound::Error> {
+//! let answer = Request::new("POST", "https://example.com/hook")
+//!     .header("content-type", "application/json")
+//!     .body(b"{}".to_vec())
+//!     .timeout(Duration::from_secs(15))
+//!     .max_response_bytes(16 * 1024)
+//!     .send()?;
+//! assert!(answer.is_success());
+//! # Ok(())
+//! # }
+//! ```
+
+use std::time::Duration;
+
+use crate::bindings::imports::hearth::plugin::outbound as host;
+
+/// One request, to be sent.
+#[derive(Clone, Debug)]
+pub struct Request {
+    inner: host::Request,
+    options: host::Options,
+}
+
+impl Request {
+    /// A request without a body; at most ten seconds and an answer of 1 MiB.
+    pub fn new(method: &str, url: &str) -> Self {
+        Request {
+            inner: host::Request {
+                method: method.into(),
+                url: url.into(),
+                headers: Vec::new(),
+                body: Vec::new(),
+            },
+            options: host::Options {
+                timeout_ms: 10_000,
+                max_response_bytes: 1 << 20,
+            },
+        }
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let header = (name.into(), value.as_bytes().to_vec());
+        self.inner.headers.push(header);
+        self
+    }
+
+    /// What is sent after the headers.
+    pub fn body(mut self, body: Vec<u8>) -> Self {
+        self.inner.body = body;
+        self
+    }
+
+    /// For everything, from the look-up of the name to the last byte.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// A longer answer is [`Error::TooLarge`].
+    pub fn max_response_bytes(mut self, bytes: u64) -> Self {
+        self.options.max_response_bytes = bytes;
+        self
+    }
+
+    /// Sends it and waits for the whole answer.
+    pub fn send(&self) -> Result<Answer, Error> {
+        let answer = host::send(&self.inner, self.options)?;
+        Ok(Answer {
+            status: answer.status,
+            headers: answer.headers,
+            body: answer.body,
+        })
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body, decoded of chunks and of nothing else.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Whether the status is of the class 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The first header of a name in lower case, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(own, _)| own == name)?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The name leads to an address that plugins may not reach.
+    BlockedAddress,
+    /// The name has no address.
+    Dns(String),
+    /// Nobody took the connection.
+    Connect(String),
+    /// TLS failed.
+    Tls(String),
+    /// The time was over.
+    Timeout,
+    /// The answer is longer than was asked for.
+    TooLarge,
+    /// Too many calls to this destination failed; when the next is let through.
+    BreakerOpen(Duration),
+    /// No grant for this destination.
+    Denied(String),
+    /// The answer broke HTTP, or the connection was lost.
+    Protocol(String),
+    /// The request is none that can be sent.
+    Invalid(String),
+}
+
+impl From<host::Error> for Error {
+    fn from(error: host::Error) -> Self {
+        match error {
+            host::Error::BlockedAddress => Error::BlockedAddress,
+            host::Error::Dns(reason) => Error::Dns(reason),
+            host::Error::Connect(reason) => Error::Connect(reason),
+            host::Error::Tls(reason) => Error::Tls(reason),
+            host::Error::Timeout => Error::Timeout,
+            host::Error::TooLarge => Error::TooLarge,
+            host::Error::BreakerOpen(ms) => Error::BreakerOpen(Duration::from_millis(ms)),
+            host::Error::Denied(reason) => Error::Denied(reason),
+            host::Error::Protocol(reason) => Error::Protocol(reason),
+            host::Error::Invalid(reason) => Error::Invalid(reason),
+        }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::BlockedAddress => out.write_str("the address is blocked"),
+            Error::Dns(reason) => write!(out, "the name was not found: {reason}"),
+            Error::Connect(reason) => write!(out, "no connection: {reason}"),
+            Error::Tls(reason) => write!(out, "TLS failed: {reason}"),
+            Error::Timeout => out.write_str("the time was over"),
+            Error::TooLarge => out.write_str("the answer is too large"),
+            Error::BreakerOpen(_) => out.write_str("too many calls to it failed of late"),
+            Error::Denied(reason) => write!(out, "denied: {reason}"),
+            Error::Protocol(reason) => write!(out, "the answer broke off: {reason}"),
+            Error::Invalid(reason) => write!(out, "no valid request: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
