@@ -134,7 +134,8 @@ impl Deployer {
             response_bytes_max: limits.response_bytes_max,
             engine: self.engine.clone(),
         };
-        let linked = PreInstance::link(&component, |name| candidate.is_granted(name), bounds);
+        let granted = |name: &str| candidate.is_granted(name);
+        let linked = PreInstance::link(&component, granted, bounds, self.clock.clone());
         let pre = linked.map_err(|error| candidate.rejected("link", format!("{error:#}")))?;
         steps.done("link", candidate.approved.grants.join(", "));
         Ok(Built { pre, openapi })
