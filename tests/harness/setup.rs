@@ -13,6 +13,7 @@ pub struct Setup {
     args: Vec<String>,
     /// The root secret that it shares with others; else it makes its own.
     secret: Option<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -21,6 +22,7 @@ impl Setup {
             config: String::new(),
             args: Vec::new(),
             secret: None,
+            environment: Vec::new(),
         }
     }
 
@@ -60,6 +62,12 @@ impl Setup {
         self
     }
 
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Setup {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
     /// The root secret of a fleet.
     pub fn secret(mut self, text: &str) -> Setup {
         self.secret = Some(text.into());
@@ -88,7 +96,8 @@ impl Setup {
             .arg("serve")
             .arg("--config")
             .arg(&file)
-            .args(&self.args);
+            .args(&self.args)
+            .envs(self.environment.iter().cloned());
         command
     }
 }
