@@ -8,6 +8,7 @@ pub mod admin;
 pub mod backend;
 pub mod capability;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod deploy;
 pub mod edge;

@@ -15,6 +15,7 @@ use crate::admin::Admin;
 use crate::admin::token::Token;
 use crate::backend::postgres::Server;
 use crate::capability;
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
@@ -100,7 +101,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &host_metrics,
     );
     let cache = clients.cache.clone();
-    let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
+    let clock = open::clock();
+    let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, long));
     open_plugins(&rollout).await?;
     let demo_key = match args.demo {
@@ -217,6 +219,7 @@ fn deployer(
     clients: Clients,
     secret: &RootSecret,
     metrics: HostMetrics,
+    clock: Clock,
 ) -> anyhow::Result<Deployer> {
     let engines = Arc::new(Engines::open(&config.engine)?);
     Ok(Deployer {
@@ -227,6 +230,7 @@ fn deployer(
         defaults: config.plugin_defaults.clone(),
         admission: Admission::new(config.engine.instances_max, config.admission.clone()),
         idle: IdleSlots::new(config.engine.idle_instances_max),
+        clock,
     })
 }
 

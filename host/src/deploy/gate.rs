@@ -140,7 +140,7 @@ impl Deployer {
         };
         let world = candidate.package.manifest.world;
         let granted = |name: &str| candidate.is_granted(name);
-        let linked = PreInstance::link(&component, world, granted, bounds);
+        let linked = PreInstance::link(&component, world, granted, bounds, self.clock.clone());
         let pre = linked.map_err(|error| candidate.rejected("link", format!("{error:#}")))?;
         steps.done("link", candidate.approved.grants.join(", "));
         Ok(Built { pre, openapi })

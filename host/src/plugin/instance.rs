@@ -16,6 +16,7 @@ use super::memory::Memory;
 use super::meter::Meter;
 use super::state::State;
 use crate::capability::{self, Call, Lents};
+use crate::clock::Clock;
 use crate::config::Engine as Limits;
 
 mod generated {
@@ -52,6 +53,7 @@ pub struct PreInstance {
     handles: Option<generated::HandlesIndices>,
     consumes: Option<consuming::ConsumesIndices>,
     limits: Bounds,
+    clock: Clock,
 }
 
 /// A batch of messages of one customer.
@@ -94,6 +96,7 @@ impl PreInstance {
         world: World,
         granted: impl Fn(&str) -> bool,
         limits: Bounds,
+        clock: Clock,
     ) -> wasmtime::Result<PreInstance> {
         let mut linker: Linker<State> = Linker::new(component.engine());
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -110,6 +113,7 @@ impl PreInstance {
             consumes: consumes.transpose()?,
             pre,
             limits,
+            clock,
         })
     }
 
@@ -128,7 +132,8 @@ impl PreInstance {
             engine.table_elements_max,
             each_max,
         );
-        let state = State::new(call, lents, memory, meter, engine.handles_max);
+        let handles_max = engine.handles_max;
+        let state = State::new(call, lents, memory, meter, handles_max, &self.clock);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(self.limits.lift_bytes_max());
