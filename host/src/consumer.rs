@@ -6,10 +6,12 @@
 //! swap ends the intakes of the old deployment: calls under way end on it, what
 //! they have not begun is given back, and then the new one's intakes begin.
 
+mod call;
 mod intake;
 mod leases;
 mod outcome;
 mod part;
+mod settle;
 
 use std::collections::HashMap;
 use std::sync::Arc;
