@@ -154,7 +154,10 @@ impl Consumers {
             state.active.drain().map(|(_, active)| active).collect()
         };
         let cuts: Vec<CancellationToken> = all.iter().map(|active| active.cut.clone()).collect();
-        let mut ending = std::pin::pin!(join_all(all.into_iter().map(Active::end)));
+        let mut ending = std::pin::pin!(async {
+            join_all(all.into_iter().map(Active::end)).await;
+            self.shared.queues.given_back().await;
+        });
         if timeout(bound, &mut ending).await.is_ok() {
             return;
         }

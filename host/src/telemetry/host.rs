@@ -8,6 +8,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::Metrics;
 use super::consumer::{self, ConsumerMetrics};
+use super::queue::{self, QueueMetrics};
 
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
@@ -161,6 +162,11 @@ impl HostMetrics {
     /// Counts messages that a schedule sent.
     pub fn scheduled(&self, plugin: &str, schedule: &str) -> Counter {
         consumer::scheduled(&self.metrics, plugin, schedule)
+    }
+
+    /// The metrics of one queue. Take them once.
+    pub fn queue(&self, queue: &str) -> QueueMetrics {
+        QueueMetrics::new(&self.metrics, queue)
     }
 
     /// Counts requests that the rate limit of a tier refused.
@@ -336,6 +342,7 @@ fn describe(metrics: &Metrics) {
         metrics.describe_histogram(name, text);
     }
     consumer::describe(metrics);
+    queue::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.
