@@ -27,9 +27,8 @@ use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
 
 pub use config::{Backend, Config};
-pub(super) use message::{
-    attributes_of, attributes_text, customer_of, customer_text, id_of, id_text,
-};
+pub(crate) use message::id_text;
+pub(super) use message::{attributes_of, attributes_text, customer_of, customer_text, id_of};
 pub use sender::{Draft, Sender};
 
 /// A message on its way to a queue. Sizes and names were checked by whoever makes

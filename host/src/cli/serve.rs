@@ -99,6 +99,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let clients = clients(
         &config,
         &postgres,
+        &queues,
         &secret,
         &logs,
         &redactor,
@@ -191,6 +192,7 @@ fn edge(
 fn clients(
     config: &Config,
     postgres: &Server,
+    queues: &Queues,
     secret: &Arc<RootSecret>,
     logs: &Logs,
     redactor: &Redactor,
@@ -204,6 +206,7 @@ fn clients(
             config.sql.clone(),
         ),
         cache: capability::cache::Client::open(&config.cache, host_metrics),
+        queue: capability::queue::Client::open(queues.clone(), &config.queue),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),

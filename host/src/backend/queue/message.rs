@@ -11,7 +11,7 @@ const NOBODY: &str = ".";
 const PREFIX: &str = "msg_";
 
 /// The id by which a message is known outside.
-pub(in crate::backend) fn id_text(id: Uuid) -> String {
+pub(crate) fn id_text(id: Uuid) -> String {
     format!("{PREFIX}{id}")
 }
 
