@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::fixture::{Worker, jobs};
 
-/// All of a batch of ten are received together.
-const TOGETHER: &str = "window_ms = 5_000\nconcurrency = 1";
+/// What one transaction has sent is received together.
+const TOGETHER: &str = "concurrency = 1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_poison_message_of_ten_is_dead_after_five_attempts_and_nine_are_committed_once() {
@@ -17,7 +17,7 @@ async fn one_poison_message_of_ten_is_dead_after_five_attempts_and_nine_are_comm
     worker.until_settled("dead-letter", 1).await;
     worker.until_empty().await;
     let committed = worker
-        .column("SELECT number::text FROM ROWS ORDER BY number")
+        .column("SELECT number::text FROM ROWS r ORDER BY r.number")
         .await;
     assert_eq!(committed, ["0", "1", "2", "3", "5", "6", "7", "8", "9"]);
     let attempts = worker
@@ -48,7 +48,7 @@ async fn one_poison_message_of_ten_is_dead_after_five_attempts_and_nine_are_comm
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answer_of_another_length_fails_all_and_in_the_end_the_one_that_causes_it() {
-    let worker = Worker::start("window_ms = 5_000\nconcurrency = 1\nattempts_max = 2", "").await;
+    let worker = Worker::start("concurrency = 1\nattempts_max = 2", "").await;
     let key = worker.key("acme");
     let mut ten = jobs(0..10, json!({}));
     ten[9]["do"] = json!("short");
