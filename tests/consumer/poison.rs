@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::fixture::{Worker, jobs};
+use crate::harness::postgres::until;
 
 /// What one transaction has sent is received together.
 const TOGETHER: &str = "concurrency = 1";
@@ -129,4 +130,24 @@ async fn message_is_held_for_as_long_as_its_call_goes_on() {
     worker.until_empty().await;
     let attempts = worker.column("SELECT attempt::text FROM ROWS").await;
     assert_eq!(attempts, ["1"], "it came once");
+}
+
+/// No call of it ends, and so no call can say that it failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn message_with_which_its_hosts_died_is_dead_in_the_end() {
+    let mut worker = Worker::start("visibility_ms = 1_000\nattempts_max = 2", "").await;
+    let key = worker.key("acme");
+    worker
+        .send(&key, "", &jobs(0..1, json!({"ms": 9_000})))
+        .await;
+    for _ in 0..2 {
+        let under_way = async || worker.host.metric("hearth_consumer_in_flight", &[]).await == 1.0;
+        until(under_way).await;
+        worker.host.kill();
+        worker.host.restart();
+    }
+    worker.until_empty().await;
+    let dead = worker.dead().await;
+    assert_eq!(dead[0]["reason"], "no call of it came to an end, 2 times");
+    assert_eq!(worker.recorded().await, 0);
 }
