@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 use super::merge::Merge;
 use super::postgres::Server;
@@ -52,6 +53,8 @@ struct Shared {
     locals: Mutex<HashMap<Arc<str>, Arc<Local>>>,
     metrics: HostMetrics,
     runtime: Handle,
+    /// What gives back that a dropped receive has leased.
+    returning: TaskTracker,
 }
 
 impl PgQueue {
@@ -76,6 +79,7 @@ impl PgQueue {
                 locals: Mutex::default(),
                 metrics: metrics.clone(),
                 runtime: Handle::current(),
+                returning: TaskTracker::new(),
             }),
         })
     }
@@ -114,6 +118,10 @@ impl PgQueue {
 
     pub(super) fn runtime(&self) -> &Handle {
         &self.shared.runtime
+    }
+
+    pub(super) fn returning(&self) -> &TaskTracker {
+        &self.shared.returning
     }
 
     pub(super) fn clock(&self) -> &Clock {

@@ -281,6 +281,15 @@ impl Queues {
         Ok(received)
     }
 
+    /// Waits until what dropped receives have leased is given back. Nobody may
+    /// receive meanwhile.
+    pub async fn given_back(&self) {
+        let returning = self.postgres().returning();
+        returning.close();
+        returning.wait().await;
+        returning.reopen();
+    }
+
     /// Holds leases for so long from now: the heartbeat of a consumer. One answer a
     /// receipt, in order.
     pub async fn extend(

@@ -1,6 +1,7 @@
 //! Between which numbers each setting may lie.
 
 mod cache;
+mod consumer;
 mod queue;
 mod wire;
 
@@ -35,6 +36,8 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     let responses = &config.response_cache;
     note(document, &["response_cache"], &cache::responses(responses));
     note(document, &["cache"], &cache::values(&config.cache));
+    note(document, &["consumer"], &consumer::intake(&config.consumer));
+    note(document, &["schedule"], &consumer::clock(&config.schedule));
     note(document, &["queue"], &queue::messages(&config.queue));
     note(document, &["queue"], &queue::upkeep(&config.queue));
     note(document, &["queue", "sqs"], &queue::sqs(&config.queue.sqs));

@@ -58,9 +58,9 @@ impl Drop for Unclaimed {
             .into_iter()
             .map(|(_, delivery)| (delivery.received, Settlement::GiveBack));
         let back: Vec<_> = back.collect();
-        self.queues.shared.runtime.spawn(async move {
-            queues.settle(&queue, back).await;
-        });
+        let shared = &self.queues.shared;
+        let give_back = async move { drop(queues.settle(&queue, back).await) };
+        shared.returning.spawn_on(give_back, &shared.runtime);
     }
 }
 
@@ -120,7 +120,7 @@ impl PgQueue {
     ) -> Result<Unclaimed, QueueError> {
         let (answer, answered) = oneshot::channel();
         let (queues, local) = (self.clone(), local.clone());
-        tokio::spawn(async move {
+        self.shared.returning.spawn(async move {
             let table = &queues.shared.table;
             let found = table.receive(&local, max, visibility, counted).await;
             let _ = answer.send(found.map(|found| Unclaimed {

@@ -40,6 +40,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 6,
         text: include_str!("migrations/0006_queues.sql"),
     },
+    Migration {
+        version: 7,
+        text: include_str!("migrations/0007_schedules.sql"),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.

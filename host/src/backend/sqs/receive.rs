@@ -43,9 +43,9 @@ impl Drop for Unclaimed {
         let back: Vec<_> = messages
             .map(|message| (message, Settlement::GiveBack))
             .collect();
-        self.sqs.shared.postgres.runtime().spawn(async move {
-            sqs.settle(&queue, back).await;
-        });
+        let postgres = &self.sqs.shared.postgres;
+        let give_back = async move { drop(sqs.settle(&queue, back).await) };
+        postgres.returning().spawn_on(give_back, postgres.runtime());
     }
 }
 
