@@ -102,7 +102,7 @@ guests: host
 tools:
 	$(call phase,looking for the tools that attack the host in tests)
 	@tests/tools/debian slowhttptest=slowhttptest h2load=nghttp2-client
-	$(call phase,looking for the tools that test the OpenAPI document)
+	$(call phase,looking for the Python tools of the tests)
 	@tests/tools/python
 
 # cargo names a library's file after its crate.
