@@ -12,7 +12,7 @@
 //!   required dependentRequired dependentSchemas maxProperties minProperties`);
 //! - `allOf anyOf oneOf not if then else`;
 //! - `$defs`, and `$ref` to a place in the same schema (`#`, `#/$defs/line`);
-//! - what only describes: `$schema` (of this draft), `$id`, `$comment`, `title
+//! - what only describes: `$schema` (of this draft), `$id` (of the whole), `$comment`, `title
 //!   description default deprecated examples readOnly writeOnly format
 //!   contentEncoding contentMediaType contentSchema`. As the draft has it, `format`
 //!   checks nothing.

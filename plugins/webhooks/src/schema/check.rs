@@ -129,6 +129,9 @@ impl Checking {
         let Some(shape) = shape(keyword) else {
             return self.fault(pointer, "this keyword is not known here");
         };
+        if keyword == "$id" && depth > 0 {
+            return self.fault(pointer, "only the whole schema can have an $id");
+        }
         let wrong = match shape {
             Shape::Schema => return self.schema(pointer, value, depth + 1),
             Shape::Schemas => return self.schemas(pointer, value, depth),

@@ -218,6 +218,7 @@ fn what_is_no_schema_or_not_known_is_refused_with_its_place() {
         ),
         (json!({"$dynamicRef": "#a"}), "/$dynamicRef"),
         (json!({"$anchor": "a"}), "/$anchor"),
+        (json!({"items": {"$id": "a"}}), "/items/$id"),
         (
             json!({"properties": {"a/b": {"typ": "string"}}}),
             "/properties/a~1b/typ",
