@@ -2,6 +2,7 @@
 //! Metrics and health are for everybody who reaches it, the rest wants a token.
 
 mod api;
+mod dead_letters;
 pub mod token;
 
 use std::convert::Infallible;
@@ -14,10 +15,11 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
+use crate::backend::queue::Queues;
 use crate::deploy::rollout::Rollout;
 use crate::edge::problem::Problem;
 use crate::server::Edge;
-use crate::telemetry::HostMetrics;
+use crate::telemetry::{HostMetrics, Redactor};
 use token::Token;
 
 /// Prometheus's text format, version 0.0.4.
@@ -32,6 +34,9 @@ pub struct Admin {
     pub edge: Arc<Edge>,
     pub metrics: HostMetrics,
     pub rollout: Arc<Rollout>,
+    pub queues: Queues,
+    /// Takes secrets out of what is shown of messages.
+    pub redactor: Redactor,
     pub token: Token,
 }
 

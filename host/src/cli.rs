@@ -5,6 +5,7 @@ pub mod compile;
 pub mod demo;
 pub mod deploy;
 pub mod diff;
+pub mod dlq;
 pub mod history;
 pub mod keys;
 pub mod load;
@@ -57,6 +58,9 @@ enum Command {
     History(history::Args),
     /// Show what changes between two versions of a plugin.
     Diff(diff::Args),
+    /// Messages that nobody could consume.
+    #[command(subcommand)]
+    Dlq(dlq::Command),
     /// End a plugin. Its data and its history stay.
     Undeploy(undeploy::Args),
     #[command(hide = true)]
@@ -74,6 +78,7 @@ impl Cli {
             Command::Status(args) => status::run(&args, config, out),
             Command::History(args) => history::run(&args, config, out),
             Command::Diff(args) => diff::run(&args, config, out),
+            Command::Dlq(command) => dlq::run(&command, config, out),
             Command::Undeploy(args) => undeploy::run(&args, config, out),
             Command::Serve(args) => serve::run(args, config),
             Command::Keys(command) => open::with_database(config, async |server, secret| {

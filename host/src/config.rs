@@ -62,6 +62,8 @@ pub struct Config {
     pub cache: capability::cache::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
+    pub consumer: crate::consumer::Config,
+    pub schedule: crate::schedule::Config,
     /// The plugins in the order of the file.
     pub plugins: IndexMap<String, Plugin>,
 }
@@ -90,6 +92,8 @@ impl Default for Config {
             cache: capability::cache::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
+            consumer: crate::consumer::Config::default(),
+            schedule: crate::schedule::Config::default(),
             plugins: IndexMap::new(),
         }
     }

@@ -14,6 +14,7 @@ pub mod store;
 use std::sync::Arc;
 
 use crate::capability;
+use crate::clock::Clock;
 use crate::config;
 use crate::plugin::admission::Admission;
 use crate::plugin::component::Compiler;
@@ -53,4 +54,6 @@ pub struct Deployer {
     pub defaults: config::PluginLimits,
     pub admission: Arc<Admission>,
     pub idle: Arc<IdleSlots>,
+    /// What guests are told when they ask for the time.
+    pub clock: Clock,
 }

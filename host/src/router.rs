@@ -65,6 +65,9 @@ impl Router {
     /// # Errors
     /// Where another plugin is, or the host itself.
     pub fn check(&self, plugin: &str, mount: &str) -> Result<(), MountTaken> {
+        if mount.is_empty() {
+            return Ok(());
+        }
         let mount = mount.to_string();
         if OWN.iter().any(|own| under(own, &mount)) {
             return Err(MountTaken::Host { mount });
@@ -125,9 +128,12 @@ fn without(mounts: &[Mounted], plugin: &str) -> (Option<Arc<Deployment>>, Vec<Mo
     (gone.first().map(|mounted| mounted.slot.load()), rest)
 }
 
+/// A worker has no mount, and no path is under it.
 fn under(mount: &str, path: &str) -> bool {
-    mount == "/"
-        || path
-            .strip_prefix(mount)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+    match mount {
+        "" => false,
+        "/" => true,
+        mount => path.strip_prefix(mount).is_some_and(below),
+    }
 }

@@ -1,6 +1,7 @@
 //! What the host tells about itself: logs on standard error, metrics on the
 //! admin listener, and the removal of secrets from both.
 
+pub mod consumer;
 pub mod host;
 pub mod logs;
 pub mod metrics;
@@ -8,6 +9,7 @@ pub mod redact;
 
 use serde::Deserialize;
 
+pub use self::consumer::ConsumerMetrics;
 pub use self::host::{HostMetrics, PluginMetrics};
 pub use self::logs::Logs;
 pub use self::metrics::Metrics;

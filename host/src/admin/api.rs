@@ -24,7 +24,7 @@ use crate::server::body::{self, BodyError};
 
 /// How long a packed plugin may take to come in whole.
 const UPLOAD_MAX: Duration = Duration::from_secs(120);
-const COME_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const COME_AGAIN: Duration = Duration::from_secs(1);
 
 impl Admin {
     pub(super) async fn api(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
@@ -34,6 +34,7 @@ impl Admin {
         match (method, parts.as_slice()) {
             (Method::POST, ["deployments"]) => self.deploy(request).await,
             (Method::GET, ["plugins"]) => self.status().await,
+            (_, ["queues", below @ ..]) => self.queues(&request, below).await,
             (Method::DELETE, ["plugins", plugin]) => self.undeploy(plugin).await,
             (Method::POST, ["plugins", plugin, "rollback"]) => {
                 self.roll_back(plugin, request.uri().query()).await
@@ -176,11 +177,12 @@ fn describe(
         .filter(of_plugin)
         .map(|(_, number, in_flight)| json!({"number": number, "in_flight": in_flight}))
         .collect();
+    let manifest = &deployment.manifest;
     json!({
         "plugin": &*deployment.plugin,
         "number": deployment.number,
         "label": deployment.label(),
-        "version": deployment.manifest.version.to_string(),
+        "version": manifest.version.to_string(),
         "digest": deployment.digest.to_string(),
         "mount": &*deployment.mount,
         "since": since,
@@ -189,8 +191,14 @@ fn describe(
         "in_flight": deployment.gate.in_flight(),
         "requests": deployment.tally.requests(),
         "failures": deployment.tally.failures(),
+        "consumes": texts(&manifest.queues),
+        "schedules": texts(&manifest.schedules),
         "draining": draining,
     })
+}
+
+fn texts<T: ToString>(all: &[T]) -> Vec<String> {
+    all.iter().map(T::to_string).collect()
 }
 
 fn approval(query: &str) -> Approved {
@@ -233,7 +241,7 @@ fn stream(lines: mpsc::Receiver<Line>) -> Answer {
     answer
 }
 
-fn json_answer(value: &Value) -> Answer {
+pub(super) fn json_answer(value: &Value) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(value.to_string())));
     let headers = answer.headers_mut();
     let kind = HeaderValue::from_static("application/json");

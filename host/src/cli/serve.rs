@@ -13,9 +13,13 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::{demo, open};
 use crate::admin::Admin;
 use crate::admin::token::Token;
+use crate::backend::pgqueue::PgQueue;
 use crate::backend::postgres::Server;
+use crate::backend::queue::Queues;
 use crate::capability;
+use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::consumer::Consumers;
 use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
 use crate::deploy::{Clients, Deployer, Refused};
@@ -33,6 +37,7 @@ use crate::plugin::component::Compiler;
 use crate::plugin::idle::IdleSlots;
 use crate::plugin::long::Long;
 use crate::router::Router;
+use crate::schedule::Schedules;
 use crate::secret::RootSecret;
 use crate::server::access::AccessLog;
 use crate::server::body::Bodies;
@@ -100,9 +105,12 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &host_metrics,
     );
     let cache = clients.cache.clone();
-    let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
-    let rollout = Arc::new(rollout(&config, deployer, &postgres, long));
+    let clock = open::clock();
+    let queues = Queues::Postgres(PgQueue {});
+    let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
+    let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, long));
     open_plugins(&rollout).await?;
+    let schedules = schedules(&config, &rollout, &postgres, &queues);
     let demo_key = match args.demo {
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
@@ -121,6 +129,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         edge: edge.clone(),
         metrics: host_metrics,
         rollout: rollout.clone(),
+        queues,
+        redactor,
         token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
     });
     // What goes on beside the requests ends with this.
@@ -130,6 +140,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     beside.spawn(edge.rate.clone().run_exchange(postgres));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
+    beside.spawn(schedules.run());
+    rollout.consumers.begin(&rollout.router.deployments());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);
     drop(rollout);
@@ -217,6 +229,7 @@ fn deployer(
     clients: Clients,
     secret: &RootSecret,
     metrics: HostMetrics,
+    clock: Clock,
 ) -> anyhow::Result<Deployer> {
     let engines = Arc::new(Engines::open(&config.engine)?);
     Ok(Deployer {
@@ -227,12 +240,27 @@ fn deployer(
         defaults: config.plugin_defaults.clone(),
         admission: Admission::new(config.engine.instances_max, config.admission.clone()),
         idle: IdleSlots::new(config.engine.idle_instances_max),
+        clock,
     })
 }
 
-fn rollout(config: &Config, deployer: Deployer, postgres: &Server, long: Arc<Long>) -> Rollout {
+fn rollout(
+    config: &Config,
+    deployer: Deployer,
+    postgres: &Server,
+    queues: &Queues,
+    long: Arc<Long>,
+) -> Rollout {
+    let consumers = Consumers::new(
+        queues.clone(),
+        long.clone(),
+        deployer.clock.clone(),
+        config.consumer.clone(),
+        deployer.metrics.clone(),
+    );
     Rollout {
         deployer,
+        consumers,
         store: Store::open(postgres.clone()),
         router: Arc::new(Router::default()),
         long,
@@ -241,6 +269,17 @@ fn rollout(config: &Config, deployer: Deployer, postgres: &Server, long: Arc<Lon
         turn: Arc::default(),
         draining: Default::default(),
     }
+}
+
+fn schedules(config: &Config, rollout: &Rollout, postgres: &Server, queues: &Queues) -> Schedules {
+    Schedules::new(
+        rollout.router.clone(),
+        queues.clone(),
+        postgres.clone(),
+        rollout.deployer.clock.clone(),
+        config.schedule.clone(),
+        rollout.deployer.metrics.clone(),
+    )
 }
 
 /// Opens what the database and the configuration say, and refuses to start while
@@ -282,7 +321,7 @@ async fn listen(
         println!("\n{}", demo::lines(&public.url()?, &key));
     }
     let (stop, stopped) = watch::channel(());
-    let serving = edge.clone();
+    let (serving, rollout) = (edge.clone(), admin.rollout.clone());
     let public = public.serve(
         move |request, peer| serving.clone().answer(request, peer),
         changed(stopped.clone()),
@@ -296,6 +335,7 @@ async fn listen(
         tracing::info!("draining: no new connections, requests under way end");
         edge.draining.store(true, Relaxed);
         drop(stop);
+        rollout.consumers.drain(rollout.drain_max).await;
     };
     tokio::join!(public, private, draining);
     refreshing.abort();

@@ -40,6 +40,10 @@ struct Plugin {
     requests: u64,
     failures: u64,
     #[serde(default)]
+    consumes: Vec<String>,
+    #[serde(default)]
+    schedules: Vec<String>,
+    #[serde(default)]
     draining: Vec<Draining>,
 }
 
@@ -83,6 +87,12 @@ fn write(plugins: &[Plugin], out: &mut dyn Write) -> std::io::Result<()> {
     let rows: Vec<[String; 9]> = plugins.iter().map(row).collect();
     table::write(HEAD, &rows, out)?;
     for plugin in plugins {
+        for queue in &plugin.consumes {
+            writeln!(out, "{} consumes {}", line(&plugin.plugin), line(queue))?;
+        }
+        for schedule in &plugin.schedules {
+            writeln!(out, "{} sends {}", line(&plugin.plugin), line(schedule))?;
+        }
         for old in &plugin.draining {
             let (name, number) = (line(&plugin.plugin), old.number);
             writeln!(out, "{name}@{number} drains, {} in flight", old.in_flight)?;
@@ -97,7 +107,7 @@ fn row(plugin: &Plugin) -> [String; 9] {
     [
         plugin.label.clone(),
         plugin.version.clone(),
-        plugin.mount.clone(),
+        or_none(&plugin.mount),
         plugin.since.as_deref().map_or_else(|| "-".into(), time),
         plugin.in_flight.to_string(),
         plugin.requests.to_string(),
@@ -105,4 +115,12 @@ fn row(plugin: &Plugin) -> [String; 9] {
         list(&may),
         digest(&plugin.digest),
     ]
+}
+
+/// A worker has no mount.
+fn or_none(text: &str) -> String {
+    match text {
+        "" => "-".into(),
+        text => text.to_owned(),
+    }
 }

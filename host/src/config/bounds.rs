@@ -1,6 +1,7 @@
 //! Between which numbers each setting may lie.
 
 mod cache;
+mod consumer;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -34,6 +35,8 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     let responses = &config.response_cache;
     note(document, &["response_cache"], &cache::responses(responses));
     note(document, &["cache"], &cache::values(&config.cache));
+    note(document, &["consumer"], &consumer::intake(&config.consumer));
+    note(document, &["schedule"], &consumer::clock(&config.schedule));
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     note(document, &["rate"], &rate(&config.rate));

@@ -8,7 +8,7 @@ use crate::capability::config::RESERVED;
 
 /// The capabilities. Those of the second list name what they are granted for,
 /// as in `queue:orders`.
-const GRANTS: [&str; 9] = [
+const GRANTS: [&str; 10] = [
     "sql",
     "log",
     "metrics",
@@ -17,6 +17,7 @@ const GRANTS: [&str; 9] = [
     "documents",
     "push",
     "queue",
+    "consume",
     "outbound",
 ];
 const NAME_BYTES_MAX: usize = 40;

@@ -33,9 +33,13 @@ impl Candidate {
         &self.package.manifest.name
     }
 
+    /// Where its routes lie; empty for a worker, which has none.
     pub fn mount(&self) -> &str {
-        let wanted = &self.package.manifest.mount;
-        self.settings.mount.as_deref().unwrap_or(wanted)
+        let manifest = &self.package.manifest;
+        match &self.settings.mount {
+            Some(mount) if manifest.world.handles() => mount,
+            _ => &manifest.mount,
+        }
     }
 
     fn is_granted(&self, interface: &str) -> bool {
@@ -134,7 +138,9 @@ impl Deployer {
             response_bytes_max: limits.response_bytes_max,
             engine: self.engine.clone(),
         };
-        let linked = PreInstance::link(&component, |name| candidate.is_granted(name), bounds);
+        let world = candidate.package.manifest.world;
+        let granted = |name: &str| candidate.is_granted(name);
+        let linked = PreInstance::link(&component, world, granted, bounds, self.clock.clone());
         let pre = linked.map_err(|error| candidate.rejected("link", format!("{error:#}")))?;
         steps.done("link", candidate.approved.grants.join(", "));
         Ok(Built { pre, openapi })

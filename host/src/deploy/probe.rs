@@ -44,13 +44,15 @@ pub async fn probe(
             Rejected::because(&deployment.plugin, STEP, reason)
         })?;
     }
-    let note = match (&deployment.manifest.self_test, probe) {
+    let manifest = &deployment.manifest;
+    let note = match (&manifest.self_test, probe) {
+        _ if !manifest.world.handles() => "an instance starts".to_string(),
         (_, Probe::Returning) | (None, Probe::Configured) => "an instance starts".to_string(),
         (Some(test), _) => ask(deployment, long, test, true).await?,
         (None, Probe::Deployed) => {
             let any = SelfTest {
                 method: "GET".to_string(),
-                path: format!("{}{NOWHERE}", deployment.manifest.mount),
+                path: format!("{}{NOWHERE}", manifest.mount),
                 status: 0,
             };
             ask(deployment, long, &any, false).await?

@@ -20,6 +20,7 @@ use super::steps::{Rejected, Serving, Steps};
 use super::store::{Store, StoreError};
 use crate::capability::sql::{Beside, Serving as SqlServing};
 use crate::config;
+use crate::consumer::Consumers;
 use crate::plugin::call;
 use crate::plugin::deployment::{Approved, Deployment};
 use crate::plugin::long::Long;
@@ -37,6 +38,7 @@ pub struct Rollout {
     pub deployer: Deployer,
     pub store: Store,
     pub router: Arc<Router>,
+    pub consumers: Consumers,
     pub long: Arc<Long>,
     /// The operator's sections, by plugin.
     pub sections: IndexMap<String, config::Plugin>,
@@ -163,7 +165,29 @@ impl Rollout {
         self.router
             .check(candidate.plugin(), candidate.mount())
             .map_err(|taken| Rejected::because(candidate.plugin(), "link", taken))?;
+        self.check_queues(candidate)?;
         self.deployer.build(candidate, steps).await
+    }
+
+    /// Two plugins that consumed one queue would take each other's messages.
+    fn check_queues(&self, candidate: &Candidate) -> Result<(), Rejected> {
+        let plugin = candidate.plugin();
+        let mut reasons = Vec::new();
+        for other in self.router.deployments() {
+            let consumed = other.manifest.queues.iter().map(|queue| &queue.name);
+            let wanted = &candidate.package.manifest.queues;
+            let both = consumed.filter(|name| wanted.iter().any(|queue| queue.name == **name));
+            let by = &other.plugin;
+            if **by != *plugin {
+                reasons.extend(both.map(|name| {
+                    format!("it consumes the queue `{name}`, which plugin `{by}` consumes already")
+                }));
+            }
+        }
+        match reasons.is_empty() {
+            true => Ok(()),
+            false => Err(Rejected::new(plugin, "link", reasons)),
+        }
     }
 
     /// Database, self-test, the commit that decides, swap, drain.
@@ -187,10 +211,15 @@ impl Rollout {
             return Err(rejected);
         }
         let served = serving(&deployment);
-        let old = self.swap(deployment, steps).await?;
-        if let Some(old) = old {
-            let note = self.drain(old).await;
-            steps.done("drain", note);
+        let old = self.swap(deployment.clone(), steps).await?;
+        // Its messages first: the new one consumes once their calls have ended.
+        let consuming = self.consumers.replace(&deployment);
+        match old {
+            Some(old) => {
+                let (note, ()) = tokio::join!(self.drain(old), consuming);
+                steps.done("drain", note);
+            }
+            None => consuming.await,
         }
         Ok(served)
     }
@@ -243,7 +272,7 @@ impl Rollout {
             return Ok(None);
         };
         let number = old.number;
-        self.drain(old).await;
+        tokio::join!(self.drain(old), self.consumers.end(plugin));
         Ok(Some(number))
     }
 

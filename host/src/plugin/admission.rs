@@ -17,9 +17,13 @@
 //! Requests without a key count as one customer together. A key costs
 //! something, an address does not: a queue for each address would give the more
 //! shares the more addresses somebody sends from.
+//!
+//! A queue that the plugin consumes counts as one customer, too: so a flood of
+//! messages keeps no request waiting, nor a flood of requests the messages.
 
 mod gate;
 mod line;
+mod reserve;
 mod turns;
 
 #[cfg(test)]
@@ -30,10 +34,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Deserialize;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 pub use self::gate::{Gate, Permit};
 use self::line::{Bounds, Line};
+pub use self::reserve::Reserve;
 use self::turns::{Rank, Turns};
 use crate::config::PluginLimits;
 
@@ -97,6 +102,8 @@ type Told = Result<(), Shed>;
 pub struct Admission {
     state: Mutex<State>,
     config: Config,
+    /// Whoever holds a place in reserve hears that somebody waits for one.
+    waits: Notify,
 }
 
 struct State {
@@ -129,6 +136,7 @@ impl Admission {
         Arc::new(Admission {
             state: Mutex::new(state),
             config,
+            waits: Notify::new(),
         })
     }
 
@@ -151,24 +159,31 @@ impl Admission {
     fn arrive(&self, line: u64, customer: &Customer) -> Result<Arrival, Shed> {
         let mut state = self.state.lock();
         let number = state.number();
-        let free = state.free;
+        if state.start(line, customer, number) {
+            return Ok(Arrival::Runs);
+        }
         let Some(found) = state.lines.get_mut(&line) else {
             return Err(Shed::QueueFull);
         };
-        // Whoever waits may not run now, or would: places are handed out as soon
-        // as they come free. So nobody is overtaken here.
-        if free > 0 && found.has_room_for(customer) {
-            found.start(customer, number);
-            state.free -= 1;
-            state.rank(line);
-            return Ok(Arrival::Runs);
-        }
         let told = found.enqueue(customer, number)?;
         state.rank(line);
+        self.waits.notify_waiters();
         Ok(Arrival::Waits {
             ticket: number,
             told,
         })
+    }
+
+    /// Whether the call runs; it never waits.
+    fn try_arrive(&self, line: u64, customer: &Customer) -> bool {
+        let mut state = self.state.lock();
+        let number = state.number();
+        state.start(line, customer, number)
+    }
+
+    fn somebody_waits(&self) -> bool {
+        let state = self.state.lock();
+        state.lines.values().any(|line| line.waiting() > 0)
     }
 
     /// A call has ended.
@@ -208,6 +223,21 @@ impl State {
     fn number(&mut self) -> u64 {
         self.last += 1;
         self.last
+    }
+
+    /// Starts a call where there is room. Whoever waits may not run now, or would:
+    /// places are handed out as soon as they come free. So nobody is overtaken.
+    fn start(&mut self, line: u64, customer: &Customer, turn: u64) -> bool {
+        let Some(found) = self.lines.get_mut(&line) else {
+            return false;
+        };
+        if self.free == 0 || !found.has_room_for(customer) {
+            return false;
+        }
+        found.start(customer, turn);
+        self.free -= 1;
+        self.rank(line);
+        true
     }
 
     fn end(&mut self, line: u64, customer: &Customer) {

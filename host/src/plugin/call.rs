@@ -9,9 +9,9 @@ use std::sync::Arc;
 use metrics::Gauge;
 use tokio::time::Instant;
 
-use super::admission::Shed;
+use super::admission::{Permit, Shed};
 use super::deployment::Deployment;
-use super::instance::{Instance, Request, Response};
+use super::instance::{Batch, Disposition, Instance, Request, Response};
 use super::long::Long;
 use super::memory::{MemoryExhausted, TableExhausted};
 use super::meter::{CpuExhausted, Meter};
@@ -63,12 +63,58 @@ pub async fn handle(
     call: Call,
     request: Request,
 ) -> Result<Response, Failure> {
+    let permit = deployment.gate.enter(call.customer.clone()).await?;
+    within_limits(deployment, long, permit, call, request).await
+}
+
+/// Consumes one batch by the deployment, within all its limits. The permit was
+/// taken before the messages were received.
+pub async fn consume(
+    deployment: &Arc<Deployment>,
+    long: &Long,
+    permit: Permit,
+    call: Call,
+    batch: Batch,
+) -> Result<Vec<Disposition>, Failure> {
+    within_limits(deployment, long, permit, call, batch).await
+}
+
+/// What a guest is called with, and how.
+trait Input: Send + Sync + 'static {
+    type Answer: Send + 'static;
+
+    fn put(&self, to: &mut Instance)
+    -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
+}
+
+impl Input for Request {
+    type Answer = Response;
+
+    async fn put(&self, to: &mut Instance) -> wasmtime::Result<Response> {
+        to.handle(self).await
+    }
+}
+
+impl Input for Batch {
+    type Answer = Vec<Disposition>;
+
+    async fn put(&self, to: &mut Instance) -> wasmtime::Result<Vec<Disposition>> {
+        to.consume(self).await
+    }
+}
+
+async fn within_limits<I: Input>(
+    deployment: &Arc<Deployment>,
+    long: &Long,
+    _permit: Permit,
+    call: Call,
+    input: I,
+) -> Result<I::Answer, Failure> {
     let metrics = &deployment.metrics;
-    let _permit = deployment.gate.enter(call.customer.clone()).await?;
     let _in_flight = InFlight::enter(&metrics.instances_in_flight);
     let meter = Arc::new(Meter::new(deployment.cpu_max()));
     let deadline = call.deadline;
-    let run = run(deployment.clone(), call, meter.clone(), request);
+    let run = run(deployment.clone(), call, meter.clone(), input);
     let outcome = tokio::time::timeout_at(deadline, long.run(meter.clone(), run)).await;
     metrics
         .guest_cpu_seconds
@@ -80,19 +126,19 @@ pub async fn handle(
     }
 }
 
-async fn run(
+async fn run<I: Input>(
     deployment: Arc<Deployment>,
     call: Call,
     meter: Arc<Meter>,
-    request: Request,
-) -> Result<Response, Failure> {
+    input: I,
+) -> Result<I::Answer, Failure> {
     let mut instance = instance(&deployment, call, meter).await?;
-    let answer = instance.handle(&request).await;
+    let answer = input.put(&mut instance).await;
     record_peak(&deployment, &instance);
-    let response = answer.map_err(|error| blame(&error))?;
+    let answer = answer.map_err(|error| blame(&error))?;
     instance.end_call();
     deployment.idle.give(instance);
-    Ok(response)
+    Ok(answer)
 }
 
 /// Exact up to 2^53 bytes, which no guest has.

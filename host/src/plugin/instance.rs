@@ -8,13 +8,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
+use super::manifest::World;
 use super::memory::Memory;
 use super::meter::Meter;
 use super::state::State;
 use crate::capability::{self, Call, Lents};
+use crate::clock::Clock;
 use crate::config::Engine as Limits;
 
 mod generated {
@@ -28,15 +30,43 @@ mod generated {
     });
 }
 
+mod consuming {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package hearth:guest-consumer;
+            world consumes { export hearth:plugin/consumer@0.1.0; }
+        ",
+        exports: { default: async },
+        with: { "hearth:plugin/types": super::generated::hearth::plugin::types },
+    });
+}
+
+pub use consuming::exports::hearth::plugin::consumer::{Disposition, Message};
 pub use generated::exports::hearth::plugin::handler::{Request, Response};
 pub use generated::hearth::plugin::types::{Caller, Context};
 
 /// A component that is linked with what it was granted and type-checked: ready
 /// to instantiate.
 pub struct PreInstance {
-    handles: generated::HandlesPre<State>,
+    pre: InstancePre<State>,
+    handles: Option<generated::HandlesIndices>,
+    consumes: Option<consuming::ConsumesIndices>,
     limits: Bounds,
+    clock: Clock,
 }
+
+/// A batch of messages of one customer.
+pub struct Batch {
+    pub context: Context,
+    pub messages: Vec<Message>,
+}
+
+/// The component does not export what it is called for. The gate refuses such a
+/// component, so no call meets this.
+#[derive(Debug, thiserror::Error)]
+#[error("the component does not export {0}")]
+struct NotExported(&'static str);
 
 /// What bounds each store of a plugin.
 #[derive(Clone, Debug)]
@@ -60,17 +90,31 @@ impl Bounds {
 
 impl PreInstance {
     /// Fails with the interface's name where the component imports what was not
-    /// granted, or does not export the handler.
+    /// granted, or does not export what its world says.
     pub fn link(
         component: &Component,
+        world: World,
         granted: impl Fn(&str) -> bool,
         limits: Bounds,
+        clock: Clock,
     ) -> wasmtime::Result<PreInstance> {
         let mut linker: Linker<State> = Linker::new(component.engine());
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         capability::link(&mut linker, granted)?;
-        let handles = generated::HandlesPre::new(linker.instantiate_pre(component)?)?;
-        Ok(PreInstance { handles, limits })
+        let pre = linker.instantiate_pre(component)?;
+        let handles = world
+            .handles()
+            .then(|| generated::HandlesIndices::new(&pre));
+        let consumes = world
+            .consumes()
+            .then(|| consuming::ConsumesIndices::new(&pre));
+        Ok(PreInstance {
+            handles: handles.transpose()?,
+            consumes: consumes.transpose()?,
+            pre,
+            limits,
+            clock,
+        })
     }
 
     /// A fresh instance. The guest's start function runs here, so this is part
@@ -88,8 +132,9 @@ impl PreInstance {
             engine.table_elements_max,
             each_max,
         );
-        let state = State::new(call, lents, memory, meter, engine.handles_max);
-        let mut store = Store::new(self.handles.engine(), state);
+        let handles_max = engine.handles_max;
+        let state = State::new(call, lents, memory, meter, handles_max, &self.clock);
+        let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(self.limits.lift_bytes_max());
         store.set_epoch_deadline(1);
@@ -97,10 +142,15 @@ impl PreInstance {
             store.data().meter.check()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        let handles = self.handles.instantiate_async(&mut store).await?;
+        let instance = self.pre.instantiate_async(&mut store).await?;
+        let handles = self.handles.as_ref();
+        let handles = handles.map(|found| found.load(&mut store, &instance));
+        let consumes = self.consumes.as_ref();
+        let consumes = consumes.map(|found| found.load(&mut store, &instance));
         Ok(Instance {
+            handles: handles.transpose()?,
+            consumes: consumes.transpose()?,
             store,
-            handles,
             uses: 0,
             born: Instant::now(),
         })
@@ -110,7 +160,8 @@ impl PreInstance {
 /// One instantiated component with its store.
 pub struct Instance {
     store: Store<State>,
-    handles: generated::Handles,
+    handles: Option<generated::Handles>,
+    consumes: Option<consuming::Consumes>,
     uses: u64,
     born: Instant,
 }
@@ -124,9 +175,18 @@ impl Instance {
 
     pub async fn handle(&mut self, request: &Request) -> wasmtime::Result<Response> {
         self.uses = self.uses.saturating_add(1);
-        self.handles
-            .hearth_plugin_handler()
-            .call_handle(&mut self.store, request)
+        let exported = self.handles.as_ref().ok_or(NotExported("handler"))?;
+        let handler = exported.hearth_plugin_handler();
+        handler.call_handle(&mut self.store, request).await
+    }
+
+    pub async fn consume(&mut self, batch: &Batch) -> wasmtime::Result<Vec<Disposition>> {
+        self.uses = self.uses.saturating_add(1);
+        let exported = self.consumes.as_ref().ok_or(NotExported("consumer"))?;
+        let consumer = exported.hearth_plugin_consumer();
+        let (context, messages) = (&batch.context, &batch.messages);
+        consumer
+            .call_consume(&mut self.store, context, messages)
             .await
     }
 

@@ -20,13 +20,17 @@
 //! ```
 
 mod cached;
+mod consumed;
 mod fields;
 mod read;
+mod schedule;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 pub use self::cached::{CachedRoute, Piece, Segment};
+pub use self::consumed::Consumed;
+pub use self::schedule::{Schedule, Times, Whose};
 use crate::capability::sql::statement::Declared;
 use crate::config::LimitOverrides;
 use crate::plugin::package::Interface;
@@ -41,7 +45,8 @@ pub struct Manifest {
     /// schema, cache keys and metrics begin with it.
     pub name: String,
     pub version: semver::Version,
-    /// The path under which the plugin's routes lie, for example `/support`.
+    /// The path under which the plugin's routes lie, for example `/support`. Empty
+    /// for a worker, which has no routes.
     pub mount: String,
     /// What the component must export.
     pub world: World,
@@ -58,6 +63,10 @@ pub struct Manifest {
     /// The answers that the host may keep.
     pub response_cache: Vec<CachedRoute>,
     pub self_test: Option<SelfTest>,
+    /// The queues that it consumes.
+    pub queues: Vec<Consumed>,
+    /// The messages that the host sends for it by the clock.
+    pub schedules: Vec<Schedule>,
 }
 
 /// What a component serves.
@@ -99,17 +108,20 @@ pub enum Grant {
     Interface(Interface),
     /// Sending to one queue: `queue:NAME`.
     Queue(String),
+    /// Consuming one queue: `consume:NAME`. `[[queues]]` asks for it.
+    Consume(String),
     /// Requests to URLs that match: `outbound:https://*.example.com`.
     Outbound(String),
 }
 
 impl Grant {
-    /// The interface that this grant lets a component import.
-    pub fn interface(&self) -> Interface {
+    /// The interface that this grant lets a component import, if any.
+    pub fn interface(&self) -> Option<Interface> {
         match self {
-            Grant::Interface(interface) => *interface,
-            Grant::Queue(_) => Interface::Queue,
-            Grant::Outbound(_) => Interface::Outbound,
+            Grant::Interface(interface) => Some(*interface),
+            Grant::Queue(_) => Some(Interface::Queue),
+            Grant::Consume(_) => None,
+            Grant::Outbound(_) => Some(Interface::Outbound),
         }
     }
 }
@@ -119,6 +131,7 @@ impl fmt::Display for Grant {
         match self {
             Grant::Interface(interface) => f.write_str(interface.name()),
             Grant::Queue(name) => write!(f, "queue:{name}"),
+            Grant::Consume(name) => write!(f, "consume:{name}"),
             Grant::Outbound(url) => write!(f, "outbound:{url}"),
         }
     }
@@ -220,6 +233,6 @@ impl Manifest {
     pub fn asks_for(&self, interface: Interface) -> bool {
         self.grants
             .iter()
-            .any(|grant| grant.interface() == interface)
+            .any(|grant| grant.interface() == Some(interface))
     }
 }

@@ -1,11 +1,13 @@
-//! The host's own metrics. Their names, labels and help texts live here and
-//! nowhere else; a dashboard is written against this file.
+//! The host's own metrics. Their names, labels and help texts live here, those of
+//! queues that are consumed in `consumer`, and nowhere else; a dashboard is written
+//! against these files.
 
 use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram};
 
 use super::Metrics;
+use super::consumer::{self, ConsumerMetrics};
 
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
@@ -149,6 +151,16 @@ impl HostMetrics {
     /// The metrics of one plugin. Take them once, when the plugin is deployed.
     pub fn plugin(&self, plugin: &str) -> PluginMetrics {
         PluginMetrics::new(&self.metrics, plugin)
+    }
+
+    /// The metrics of one queue that a plugin consumes. Take them once.
+    pub fn consumer(&self, plugin: &str, queue: &str) -> ConsumerMetrics {
+        ConsumerMetrics::new(&self.metrics, plugin, queue)
+    }
+
+    /// Counts messages that a schedule sent.
+    pub fn scheduled(&self, plugin: &str, schedule: &str) -> Counter {
+        consumer::scheduled(&self.metrics, plugin, schedule)
     }
 
     /// Counts requests that the rate limit of a tier refused.
@@ -323,6 +335,7 @@ fn describe(metrics: &Metrics) {
     for (name, text) in HISTOGRAMS {
         metrics.describe_histogram(name, text);
     }
+    consumer::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.

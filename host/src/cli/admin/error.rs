@@ -41,7 +41,7 @@ pub enum Error {
     /// It ended in the middle of a change.
     #[error("{0}. Whether it took effect is not known: ask `hearth status`")]
     Unsure(Box<Error>),
-    #[error("the host at {at} has no such plugin or deployment ({path})")]
+    #[error("the host at {at} has no such plugin, deployment or dead letter ({path})")]
     Missing { at: Address, path: String },
     /// The host says why.
     #[error("the host at {at} refuses: {detail}")]
@@ -62,7 +62,7 @@ impl Error {
         let said = problem.and_then(|problem| problem.detail.or(problem.title));
         let at = at.clone();
         let path = target.split('?').next().unwrap_or_default();
-        let named = path.starts_with("/plugins/");
+        let named = path.starts_with("/plugins/") || path.starts_with("/queues/");
         match said.filter(|_| named || status != StatusCode::NOT_FOUND) {
             Some(_) if status == StatusCode::NOT_FOUND => Error::Missing {
                 at,

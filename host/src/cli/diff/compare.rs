@@ -31,6 +31,10 @@ pub struct Diff {
     pub shared_tables: Named,
     pub limits: Vec<Change>,
     pub instances: Vec<Change>,
+    /// Queues that it consumes, with how.
+    pub queues: Named,
+    /// Messages that the host sends for it by the clock, with when and where to.
+    pub schedules: Named,
     /// By method and path; changed is one that is described in another way.
     pub routes: Named,
     pub statements: Statements,
@@ -101,6 +105,8 @@ pub fn diff(old: &Package, new: &Package) -> Diff {
         shared_tables: named(&texts(&a.sql.shared), &texts(&b.sql.shared)),
         limits: changes(&limits(&a.limits), &limits(&b.limits)),
         instances: changes(&instances(a), &instances(b)),
+        queues: named(&texts(&a.queues), &texts(&b.queues)),
+        schedules: named(&texts(&a.schedules), &texts(&b.schedules)),
         routes: named(&routes(old), &routes(new)),
         statements: statements(&old.statements, &new.statements),
         migrations: migrations(&old.migrations, &new.migrations),

@@ -20,6 +20,8 @@ pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
         ),
         ("limits", changes(&diff.limits)),
         ("instances", changes(&diff.instances)),
+        ("consumed queues", named(&diff.queues)),
+        ("schedules", named(&diff.schedules)),
         ("routes", named(&diff.routes)),
         ("statements", statements(&diff.statements)),
         ("migrations", migrations(&diff.migrations)),

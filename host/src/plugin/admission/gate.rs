@@ -1,6 +1,7 @@
 //! The way into one deployment.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use metrics::Gauge;
@@ -12,11 +13,16 @@ use crate::config::PluginLimits;
 /// How many calls run, and how many may wait for how long. A full queue sheds:
 /// it does not grow.
 pub struct Gate {
-    admission: Arc<Admission>,
+    pub(super) admission: Arc<Admission>,
     line: u64,
     wait_max: Duration,
     waiting: Gauge,
+    /// Places that are held and not used, see [`super::Reserve`].
+    pub(super) reserved: AtomicUsize,
 }
+
+/// When somebody who has time asks again, where there was not even room to wait.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The right to run one call; dropped, another may.
 pub struct Permit {
@@ -33,6 +39,7 @@ impl Gate {
             admission,
             wait_max: Duration::from_millis(limits.wait_ms_max),
             waiting,
+            reserved: AtomicUsize::new(0),
         }
     }
 
@@ -41,11 +48,37 @@ impl Gate {
     /// # Errors
     /// If there is no room to wait, or the wait was too long.
     pub async fn enter(&self, customer: Customer) -> Result<Permit, Shed> {
+        let entering = self.enter_in_time(customer, Some(self.wait_max));
+        entering.await
+    }
+
+    /// Waits for this caller's turn, however long that takes. Nobody may call it
+    /// whose number is not bounded by something else.
+    pub async fn enter_patiently(&self, customer: Customer) -> Permit {
+        loop {
+            match self.enter_in_time(customer.clone(), None).await {
+                Ok(permit) => return permit,
+                Err(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    /// Enters where there is room at once.
+    pub fn try_enter(&self, customer: Customer) -> Option<Permit> {
+        let runs = self.admission.try_arrive(self.line, &customer);
+        runs.then(|| self.permit(customer))
+    }
+
+    async fn enter_in_time(
+        &self,
+        customer: Customer,
+        wait_max: Option<Duration>,
+    ) -> Result<Permit, Shed> {
         match self.admission.arrive(self.line, &customer)? {
             Arrival::Runs => Ok(self.permit(customer)),
             Arrival::Waits { ticket, told } => {
                 let place = Place::take(self, customer, ticket, told);
-                place.wait().await
+                place.wait(wait_max).await
             }
         }
     }
@@ -60,7 +93,8 @@ impl Gate {
 
     /// Calls that run or wait for their turn.
     pub fn in_flight(&self) -> usize {
-        self.admission.in_flight(self.line)
+        let taken = self.admission.in_flight(self.line);
+        taken.saturating_sub(self.reserved.load(Relaxed))
     }
 }
 
@@ -102,9 +136,12 @@ impl<'a> Place<'a> {
         }
     }
 
-    async fn wait(mut self) -> Result<Permit, Shed> {
-        let told = tokio::time::timeout(self.gate.wait_max, &mut self.told).await;
-        let Ok(Ok(told)) = told else {
+    async fn wait(mut self, wait_max: Option<Duration>) -> Result<Permit, Shed> {
+        let told = match wait_max {
+            Some(wait_max) => tokio::time::timeout(wait_max, &mut self.told).await.ok(),
+            None => Some((&mut self.told).await),
+        };
+        let Some(Ok(told)) = told else {
             return Err(Shed::WaitedTooLong);
         };
         self.settled = true;

@@ -59,6 +59,10 @@ impl Line {
         self.running
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.running + self.waiting
     }

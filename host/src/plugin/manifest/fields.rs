@@ -83,6 +83,11 @@ impl<'a, 'i> Fields<'a, 'i> {
         }
     }
 
+    /// Where the table begins.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
     /// Notes a mistake in this table.
     pub fn note(&self, at: usize, reason: impl Into<String>) {
         self.mistakes.note(at, reason);
@@ -98,6 +103,11 @@ impl<'a, 'i> Fields<'a, 'i> {
                 self.mistakes.note(key.span().start, reason);
             }
         }
+    }
+
+    /// Where a field stands, if it is there.
+    pub fn place(&mut self, key: &'static str) -> Option<usize> {
+        self.value(key).map(|value| value.span().start)
     }
 
     pub fn text(&mut self, key: &'static str) -> Option<Text> {

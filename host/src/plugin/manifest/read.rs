@@ -6,8 +6,8 @@ use toml::de::DeTable;
 
 use super::fields::{Fields, Mistakes, Text};
 use super::{
-    Grant, Instances, MANIFEST_BYTES_MAX, Manifest, ManifestError, Reuse, SelfTest, Sql, World,
-    cached,
+    Consumed, Grant, Instances, MANIFEST_BYTES_MAX, Manifest, ManifestError, Reuse, Schedule,
+    SelfTest, Sql, World, cached, consumed, schedule,
 };
 use crate::capability::sql::statement::{Access, Column, Declared, Type};
 use crate::config::LimitOverrides;
@@ -33,12 +33,18 @@ pub fn manifest(text: &str) -> Result<Manifest, ManifestError> {
 }
 
 fn root(mut fields: Fields<'_, '_>) -> Manifest {
+    let world = world(&mut fields);
+    if !world.handles() {
+        only_of_handlers(&mut fields);
+    }
+    let queues = consumed::queues(&mut fields, world);
+    let schedules = schedule::schedules(&mut fields);
     let manifest = Manifest {
         name: name(&mut fields),
         version: version(&mut fields),
-        mount: mount(&mut fields),
-        world: world(&mut fields),
-        grants: grants(&mut fields),
+        mount: mount(&mut fields, world),
+        world,
+        grants: grants(&mut fields, &queues, &schedules),
         public: fields.flag("public", false),
         openapi: file(&mut fields, "openapi"),
         limits: fields.table("limits").map(limits).unwrap_or_default(),
@@ -46,9 +52,25 @@ fn root(mut fields: Fields<'_, '_>) -> Manifest {
         sql: fields.table("sql").map(sql).unwrap_or_default(),
         response_cache: cached::routes(&mut fields),
         self_test: fields.table("self_test").map(self_test),
+        queues,
+        schedules,
     };
     fields.finish();
     manifest
+}
+
+/// What says something about requests is a mistake where none are answered.
+fn only_of_handlers(fields: &mut Fields<'_, '_>) {
+    for key in ["mount", "public", "openapi", "response_cache", "self_test"] {
+        if let Some(at) = fields.place(key) {
+            let rule = format!("`{key}`: a plugin of the world worker answers no requests");
+            fields.note(at, rule);
+        }
+    }
+    if fields.place("queues").is_none() {
+        let rule = "`queues` is missing: a plugin of the world worker consumes at least one";
+        fields.note(fields.at(), rule);
+    }
 }
 
 fn name(fields: &mut Fields<'_, '_>) -> String {
@@ -61,7 +83,7 @@ fn name(fields: &mut Fields<'_, '_>) -> String {
     name.value
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     name.len() <= 32
         && name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -81,7 +103,11 @@ fn version(fields: &mut Fields<'_, '_>) -> semver::Version {
     })
 }
 
-fn mount(fields: &mut Fields<'_, '_>) -> String {
+/// A worker has none: no request reaches it.
+fn mount(fields: &mut Fields<'_, '_>, world: World) -> String {
+    if !world.handles() {
+        return String::new();
+    }
     let mount = fields.required_text("mount");
     if !mount.value.is_empty() && !is_path(&mount.value) {
         let rule = "`mount` begins with `/`, does not end with it, and has segments of letters, \
@@ -118,15 +144,28 @@ fn world(fields: &mut Fields<'_, '_>) -> World {
     }
 }
 
-fn grants(fields: &mut Fields<'_, '_>) -> BTreeSet<Grant> {
+/// What is asked for by name, and what follows from queues and schedules.
+fn grants(
+    fields: &mut Fields<'_, '_>,
+    queues: &[Consumed],
+    schedules: &[Schedule],
+) -> BTreeSet<Grant> {
     let texts = fields.texts("grants");
-    texts
-        .iter()
-        .filter_map(|text| grant(fields, text))
+    let named = texts.iter().filter_map(|text| grant(fields, text));
+    let consumed = queues.iter().map(|queue| queue.name.clone());
+    let sent_to = schedules.iter().map(|schedule| schedule.queue.clone());
+    named
+        .chain(consumed.map(Grant::Consume))
+        .chain(sent_to.map(Grant::Queue))
         .collect()
 }
 
 fn grant(fields: &Fields<'_, '_>, text: &Text) -> Option<Grant> {
+    if text.value.starts_with("consume:") {
+        let reason = format!("`grants`: `{}` is asked for by `[[queues]]`", text.value);
+        fields.note(text.at, reason);
+        return None;
+    }
     let grant = match text.value.split_once(':') {
         Some(("queue", name)) if is_name(name) => Some(Grant::Queue(name.to_owned())),
         Some(("outbound", url)) if is_url_pattern(url) => Some(Grant::Outbound(url.to_owned())),

@@ -1,0 +1,151 @@
+//! What waits in the queues, and what nobody could consume.
+
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{Method, Request};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::api::{COME_AGAIN, json_answer};
+use super::{Admin, Answer};
+use crate::backend::queue::{DeadLetter, Depth, QueueError, Which};
+use crate::edge::problem::Problem;
+use crate::telemetry::Redactor;
+
+const LIMIT: usize = 50;
+const LIMIT_MAX: usize = 100;
+/// Ids in one request; a URL has a limit of its own.
+const IDS_MAX: usize = 100;
+
+impl Admin {
+    /// Answers `/queues` and what lies below it.
+    pub(super) async fn queues(
+        &self,
+        request: &Request<Incoming>,
+        below: &[&str],
+    ) -> Result<Answer, Problem> {
+        let query = request.uri().query().unwrap_or_default();
+        match (request.method(), below) {
+            (&Method::GET, []) => self.depths().await,
+            (&Method::GET, [queue, "dead-letters"]) => self.list(queue, query).await,
+            (&Method::GET, [queue, "dead-letters", id]) => self.show(queue, id).await,
+            (&Method::POST, [queue, "dead-letters", "redrive"]) => {
+                let redriven = self.queues.redrive(queue, &which(query)?).await;
+                Ok(json_answer(&json!({"redriven": redriven.map_err(away)?})))
+            }
+            (&Method::DELETE, [queue, "dead-letters"]) => {
+                let dropped = self.queues.drop_dead(queue, &which(query)?).await;
+                Ok(json_answer(&json!({"dropped": dropped.map_err(away)?})))
+            }
+            (_, [_, "dead-letters", "redrive"]) => Err(Problem::method_not_allowed(&["POST"])),
+            (_, [_, "dead-letters"]) => Err(Problem::method_not_allowed(&["GET", "DELETE"])),
+            (_, [] | [_, "dead-letters", _]) => Err(Problem::method_not_allowed(&["GET"])),
+            _ => Err(Problem::not_found()),
+        }
+    }
+
+    async fn depths(&self) -> Result<Answer, Problem> {
+        let depths = self.queues.depths().await.map_err(away)?;
+        let queues: Vec<Value> = depths.iter().map(depth).collect();
+        Ok(json_answer(&json!({ "queues": queues })))
+    }
+
+    /// One more than is shown tells whether there are more.
+    async fn list(&self, queue: &str, query: &str) -> Result<Answer, Problem> {
+        let before = number(query, "before")?;
+        let limit = number::<usize>(query, "limit")?.unwrap_or(LIMIT);
+        let limit = limit.clamp(1, LIMIT_MAX);
+        let found = self.queues.dead_letters(queue, before, limit + 1).await;
+        let mut found = found.map_err(away)?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().map(|last| last.number).filter(|_| more);
+        let redactor = &self.redactor;
+        let shown: Vec<Value> = found.iter().map(|letter| head(letter, redactor)).collect();
+        let answer = json!({"queue": queue, "dead_letters": shown, "next": next});
+        Ok(json_answer(&answer))
+    }
+
+    async fn show(&self, queue: &str, id: &str) -> Result<Answer, Problem> {
+        let found = self.queues.dead_letter(queue, id).await.map_err(away)?;
+        let letter = found.ok_or_else(Problem::not_found)?;
+        let mut shown = head(&letter, &self.redactor);
+        let attributes = letter.attributes.iter();
+        let attributes = attributes.map(|(name, value)| json!([name, self.redactor.redact(value)]));
+        shown["attributes"] = attributes.collect();
+        shown["group"] = json!(letter.group);
+        match std::str::from_utf8(&letter.body) {
+            Ok(text) => shown["body"] = json!(self.redactor.redact(text)),
+            Err(_) => shown["body_base64"] = json!(STANDARD.encode(&letter.body)),
+        }
+        Ok(json_answer(&shown))
+    }
+}
+
+fn depth(depth: &Depth) -> Value {
+    let oldest = depth.oldest_age.map(|age| age.as_millis());
+    json!({
+        "queue": depth.queue,
+        "waiting": depth.waiting,
+        "delayed": depth.delayed,
+        "leased": depth.leased,
+        "dead": depth.dead,
+        "oldest_ms": oldest.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+    })
+}
+
+/// All but what the sender wrote. The reason may quote it.
+fn head(letter: &DeadLetter, redactor: &Redactor) -> Value {
+    json!({
+        "id": letter.id,
+        "queue": &*letter.queue,
+        "plugin": &*letter.plugin,
+        "customer": letter.customer.as_deref(),
+        "reason": redactor.redact(&letter.reason),
+        "attempts": letter.attempts,
+        "sent_at": time(letter.sent_at),
+        "died_at": time(letter.died_at),
+        "bytes": letter.body.len(),
+    })
+}
+
+fn time(at: SystemTime) -> String {
+    Timestamp::try_from(at).unwrap_or_default().to_string()
+}
+
+/// Some, or, said in so many words, all: a request that names none changes none.
+fn which(query: &str) -> Result<Which, Problem> {
+    let pairs = || form_urlencoded::parse(query.as_bytes());
+    let ids: Vec<String> = pairs()
+        .filter(|(name, _)| name == "id")
+        .map(|(_, id)| id.into_owned())
+        .collect();
+    let all = pairs().any(|(name, value)| name == "all" && value == "true");
+    match (all, ids.len()) {
+        (true, 0) => Ok(Which::All),
+        (false, 1..=IDS_MAX) => Ok(Which::Ids(ids)),
+        _ => Err(Problem::bad_request(
+            "Wanted are 1 to 100 ids (id=...), or all=true and no id.",
+        )),
+    }
+}
+
+fn number<T: std::str::FromStr>(query: &str, wanted: &str) -> Result<Option<T>, Problem> {
+    let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted);
+    let read = found.map(|(_, value)| value.parse());
+    read.transpose()
+        .map_err(|_| Problem::bad_request("`limit` and `before` are whole numbers."))
+}
+
+fn away(error: QueueError) -> Problem {
+    match error {
+        QueueError::NoSuchQueue(_) => Problem::not_found(),
+        error => {
+            tracing::error!(%error, "the queues cannot be used");
+            Problem::unavailable(COME_AGAIN)
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! From queues to guests: what the manifests' `[[queues]]` ask for.
+//!
+//! Each queue of a deployment that serves has an [`Intake`]. It takes a permit
+//! before it receives, so that messages which nobody has room for stay where they
+//! are, and hands what it receives to calls, each of one customer's messages. A
+//! swap ends the intakes of the old deployment: calls under way end on it, what
+//! they have not begun is given back, and then the new one's intakes begin.
+
+mod intake;
+mod leases;
+mod outcome;
+mod part;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::intake::Intake;
+use crate::backend::queue::Queues;
+use crate::clock::Clock;
+use crate::plugin::deployment::Deployment;
+use crate::plugin::long::Long;
+use crate::telemetry::HostMetrics;
+
+/// The `[consumer]` table of hearth.toml. What belongs to one queue stands in the
+/// manifest of the plugin that consumes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Milliseconds that one receive waits for a message.
+    pub receive_ms_max: u64,
+    /// Milliseconds between two tries to reach a queue that is away.
+    pub away_ms: u64,
+    /// Tries to settle what a call has consumed. After the last it comes again.
+    pub settle_tries_max: u32,
+    /// Bytes of the reason that a dead letter keeps.
+    pub reason_bytes_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            receive_ms_max: 20_000,
+            away_ms: 1_000,
+            settle_tries_max: 5,
+            reason_bytes_max: 1_024,
+        }
+    }
+}
+
+/// What a call may take past the end of a drain: its messages are given back.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What every intake works with.
+struct Shared {
+    queues: Queues,
+    long: Arc<Long>,
+    clock: Clock,
+    config: Config,
+    metrics: HostMetrics,
+}
+
+/// All plugins of this host that consume.
+pub struct Consumers {
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Not before the host serves, and not once it drains.
+    open: bool,
+    active: HashMap<Arc<str>, Active>,
+}
+
+/// The intakes of one deployment, and the calls that they began.
+struct Active {
+    stop: CancellationToken,
+    /// The deployment's own: ends calls that do not end by themselves.
+    cut: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Active {
+    async fn end(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+impl Consumers {
+    pub fn new(
+        queues: Queues,
+        long: Arc<Long>,
+        clock: Clock,
+        config: Config,
+        metrics: HostMetrics,
+    ) -> Consumers {
+        let shared = Shared {
+            queues,
+            long,
+            clock,
+            config,
+            metrics,
+        };
+        Consumers {
+            shared: Arc::new(shared),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Begins, with what serves once the host has started.
+    pub fn begin(&self, deployments: &[Arc<Deployment>]) {
+        let mut state = self.state.lock();
+        state.open = true;
+        for deployment in deployments {
+            self.start(&mut state, deployment);
+        }
+    }
+
+    /// Ends the intakes of the deployment that served the plugin before, waits for
+    /// their calls, and lets this one consume.
+    pub async fn replace(&self, deployment: &Arc<Deployment>) {
+        self.end(&deployment.plugin).await;
+        let mut state = self.state.lock();
+        if state.open {
+            self.start(&mut state, deployment);
+        }
+    }
+
+    /// Nothing is received for the plugin any more; its calls have ended.
+    pub async fn end(&self, plugin: &str) {
+        let active = self.state.lock().active.remove(plugin);
+        if let Some(active) = active {
+            active.end().await;
+        }
+    }
+
+    /// Ends everything, for good. Calls that go on for longer than `bound` are cut
+    /// and their messages given back.
+    pub async fn drain(&self, bound: Duration) {
+        let all: Vec<Active> = {
+            let mut state = self.state.lock();
+            state.open = false;
+            state.active.drain().map(|(_, active)| active).collect()
+        };
+        let cuts: Vec<CancellationToken> = all.iter().map(|active| active.cut.clone()).collect();
+        let mut ending = std::pin::pin!(join_all(all.into_iter().map(Active::end)));
+        if timeout(bound, &mut ending).await.is_ok() {
+            return;
+        }
+        tracing::warn!("consumers still ran when the drain ended: their messages are given back");
+        cuts.iter().for_each(CancellationToken::cancel);
+        if timeout(GRACE, ending).await.is_err() {
+            tracing::warn!("messages were not given back in time; they come again by themselves");
+        }
+    }
+
+    fn start(&self, state: &mut State, deployment: &Arc<Deployment>) {
+        let queues = &deployment.manifest.queues;
+        if queues.is_empty() {
+            return;
+        }
+        let active = Active {
+            stop: CancellationToken::new(),
+            cut: deployment.stop.clone(),
+            tasks: TaskTracker::new(),
+        };
+        // Open or closed makes no difference to what may be spawned, only to `wait`.
+        active.tasks.close();
+        for consumed in queues {
+            let (stop, tasks) = (active.stop.clone(), active.tasks.clone());
+            let (shared, deployment) = (self.shared.clone(), deployment.clone());
+            let intake = Intake::open(shared, deployment, consumed.clone(), stop, tasks);
+            active.tasks.spawn(Arc::new(intake).run());
+        }
+        state.active.insert(deployment.plugin.clone(), active);
+    }
+}
