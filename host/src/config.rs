@@ -62,6 +62,8 @@ pub struct Config {
     pub cache: capability::cache::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
+    /// `HEARTH_OUTBOUND_ALLOW_ADDRESSES` overrides its `allow_addresses`.
+    pub outbound: capability::outbound::Config,
     /// The plugins in the order of the file.
     pub plugins: IndexMap<String, Plugin>,
 }
@@ -90,6 +92,7 @@ impl Default for Config {
             cache: capability::cache::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
+            outbound: capability::outbound::Config::default(),
             plugins: IndexMap::new(),
         }
     }

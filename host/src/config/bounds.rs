@@ -1,6 +1,7 @@
 //! Between which numbers each setting may lie.
 
 mod cache;
+mod outbound;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -36,6 +37,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["cache"], &cache::values(&config.cache));
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
+    outbound::check(&config.outbound, document);
     note(document, &["rate"], &rate(&config.rate));
     for (tier, allowance) in tiers(&config.rate) {
         note(document, &["rate", tier], &allowed(allowance));

@@ -1,11 +1,15 @@
 //! The host's own metrics. Their names, labels and help texts live here and
 //! nowhere else; a dashboard is written against this file.
 
+mod outbound;
+
 use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram};
 
 use super::Metrics;
+
+pub use outbound::{OutboundConnections, OutboundMetrics};
 
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
@@ -323,6 +327,7 @@ fn describe(metrics: &Metrics) {
     for (name, text) in HISTOGRAMS {
         metrics.describe_histogram(name, text);
     }
+    outbound::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.
