@@ -51,7 +51,6 @@ pub mod wasi;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -345,13 +344,21 @@ pub struct Lent {
 /// What one call accumulates.
 #[derive(Default)]
 pub struct State {
-    calls: Calls,
+    /// What it sent by this interface, and what it has of the standard's.
+    calls: u32,
     wasi: Option<wasi::Wasi>,
 }
 
-/// The requests of one call, by whichever interface it sends them.
-#[derive(Clone, Default)]
-struct Calls(Arc<AtomicU32>);
+/// Whether a call of a plugin that has sent so many requests may send another.
+fn check_calls(sent: u32, config: &Config) -> Result<(), Error> {
+    let max = config.request_calls_max;
+    match sent < max {
+        true => Ok(()),
+        false => Err(Error::Denied(format!(
+            "one call of a plugin may send {max} requests (outbound.request_calls_max)"
+        ))),
+    }
+}
 
 /// The capability as one call borrows it.
 pub struct View<'a> {

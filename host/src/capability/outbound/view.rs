@@ -1,6 +1,5 @@
 //! The interface's one function, on what a call borrows.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,7 +8,7 @@ use super::connection::Protocols;
 use super::exchange::{Times, Way};
 use super::target::Target;
 use super::{
-    Calls, Error, GuestError, GuestRequest, GuestResponse, Host, Lent, Options, View, Whose,
+    Error, GuestError, GuestRequest, GuestResponse, Host, Lent, Options, View, Whose, check_calls,
     convert_error, message,
 };
 
@@ -35,9 +34,15 @@ fn outcome<T>(sent: &Result<T, Error>) -> &'static str {
 }
 
 impl View<'_> {
-    async fn sent(&self, request: GuestRequest, options: Options) -> Result<GuestResponse, Error> {
+    async fn sent(
+        &mut self,
+        request: GuestRequest,
+        options: Options,
+    ) -> Result<GuestResponse, Error> {
         let config = self.lent.client.config();
-        self.state.calls.count(config.request_calls_max)?;
+        let by_wasi = self.state.wasi.as_ref().map_or(0, |wasi| wasi.calls());
+        check_calls(self.state.calls.saturating_add(by_wasi), config)?;
+        self.state.calls += 1;
         let target = Target::parse(&request.url, config.url_bytes_max)?;
         self.lent.check(&target)?;
         let request = message::request(request, config)?;
@@ -62,18 +67,6 @@ impl Lent {
         match self.grants.iter().any(|grant| grant.matches(destination)) {
             true => Ok(()),
             false => Err(Error::Denied(format!("no grant leads to {destination}"))),
-        }
-    }
-}
-
-impl Calls {
-    /// Counts one, or says that there were enough.
-    pub(super) fn count(&self, max: u32) -> Result<(), Error> {
-        match self.0.fetch_add(1, Relaxed) < max {
-            true => Ok(()),
-            false => Err(Error::Denied(format!(
-                "one call of a plugin may send {max} requests (outbound.request_calls_max)"
-            ))),
         }
     }
 }

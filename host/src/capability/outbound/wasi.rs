@@ -18,7 +18,7 @@ use wasmtime_wasi_http::{
 use super::connection::{BoxError, Protocols};
 use super::exchange::{Times, Way};
 use super::target::Target;
-use super::{Calls, Error, Lent, State, Whose, message};
+use super::{Error, Lent, State, Whose, check_calls, message};
 use crate::capability::Call;
 
 /// Bytes of an outgoing body that wait to be sent; twice as many may.
@@ -47,10 +47,8 @@ pub fn view<'a>(
     state: &'a mut State,
     table: &'a mut ResourceTable,
 ) -> WasiHttpCtxView<'a> {
-    let calls = state.calls.clone();
-    let wasi = state
-        .wasi
-        .get_or_insert_with(|| Wasi::new(call, lent, calls));
+    let wasi = state.wasi.get_or_insert_with(|| Wasi::new(call, lent));
+    wasi.hooks.calls_beside = state.calls;
     WasiHttpCtxView {
         hooks: &mut wasi.hooks,
         table,
@@ -59,7 +57,7 @@ pub fn view<'a>(
 }
 
 impl Wasi {
-    fn new(call: &Call, lent: &Lent, calls: Calls) -> Wasi {
+    fn new(call: &Call, lent: &Lent) -> Wasi {
         let mut context = WasiHttpCtx::new();
         // Each of a guest's handles may be such a list.
         context.set_field_size_limit(lent.client.config().header_bytes_max);
@@ -67,9 +65,15 @@ impl Wasi {
             lent: lent.clone(),
             whose: Whose::of(call),
             deadline: call.deadline,
-            calls,
+            calls: 0,
+            calls_beside: 0,
         };
         Wasi { context, hooks }
+    }
+
+    /// Requests that were sent by it.
+    pub(super) fn calls(&self) -> u32 {
+        self.hooks.calls
     }
 }
 
@@ -77,7 +81,9 @@ struct Hooks {
     lent: Lent,
     whose: Whose,
     deadline: Instant,
-    calls: Calls,
+    calls: u32,
+    /// Those that went out by the host's own interface.
+    calls_beside: u32,
 }
 
 type Io = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
@@ -127,12 +133,13 @@ impl WasiHttpHooks for Hooks {
 
 impl Hooks {
     fn prepare(
-        &self,
+        &mut self,
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
     ) -> Result<(Way, Request<super::connection::Body>), Error> {
         let config = self.lent.client.config();
-        self.calls.count(config.request_calls_max)?;
+        check_calls(self.calls.saturating_add(self.calls_beside), config)?;
+        self.calls += 1;
         let target = Target::parse(&request.uri().to_string(), config.url_bytes_max)?;
         self.lent.check(&target)?;
         message::method(request.method().as_str())?;
