@@ -103,8 +103,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &redactor,
         &metrics,
         &host_metrics,
-    );
-    let cache = clients.cache.clone();
+    )?;
+    let (cache, outbound) = (clients.cache.clone(), clients.outbound.clone());
     let clock = open::clock();
     let queues = Queues::Postgres(PgQueue {});
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
@@ -137,6 +137,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let mut beside = JoinSet::new();
     beside.spawn(sweep(rollout.clone()));
     beside.spawn(cache.follow_fleet(postgres.clone()));
+    beside.spawn(outbound.sweep());
     beside.spawn(edge.rate.clone().run_exchange(postgres));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
@@ -196,8 +197,8 @@ fn clients(
     redactor: &Redactor,
     metrics: &Metrics,
     host_metrics: &HostMetrics,
-) -> Clients {
-    Clients {
+) -> anyhow::Result<Clients> {
+    Ok(Clients {
         sql: capability::sql::Client::open(
             Arc::new(postgres.clone()),
             secret.clone(),
@@ -207,7 +208,12 @@ fn clients(
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
-    }
+        outbound: capability::outbound::Client::open(
+            &config.outbound,
+            capability::outbound::Resolver::System,
+            host_metrics,
+        )?,
+    })
 }
 
 fn open_secret(config: &Config) -> anyhow::Result<RootSecret> {

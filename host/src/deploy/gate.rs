@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Deployer;
 use super::steps::{Rejected, Steps};
+use crate::capability::outbound::Pattern;
 use crate::capability::sql::gate::ApprovedFunctions;
 use crate::capability::sql::statement::beginning;
 use crate::capability::sql::{self, Beside, LendError, Lent};
@@ -207,6 +208,7 @@ impl Deployer {
             log: clients.log.lend(name, number, texts),
             metrics: clients.metrics.lend(name, number),
             config: clients.config.lend(name, number, settings, secrets),
+            outbound: clients.outbound.lend(name, destinations(candidate)?),
         })
     }
 
@@ -256,6 +258,18 @@ impl Deployer {
             live: Live::new(self.metrics.deployments_live.clone()),
         })
     }
+}
+
+/// Where the plugin's requests may go.
+fn destinations(candidate: &Candidate) -> Result<Vec<Pattern>, Rejected> {
+    let grants = candidate.approved.grants.iter();
+    let patterns = grants.filter_map(|grant| grant.strip_prefix("outbound:"));
+    patterns
+        .map(|text| {
+            let wrong = |reason| format!("the grant `outbound:{text}`: {reason}");
+            Pattern::parse(text).map_err(|reason| candidate.rejected("grants", wrong(reason)))
+        })
+        .collect()
 }
 
 /// The plugin's part of the document, at the mount that the operator decided on.

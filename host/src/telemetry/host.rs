@@ -2,12 +2,16 @@
 //! queues that are consumed in `consumer`, and nowhere else; a dashboard is written
 //! against these files.
 
+mod outbound;
+
 use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram};
 
 use super::Metrics;
 use super::consumer::{self, ConsumerMetrics};
+
+pub use outbound::{OutboundConnections, OutboundMetrics};
 
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
@@ -336,6 +340,7 @@ fn describe(metrics: &Metrics) {
         metrics.describe_histogram(name, text);
     }
     consumer::describe(metrics);
+    outbound::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.
