@@ -2,6 +2,7 @@
 //! how they end, with the real binary against a server that says what a test wants.
 
 mod addresses;
+mod dead_letters;
 mod diff;
 mod diff_command;
 mod end_to_end;

@@ -11,6 +11,7 @@ mod compression;
 mod conditional;
 mod config;
 mod config_file;
+mod consumer;
 mod cors;
 mod deploy;
 mod durability;

@@ -12,6 +12,7 @@ use wasm_encoder::{
 
 mod command;
 mod manifest;
+mod queues;
 
 const HANDLER: &str = "hearth:plugin/handler@0.1.0";
 const SQL: &str = "hearth:plugin/sql@0.1.0";
@@ -185,7 +186,10 @@ fn a_component_that_is_not_valid_is_not_packed() {
 #[test]
 fn exports_must_be_those_of_the_world() {
     assert!(refusal(&[], &[], MANIFEST).contains("does not export hearth:plugin/handler@0.1.0"));
-    let worker = MANIFEST.replace("\"plugin\"", "\"worker\"");
+    let worker = MANIFEST
+        .replace("mount = \"/support\"\n", "")
+        .replace("\"plugin\"", "\"worker\"")
+        + "[[queues]]\nname = \"letters\"\n";
     assert!(refusal(&[], &[HANDLER], &worker).contains("hearth:plugin/consumer@0.1.0"));
     let full = MANIFEST.replace("\"plugin\"", "\"full\"");
     assert!(refusal(&[], &[HANDLER], &full).contains("hearth:plugin/consumer@0.1.0"));

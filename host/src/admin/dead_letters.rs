@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::api::{COME_AGAIN, json_answer};
 use super::{Admin, Answer};
@@ -64,7 +64,7 @@ impl Admin {
         found.truncate(limit);
         let next = found.last().map(|last| last.number).filter(|_| more);
         let redactor = &self.redactor;
-        let shown: Vec<Value> = found.iter().map(|letter| head(letter, redactor)).collect();
+        let shown: Vec<_> = found.iter().map(|letter| head(letter, redactor)).collect();
         let answer = json!({"queue": queue, "dead_letters": shown, "next": next});
         Ok(json_answer(&answer))
     }
@@ -72,16 +72,18 @@ impl Admin {
     async fn show(&self, queue: &str, id: &str) -> Result<Answer, Problem> {
         let found = self.queues.dead_letter(queue, id).await.map_err(away)?;
         let letter = found.ok_or_else(Problem::not_found)?;
-        let mut shown = head(&letter, &self.redactor);
+        let redactor = &self.redactor;
         let attributes = letter.attributes.iter();
-        let attributes = attributes.map(|(name, value)| json!([name, self.redactor.redact(value)]));
-        shown["attributes"] = attributes.collect();
-        shown["group"] = json!(letter.group);
-        match std::str::from_utf8(&letter.body) {
-            Ok(text) => shown["body"] = json!(self.redactor.redact(text)),
-            Err(_) => shown["body_base64"] = json!(STANDARD.encode(&letter.body)),
-        }
-        Ok(json_answer(&shown))
+        let attributes = attributes.map(|(name, value)| json!([name, redactor.redact(value)]));
+        let (name, body) = match std::str::from_utf8(&letter.body) {
+            Ok(text) => ("body", redactor.redact(text).into_owned()),
+            Err(_) => ("body_base64", STANDARD.encode(&letter.body)),
+        };
+        let mut shown = head(&letter, redactor);
+        shown.insert("attributes".into(), attributes.collect());
+        shown.insert("group".into(), json!(letter.group));
+        shown.insert(name.into(), Value::String(body));
+        Ok(json_answer(&Value::Object(shown)))
     }
 }
 
@@ -98,18 +100,22 @@ fn depth(depth: &Depth) -> Value {
 }
 
 /// All but what the sender wrote. The reason may quote it.
-fn head(letter: &DeadLetter, redactor: &Redactor) -> Value {
-    json!({
-        "id": letter.id,
-        "queue": &*letter.queue,
-        "plugin": &*letter.plugin,
-        "customer": letter.customer.as_deref(),
-        "reason": redactor.redact(&letter.reason),
-        "attempts": letter.attempts,
-        "sent_at": time(letter.sent_at),
-        "died_at": time(letter.died_at),
-        "bytes": letter.body.len(),
-    })
+fn head(letter: &DeadLetter, redactor: &Redactor) -> Map<String, Value> {
+    let fields = [
+        ("id", json!(letter.id)),
+        ("queue", json!(&*letter.queue)),
+        ("plugin", json!(&*letter.plugin)),
+        ("customer", json!(letter.customer.as_deref())),
+        ("reason", json!(redactor.redact(&letter.reason))),
+        ("attempts", json!(letter.attempts)),
+        ("sent_at", json!(time(letter.sent_at))),
+        ("died_at", json!(time(letter.died_at))),
+        ("bytes", json!(letter.body.len())),
+    ];
+    let fields = fields.into_iter();
+    fields
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn time(at: SystemTime) -> String {

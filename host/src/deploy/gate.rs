@@ -19,7 +19,7 @@ use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
 use crate::plugin::manifest::Reuse;
 use crate::plugin::openapi::{Fragment, Whose};
-use crate::plugin::package::{self, Package};
+use crate::plugin::package::{self, Interface, Package};
 
 /// A plugin on its way: its file, what was approved with it, and what the
 /// operator's section says of it.
@@ -59,7 +59,8 @@ pub struct Built {
     pub openapi: Arc<Fragment>,
 }
 
-/// What the plugin may use: all that it asks for, where all of it is approved.
+/// What the plugin may use: all that it asks for, where all of it is approved. One
+/// that sends requests to the outside may be let further than it asks.
 ///
 /// # Errors
 /// With everything that it asks for and nobody approved.
@@ -81,8 +82,12 @@ pub fn approve(package: &Package, given: &Approved) -> Result<Approved, Rejected
         asks.push(function.clone());
     }
     if reasons.is_empty() {
+        let further = given.grants.iter().filter(|grant| {
+            let reaches = manifest.asks_for(Interface::Outbound);
+            reaches && grant.starts_with("outbound:") && !asked.contains(grant)
+        });
         return Ok(Approved {
-            grants: asked,
+            grants: asked.iter().chain(further).cloned().collect(),
             functions: given.functions.clone(),
         });
     }

@@ -41,8 +41,12 @@ pub enum Error {
     /// It ended in the middle of a change.
     #[error("{0}. Whether it took effect is not known: ask `hearth status`")]
     Unsure(Box<Error>),
-    #[error("the host at {at} has no such plugin, deployment or dead letter ({path})")]
-    Missing { at: Address, path: String },
+    #[error("the host at {at} has no such {what} ({path})")]
+    Missing {
+        at: Address,
+        what: &'static str,
+        path: String,
+    },
     /// The host says why.
     #[error("the host at {at} refuses: {detail}")]
     Refused { at: Address, detail: String },
@@ -62,17 +66,18 @@ impl Error {
         let said = problem.and_then(|problem| problem.detail.or(problem.title));
         let at = at.clone();
         let path = target.split('?').next().unwrap_or_default();
-        let named = path.starts_with("/plugins/") || path.starts_with("/queues/");
-        match said.filter(|_| named || status != StatusCode::NOT_FOUND) {
-            Some(_) if status == StatusCode::NOT_FOUND => Error::Missing {
+        let named = named(path);
+        match (said, named) {
+            (Some(_), Some(what)) if status == StatusCode::NOT_FOUND => Error::Missing {
                 at,
+                what,
                 path: path.to_owned(),
             },
-            Some(text) => Error::Refused {
+            (Some(text), _) if status != StatusCode::NOT_FOUND => Error::Refused {
                 at,
                 detail: format!("{} ({})", plain(&text), status.as_u16()),
             },
-            None => Error::Foreign {
+            _ => Error::Foreign {
                 at,
                 what: format!("is {status} {}", beginning(body)),
             },
@@ -101,6 +106,16 @@ impl Error {
             Error::Token { .. } | Error::Missing { .. } | Error::Refused { .. } => REFUSED,
         }
     }
+}
+
+/// What a path names, that need not be there.
+fn named(path: &str) -> Option<&'static str> {
+    let kinds = [
+        ("/plugins/", "plugin or deployment"),
+        ("/queues/", "queue or dead letter"),
+    ];
+    let found = kinds.iter().find(|(below, _)| path.starts_with(below));
+    found.map(|(_, what)| *what)
 }
 
 fn beginning(body: &[u8]) -> String {

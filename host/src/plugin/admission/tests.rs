@@ -9,7 +9,7 @@ use metrics::Gauge;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Admission, Config, Customer, Gate, Permit, Shed};
+use super::{Admission, Config, Customer, Gate, Permit, Reserve, Shed};
 use crate::config::PluginLimits;
 
 type Waiting<'g> = Pin<Box<dyn Future<Output = Result<Permit, Shed>> + 'g>>;
@@ -204,6 +204,77 @@ async fn permit_that_outlives_its_gate_gives_the_host_its_place_back() {
     assert!(look(&mut waiting).is_pending());
     drop(permit);
     assert!(look(&mut waiting).is_ready());
+}
+
+#[tokio::test]
+async fn place_in_reserve_goes_to_whoever_else_wants_one() {
+    let admission = Admission::new(1, whole());
+    let (idle, busy) = (gate(&admission, 1, 4), gate(&admission, 1, 4));
+    let mut reserve = Reserve::new(&idle, runs(&idle, "consume:a"));
+    assert_eq!(idle.in_flight(), 0, "it only waits for work");
+    let mut keeping = Box::pin(reserve.keep());
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(keeping.as_mut().poll(&mut context).is_pending());
+    let (_, mut call) = waits(&busy, "customer");
+    assert!(keeping.as_mut().poll(&mut context).is_pending());
+    let Poll::Ready(Ok(permit)) = look(&mut call) else {
+        panic!("the place was not given up");
+    };
+    drop(keeping);
+    assert!(reserve.take().is_none());
+    drop(permit);
+}
+
+#[tokio::test]
+async fn reserve_hears_of_whoever_waited_before_it() {
+    let admission = Admission::new(2, whole());
+    let (full, idle) = (gate(&admission, 1, 4), gate(&admission, 2, 4));
+    let _permit = runs(&full, "a");
+    let _waiting = waits(&full, "a");
+    let mut reserve = Reserve::new(&idle, runs(&idle, "consume:a"));
+    let mut keeping = Box::pin(reserve.keep());
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(keeping.as_mut().poll(&mut context).is_pending());
+    drop(keeping);
+    assert!(reserve.take().is_none());
+    assert_eq!(admission.state.lock().free, 1);
+}
+
+#[tokio::test]
+async fn place_that_nobody_else_wanted_is_kept() {
+    let admission = Admission::new(1, whole());
+    let gate = gate(&admission, 1, 4);
+    let mut reserve = Reserve::new(&gate, runs(&gate, "consume:a"));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(
+        Box::pin(reserve.keep())
+            .as_mut()
+            .poll(&mut context)
+            .is_pending()
+    );
+    let permit = reserve.take().expect("the permit");
+    assert_eq!(gate.in_flight(), 1);
+    drop(permit);
+    assert_eq!((gate.in_flight(), admission.state.lock().free), (0, 1));
+}
+
+#[tokio::test]
+async fn whoever_has_time_is_not_shed() {
+    let admission = Admission::new(1, whole());
+    let limits = PluginLimits {
+        in_flight_max: 1,
+        waiting_max: 0,
+        wait_ms_max: 1,
+        ..PluginLimits::default()
+    };
+    let gate = Gate::new(&limits, admission, Gauge::noop());
+    let permit = runs(&gate, "a");
+    assert!(gate.try_enter(customer("consume:a")).is_none());
+    let mut entering = Box::pin(gate.enter_patiently(customer("consume:a")));
+    let wait = std::time::Duration::from_millis(20);
+    assert!(tokio::time::timeout(wait, &mut entering).await.is_err());
+    drop(permit);
+    drop(entering.await);
 }
 
 /// Everything at random: nobody is lost, nothing is counted twice, no bound is

@@ -214,3 +214,58 @@ fn whose(fields: &mut Fields<'_, '_>) -> Whose {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(cron: &str, zone: &str) -> Times {
+        match Times::new(cron, zone) {
+            Ok(times) => times,
+            Err(_) => panic!("{cron} {zone}"),
+        }
+    }
+
+    fn at(text: &str) -> SystemTime {
+        SystemTime::from(text.parse::<Timestamp>().unwrap())
+    }
+
+    fn text(at: Option<SystemTime>) -> String {
+        Timestamp::try_from(at.unwrap()).unwrap().to_string()
+    }
+
+    #[test]
+    fn last_time_is_the_present_one_and_the_next_is_not() {
+        let hourly = times("0 * * * *", "UTC");
+        let now = at("2026-03-01T10:00:00Z");
+        assert_eq!(text(hourly.last(now)), "2026-03-01T10:00:00Z");
+        assert_eq!(text(hourly.next(now)), "2026-03-01T11:00:00Z");
+        let before = at("2026-03-01T09:59:59.999Z");
+        assert_eq!(text(hourly.last(before)), "2026-03-01T09:00:00Z");
+        assert_eq!(text(hourly.next(before)), "2026-03-01T10:00:00Z");
+    }
+
+    #[test]
+    fn local_time_follows_the_zone_over_the_change_of_clocks() {
+        let morning = times("30 7 * * *", "Europe/Berlin");
+        let winter = at("2026-03-28T00:00:00Z");
+        assert_eq!(text(morning.next(winter)), "2026-03-28T06:30:00Z");
+        // Summer time began in the night of the 29th.
+        let summer = at("2026-03-29T00:00:00Z");
+        assert_eq!(text(morning.next(summer)), "2026-03-29T05:30:00Z");
+    }
+
+    /// The clock repeats 02:00 to 03:00 on the last Sunday of October and leaves
+    /// it out on that of March: each day still has its time, and only once.
+    #[test]
+    fn day_of_the_change_has_its_time_once() {
+        let night = times("30 2 * * *", "Europe/Berlin");
+        for day in ["2026-03-28T12:00:00Z", "2026-10-24T12:00:00Z"] {
+            let first = night.next(at(day)).unwrap();
+            let second = night.next(first).unwrap();
+            let hours = second.duration_since(first).unwrap().as_secs() / 3_600;
+            assert!((22..=25).contains(&hours), "{hours} hours after {day}");
+            assert_eq!(night.last(second), Some(second));
+        }
+    }
+}

@@ -34,6 +34,14 @@ row! {
         updated_at: Timestamp,
     }
 
+    /// An event type in a list, without what may be long.
+    pub struct ListedType {
+        name: String,
+        description: Option<String>,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+    }
+
     /// Whether a row was made or replaced.
     pub struct Put { created_at: Timestamp, created: bool }
 }
@@ -112,8 +120,8 @@ sql! {
         "SELECT name, description, schema, example, created_at, updated_at \
          FROM event_types WHERE name = $1";
 
-    pub read fn event_types_after(name: &str) -> Vec<EventType> =
-        "SELECT name, description, schema, example, created_at, updated_at \
+    pub read fn event_types_after(name: &str) -> Vec<ListedType> =
+        "SELECT name, description, created_at, updated_at \
          FROM event_types WHERE name > $1 ORDER BY name LIMIT 101";
 
     pub write fn delete_event_type(name: &str) -> u64 =
