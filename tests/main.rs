@@ -40,3 +40,4 @@ mod sql;
 mod swap;
 mod tickets;
 mod tls;
+mod webhooks;
