@@ -4,7 +4,7 @@ mod clock;
 mod dead_letters;
 mod drain;
 mod fairness;
-mod fixture;
+pub mod fixture;
 mod poison;
 mod refusals;
 mod swaps;

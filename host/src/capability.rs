@@ -14,6 +14,7 @@ pub mod config;
 pub mod log;
 pub mod metrics;
 pub mod outbound;
+pub mod queue;
 pub mod sql;
 
 pub use call::{Call, Claim};
@@ -85,6 +86,7 @@ macro_rules! capabilities {
 capabilities! {
     sql(call, state, table),
     cache(call, state, table),
+    queue(call),
     log(call, state),
     config(call),
     metrics(call),

@@ -6,10 +6,12 @@
 //! swap ends the intakes of the old deployment: calls under way end on it, what
 //! they have not begun is given back, and then the new one's intakes begin.
 
+mod call;
 mod intake;
 mod leases;
 mod outcome;
 mod part;
+mod settle;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -152,7 +154,10 @@ impl Consumers {
             state.active.drain().map(|(_, active)| active).collect()
         };
         let cuts: Vec<CancellationToken> = all.iter().map(|active| active.cut.clone()).collect();
-        let mut ending = std::pin::pin!(join_all(all.into_iter().map(Active::end)));
+        let mut ending = std::pin::pin!(async {
+            join_all(all.into_iter().map(Active::end)).await;
+            self.shared.queues.given_back().await;
+        });
         if timeout(bound, &mut ending).await.is_ok() {
             return;
         }

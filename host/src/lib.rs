@@ -15,6 +15,7 @@ pub mod deploy;
 pub mod edge;
 pub mod embedded;
 pub mod engine;
+pub mod outbox;
 pub mod plugin;
 pub mod router;
 pub mod schedule;

@@ -5,6 +5,7 @@ pub mod consumer;
 pub mod host;
 pub mod logs;
 pub mod metrics;
+pub mod queue;
 pub mod redact;
 
 use serde::Deserialize;
@@ -13,6 +14,7 @@ pub use self::consumer::ConsumerMetrics;
 pub use self::host::{HostMetrics, PluginMetrics};
 pub use self::logs::Logs;
 pub use self::metrics::Metrics;
+pub use self::queue::QueueMetrics;
 pub use self::redact::Redactor;
 
 /// Section `[telemetry]`.

@@ -47,7 +47,8 @@ async fn dead_letters_are_listed_in_pages_and_shown_without_secrets() {
         before = vec!["--before", Box::leak(next.to_string().into_boxed_str())];
     }
     let (mut seen_sorted, mut ids_sorted) = (seen.clone(), ids.clone());
-    (seen_sorted.sort(), ids_sorted.sort());
+    seen_sorted.sort();
+    ids_sorted.sort();
     assert_eq!(seen_sorted, ids_sorted, "each on one page");
     let shown = dlq(&worker, &["show", "--queue", "jobs", &ids[0]]);
     assert!(

@@ -148,7 +148,7 @@ fn number<T: std::str::FromStr>(query: &str, wanted: &str) -> Result<Option<T>, 
 
 fn away(error: QueueError) -> Problem {
     match error {
-        QueueError::NoSuchQueue(_) => Problem::not_found(),
+        QueueError::Denied(_) => Problem::not_found(),
         error => {
             tracing::error!(%error, "the queues cannot be used");
             Problem::unavailable(COME_AGAIN)

@@ -9,14 +9,27 @@
 //! an earlier one waits, is delayed or is leased. Groups belong to a queue and a
 //! customer, and so do deduplication ids, which also belong to the sender.
 
+mod config;
+mod message;
+mod sender;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::pgqueue::PgQueue;
+use super::pgqueue::{PgQueue, Stamp};
+use super::postgres::Server;
 use super::sqs::Sqs;
+use crate::clock::Clock;
+use crate::secret::RootSecret;
+use crate::telemetry::HostMetrics;
+
+pub use config::{Backend, Config};
+pub(crate) use message::id_text;
+pub(super) use message::{attributes_of, attributes_text, customer_of, customer_text, id_of};
+pub use sender::{Draft, Sender};
 
 /// A message on its way to a queue. Sizes and names were checked by whoever makes
 /// one; see `capability::queue`.
@@ -63,7 +76,7 @@ pub struct Receipt(pub(super) Lease);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lease {
     /// The row, and which lease of it.
-    Postgres { row: i64, lease: Uuid },
+    Postgres { row: Uuid, lease: Uuid },
     /// SQS's receipt handle, its own id of the message, and how often SQS has
     /// delivered it.
     Sqs {
@@ -100,9 +113,9 @@ pub enum QueueError {
     /// The backend is away, or too slow. Later it may work.
     #[error("the queue is not available: {0}")]
     Unavailable(String),
-    /// The sender or the operator.
-    #[error("there is no queue {0}")]
-    NoSuchQueue(String),
+    /// The sender has no grant, or the operator named no such queue.
+    #[error("{0}")]
+    Denied(String),
     /// The sender.
     #[error("{0}")]
     Invalid(String),
@@ -162,15 +175,91 @@ pub enum Queues {
 }
 
 impl Queues {
-    /// Sends messages, of any queues, together with whatever else is being sent
-    /// just now. Answers each one's id once the queue has it durably, in order;
-    /// for a duplicate the id of the first, where the backend knows it. Not all or
-    /// nothing. Dropped half-way, they may still be sent.
-    pub async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<String, QueueError>> {
+    /// Opens the backend that the configuration names. To be called within the
+    /// runtime that shall give back what dropped calls received.
+    ///
+    /// # Errors
+    /// Where Postgres is away. Of SQS nothing is asked yet.
+    pub async fn open(
+        config: &Config,
+        server: Server,
+        secret: &RootSecret,
+        clock: Clock,
+        metrics: &HostMetrics,
+    ) -> Result<Queues, QueueError> {
+        let postgres = PgQueue::open(config, server, secret, clock, metrics).await?;
+        Ok(match config.backend {
+            Backend::Postgres => Queues::Postgres(postgres),
+            Backend::Sqs => Queues::Sqs(Sqs::open(&config.sqs, secret, postgres).await),
+        })
+    }
+
+    /// Counts, drops what is too old and, where there is a relay, relays: for as long
+    /// as it is polled.
+    pub async fn keep(self) {
         match self {
-            Queues::Postgres(queue) => queue.send(messages).await,
-            Queues::Sqs(queue) => queue.send(messages).await,
+            Queues::Postgres(queues) => queues.keep().await,
+            Queues::Sqs(queues) => {
+                tokio::join!(queues.postgres().clone().keep(), crate::outbox::run(queues));
+            }
         }
+    }
+
+    /// What `hearth.enqueue` wants beside an entry.
+    pub fn stamp(&self) -> Stamp {
+        self.postgres().stamp()
+    }
+
+    /// A transaction that enqueued messages for these queues has committed: here they
+    /// are received, or relayed, at once.
+    pub fn committed(&self, queues: impl IntoIterator<Item = Arc<str>>) {
+        for queue in queues {
+            let local = self.postgres().local(&queue);
+            local.metrics.sent.increment(1);
+            local.sent(1);
+        }
+    }
+
+    /// Whether a message can be sent: its queue exists, takes such a message and has
+    /// room, as far as this host knows.
+    pub fn check(&self, message: &Outgoing) -> Result<(), QueueError> {
+        if let Queues::Sqs(queues) = self {
+            queues.check(message)?;
+        }
+        self.postgres().check(message)
+    }
+
+    /// Sends messages, of any queues, together with whatever else is being sent
+    /// just now. Answers each one's id once the queue has it durably, in order; for
+    /// a duplicate the id of the first. Not all or nothing. Dropped half-way, they
+    /// may still be sent.
+    pub async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<String, QueueError>> {
+        let queues: Vec<_> = messages
+            .iter()
+            .map(|message| message.queue.clone())
+            .collect();
+        let checked: Vec<_> = messages.iter().map(|message| self.check(message)).collect();
+        let fit = messages.into_iter().zip(&checked);
+        let fit = fit.filter_map(|(message, checked)| checked.is_ok().then_some(message));
+        let fit: Vec<_> = fit.collect();
+        let sent = match self {
+            Queues::Postgres(queue) => queue.send(fit).await,
+            Queues::Sqs(queue) => queue.send(fit).await,
+        };
+        let mut sent = sent.into_iter();
+        let mut results = Vec::with_capacity(queues.len());
+        for (queue, checked) in queues.iter().zip(checked) {
+            let unanswered = || Err(QueueError::Unavailable("it was not answered".into()));
+            let result = match checked {
+                Ok(()) => sent.next().unwrap_or_else(unanswered),
+                Err(error) => Err(error),
+            };
+            if result.is_ok() {
+                self.postgres().local(queue).metrics.sent.increment(1);
+            }
+            results.push(result);
+        }
+        results
     }
 
     /// Leases at most `max` messages for so long (`visibility`), and waits at most
@@ -183,10 +272,22 @@ impl Queues {
         wait: Duration,
         visibility: Duration,
     ) -> Result<Vec<Received>, QueueError> {
-        match self {
-            Queues::Postgres(queues) => queues.receive(queue, max, wait, visibility).await,
-            Queues::Sqs(queues) => queues.receive(queue, max, wait, visibility).await,
-        }
+        let received = match self {
+            Queues::Postgres(queues) => queues.receive(queue, max, wait, visibility).await?,
+            Queues::Sqs(queues) => queues.receive(queue, max, wait, visibility).await?,
+        };
+        let metrics = &self.postgres().local(queue).metrics;
+        metrics.received.increment(received.len() as u64);
+        Ok(received)
+    }
+
+    /// Waits until what dropped receives have leased is given back. Nobody may
+    /// receive meanwhile.
+    pub async fn given_back(&self) {
+        let returning = self.postgres().returning();
+        returning.close();
+        returning.wait().await;
+        returning.reopen();
     }
 
     /// Holds leases for so long from now: the heartbeat of a consumer. One answer a
@@ -198,7 +299,7 @@ impl Queues {
         visibility: Duration,
     ) -> Vec<Result<(), QueueError>> {
         match self {
-            Queues::Postgres(queues) => queues.extend(queue, receipts, visibility).await,
+            Queues::Postgres(queues) => queues.extend(receipts, visibility).await,
             Queues::Sqs(queues) => queues.extend(queue, receipts, visibility).await,
         }
     }
@@ -210,10 +311,16 @@ impl Queues {
         queue: &str,
         settled: Vec<(Received, Settlement)>,
     ) -> Vec<Result<(), QueueError>> {
-        match self {
+        let settlements: Vec<_> = settled.iter().map(|(_, how)| how.clone()).collect();
+        let ended = match self {
             Queues::Postgres(queues) => queues.settle(queue, settled).await,
             Queues::Sqs(queues) => queues.settle(queue, settled).await,
+        };
+        let metrics = &self.postgres().local(queue).metrics;
+        for (settlement, _) in settlements.iter().zip(&ended).filter(|(_, e)| e.is_ok()) {
+            metrics.count_settled(settlement);
         }
+        ended
     }
 
     /// At most `limit` dead letters of a queue, newest first; those before a

@@ -13,7 +13,6 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::{demo, open};
 use crate::admin::Admin;
 use crate::admin::token::Token;
-use crate::backend::pgqueue::PgQueue;
 use crate::backend::postgres::Server;
 use crate::backend::queue::Queues;
 use crate::capability;
@@ -95,9 +94,12 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
     let long = Arc::new(open_long(&config)?);
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
+    let clock = open::clock();
+    let queues = queues(&config, &postgres, &secret, &clock, &host_metrics).await?;
     let clients = clients(
         &config,
         &postgres,
+        &queues,
         &secret,
         &logs,
         &redactor,
@@ -105,8 +107,6 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &host_metrics,
     )?;
     let (cache, outbound) = (clients.cache.clone(), clients.outbound.clone());
-    let clock = open::clock();
-    let queues = Queues::Postgres(PgQueue {});
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, long));
     open_plugins(&rollout).await?;
@@ -129,7 +129,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         edge: edge.clone(),
         metrics: host_metrics,
         rollout: rollout.clone(),
-        queues,
+        queues: queues.clone(),
         redactor,
         token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
     });
@@ -141,6 +141,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     beside.spawn(edge.rate.clone().run_exchange(postgres));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
+    beside.spawn(queues.keep());
     beside.spawn(schedules.run());
     rollout.consumers.begin(&rollout.router.deployments());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
@@ -192,6 +193,7 @@ fn edge(
 fn clients(
     config: &Config,
     postgres: &Server,
+    queues: &Queues,
     secret: &Arc<RootSecret>,
     logs: &Logs,
     redactor: &Redactor,
@@ -205,6 +207,7 @@ fn clients(
             config.sql.clone(),
         ),
         cache: capability::cache::Client::open(&config.cache, host_metrics),
+        queue: capability::queue::Client::open(queues.clone(), &config.queue),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
@@ -214,6 +217,23 @@ fn clients(
             host_metrics,
         )?,
     })
+}
+
+async fn queues(
+    config: &Config,
+    postgres: &Server,
+    secret: &RootSecret,
+    clock: &Clock,
+    metrics: &HostMetrics,
+) -> anyhow::Result<Queues> {
+    let opened = Queues::open(
+        &config.queue,
+        postgres.clone(),
+        secret,
+        clock.clone(),
+        metrics,
+    );
+    opened.await.context("the queues")
 }
 
 fn open_secret(config: &Config) -> anyhow::Result<RootSecret> {

@@ -3,6 +3,7 @@
 mod cache;
 mod consumer;
 mod outbound;
+mod queue;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -38,6 +39,10 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["cache"], &cache::values(&config.cache));
     note(document, &["consumer"], &consumer::intake(&config.consumer));
     note(document, &["schedule"], &consumer::clock(&config.schedule));
+    note(document, &["queue"], &queue::messages(&config.queue));
+    note(document, &["queue"], &queue::upkeep(&config.queue));
+    note(document, &["queue", "sqs"], &queue::sqs(&config.queue.sqs));
+    queue::check_sqs(&config.queue, document);
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     outbound::check(&config.outbound, document);

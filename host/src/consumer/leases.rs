@@ -43,7 +43,10 @@ impl Leases {
     pub(super) fn let_go<'a>(&self, messages: impl Iterator<Item = &'a Received>) {
         let mut held = self.held.0.lock();
         for message in messages {
-            held.remove(&message.id);
+            // It may have come again meanwhile, and be held anew.
+            if held.get(&message.id) == Some(&message.receipt) {
+                held.remove(&message.id);
+            }
         }
     }
 }

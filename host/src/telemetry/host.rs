@@ -10,6 +10,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::Metrics;
 use super::consumer::{self, ConsumerMetrics};
+use super::queue::{self, QueueMetrics};
 
 pub use outbound::{OutboundConnections, OutboundMetrics};
 
@@ -165,6 +166,11 @@ impl HostMetrics {
     /// Counts messages that a schedule sent.
     pub fn scheduled(&self, plugin: &str, schedule: &str) -> Counter {
         consumer::scheduled(&self.metrics, plugin, schedule)
+    }
+
+    /// The metrics of one queue. Take them once.
+    pub fn queue(&self, queue: &str) -> QueueMetrics {
+        QueueMetrics::new(&self.metrics, queue)
     }
 
     /// Counts requests that the rate limit of a tier refused.
@@ -341,6 +347,7 @@ fn describe(metrics: &Metrics) {
     }
     consumer::describe(metrics);
     outbound::describe(metrics);
+    queue::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.

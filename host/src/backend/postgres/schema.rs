@@ -37,6 +37,10 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0005_cache_invalidations.sql"),
     },
     Migration {
+        version: 6,
+        text: include_str!("migrations/0006_queues.sql"),
+    },
+    Migration {
         version: 7,
         text: include_str!("migrations/0007_schedules.sql"),
     },
