@@ -175,8 +175,8 @@ async fn lists_go_on_behind_their_cursors() {
         ("/events?limit=1&type=b", "events", 2),
     ] {
         let (mut next, mut ids) = (Some(path.to_string()), Vec::new());
-        while let Some(path) = next.take() {
-            let page = webhooks.get(&path).await;
+        while let Some(this) = next.take() {
+            let page = webhooks.get(&this).await;
             let items = page[name].as_array().unwrap().iter();
             ids.extend(items.map(|item| item["id"].as_str().unwrap().to_string()));
             let cursor = page["next_cursor"].as_str();
