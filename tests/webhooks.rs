@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use self::fixture::Webhooks;
 use self::receiver::{Answer, Receiver};
+use crate::harness::host::runs;
 use crate::harness::postgres::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,4 +239,27 @@ async fn events_of_other_plugins_arrive_once_with_their_own_ids() {
     assert_eq!(receiver.seen()[0].json()["data"], told["data"]);
     fixture::tell(&webhooks.host, &webhooks.key, &json!({"event_id": "evt_1"})).await;
     until(async || fixture::dead(&webhooks.host, "webhook-events").await == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_for_more_endpoints_than_a_transaction_has_messages_reaches_each_once() {
+    let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    let count = runs(95, 200);
+    for number in 0..count {
+        let url = format!("{}/{number}", receiver.url);
+        webhooks
+            .endpoint(&url, json!({"ordered": number % 10 == 0}))
+            .await;
+    }
+    for _ in 0..2 {
+        webhooks.event("a").await;
+    }
+    until(async || receiver.seen().len() >= 2 * count).await;
+    until(async || fixture::waiting(&webhooks.host, "webhook-deliveries").await == 0).await;
+    let seen = receiver.seen();
+    assert_eq!(seen.len(), 2 * count);
+    let mut each: Vec<_> = seen.iter().map(|seen| (&seen.path, seen.id())).collect();
+    each.sort_unstable();
+    each.dedup();
+    assert_eq!(each.len(), 2 * count, "each event once");
 }

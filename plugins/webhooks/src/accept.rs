@@ -1,16 +1,22 @@
 //! How an event becomes durable: its row, its deliveries and their messages in one
 //! transaction. Whoever sends events, and however, they come through here.
 
+use hearth_plugin::consumer::{Batch as Messages, Disposition};
 use hearth_plugin::prelude::*;
 use hearth_plugin::queue::Message;
 use hearth_plugin::sql::Batch;
 
-use crate::order::Order;
-use crate::sql::deliveries::insert_deliveries;
+use crate::deliver::failed;
+use crate::order::{Order, Spread};
+use crate::sql::deliveries::{begin_first, insert_deliveries};
 use crate::sql::events::{Met, insert_event};
 
 /// The queue of this plugin to itself: one message for each delivery.
 pub const DELIVERIES: &str = "webhook-deliveries";
+
+/// Messages of one transaction; the host lets it send a hundred. Endpoints that want
+/// their events in order are fewer than these (`endpoint::ORDERED_MAX`).
+pub const DIRECT_MAX: usize = 90;
 
 /// Bytes of an event's payload at most, as JSON text (Standard Webhooks).
 pub const PAYLOAD_BYTES_MAX: usize = 20_000;
@@ -87,14 +93,30 @@ fn ids(targets: &[Target]) -> Vec<String> {
     targets.iter().map(|target| target.id.clone()).collect()
 }
 
-/// The message of an event's first round to one endpoint.
-fn message(event: &Event, target: &Target) -> Message {
-    let order = Order {
-        event_id: event.id.clone(),
-        endpoint_id: target.id.clone(),
-        round: 1,
+/// The messages of an event: one for each endpoint, those first whose order is kept,
+/// and one for every so many of the rest.
+fn messages(event: &Event, targets: &[Target]) -> Vec<Message> {
+    let mut targets: Vec<&Target> = targets.iter().collect();
+    targets.sort_by_key(|target| !target.ordered);
+    let (direct, further) = targets.split_at(targets.len().min(DIRECT_MAX));
+    let order = |target: &&Target| {
+        let order = Order {
+            event_id: event.id.clone(),
+            endpoint_id: target.id.clone(),
+            round: 1,
+        };
+        order.message(target.ordered)
     };
-    order.message(target.ordered)
+    let spread = |chunk: &[&Target]| {
+        Message::json(&Spread {
+            event_id: event.id.clone(),
+            endpoint_ids: chunk.iter().map(|target| target.id.clone()).collect(),
+        })
+    };
+    let direct = direct.iter().map(order);
+    direct
+        .chain(further.chunks(DIRECT_MAX).map(spread))
+        .collect()
 }
 
 /// Accepts an event in one round trip; `UniqueViolation` where it is there already.
@@ -109,14 +131,11 @@ pub fn accept(database: &Database, event: &Event, targets: &[Target]) -> Result<
         event.created_at,
     ));
     if !targets.is_empty() {
-        batch.add(insert_deliveries::step(
-            &event.id,
-            &ids(targets),
-            event.created_at,
-        ));
+        let ids = ids(targets);
+        batch.add(insert_deliveries::step(&event.id, &ids, event.created_at));
     }
-    for target in targets {
-        batch.enqueue(DELIVERIES, message(event, target));
+    for message in messages(event, targets) {
+        batch.enqueue(DELIVERIES, message);
     }
     batch.run(database)?;
     Ok(())
@@ -136,10 +155,28 @@ pub fn accept_in(tx: &Transaction, event: &Event, targets: &[Target]) -> Result<
     if !targets.is_empty() {
         insert_deliveries(tx, &event.id, &ids(targets), event.created_at)?;
     }
-    for target in targets {
-        tx.enqueue(DELIVERIES, message(event, target))?;
+    for message in messages(event, targets) {
+        tx.enqueue(DELIVERIES, message)?;
     }
     Ok(())
+}
+
+/// Sends the messages of deliveries that have none yet. Each begins a round: should the
+/// same be done again, there are none of the first left.
+pub fn spread(batch: &Messages, spread: &Spread) -> Disposition {
+    let database = batch.database();
+    let done = database.transaction(Isolation::ReadCommitted, |tx| {
+        for row in begin_first(tx, &spread.event_id, &spread.endpoint_ids)? {
+            let order = Order {
+                event_id: row.event_id,
+                endpoint_id: row.endpoint_id,
+                round: row.round,
+            };
+            tx.enqueue(DELIVERIES, order.message(row.ordered))?;
+        }
+        Ok::<_, sql::Error>(())
+    });
+    done.map_or_else(failed, |()| Disposition::Done)
 }
 
 #[cfg(test)]
@@ -155,6 +192,27 @@ mod tests {
             r#"{"type":"invoice.paid","timestamp":"2026-11-23T07:30:00.000000Z","data":"#;
         assert!(body.starts_with(expected), "{body}");
         assert_eq!(payload(&body), data);
+    }
+
+    #[test]
+    fn no_event_sends_more_messages_than_a_transaction_may() {
+        let time = Timestamp::default();
+        let event = Event::new("evt_1".into(), "a", &json!({}), time, time);
+        let target = |number: usize| Target {
+            id: format!("ep_{number}"),
+            ordered: number == 199,
+        };
+        let count = |targets: usize| {
+            let targets: Vec<_> = (0..targets).map(target).collect();
+            messages(&event, &targets).len()
+        };
+        assert_eq!(
+            [0, 1, 90, 91, 180, 181, 200].map(count),
+            [0, 1, 90, 91, 91, 92, 92]
+        );
+        let all: Vec<_> = (0..200).map(target).collect();
+        let first = format!("{:?}", messages(&event, &all)[0]);
+        assert!(first.contains("group: Some(\"ep_199\")"), "{first}");
     }
 
     #[test]

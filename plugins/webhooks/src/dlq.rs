@@ -6,7 +6,7 @@ use hearth_plugin::prelude::*;
 use crate::events::LAST;
 use crate::order::{Job, Kind};
 use crate::requeue;
-use crate::sql::deliveries::{dead_before, dead_of_endpoint_before, dead_of_events};
+use crate::sql::deliveries::{dead_before, dead_of_endpoint_before};
 
 /// Events that a redrive names at most.
 const EVENTS_MAX: usize = 100;
@@ -80,24 +80,15 @@ impl Wanted {
 /// that are disabled stay where they are.
 pub fn redrive(request: &Request) -> Answer {
     let wanted = Wanted::read(request.fields()?)?;
-    let now = Timestamp::now();
-    if let Some(events) = &wanted.event_ids {
-        let own = wanted.endpoint_id.as_deref();
-        let begun = request
-            .database()
-            .transaction(Isolation::ReadCommitted, |tx| {
-                let dead = dead_of_events(tx, own, events)?;
-                requeue::begin(tx, &dead, now, true)
-            })?;
-        return requeue::queued(begun, false);
-    }
+    let until = Timestamp::now();
     requeue::begin_job(
         request,
         &Job {
             job: Kind::Redrive,
             endpoint_id: wanted.endpoint_id,
+            event_ids: wanted.event_ids,
             since: 0,
-            until: now.micros(),
+            until: until.micros(),
             after: None,
         },
     )

@@ -11,6 +11,9 @@ use crate::topic;
 /// Endpoints of a customer at most; the statement `insert_endpoint` has it too. One
 /// event makes as many deliveries.
 pub const COUNT_MAX: usize = 200;
+/// Those of them that want their events in order: the messages of these are sent with
+/// the event itself, and never behind those of a later one.
+pub const ORDERED_MAX: i64 = 80;
 /// Bytes of an endpoint's metadata at most, as JSON text.
 const METADATA_BYTES_MAX: usize = 4 * 1024;
 /// Event types that an endpoint names at most.

@@ -5,13 +5,13 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::seal::Keys;
 use hearth_plugin::sql::Batch;
 
-use crate::endpoint::{self, COUNT_MAX, Endpoint, EndpointId, Reason};
+use crate::endpoint::{self, COUNT_MAX, Endpoint, EndpointId, ORDERED_MAX, Reason};
 use crate::headers::Headers;
 use crate::secrets::{self, Wanted};
 use crate::sign::{Key, Scheme};
 use crate::sql::endpoints::{
     delete_endpoint, delete_secrets, endpoint_by_id, endpoints_after, headers_of, insert_endpoint,
-    insert_health, insert_secret, lock_endpoint, set_headers, update_endpoint,
+    insert_health, insert_secret, lock_endpoint, other_ordered, set_headers, update_endpoint,
 };
 use crate::switch;
 
@@ -105,6 +105,15 @@ impl New {
     }
 }
 
+/// 409 for one ordered endpoint too many.
+fn check_ordered(on: &dyn Connection, endpoint: &Endpoint) -> Result<(), Problem> {
+    if endpoint.ordered && other_ordered(on, &endpoint.id)?.count >= ORDERED_MAX {
+        let detail = format!("there are {ORDERED_MAX} ordered endpoints already");
+        return Err(Problem::new(409, "too-many-endpoints", "Too many endpoints").detail(detail));
+    }
+    Ok(())
+}
+
 fn too_many() -> Problem {
     let detail = format!("there are {COUNT_MAX} endpoints already; delete some first");
     Problem::new(409, "too-many-endpoints", "Too many endpoints").detail(detail)
@@ -115,6 +124,7 @@ pub fn create(request: &Request) -> Answer {
     let mut new = New::read(request.fields()?, Timestamp::now())?;
     let key = new.secret.key(Scheme::V1)?;
     new.endpoint.signature = key.scheme().name().into();
+    check_ordered(&request.database(), &new.endpoint)?;
     new.insert(request, &key)?;
     let mut body = new.endpoint.to_json();
     body.extend([secrets::verifier(&key)]);

@@ -37,7 +37,7 @@ mod trial;
 use hearth_plugin::consumer::{Batch, Disposition, Message};
 use hearth_plugin::prelude::*;
 
-use crate::order::{Job, Order};
+use crate::order::{Job, Order, Spread};
 
 fn router() -> Router {
     Router::new()
@@ -86,11 +86,21 @@ fn take(batch: &Batch, message: &Message) -> Disposition {
     match message.queue.as_str() {
         "webhook-events" => ingest::ingest(batch, message),
         sweep::SWEEPS => sweep::sweep(batch, customer),
-        _ => match (message.json::<Order>(), message.json::<Job>()) {
-            (Some(order), _) => deliver::deliver(batch, customer, &order),
-            (None, Some(job)) => requeue::work(batch, &job),
-            (None, None) => Disposition::DeadLetter("the body is no order".into()),
-        },
+        _ => own(batch, customer, message),
+    }
+}
+
+/// A message of the plugin to itself.
+fn own(batch: &Batch, customer: &str, message: &Message) -> Disposition {
+    if let Some(order) = message.json::<Order>() {
+        return deliver::deliver(batch, customer, &order);
+    }
+    if let Some(spread) = message.json::<Spread>() {
+        return accept::spread(batch, &spread);
+    }
+    match message.json::<Job>() {
+        Some(job) => requeue::work(batch, &job),
+        None => Disposition::DeadLetter("the body is no order".into()),
     }
 }
 

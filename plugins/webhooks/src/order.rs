@@ -24,12 +24,22 @@ impl Order {
     }
 }
 
+/// That an event shall be delivered to these endpoints, too. A transaction sends only so
+/// many messages; an event for more endpoints has some of these among them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    pub event_id: String,
+    pub endpoint_ids: Vec<String>,
+}
+
 /// What of many deliveries shall be begun anew: a page in a transaction, then the
 /// rest in the next message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     pub job: Kind,
     pub endpoint_id: Option<String>,
+    /// Those of these events alone.
+    pub event_ids: Option<Vec<String>>,
     /// In microseconds since 1970.
     pub since: i64,
     pub until: i64,
@@ -68,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_no_job_and_a_job_is_no_order() {
+    fn messages_are_told_apart() {
         let order = json!({"event_id": "evt_1", "endpoint_id": "ep_1", "round": 2}).to_string();
         let job = json!({"job": "replay-missing", "endpoint_id": "ep_1", "since": 1, "until": 2,
             "after": [1, "evt_1", "ep_1"]})
@@ -81,6 +91,9 @@ mod tests {
             (Kind::ReplayMissing, Timestamp::from_micros(2))
         );
         assert_eq!(read::<Job>(&order), None);
+        let spread = json!({"event_id": "evt_1", "endpoint_ids": ["ep_1"]}).to_string();
+        assert!(read::<Order>(&spread).is_none() && read::<Job>(&spread).is_none());
+        assert!(read::<Spread>(&spread).is_some() && read::<Spread>(&order).is_none());
     }
 
     fn read<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {

@@ -4,7 +4,7 @@
 use hearth_plugin::consumer::{Batch, Disposition};
 use hearth_plugin::prelude::*;
 
-use crate::accept::DELIVERIES;
+use crate::accept::{self, DELIVERIES};
 use crate::deliver::failed;
 use crate::endpoint::EndpointId;
 use crate::endpoints;
@@ -15,8 +15,9 @@ use crate::sql::endpoints::endpoint_by_id;
 use crate::sql::events::{Listed, events_for};
 use crate::topic;
 
-/// Rows of a page, as its statements have it.
-const PAGE: usize = 100;
+/// Rows of a page, as its statements have it: a transaction sends their messages and
+/// that of the next page.
+const PAGE: usize = accept::DIRECT_MAX;
 
 /// `POST /events/{id}/endpoints/{endpoint}/resend`: once more, however it stands with
 /// it; also to an endpoint that did not want it at first.
@@ -65,6 +66,7 @@ fn between(request: &Request, EndpointId(id): EndpointId, job: Kind) -> Answer {
         &Job {
             job,
             endpoint_id: Some(id),
+            event_ids: None,
             since: since.micros(),
             until: until.micros(),
             after: None,
@@ -121,7 +123,10 @@ fn page(tx: &Transaction, job: &Job) -> Result<(Vec<Candidate>, Option<Candidate
     let after = Timestamp::from_micros(after);
     let (since, until) = (job.since(), job.until());
     let rows = match (job.job, job.endpoint_id.as_deref()) {
-        (Kind::Redrive, own) => dead(tx, own, until, after, &event, &endpoint)?,
+        (Kind::Redrive, own) => {
+            let events = job.event_ids.as_deref();
+            dead(tx, own, events, until, after, &event, &endpoint)?
+        }
         (Kind::Recover, Some(own)) => undelivered(tx, own, since, until, after, &event)?,
         (Kind::ReplayMissing, Some(own)) => {
             let events = events_for(tx, own, since, until, after, &event)?;

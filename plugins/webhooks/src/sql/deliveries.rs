@@ -215,11 +215,13 @@ sql! {
         "SELECT event_id, endpoint_id, created_at FROM deliveries \
          WHERE endpoint_id = $1 AND status IN ('failed', 'stopped') \
          AND created_at >= $2 AND created_at < $3 AND (created_at, event_id) > ($4, $5) \
-         ORDER BY created_at, event_id LIMIT 100";
+         ORDER BY created_at, event_id LIMIT 90";
 
-    /// A page of dead letters, of one endpoint or all, by when they failed.
+    /// A page of dead letters, of one endpoint or all, of some events or all, by when
+    /// they failed.
     pub read fn dead(
         endpoint: Option<&str>,
+        event_ids: Option<&[String]>,
         until: Timestamp,
         after: Timestamp,
         event_id: &str,
@@ -227,14 +229,17 @@ sql! {
     ) -> Vec<Candidate> =
         "SELECT event_id, endpoint_id, ended_at AS created_at FROM deliveries \
          WHERE status = 'failed' AND ($1::text IS NULL OR endpoint_id = $1) \
-         AND ended_at < $2 AND (ended_at, event_id, endpoint_id) > ($3, $4, $5) \
-         ORDER BY ended_at, event_id, endpoint_id LIMIT 100";
+         AND ($2::text[] IS NULL OR event_id = ANY ($2)) \
+         AND ended_at < $3 AND (ended_at, event_id, endpoint_id) > ($4, $5, $6) \
+         ORDER BY ended_at, event_id, endpoint_id LIMIT 90";
 
-    /// Those dead letters of events, of one endpoint or all.
-    pub read fn dead_of_events(endpoint: Option<&str>, event_ids: &[String]) -> Vec<Candidate> =
-        "SELECT event_id, endpoint_id, created_at FROM deliveries WHERE status = 'failed' \
-         AND event_id = ANY ($2) AND ($1::text IS NULL OR endpoint_id = $1) \
-         ORDER BY created_at, event_id LIMIT 1000";
+    /// Begins deliveries that nobody attempted and that had no message until now.
+    pub write fn begin_first(event_id: &str, endpoint_ids: &[String]) -> Vec<Begun> =
+        "UPDATE deliveries SET round = 2 FROM endpoints \
+         WHERE deliveries.event_id = $1 AND deliveries.endpoint_id = ANY ($2) \
+         AND deliveries.round = 1 AND endpoints.id = deliveries.endpoint_id \
+         RETURNING deliveries.event_id, deliveries.endpoint_id, deliveries.round, \
+         deliveries.created_at, endpoints.ordered";
 
     /// Begins deliveries anew, or for the first time, to endpoints that are enabled.
     /// With `only_ended` those that wait or were delivered stay as they are.
@@ -264,5 +269,5 @@ sql! {
          JOIN endpoints ON endpoints.id = deliveries.endpoint_id \
          WHERE deliveries.status = 'pending' AND deliveries.due_at < $1 \
          AND (deliveries.leased_until IS NULL OR deliveries.leased_until < $1) \
-         AND NOT endpoints.ordered ORDER BY deliveries.due_at LIMIT 100";
+         AND NOT endpoints.ordered ORDER BY deliveries.due_at LIMIT 90";
 }

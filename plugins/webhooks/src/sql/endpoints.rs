@@ -5,6 +5,9 @@ use hearth_plugin::prelude::*;
 use crate::endpoint::Endpoint;
 
 row! {
+    /// A number of rows.
+    pub struct Count { count: i64 }
+
     /// The sealed headers of an endpoint.
     pub struct SealedHeaders { headers: Vec<u8> }
 
@@ -74,6 +77,11 @@ sql! {
 
     pub write fn set_headers(id: &str, headers: &[u8]) -> u64 =
         "UPDATE endpoints SET headers = $2 WHERE id = $1";
+
+    /// How many other endpoints want their events in order.
+    pub read fn other_ordered(id: &str) -> Count =
+        "SELECT count(*) AS count FROM endpoints \
+         WHERE ordered AND deleted_at IS NULL AND id <> $1";
 
     pub read fn headers_of(id: &str) -> SealedHeaders =
         "SELECT headers FROM endpoints WHERE id = $1";

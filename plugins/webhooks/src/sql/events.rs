@@ -94,7 +94,7 @@ sql! {
         "SELECT id, type, occurred_at, created_at FROM events \
          WHERE created_at >= $2 AND created_at < $3 AND (created_at, id) > ($4, $5) \
          AND (only_endpoint IS NULL OR only_endpoint = $1) \
-         ORDER BY created_at, id LIMIT 100";
+         ORDER BY created_at, id LIMIT 90";
 
     /// Forgets events, with their deliveries and attempts, a few at a time.
     pub write fn forget_events(before: Timestamp) -> u64 =
