@@ -6,7 +6,7 @@ use hearth_plugin::seal::Keys;
 use hearth_plugin::sql::Batch;
 
 use crate::endpoint::{self, COUNT_MAX, Endpoint, EndpointId, ORDERED_MAX, Reason};
-use crate::headers::Headers;
+use crate::headers::{self, Headers};
 use crate::secrets::{self, Wanted};
 use crate::sign::{Key, Scheme};
 use crate::sql::endpoints::{
@@ -69,10 +69,11 @@ impl New {
             updated_at: now,
         };
         endpoint.switch((!enabled).then_some(Reason::Requested), now);
-        let headers = Headers::default().patched(&mut fields);
-        endpoint.header_names = headers.names();
+        let patch = headers::Patch::read(&mut fields);
         let secret = Wanted::read(&mut fields);
         fields.finish()?;
+        let headers = Headers::default().patched(&patch)?;
+        endpoint.header_names = headers.names();
         Ok(New {
             endpoint,
             headers,
@@ -144,31 +145,35 @@ struct Patch {
     rate_per_second: Change<i64>,
     metadata: Change<Map<String, Value>>,
     enabled: Option<bool>,
+    headers: headers::Patch,
 }
 
 impl Patch {
-    fn read(fields: &mut Fields) -> Self {
-        Patch {
-            url: kept(endpoint::url(fields).optional()),
-            description: endpoint::description(fields).change(),
-            event_types: endpoint::event_types(fields).change(),
+    fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let patch = Patch {
+            url: kept(endpoint::url(&mut fields).optional()),
+            description: endpoint::description(&mut fields).change(),
+            event_types: endpoint::event_types(&mut fields).change(),
             ordered: fields.boolean("ordered").optional(),
-            rate_per_second: endpoint::rate(fields).change(),
-            metadata: endpoint::metadata(fields).change(),
+            rate_per_second: endpoint::rate(&mut fields).change(),
+            metadata: endpoint::metadata(&mut fields).change(),
             enabled: fields.boolean("enabled").optional(),
-        }
+            headers: headers::Patch::read(&mut fields),
+        };
+        fields.finish()?;
+        Ok(patch)
     }
 
-    fn apply(self, endpoint: &mut Endpoint) {
-        set(&mut endpoint.url, self.url);
-        set_or_clear(&mut endpoint.description, self.description);
-        set(&mut endpoint.event_types, self.event_types);
+    fn apply(&self, endpoint: &mut Endpoint) {
+        set(&mut endpoint.url, &self.url);
+        set_or_clear(&mut endpoint.description, &self.description);
+        set(&mut endpoint.event_types, &self.event_types);
         endpoint.ordered = self.ordered.unwrap_or(endpoint.ordered);
-        set_or_clear(&mut endpoint.rate_per_second, self.rate_per_second);
-        let metadata = match self.metadata {
+        set_or_clear(&mut endpoint.rate_per_second, &self.rate_per_second);
+        let metadata = match &self.metadata {
             Change::Keep => return,
             Change::Clear => Map::new(),
-            Change::Set(metadata) => metadata,
+            Change::Set(metadata) => metadata.clone(),
         };
         endpoint.metadata = Json(metadata.into());
     }
@@ -179,19 +184,19 @@ fn kept<T>(given: Option<T>) -> Change<T> {
     given.map_or(Change::Keep, Change::Set)
 }
 
-fn set<T: Default>(field: &mut T, change: Change<T>) {
+fn set<T: Clone + Default>(field: &mut T, change: &Change<T>) {
     match change {
         Change::Keep => {}
         Change::Clear => *field = T::default(),
-        Change::Set(value) => *field = value,
+        Change::Set(value) => *field = value.clone(),
     }
 }
 
-fn set_or_clear<T>(field: &mut Option<T>, change: Change<T>) {
+fn set_or_clear<T: Clone>(field: &mut Option<T>, change: &Change<T>) {
     match change {
         Change::Keep => {}
         Change::Clear => *field = None,
-        Change::Set(value) => *field = Some(value),
+        Change::Set(value) => *field = Some(value.clone()),
     }
 }
 
@@ -199,7 +204,7 @@ fn set_or_clear<T>(field: &mut Option<T>, change: Change<T>) {
 /// event_types, rate_per_second, metadata and headers, and within headers the one
 /// that it names.
 pub fn change(request: &Request, EndpointId(id): EndpointId) -> Answer {
-    let body = request.json()?;
+    let patch = Patch::read(request.fields()?)?;
     let customer = request.caller()?.customer_id.as_str();
     let (keys, now) = (Keys::of_host()?, Timestamp::now());
     request
@@ -209,13 +214,13 @@ pub fn change(request: &Request, EndpointId(id): EndpointId) -> Answer {
             request.check_if_match(&before.etag())?;
             let sealed = headers_of(tx, &id)?.headers;
             let headers = Headers::open(&keys, customer, &id, &sealed).unwrap_or_default();
-            let mut fields = Fields::of(body.clone())?;
-            let patch = Patch::read(&mut fields);
-            let patched = headers.clone().patched(&mut fields);
-            fields.finish()?;
-            let (enabled, mut after) = (patch.enabled, before.clone());
+            let patched = headers.clone().patched(&patch.headers)?;
+            let mut after = before.clone();
             patch.apply(&mut after);
             after.header_names = patched.names();
+            if after.ordered && !before.ordered {
+                check_ordered(tx, &after)?;
+            }
             if patched != headers {
                 set_headers(tx, &id, &patched.seal(&keys, customer, &id)?)?;
             }
@@ -223,7 +228,7 @@ pub fn change(request: &Request, EndpointId(id): EndpointId) -> Answer {
                 after.touch(now);
                 update_endpoint(tx, &after.row())?;
             }
-            match enabled {
+            match patch.enabled {
                 Some(true) => switch::on(tx, &mut after, now)?,
                 Some(false) => switch::off(tx, &mut after, Reason::Requested, now)?,
                 None => {}

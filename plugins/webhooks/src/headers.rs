@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use hearth_plugin::prelude::*;
+use hearth_plugin::problem::{FieldError, Place};
 use hearth_plugin::seal::Keys;
 
 /// Headers of an endpoint at most.
@@ -11,6 +12,7 @@ const COUNT_MAX: usize = 20;
 /// Characters of a name and of a value at most.
 const NAME_MAX: usize = 64;
 const VALUE_MAX: usize = 1024;
+const TOO_MANY: &str = "an endpoint has at most 20 headers";
 
 /// Headers that are the delivery's own, or the connection's (RFC 9110, section 7.6).
 const RESERVED: [&str; 14] = [
@@ -36,28 +38,57 @@ const RESERVED_PREFIXES: [&str; 4] = ["content-", "webhook-", "proxy-", "sec-"];
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Headers(pub BTreeMap<String, String>);
 
-impl Headers {
-    /// Reads `headers` as a patch of these: a name with null goes, the others stay or
-    /// become what is given. `null` for all of them removes all.
-    pub fn patched(mut self, fields: &mut Fields) -> Self {
+/// What a client says of an endpoint's headers.
+pub struct Patch(Change<Vec<(String, Option<String>)>>);
+
+impl Patch {
+    /// Reads `headers`: a name with null goes, the others become what is given.
+    pub fn read(fields: &mut Fields) -> Self {
         let members = match fields.object("headers").change() {
-            Change::Keep => return self,
-            Change::Clear => return Headers::default(),
+            Change::Keep => return Patch(Change::Keep),
+            Change::Clear => return Patch(Change::Clear),
             Change::Set(members) => members,
         };
+        let mut headers = Vec::with_capacity(members.len());
         for (name, value) in members {
             match read(&name, &value) {
-                Ok(None) => drop(self.0.remove(&name.to_ascii_lowercase())),
-                Ok(Some((name, value))) => drop(self.0.insert(name, value)),
+                Ok(header) => headers.push(header),
                 Err(detail) => {
-                    fields.refuse("headers", "not_allowed", [&name, ": ", detail].concat())
+                    let detail = [&name, ": ", detail].concat();
+                    fields.refuse("headers", "not_allowed", detail);
                 }
             }
         }
-        if self.0.len() > COUNT_MAX {
-            fields.refuse("headers", "too_long", "an endpoint has at most 20 headers");
+        if headers.len() > COUNT_MAX {
+            fields.refuse("headers", "too_long", TOO_MANY);
         }
-        self
+        Patch(Change::Set(headers))
+    }
+}
+
+impl Headers {
+    /// These with a patch applied; 422 where they are too many then.
+    pub fn patched(mut self, patch: &Patch) -> Result<Self, Problem> {
+        let headers = match &patch.0 {
+            Change::Keep => return Ok(self),
+            Change::Clear => return Ok(Headers::default()),
+            Change::Set(headers) => headers,
+        };
+        for (name, value) in headers {
+            match value {
+                None => drop(self.0.remove(name)),
+                Some(value) => drop(self.0.insert(name.clone(), value.clone())),
+            }
+        }
+        if self.0.len() > COUNT_MAX {
+            let error = FieldError {
+                place: Place::Pointer("/headers".into()),
+                code: "too_long",
+                detail: TOO_MANY.into(),
+            };
+            return Err(Problem::invalid_fields(vec![error]));
+        }
+        Ok(self)
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -94,19 +125,19 @@ pub fn context<'c>(customer: &'c str, endpoint: &'c str) -> [&'c str; 3] {
     ["headers", customer, endpoint]
 }
 
-/// A name and its value; `None` where it shall go.
-fn read(name: &str, value: &Value) -> Result<Option<(String, String)>, &'static str> {
+/// A name and its value, which is none where it shall go.
+fn read(name: &str, value: &Value) -> Result<(String, Option<String>), &'static str> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let lower = name.to_ascii_lowercase();
     if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(token) {
         return Err("this is no name of a header of at most 64 characters");
     }
     let reserved = |prefix: &&str| lower.starts_with(*prefix);
-    if RESERVED.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(|p| reserved(&p)) {
+    if RESERVED.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(reserved) {
         return Err("this header is set by the delivery itself");
     }
     let text = match value {
-        Value::Null => return Ok(None),
+        Value::Null => return Ok((lower, None)),
         Value::String(text) => text,
         _ => return Err("the value must be text"),
     };
@@ -114,7 +145,7 @@ fn read(name: &str, value: &Value) -> Result<Option<(String, String)>, &'static 
     if text.len() > VALUE_MAX || !text.bytes().all(visible) || text.trim() != text {
         return Err("the value must be at most 1,024 visible ASCII characters");
     }
-    Ok(Some((lower, text.clone())))
+    Ok((lower, Some(text.clone())))
 }
 
 #[cfg(test)]
@@ -123,8 +154,9 @@ mod tests {
 
     fn patched(before: &Headers, body: &str) -> Result<Headers, Problem> {
         let mut fields = Fields::of(Json::parse(body).unwrap().0)?;
-        let after = before.clone().patched(&mut fields);
-        fields.finish().map(|()| after)
+        let patch = Patch::read(&mut fields);
+        fields.finish()?;
+        before.clone().patched(&patch)
     }
 
     #[test]
@@ -165,6 +197,10 @@ mod tests {
         let many: Map<String, Value> = (0..21).map(|n| (format!("x-{n}"), json!("1"))).collect();
         let body = json!({"headers": many}).to_string();
         assert!(patched(&Headers::default(), &body).is_err());
+        let twenty = (0..20).map(|n| (format!("y-{n}"), "1".to_string()));
+        let twenty = Headers(twenty.collect());
+        assert!(patched(&twenty, r#"{"headers": {"x": "1"}}"#).is_err());
+        assert!(patched(&twenty, r#"{"headers": {"x": "1", "y-0": null}}"#).is_ok());
     }
 
     #[test]

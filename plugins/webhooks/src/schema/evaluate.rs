@@ -14,6 +14,17 @@ const STEPS_MAX: usize = 20_000;
 /// How deep schemas may be applied within each other: `$ref` can go round.
 const DEPTH_MAX: usize = 64;
 
+/// A keyword, what a number may be to its bound (less: -1, the same: 0, more: 1), and
+/// that in words.
+type Bound = (&'static str, fn(i8) -> bool, &'static str);
+
+const BOUNDS: [Bound; 4] = [
+    ("minimum", |than| than >= 0, "at least"),
+    ("exclusiveMinimum", |than| than > 0, "more than"),
+    ("maximum", |than| than <= 0, "at most"),
+    ("exclusiveMaximum", |than| than < 0, "less than"),
+];
+
 /// Everything that is wrong with a value; nothing where it fits. The schema was
 /// [checked](super::check).
 pub fn evaluate(schema: &Value, value: &Value) -> Vec<Fault> {
@@ -165,13 +176,7 @@ impl<'s> Evaluation<'s> {
     }
 
     fn number(&mut self, keywords: &'s Map<String, Value>, value: &Value, pointer: &str) {
-        let rules: [(&str, fn(i8) -> bool, &str); 4] = [
-            ("minimum", |than| than >= 0, "at least"),
-            ("exclusiveMinimum", |than| than > 0, "more than"),
-            ("maximum", |than| than <= 0, "at most"),
-            ("exclusiveMaximum", |than| than < 0, "less than"),
-        ];
-        for (keyword, holds, words) in rules {
+        for (keyword, holds, words) in BOUNDS {
             if let Some(bound) = keywords.get(keyword)
                 && !compare(value, bound).is_some_and(holds)
             {
