@@ -102,8 +102,9 @@ guests: host
 tools:
 	$(call phase,looking for the tools that attack the host in tests)
 	@tests/tools/debian slowhttptest=slowhttptest h2load=nghttp2-client
-	$(call phase,looking for the Python tools of the tests)
+	$(call phase,looking for what the tests run with Python and Node)
 	@tests/tools/python
+	@tests/tools/node
 
 # cargo names a library's file after its crate.
 library = $(subst -,_,$(1))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hearth::capability::Call;
 use hearth::capability::config::generated::Host;
-use hearth::capability::config::{CURSOR_KEY, Client, Secret, View};
+use hearth::capability::config::{CURSOR_KEY, Client, SEAL_KEY, Secret, View};
 use hearth::secret::RootSecret;
 use tempfile::TempDir;
 
@@ -82,19 +82,23 @@ fn printing_for_debugging_shows_no_secret() {
 }
 
 #[test]
-fn each_plugin_gets_cursor_keys_of_its_own_newest_first() {
+fn each_plugin_gets_keys_of_its_own_for_each_purpose_newest_first() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     let keys = |secret: RootSecret, plugin: &str| {
         let own = Client::open(Arc::new(secret)).own_secrets(plugin);
-        own[CURSOR_KEY].expose().to_owned()
+        [CURSOR_KEY, SEAL_KEY].map(|name| own[name].expose().to_owned())
     };
     let first = keys(RootSecret::open(&file).unwrap(), "tickets");
-    assert_eq!(first.len(), 43, "32 bytes in base64");
+    assert_ne!(first[0], first[1], "a key has one purpose");
     assert_eq!(first, keys(RootSecret::open(&file).unwrap(), "tickets"));
-    assert_ne!(first, keys(RootSecret::open(&file).unwrap(), "webhooks"));
+    let foreign = keys(RootSecret::open(&file).unwrap(), "webhooks");
     let rotated = keys(RootSecret::rotate(&file).unwrap(), "tickets");
-    let (newest, older) = rotated.split_once(',').unwrap();
-    assert_eq!(older, first, "what the old version signed stays valid");
-    assert_ne!(newest, first);
+    for (index, first) in first.iter().enumerate() {
+        assert_eq!(first.len(), 43, "32 bytes in base64");
+        assert_ne!(*first, foreign[index]);
+        let (newest, older) = rotated[index].split_once(',').unwrap();
+        assert_eq!(older, first, "what the old version made stays valid");
+        assert_ne!(newest, first);
+    }
 }

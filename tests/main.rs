@@ -41,3 +41,4 @@ mod sql;
 mod swap;
 mod tickets;
 mod tls;
+mod webhooks;

@@ -13,6 +13,7 @@ pub mod call;
 pub mod config;
 pub mod log;
 pub mod metrics;
+pub mod outbound;
 pub mod queue;
 pub mod sql;
 
@@ -76,7 +77,7 @@ macro_rules! capabilities {
                     }
                 })?;
             })*
-            Ok(())
+            link_wasi_http(linker, granted)
         }
     };
 }
@@ -89,4 +90,20 @@ capabilities! {
     log(call, state),
     config(call),
     metrics(call),
+    outbound(call, state),
+}
+
+/// The standard's interface for what `outbound` is granted for.
+fn link_wasi_http<T: AsMut<Parts> + Send + 'static>(
+    linker: &mut Linker<T>,
+    granted: impl Fn(&str) -> bool,
+) -> wasmtime::Result<()> {
+    if !granted("outbound") {
+        return Ok(());
+    }
+    outbound::wasi::add_to_linker(linker, |state: &mut T| {
+        let parts = state.as_mut();
+        let state = &mut parts.states.outbound;
+        outbound::wasi::view(&parts.call, &parts.lents.outbound, state, &mut parts.table)
+    })
 }

@@ -65,6 +65,8 @@ pub struct Config {
     pub metrics: capability::metrics::Config,
     pub consumer: crate::consumer::Config,
     pub schedule: crate::schedule::Config,
+    /// `HEARTH_OUTBOUND_ALLOW_ADDRESSES` overrides its `allow_addresses`.
+    pub outbound: capability::outbound::Config,
     /// The plugins in the order of the file.
     pub plugins: IndexMap<String, Plugin>,
 }
@@ -96,6 +98,7 @@ impl Default for Config {
             metrics: capability::metrics::Config::default(),
             consumer: crate::consumer::Config::default(),
             schedule: crate::schedule::Config::default(),
+            outbound: capability::outbound::Config::default(),
             plugins: IndexMap::new(),
         }
     }

@@ -44,6 +44,7 @@ pub struct Clients {
     pub log: capability::log::Client,
     pub config: capability::config::Client,
     pub metrics: capability::metrics::Client,
+    pub outbound: capability::outbound::Client,
 }
 
 /// What every deployment is made with.

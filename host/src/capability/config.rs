@@ -3,7 +3,7 @@
 //! The values are read when the configuration is loaded. A call finds them in
 //! memory, and nothing that a guest asks for reaches a file or the environment.
 //! Beside the operator's secrets there are the host's own, derived for the plugin
-//! from the root secret: [`CURSOR_KEY`].
+//! from the root secret: [`CURSOR_KEY`] and [`SEAL_KEY`].
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -53,6 +53,10 @@ pub const RESERVED: &str = "hearth.";
 /// version of the root secret first, separated by commas.
 pub const CURSOR_KEY: &str = "hearth.cursor_key";
 
+/// The secret with the keys under which a plugin seals what it stores, written as
+/// those of [`CURSOR_KEY`] are.
+pub const SEAL_KEY: &str = "hearth.seal_key";
+
 /// There is no backend behind this interface: what is shared is the root secret,
 /// of which each plugin gets keys of its own.
 #[derive(Clone, Debug)]
@@ -67,12 +71,18 @@ impl Client {
 
     /// The secrets that the host gives a plugin beside the operator's.
     pub fn own_secrets(&self, plugin: &str) -> BTreeMap<String, Secret> {
-        let versions = self.secret.derive_all(&format!("cursor/{plugin}"));
-        let keys: Vec<String> = versions
-            .iter()
-            .map(|(_, key)| URL_SAFE_NO_PAD.encode(key))
-            .collect();
-        BTreeMap::from([(CURSOR_KEY.to_owned(), Secret::new(&keys.join(",")))])
+        let own = [(CURSOR_KEY, "cursor"), (SEAL_KEY, "seal")];
+        let secret = |purpose: &str| self.keys(&format!("{purpose}/{plugin}"));
+        own.into_iter()
+            .map(|(name, purpose)| (name.to_owned(), secret(purpose)))
+            .collect()
+    }
+
+    /// The keys of all versions of the root secret for one purpose.
+    fn keys(&self, purpose: &str) -> Secret {
+        let versions = self.secret.derive_all(purpose);
+        let keys = versions.iter().map(|(_, key)| URL_SAFE_NO_PAD.encode(key));
+        Secret::new(&keys.collect::<Vec<_>>().join(","))
     }
 
     /// What a deployment borrows: its plugin's settings, and its secrets.

@@ -108,8 +108,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &redactor,
         &metrics,
         &host_metrics,
-    );
-    let cache = clients.cache.clone();
+    )?;
+    let (cache, outbound) = (clients.cache.clone(), clients.outbound.clone());
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, long));
     open_plugins(&rollout).await?;
@@ -140,6 +140,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let mut beside = JoinSet::new();
     beside.spawn(sweep(rollout.clone()));
     beside.spawn(cache.follow_fleet(postgres.clone()));
+    beside.spawn(outbound.sweep());
     beside.spawn(edge.rate.clone().run_exchange(postgres));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
@@ -201,8 +202,8 @@ fn clients(
     redactor: &Redactor,
     metrics: &Metrics,
     host_metrics: &HostMetrics,
-) -> Clients {
-    Clients {
+) -> anyhow::Result<Clients> {
+    Ok(Clients {
         sql: capability::sql::Client::open(
             Arc::new(postgres.clone()),
             secret.clone(),
@@ -213,7 +214,12 @@ fn clients(
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
-    }
+        outbound: capability::outbound::Client::open(
+            &config.outbound,
+            capability::outbound::Resolver::System,
+            host_metrics,
+        )?,
+    })
 }
 
 async fn queues(

@@ -2,6 +2,7 @@
 
 mod cache;
 mod consumer;
+mod outbound;
 mod queue;
 mod wire;
 
@@ -44,6 +45,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     queue::check_sqs(&config.queue, document);
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
+    outbound::check(&config.outbound, document);
     note(document, &["rate"], &rate(&config.rate));
     for (tier, allowance) in tiers(&config.rate) {
         note(document, &["rate", tier], &allowed(allowance));

@@ -49,6 +49,17 @@ pub(super) fn apply_environment(
             mistakes.push(of_variable("HEARTH_LOG", text));
         }
     }
+    if let Some(text) = read("HEARTH_OUTBOUND_ALLOW_ADDRESSES") {
+        match text.split(',').map(|net| net.trim().parse()).collect() {
+            Ok(nets) => config.outbound.allow_addresses = nets,
+            Err(_) => mistakes.push(of_variable(
+                "HEARTH_OUTBOUND_ALLOW_ADDRESSES",
+                format!(
+                    "expected ranges with commas, for example 127.0.0.0/8,::1/128, found {text:?}"
+                ),
+            )),
+        }
+    }
     for (name, plugin) in &mut config.plugins {
         for (key, value) in &mut plugin.config {
             if let Some(set) = env(&variable(name, key)) {
@@ -141,6 +152,7 @@ pub(super) fn resolve_paths(config: &mut Config, folder: &Path, data_dir_given: 
     }
     config.admin.token_file.iter_mut().for_each(resolve);
     config.database.tls_root_file.iter_mut().for_each(resolve);
+    config.outbound.tls_root_file.iter_mut().for_each(resolve);
     let tls = &mut config.tls;
     tls.certificate_file.iter_mut().for_each(resolve);
     tls.key_file.iter_mut().for_each(resolve);
@@ -163,11 +175,17 @@ pub(super) fn read_secrets(
     {
         document.blame(&["admin", "token_file"], text);
     }
-    if let Some(path) = &config.database.tls_root_file
-        && let Err(error) = File::open(path)
-    {
-        let text = format!("cannot read {}: {error}", path.display());
-        document.blame(&["database", "tls_root_file"], text);
+    let roots = [
+        ("database", &config.database.tls_root_file),
+        ("outbound", &config.outbound.tls_root_file),
+    ];
+    for (section, path) in roots {
+        if let Some(path) = path
+            && let Err(error) = File::open(path)
+        {
+            let text = format!("cannot read {}: {error}", path.display());
+            document.blame(&[section, "tls_root_file"], text);
+        }
     }
     for (name, plugin) in &mut config.plugins {
         for (key, source) in &plugin.secrets {

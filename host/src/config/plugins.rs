@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::document::Document;
 use super::{Config, Plugin, message};
 use crate::capability::config::RESERVED;
+use crate::capability::outbound::Pattern;
 
 /// The capabilities. Those of the second list name what they are granted for,
 /// as in `queue:orders`.
@@ -96,6 +97,10 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
             .map_or(grant.as_str(), |(before, _)| before);
         if !GRANTS.contains(&capability) {
             document.blame(&path, unknown_grant(grant, capability));
+        } else if let Some(pattern) = grant.strip_prefix("outbound:")
+            && let Err(reason) = Pattern::parse(pattern)
+        {
+            document.blame(&path, format!("{grant:?}: {reason}"));
         } else if !seen.insert(grant) {
             document.blame(&path, format!("{grant:?} stands here twice"));
         }

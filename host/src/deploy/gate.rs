@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Deployer;
 use super::steps::{Rejected, Steps};
+use crate::capability::outbound::Pattern;
 use crate::capability::sql::gate::ApprovedFunctions;
 use crate::capability::sql::statement::beginning;
 use crate::capability::sql::{self, Beside, LendError, Lent};
@@ -18,7 +19,7 @@ use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
 use crate::plugin::manifest::Reuse;
 use crate::plugin::openapi::{Fragment, Whose};
-use crate::plugin::package::{self, Package};
+use crate::plugin::package::{self, Interface, Package};
 
 /// A plugin on its way: its file, what was approved with it, and what the
 /// operator's section says of it.
@@ -64,7 +65,8 @@ pub struct Built {
     pub openapi: Arc<Fragment>,
 }
 
-/// What the plugin may use: all that it asks for, where all of it is approved.
+/// What the plugin may use: all that it asks for, where all of it is approved. One
+/// that sends requests to the outside may be let further than it asks.
 ///
 /// # Errors
 /// With everything that it asks for and nobody approved.
@@ -86,8 +88,12 @@ pub fn approve(package: &Package, given: &Approved) -> Result<Approved, Rejected
         asks.push(function.clone());
     }
     if reasons.is_empty() {
+        let further = given.grants.iter().filter(|grant| {
+            let reaches = manifest.asks_for(Interface::Outbound);
+            reaches && grant.starts_with("outbound:") && !asked.contains(grant)
+        });
         return Ok(Approved {
-            grants: asked,
+            grants: asked.iter().chain(further).cloned().collect(),
             functions: given.functions.clone(),
         });
     }
@@ -215,6 +221,7 @@ impl Deployer {
             log: clients.log.lend(name, number, texts),
             metrics: clients.metrics.lend(name, number),
             config: clients.config.lend(name, number, settings, secrets),
+            outbound: clients.outbound.lend(name, destinations(candidate)?),
         })
     }
 
@@ -264,6 +271,18 @@ impl Deployer {
             live: Live::new(self.metrics.deployments_live.clone()),
         })
     }
+}
+
+/// Where the plugin's requests may go.
+fn destinations(candidate: &Candidate) -> Result<Vec<Pattern>, Rejected> {
+    let grants = candidate.approved.grants.iter();
+    let patterns = grants.filter_map(|grant| grant.strip_prefix("outbound:"));
+    patterns
+        .map(|text| {
+            let wrong = |reason| format!("the grant `outbound:{text}`: {reason}");
+            Pattern::parse(text).map_err(|reason| candidate.rejected("grants", wrong(reason)))
+        })
+        .collect()
 }
 
 /// The plugin's part of the document, at the mount that the operator decided on.

@@ -136,8 +136,8 @@ pub enum PackageError {
     TooManyMigrations(usize),
     #[error("it imports {name}, which this host does not have: {reason}")]
     UnknownImport { name: String, reason: &'static str },
-    #[error("it imports {interface}, which the grants of its manifest do not ask for")]
-    NotAskedFor { interface: Interface },
+    #[error("it imports {name}, which the grants of its manifest do not ask for")]
+    NotAskedFor { name: String },
     #[error("its manifest says world {world}, but the component does not export {export}")]
     WrongWorld { world: &'static str, export: String },
 }
@@ -234,8 +234,12 @@ fn check_world(manifest: &Manifest, outline: &Outline<'_>) -> Result<Vec<Interfa
                 });
             }
             Import::Contract(interface) if !manifest.asks_for(interface) => {
-                return Err(PackageError::NotAskedFor { interface });
+                let name = name.split('@').next().unwrap_or(name);
+                let name = name.strip_prefix("hearth:plugin/").unwrap_or(name);
+                let name = name.to_owned();
+                return Err(PackageError::NotAskedFor { name });
             }
+            Import::Contract(interface) if interfaces.contains(&interface) => {}
             Import::Contract(interface) => interfaces.push(interface),
         }
     }

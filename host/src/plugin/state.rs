@@ -58,6 +58,8 @@ impl State {
     /// Makes a store that is used again ready for another call.
     pub fn begin_call(&mut self, call: Call, meter: Arc<Meter>) {
         self.writer.lock().begin(call.request_id.clone(), LINES_MAX);
+        // What an instance did while it was made ready was no part of this call.
+        self.parts.end_call();
         self.parts.call = call;
         self.meter = meter;
         self.memory.begin();

@@ -2,6 +2,8 @@
 //! queues that are consumed in `consumer`, and nowhere else; a dashboard is written
 //! against these files.
 
+mod outbound;
+
 use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram};
@@ -9,6 +11,8 @@ use metrics::{Counter, Gauge, Histogram};
 use super::Metrics;
 use super::consumer::{self, ConsumerMetrics};
 use super::queue::{self, QueueMetrics};
+
+pub use outbound::{OutboundConnections, OutboundMetrics};
 
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
@@ -342,6 +346,7 @@ fn describe(metrics: &Metrics) {
         metrics.describe_histogram(name, text);
     }
     consumer::describe(metrics);
+    outbound::describe(metrics);
     queue::describe(metrics);
 }
 

@@ -26,7 +26,7 @@ use sha2::Sha256;
 
 use crate::problem::{FieldError, Place, Problem};
 use crate::request::Request;
-use crate::{base64url, config};
+use crate::{base64url, config, keys};
 
 /// The name of the host's secret that holds the keys.
 pub const KEY_NAME: &str = "hearth.cursor_key";
@@ -40,7 +40,7 @@ const LENGTH_MAX: usize = 1024;
 
 /// The keys of cursors, newest first. Printing them for debugging shows nothing.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Keys(Vec<Vec<u8>>);
+pub struct Keys(Vec<keys::Key>);
 
 impl Keys {
     /// The keys that the host gave this plugin; 500 `no-cursor-key` where it gave
@@ -57,8 +57,7 @@ impl Keys {
     /// Reads keys as the host writes them: base64 for URLs, separated by commas,
     /// the newest first, each of 32 bytes. `None` where it is anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        let key = |text: &str| base64url::decode(text).filter(|key| key.len() == 32);
-        text.split(',').map(key).collect::<Option<_>>().map(Keys)
+        keys::parse(text).map(Keys)
     }
 }
 
@@ -166,7 +165,7 @@ mod tests {
     use super::*;
 
     fn keys(versions: &[u8]) -> Keys {
-        Keys(versions.iter().map(|version| vec![*version; 32]).collect())
+        Keys(versions.iter().map(|version| [*version; 32]).collect())
     }
 
     #[test]

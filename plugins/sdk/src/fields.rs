@@ -129,6 +129,14 @@ impl Fields {
         })
     }
 
+    /// A field that may be anything but null, without NUL characters.
+    pub fn value(&mut self, name: &str) -> Field<'_, Value> {
+        self.read(name, |value| match has_nul(&value) {
+            true => nul(),
+            false => State::Value(value),
+        })
+    }
+
     /// A field that is an object of any content, without NUL characters.
     pub fn object(&mut self, name: &str) -> Field<'_, Map<String, Value>> {
         self.read(name, |value| match value {

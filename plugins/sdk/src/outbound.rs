@@ -1,6 +1,7 @@
 //! HTTP to the outside, through the host's connections. Each destination wants a
-//! grant, such as `outbound:https://*`, and the host refuses addresses that no
-//! plugin may reach, whatever name leads to them. Redirects are not followed.
+//! grant, such as `outbound:https://*` (any host at port 443; `https://*:*` is any
+//! port, too), and the host refuses addresses that no plugin may reach, whatever
+//! name leads to them. Redirects are not followed.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -120,9 +121,10 @@ pub enum Error {
     Timeout,
     /// The answer is longer than was asked for.
     TooLarge,
-    /// Too many calls to this destination failed; when the next is let through.
+    /// Too many requests to this destination failed, so this one was not sent; when
+    /// the next is let through.
     BreakerOpen(Duration),
-    /// No grant for this destination.
+    /// No grant for this destination, or too many requests of one call.
     Denied(String),
     /// The answer broke HTTP, or the connection was lost.
     Protocol(String),

@@ -65,6 +65,16 @@ impl Paging {
         }
     }
 
+    /// Reads `limit` and `cursor`, for a list that has no pages by number.
+    pub fn by_cursor(query: &mut Query) -> Self {
+        let limit = query.integer("limit").range(1..=LIMIT_MAX);
+        Paging {
+            limit: limit.or(LIMIT_DEFAULT),
+            page: None,
+            cursor: query.text("cursor").optional(),
+        }
+    }
+
     /// How many rows to ask Postgres for: one more than the page has, to know
     /// whether there is a next one.
     pub fn fetch(&self) -> i64 {
@@ -168,6 +178,13 @@ mod tests {
         ] {
             assert_eq!(read(wrong).unwrap_err().status(), 400, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_list_without_numbered_pages_has_a_cursor_alone() {
+        let mut query = Query::parse("limit=2&cursor=x&page=1").unwrap();
+        assert_eq!(Paging::by_cursor(&mut query).fetch(), 3);
+        assert_eq!(query.finish().unwrap_err().field_errors().len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a handler is asked.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::caller::Caller;
 use crate::context::Context;
@@ -118,6 +118,14 @@ impl Request {
     /// The body as a JSON object whose fields are to be read one by one.
     pub fn fields(&self) -> Result<Fields, Problem> {
         Fields::of(self.json()?)
+    }
+
+    /// The same where a body may be left out: without one there are no fields.
+    pub fn fields_if_any(&self) -> Result<Fields, Problem> {
+        match self.body.iter().all(u8::is_ascii_whitespace) {
+            true => Fields::of(Value::Object(Map::new())),
+            false => self.fields(),
+        }
     }
 
     /// The circumstances of this call.

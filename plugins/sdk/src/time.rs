@@ -1,7 +1,7 @@
 //! Instants, without a date crate: microseconds since 1970 and RFC 3339.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -34,6 +34,33 @@ impl Timestamp {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp(i64::try_from(since.as_micros()).unwrap_or_default())
+    }
+
+    /// The instant so long after this one.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use hearth_plugin::Timestamp;
+    /// let (noon, one) = (Timestamp::from_micros(0), Timestamp::from_micros(3_600_000_000));
+    /// assert_eq!(noon.after(Duration::from_secs(3_600)), one);
+    /// assert_eq!(noon.until(one), Duration::from_secs(3_600));
+    /// assert_eq!(one.until(noon), Duration::ZERO);
+    /// ```
+    pub fn after(self, wait: Duration) -> Self {
+        let wait = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        Timestamp(self.0.saturating_add(wait))
+    }
+
+    /// The instant so long before this one.
+    pub fn before(self, wait: Duration) -> Self {
+        let wait = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        Timestamp(self.0.saturating_sub(wait))
+    }
+
+    /// How long it is from here to a later instant; nothing to an earlier one.
+    pub fn until(self, later: Timestamp) -> Duration {
+        let micros = later.0.saturating_sub(self.0);
+        Duration::from_micros(u64::try_from(micros).unwrap_or_default())
     }
 
     /// Reads RFC 3339, of any offset, in the years 0001 to 9999. Digits past

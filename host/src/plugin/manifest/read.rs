@@ -9,6 +9,7 @@ use super::{
     Consumed, Grant, Instances, MANIFEST_BYTES_MAX, Manifest, ManifestError, Reuse, Schedule,
     SelfTest, Sql, World, cached, consumed, schedule,
 };
+use crate::capability::outbound::Pattern;
 use crate::capability::sql::statement::{Access, Column, Declared, Type};
 use crate::config::LimitOverrides;
 use crate::plugin::package::Interface;
@@ -168,7 +169,9 @@ fn grant(fields: &Fields<'_, '_>, text: &Text) -> Option<Grant> {
     }
     let grant = match text.value.split_once(':') {
         Some(("queue", name)) if is_name(name) => Some(Grant::Queue(name.to_owned())),
-        Some(("outbound", url)) if is_url_pattern(url) => Some(Grant::Outbound(url.to_owned())),
+        Some(("outbound", url)) => return destination(fields, text, url),
+        // What may be reached is always said.
+        None if text.value == "outbound" => None,
         _ => Interface::from_name(&text.value).map(Grant::Interface),
     };
     if grant.is_none() {
@@ -182,12 +185,14 @@ fn grant(fields: &Fields<'_, '_>, text: &Text) -> Option<Grant> {
     grant
 }
 
-fn is_url_pattern(url: &str) -> bool {
-    let scheme = ["https://", "http://"]
-        .iter()
-        .find_map(|scheme| url.strip_prefix(scheme));
-    let plain = |c: char| c.is_ascii_graphic() && !"\"'`\\@#".contains(c);
-    scheme.is_some_and(|rest| !rest.is_empty() && rest.len() <= 255 && rest.chars().all(plain))
+fn destination(fields: &Fields<'_, '_>, text: &Text, url: &str) -> Option<Grant> {
+    match Pattern::parse(url) {
+        Ok(_) => Some(Grant::Outbound(url.to_owned())),
+        Err(reason) => {
+            fields.note(text.at, format!("`grants`: `{}`: {reason}", text.value));
+            None
+        }
+    }
 }
 
 /// A file or folder beside the manifest: one name, so that no manifest reaches

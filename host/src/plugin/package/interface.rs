@@ -113,7 +113,11 @@ fn wasi_import(package: &str, interface: &str, version: &str) -> Import {
     match package {
         _ if filesystem || WASI_PACKAGES.contains(&package) => Import::Free,
         "sockets" => Import::Unknown("a plugin has no sockets; use hearth:plugin/outbound"),
-        "http" => Import::Unknown("use hearth:plugin/outbound"),
+        // The standard's interface for what the grant `outbound` is for.
+        "http" if ["outgoing-handler", "types"].contains(&interface) => {
+            Import::Contract(Interface::Outbound)
+        }
+        "http" => Import::Unknown("a plugin exports hearth:plugin/handler"),
         _ => Import::Unknown("this host lends no such part of WASI"),
     }
 }

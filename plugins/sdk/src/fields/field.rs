@@ -97,6 +97,27 @@ impl<'f, T> Field<'f, T> {
         self
     }
 
+    /// Refuses a value for a reason that depends on it; `None` takes it.
+    ///
+    /// ```
+    /// # use hearth_plugin::{Fields, Json};
+    /// # let mut fields = Fields::of(Json::parse(r#"{"n": 3}"#).unwrap().0).unwrap();
+    /// let odd = |n: &i64| (n % 2 == 1).then(|| format!("{n} is odd"));
+    /// assert_eq!(fields.integer("n").check_with("odd", odd).optional(), None);
+    /// ```
+    pub fn check_with<D: Into<String>>(
+        mut self,
+        code: &'static str,
+        wrong: impl FnOnce(&T) -> Option<D>,
+    ) -> Self {
+        if let State::Value(value) = &self.state
+            && let Some(detail) = wrong(value)
+        {
+            self.state = State::wrong(code, detail);
+        }
+        self
+    }
+
     /// Turns the value into another type; `None` refuses it.
     ///
     /// ```

@@ -1,0 +1,401 @@
+//! The capability `outbound`: HTTP to the outside, to where a plugin was granted
+//! to go and to no address that plugins may not reach.
+//!
+//! A URL is read once and strictly ([`target`]), held against the plugin's grants
+//! ([`pattern`]), and its name looked up once; every address is judged
+//! ([`address`]), and the connection is made to one that was judged. Redirects are
+//! not followed, and the environment variables that name proxies are not read.
+//! Connections, look-ups, heads, bodies and times are bounded; a destination that
+//! fails too often is left alone for a while ([`breaker`], [`trial`]).
+//!
+//! ```
+//! use hearth::capability::Call;
+//! use hearth::capability::outbound::{Client, Config, Pattern, Resolver, State, View};
+//! use hearth::capability::outbound::{GuestError, GuestRequest, Host, Options};
+//! # use hearth::telemetry::{HostMetrics, Metrics};
+//! # let metrics = HostMetrics::new(&Metrics::new(&hearth::telemetry::Config::default()));
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let client = Client::open(&Config::default(), Resolver::System, &metrics).unwrap();
+//! let lent = client.lend("webhooks", vec![Pattern::parse("https://*").unwrap()]);
+//! let (call, mut state) = (Call::of("webhooks", Some("acme")), State::default());
+//! let mut view = View { call: &call, lent: &lent, state: &mut state };
+//! let request = GuestRequest {
+//!     method: "POST".into(),
+//!     url: "https://2130706433/".into(),
+//!     headers: vec![],
+//!     body: b"{}".to_vec(),
+//! };
+//! let options = Options { timeout_ms: 1_000, max_response_bytes: 1_024 };
+//! let sent = view.send(request, options).await.unwrap();
+//! assert!(matches!(sent, Err(GuestError::BlockedAddress)));
+//! # });
+//! ```
+
+pub mod address;
+mod body;
+pub mod breaker;
+mod connection;
+mod dial;
+mod exchange;
+mod lease;
+mod message;
+pub mod pattern;
+mod pool;
+mod resolve;
+mod room;
+pub mod target;
+mod tls;
+mod trial;
+mod view;
+pub mod wasi;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use tokio::runtime::Handle;
+use wasmtime::component::{HasData, Linker};
+
+use self::address::Policy;
+use self::connection::Opener;
+use self::dial::Dialer;
+use self::pool::Pool;
+use self::resolve::LookUps;
+use self::room::Room;
+use self::target::Destination;
+use self::trial::Breakers;
+use super::Call;
+use crate::telemetry::HostMetrics;
+use crate::telemetry::host::{OutboundConnections, OutboundMetrics};
+
+pub use self::pattern::Pattern;
+pub use self::resolve::Resolver;
+pub use generated::hearth::plugin::outbound::{
+    Error as GuestError, Host, Options, Request as GuestRequest, Response as GuestResponse,
+};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "package hearth:lends-outbound; world lends { import hearth:plugin/outbound@0.1.0; }",
+        imports: { default: async | trappable },
+    });
+}
+
+/// Section `[outbound]`. Times are milliseconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Ranges that plugins may reach although they are closed otherwise, as
+    /// `10.0.0.0/8`. `HEARTH_OUTBOUND_ALLOW_ADDRESSES` overrides it, with commas.
+    pub allow_addresses: Vec<IpNet>,
+    /// Authorities beside the machine's own, in PEM.
+    pub tls_root_file: Option<PathBuf>,
+    /// Requests of one call of a plugin.
+    pub request_calls_max: u32,
+    /// For one request, whatever the plugin asks for.
+    pub timeout_ms_max: u64,
+    /// For one name.
+    pub lookup_ms_max: u64,
+    /// Names that are looked up at once, in all and for one customer of a plugin.
+    pub lookups_max: usize,
+    pub customer_lookups_max: usize,
+    /// Addresses of one name that are tried.
+    pub addresses_max: usize,
+    /// Until one of a name's addresses has taken the connection, and how long the
+    /// next waits for the one before it (RFC 8305, 5).
+    pub connect_ms_max: u64,
+    pub attempt_ms: u64,
+    /// For TLS.
+    pub handshake_ms_max: u64,
+    /// Requests that have a connection or wait for one: in all, for one customer
+    /// of a plugin, and for one customer to one destination.
+    pub connections_max: usize,
+    pub customer_connections_max: usize,
+    pub destination_connections_max: usize,
+    /// Connections that wait for another request, beside those in use.
+    pub idle_connections_max: usize,
+    pub idle_ms_max: u64,
+    /// An older connection gets no further request, so that a name's new address
+    /// is noticed.
+    pub connection_ms_max: u64,
+    pub url_bytes_max: usize,
+    /// Of a request, and of an answer.
+    pub headers_max: usize,
+    pub header_bytes_max: usize,
+    /// Bodies.
+    pub request_bytes_max: usize,
+    pub response_bytes_max: u64,
+    pub breaker: breaker::Rules,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            allow_addresses: Vec::new(),
+            tls_root_file: None,
+            request_calls_max: 32,
+            timeout_ms_max: 30_000,
+            lookup_ms_max: 5_000,
+            lookups_max: 64,
+            customer_lookups_max: 16,
+            addresses_max: 8,
+            connect_ms_max: 5_000,
+            attempt_ms: 250,
+            handshake_ms_max: 5_000,
+            connections_max: 512,
+            customer_connections_max: 128,
+            destination_connections_max: 32,
+            idle_connections_max: 256,
+            idle_ms_max: 60_000,
+            connection_ms_max: 300_000,
+            url_bytes_max: 8 << 10,
+            headers_max: 100,
+            header_bytes_max: 32 << 10,
+            request_bytes_max: 4 << 20,
+            response_bytes_max: 8 << 20,
+            breaker: breaker::Rules::default(),
+        }
+    }
+}
+
+/// Why a request has no answer. The guest is to blame for `Denied`, `Invalid` and
+/// `BlockedAddress`, the host for `Exhausted`, and the destination for the rest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("the address is closed to plugins")]
+    BlockedAddress,
+    #[error("{0}")]
+    Dns(String),
+    #[error("{0}")]
+    Connect(String),
+    /// This machine has no more sockets, ports or memory.
+    #[error("{0}")]
+    Exhausted(String),
+    #[error("{0}")]
+    Tls(String),
+    #[error("it took too long")]
+    Timeout,
+    #[error("the answer is too large")]
+    TooLarge,
+    #[error("too many requests to this destination failed")]
+    BreakerOpen(Duration),
+    #[error("{0}")]
+    Denied(String),
+    #[error("{0}")]
+    Protocol(String),
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Error {
+    /// The label of metrics.
+    fn kind(&self) -> &'static str {
+        match self {
+            Error::BlockedAddress => "blocked_address",
+            Error::Dns(_) => "dns",
+            Error::Connect(_) => "connect",
+            Error::Exhausted(_) => "exhausted",
+            Error::Tls(_) => "tls",
+            Error::Timeout => "timeout",
+            Error::TooLarge => "too_large",
+            Error::BreakerOpen(_) => "breaker_open",
+            Error::Denied(_) => "denied",
+            Error::Protocol(_) => "protocol",
+            Error::Invalid(_) => "invalid",
+        }
+    }
+
+    fn of_hyper(error: &hyper::Error) -> Error {
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            if inner.is::<http_body_util::LengthLimitError>() {
+                return Error::Invalid("the body is too long (outbound.request_bytes_max)".into());
+            }
+            cause = inner.source();
+        }
+        match error.is_parse_too_large() {
+            true => Error::TooLarge,
+            false => Error::Protocol(error.to_string()),
+        }
+    }
+}
+
+/// Why the client cannot be opened: the operator is to blame.
+#[derive(Debug, thiserror::Error)]
+#[error("outbound.tls_root_file: {0}")]
+pub struct OpenError(String);
+
+/// The HTTP client of all plugins. One per process; cloning shares it.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+    host_metrics: HostMetrics,
+}
+
+struct Inner {
+    config: Config,
+    policy: Policy,
+    look_ups: LookUps,
+    dialer: Dialer,
+    pool: Arc<Pool>,
+    connections: Room<Whose>,
+    destinations: Room<(Whose, Destination)>,
+    breakers: Breakers,
+    metrics: OutboundConnections,
+}
+
+/// How often closed and old connections are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+impl Client {
+    /// Its connections live on the runtime that this is called on.
+    ///
+    /// # Errors
+    /// Where `tls_root_file` cannot be read or holds no certificate.
+    pub fn open(
+        config: &Config,
+        resolver: Resolver,
+        metrics: &HostMetrics,
+    ) -> Result<Client, OpenError> {
+        let runtime = Handle::current();
+        let own = metrics.outbound_connections();
+        let tls = tls::Tls::open(config.tls_root_file.as_deref())?;
+        let opener = Opener::new(config, runtime.clone(), own.open.clone());
+        tell_what_is_opened(&config.allow_addresses);
+        let inner = Inner {
+            policy: Policy::new(config.allow_addresses.clone()),
+            look_ups: LookUps::new(config, resolver, runtime.clone()),
+            dialer: Dialer::new(config, tls, opener, runtime),
+            pool: Arc::new(Pool::new(config)),
+            connections: Room::new(config.connections_max, config.customer_connections_max),
+            destinations: Room::new(usize::MAX, config.destination_connections_max),
+            breakers: Breakers::new(&config.breaker, own.breakers_open.clone()),
+            metrics: own,
+            config: config.clone(),
+        };
+        Ok(Client {
+            inner: Arc::new(inner),
+            host_metrics: metrics.clone(),
+        })
+    }
+
+    /// What a deployment borrows: the way to what it was granted.
+    pub fn lend(&self, plugin: &str, grants: Vec<Pattern>) -> Lent {
+        Lent {
+            client: self.clone(),
+            grants: grants.into(),
+            metrics: self.host_metrics.plugin_outbound(plugin),
+        }
+    }
+
+    /// Closes connections that nobody needs, until it is dropped.
+    pub async fn sweep(self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            self.inner.pool.sweep();
+        }
+    }
+
+    fn config(&self) -> &Config {
+        &self.inner.config
+    }
+}
+
+/// An operator shall not find out from an incident what a line opened.
+fn tell_what_is_opened(ranges: &[IpNet]) {
+    if ranges.is_empty() {
+        return;
+    }
+    let ranges: Vec<String> = ranges.iter().map(IpNet::to_string).collect();
+    tracing::warn!(
+        "PLUGINS MAY REACH ADDRESSES THAT ARE CLOSED OTHERWISE: {} (outbound.allow_addresses, \
+         HEARTH_OUTBOUND_ALLOW_ADDRESSES)",
+        ranges.join(", ")
+    );
+}
+
+/// On whose behalf a request goes out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Whose {
+    plugin: Arc<str>,
+    customer: Option<Arc<str>>,
+}
+
+impl Whose {
+    fn of(call: &Call) -> Whose {
+        Whose {
+            plugin: call.plugin.clone(),
+            customer: call.customer.clone(),
+        }
+    }
+}
+
+/// What one deployment borrows.
+#[derive(Clone)]
+pub struct Lent {
+    client: Client,
+    grants: Arc<[Pattern]>,
+    metrics: OutboundMetrics,
+}
+
+/// What one call accumulates.
+#[derive(Default)]
+pub struct State {
+    /// What it sent by this interface, and what it has of the standard's.
+    calls: u32,
+    wasi: Option<wasi::Wasi>,
+}
+
+/// Whether a call of a plugin that has sent so many requests may send another.
+fn check_calls(sent: u32, config: &Config) -> Result<(), Error> {
+    let max = config.request_calls_max;
+    match sent < max {
+        true => Ok(()),
+        false => Err(Error::Denied(format!(
+            "one call of a plugin may send {max} requests (outbound.request_calls_max)"
+        ))),
+    }
+}
+
+/// The capability as one call borrows it.
+pub struct View<'a> {
+    pub call: &'a Call,
+    pub lent: &'a Lent,
+    pub state: &'a mut State,
+}
+
+/// What the guest gets of an error.
+fn convert_error(error: Error) -> GuestError {
+    match error {
+        Error::BlockedAddress => GuestError::BlockedAddress,
+        Error::Dns(reason) => GuestError::Dns(reason),
+        Error::Connect(reason) | Error::Exhausted(reason) => GuestError::Connect(reason),
+        Error::Tls(reason) => GuestError::Tls(reason),
+        Error::Timeout => GuestError::Timeout,
+        Error::TooLarge => GuestError::TooLarge,
+        Error::BreakerOpen(left) => {
+            GuestError::BreakerOpen(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1))
+        }
+        Error::Denied(reason) => GuestError::Denied(reason),
+        Error::Protocol(reason) => GuestError::Protocol(reason),
+        Error::Invalid(reason) => GuestError::Invalid(reason),
+    }
+}
+
+/// Tells the linker's generated code what a [`View`] is.
+pub struct Access;
+
+impl HasData for Access {
+    type Data<'a> = View<'a>;
+}
+
+/// Links the interface. `view` finds this capability's parts in a store's state.
+pub fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
+    generated::hearth::plugin::outbound::add_to_linker::<T, Access>(linker, view)
+}

@@ -1,0 +1,234 @@
+//! One request and its answer: breaker, seat, connection, head.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::header::HOST;
+use http::{HeaderValue, Request, Uri, response};
+use hyper::body::{Body as _, Incoming};
+use tokio::time::{Instant, timeout_at};
+
+use super::body::{AnswerBody, Bounds};
+use super::connection::{Body, Connection, Protocols};
+use super::lease::{Lease, Seats};
+use super::message;
+use super::target::{Host, Target};
+use super::trial::{End, Reached, Trial};
+use super::{Client, Error, Inner, Whose};
+
+/// Where a request goes, for whom, and within which bounds. It was granted.
+pub struct Way {
+    pub whose: Whose,
+    pub target: Target,
+    pub protocols: Protocols,
+    pub times: Times,
+    pub answer_bytes_max: u64,
+}
+
+/// How long it may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// For everything.
+    pub deadline: Instant,
+    /// Until there is a connection; and from then until there is a head.
+    pub connect_max: Option<Duration>,
+    pub head_max: Option<Duration>,
+    /// Between two pieces of the body.
+    pub pause_max: Option<Duration>,
+}
+
+impl Times {
+    pub fn until(deadline: Instant) -> Times {
+        Times {
+            deadline,
+            connect_max: None,
+            head_max: None,
+            pause_max: None,
+        }
+    }
+
+    fn within(&self, max: Option<Duration>) -> Instant {
+        let until = max.and_then(|max| Instant::now().checked_add(max));
+        until.map_or(self.deadline, |until| until.min(self.deadline))
+    }
+}
+
+/// What came back.
+pub struct Answer {
+    pub head: response::Parts,
+    pub body: AnswerBody,
+}
+
+impl Client {
+    /// Sends a request and waits for the answer's head. The request's URI is set
+    /// by the way's target alone.
+    pub(super) async fn exchange(
+        &self,
+        way: &Way,
+        request: Request<Body>,
+    ) -> Result<Answer, Error> {
+        let inner = &self.inner;
+        let admitted = inner.breakers.admit(&way.whose, &way.target.destination);
+        let mut trial = admitted.map_err(Error::BreakerOpen)?;
+        let conversing = inner.converse(way, request, &mut trial);
+        let sent = timeout_at(way.times.deadline, conversing).await;
+        let (head, incoming, lease) = match sent.unwrap_or(Err(Error::Timeout)) {
+            Ok(answered) => answered,
+            Err(error) => {
+                trial.end(&End::Failed(&error));
+                return Err(error);
+            }
+        };
+        let bounds = Bounds {
+            bytes_max: way.answer_bytes_max,
+            deadline: way.times.deadline,
+            pause_max: way.times.pause_max,
+        };
+        let body = AnswerBody::new(incoming, head.status, bounds, lease, trial);
+        Ok(Answer { head, body })
+    }
+}
+
+type Answered = (response::Parts, Incoming, Lease);
+
+impl Inner {
+    async fn converse(
+        &self,
+        way: &Way,
+        mut request: Request<Body>,
+        trial: &mut Trial,
+    ) -> Result<Answered, Error> {
+        let mut seats = self.seats(way).await;
+        if let Some(connection) = self.pool.take(&way.target.destination, way.protocols) {
+            trial.reach(Reached::Connected);
+            let lease = self.lease(connection, way, seats);
+            match self.send(lease, request, way).await? {
+                Sent::Answered(answered) => {
+                    self.metrics.connections_reused.increment(1);
+                    return Ok(answered);
+                }
+                // The other side had closed it before anything was sent.
+                Sent::Not(returned, kept) => (request, seats) = (*returned, kept),
+            }
+        }
+        trial.reach(Reached::Waiting);
+        let until = way.times.within(way.times.connect_max);
+        let connection = timeout_at(until, self.connect(way, trial))
+            .await
+            .unwrap_or(Err(Error::Timeout))?;
+        trial.reach(Reached::Connected);
+        let lease = self.lease(connection, way, seats);
+        match self.send(lease, request, way).await? {
+            Sent::Answered(answered) => Ok(answered),
+            Sent::Not(..) => Err(Error::Protocol("it was closed at once".into())),
+        }
+    }
+
+    async fn seats(&self, way: &Way) -> Seats {
+        let own = (way.whose.clone(), way.target.destination.clone());
+        let destination = self.destinations.enter(own).await;
+        Seats::new(destination, self.connections.enter(way.whose.clone()).await)
+    }
+
+    fn lease(&self, connection: Connection, way: &Way, seats: Seats) -> Lease {
+        let destination = way.target.destination.clone();
+        Lease::new(connection, destination, self.pool.clone(), seats)
+    }
+
+    /// A new connection to an address that was judged. There is no second look-up.
+    async fn connect(&self, way: &Way, trial: &mut Trial) -> Result<Connection, Error> {
+        let destination = &way.target.destination;
+        let found = match &destination.host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => {
+                let seat = self.look_ups.seat(&way.whose).await;
+                trial.reach(Reached::Connecting);
+                self.look_ups.addresses(name, seat).await?
+            }
+        };
+        let addresses = self.judged(&found, way)?;
+        trial.reach(Reached::Connecting);
+        let dialled = self
+            .dialer
+            .dial(destination, &addresses, way.protocols)
+            .await;
+        if dialled.is_ok() {
+            self.metrics.connections_opened.increment(1);
+        }
+        dialled
+    }
+
+    /// Those that may be reached, of however many a name has.
+    fn judged(&self, found: &[IpAddr], way: &Way) -> Result<Vec<IpAddr>, Error> {
+        let mut addresses = Vec::new();
+        for address in found {
+            match self.policy.judge(*address) {
+                Ok(address) => addresses.push(address),
+                Err(what) => tracing::info!(
+                    plugin = %way.whose.plugin,
+                    destination = %way.target.destination,
+                    "a plugin wanted to reach an address that is closed: {what}"
+                ),
+            }
+        }
+        addresses.truncate(self.config.addresses_max);
+        match addresses.is_empty() {
+            true => Err(Error::BlockedAddress),
+            false => Ok(addresses),
+        }
+    }
+
+    async fn send(
+        &self,
+        mut lease: Lease,
+        mut request: Request<Body>,
+        way: &Way,
+    ) -> Result<Sent, Error> {
+        shape(&mut request, &way.target, lease.is_h2())?;
+        let until = way.times.within(way.times.head_max);
+        let sent = timeout_at(until, lease.send(request)).await;
+        match sent.map_err(|_| Error::Timeout)? {
+            Some(Ok(answer)) => {
+                let (head, incoming) = answer.into_parts();
+                message::check_head(&head, &self.config)?;
+                match incoming.size_hint().lower() > way.answer_bytes_max {
+                    true => Err(Error::TooLarge),
+                    false => Ok(Sent::Answered((head, incoming, lease))),
+                }
+            }
+            Some(Err(mut failed)) => match (failed.take_message(), lease.give_up()) {
+                (Some(request), Some(seats)) => Ok(Sent::Not(Box::new(request), seats)),
+                _ => Err(Error::of_hyper(failed.error())),
+            },
+            None => Err(Error::Protocol("there was no connection".into())),
+        }
+    }
+}
+
+enum Sent {
+    Answered(Answered),
+    /// It never left, and goes another way.
+    Not(Box<Request<Body>>, Seats),
+}
+
+/// The two versions write down differently where a request goes.
+fn shape(request: &mut Request<Body>, target: &Target, h2: bool) -> Result<(), Error> {
+    let authority = target.destination.authority();
+    let unusable = |error: http::Error| Error::Invalid(error.to_string());
+    let uri = match h2 {
+        true => Uri::builder()
+            .scheme(target.destination.scheme.name())
+            .authority(authority.as_str())
+            .path_and_query(target.path.clone())
+            .build()
+            .map_err(unusable)?,
+        false => Uri::from(target.path.clone()),
+    };
+    *request.uri_mut() = uri;
+    request.headers_mut().remove(HOST);
+    if !h2 {
+        let host = HeaderValue::try_from(authority).map_err(|error| unusable(error.into()))?;
+        request.headers_mut().insert(HOST, host);
+    }
+    Ok(())
+}

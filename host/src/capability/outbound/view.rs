@@ -1,0 +1,72 @@
+//! The interface's one function, on what a call borrows.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::connection::Protocols;
+use super::exchange::{Times, Way};
+use super::target::Target;
+use super::{
+    Error, GuestError, GuestRequest, GuestResponse, Host, Lent, Options, View, Whose, check_calls,
+    convert_error, message,
+};
+
+impl Host for View<'_> {
+    async fn send(
+        &mut self,
+        request: GuestRequest,
+        options: Options,
+    ) -> wasmtime::Result<Result<GuestResponse, GuestError>> {
+        self.call.host_call()?;
+        let began = Instant::now();
+        let sent = self.sent(request, options).await;
+        self.lent.metrics.ended(outcome(&sent), began.elapsed());
+        Ok(sent.map_err(convert_error))
+    }
+}
+
+fn outcome<T>(sent: &Result<T, Error>) -> &'static str {
+    match sent {
+        Ok(_) => "answered",
+        Err(error) => error.kind(),
+    }
+}
+
+impl View<'_> {
+    async fn sent(
+        &mut self,
+        request: GuestRequest,
+        options: Options,
+    ) -> Result<GuestResponse, Error> {
+        let config = self.lent.client.config();
+        let by_wasi = self.state.wasi.as_ref().map_or(0, |wasi| wasi.calls());
+        check_calls(self.state.calls.saturating_add(by_wasi), config)?;
+        self.state.calls += 1;
+        let target = Target::parse(&request.url, config.url_bytes_max)?;
+        self.lent.check(&target)?;
+        let request = message::request(request, config)?;
+        let longest = Duration::from_millis(options.timeout_ms.min(config.timeout_ms_max));
+        let way = Way {
+            whose: Whose::of(self.call),
+            target,
+            protocols: Protocols::Any,
+            times: Times::until(self.call.deadline.min(Instant::now() + longest)),
+            answer_bytes_max: options.max_response_bytes.min(config.response_bytes_max),
+        };
+        let answer = self.lent.client.exchange(&way, request).await?;
+        let body = answer.body.whole().await?;
+        Ok(message::response(&answer.head, body))
+    }
+}
+
+impl Lent {
+    /// Whether the plugin may reach this at all.
+    pub(super) fn check(&self, target: &Target) -> Result<(), Error> {
+        let destination = &target.destination;
+        match self.grants.iter().any(|grant| grant.matches(destination)) {
+            true => Ok(()),
+            false => Err(Error::Denied(format!("no grant leads to {destination}"))),
+        }
+    }
+}

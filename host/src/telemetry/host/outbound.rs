@@ -1,0 +1,80 @@
+//! The metrics of requests to the outside. No label says where they go: names of
+//! destinations are without number, and a URL may hold a secret.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+
+use super::HostMetrics;
+use crate::telemetry::Metrics;
+
+const CALLS: &str = "hearth_outbound_calls_total";
+const SECONDS: &str = "hearth_outbound_seconds";
+const OPENED: &str = "hearth_outbound_connections_opened_total";
+const REUSED: &str = "hearth_outbound_connections_reused_total";
+const CONNECTIONS: &str = "hearth_outbound_connections";
+const BREAKERS: &str = "hearth_outbound_breakers_open";
+
+pub(super) fn describe(metrics: &Metrics) {
+    let counters = [
+        (CALLS, "Requests of plugins to the outside, by outcome."),
+        (OPENED, "Connections to the outside that were opened."),
+        (REUSED, "Requests that went out on an open connection."),
+    ];
+    for (name, text) in counters {
+        metrics.describe_counter(name, text);
+    }
+    metrics.describe_histogram(SECONDS, "Time of a request to the outside, by plugin.");
+    metrics.describe_gauge(CONNECTIONS, "Connections to the outside that are open.");
+    metrics.describe_gauge(BREAKERS, "Destinations that get no or few requests.");
+}
+
+/// What all plugins' connections have in common.
+#[derive(Clone)]
+pub struct OutboundConnections {
+    pub connections_opened: Counter,
+    pub connections_reused: Counter,
+    pub open: Gauge,
+    pub breakers_open: Gauge,
+}
+
+/// The requests of one plugin. Cloning shares them.
+#[derive(Clone)]
+pub struct OutboundMetrics {
+    metrics: Metrics,
+    plugin: Arc<str>,
+    seconds: Histogram,
+}
+
+impl HostMetrics {
+    /// Take them once.
+    pub fn outbound_connections(&self) -> OutboundConnections {
+        OutboundConnections {
+            connections_opened: self.metrics.counter(OPENED, &[]),
+            connections_reused: self.metrics.counter(REUSED, &[]),
+            open: self.metrics.gauge(CONNECTIONS, &[]),
+            breakers_open: self.metrics.gauge(BREAKERS, &[]),
+        }
+    }
+
+    /// Take them once, when the plugin is deployed.
+    pub fn plugin_outbound(&self, plugin: &str) -> OutboundMetrics {
+        let labels = [("plugin", plugin)];
+        OutboundMetrics {
+            metrics: self.metrics.clone(),
+            plugin: plugin.into(),
+            seconds: self.metrics.histogram(SECONDS, &labels),
+        }
+    }
+}
+
+impl OutboundMetrics {
+    /// Counts a request that ended. `outcome` is a name of the host's own:
+    /// `answered`, `timeout`, `blocked_address` ...
+    pub fn ended(&self, outcome: &'static str, took: Duration) {
+        let labels = [("plugin", &*self.plugin), ("outcome", outcome)];
+        self.metrics.counter(CALLS, &labels).increment(1);
+        self.seconds.record(took.as_secs_f64());
+    }
+}

@@ -1,0 +1,148 @@
+//! `/event-types`: what the customer says of its events, and checks them by.
+
+use hearth_plugin::cursor::Binding;
+use hearth_plugin::prelude::*;
+use hearth_plugin::router::PathParameter;
+
+use crate::events::errors;
+use crate::sql::events::{
+    EventType, delete_event_type, event_type_by_name, event_types_after, put_event_type,
+};
+use crate::{accept, schema, topic};
+
+/// The name of an event type in a path; anything else there is 404.
+pub struct TypeName(pub String);
+
+impl PathParameter for TypeName {
+    fn from_segment(text: &str) -> Option<Self> {
+        topic::is_name(text).then(|| TypeName(text.to_string()))
+    }
+}
+
+/// `GET /event-types`: by name, without schemas and examples.
+pub fn list(request: &Request) -> Answer {
+    let mut query = request.query()?;
+    let paging = Paging::by_cursor(&mut query);
+    query.finish()?;
+    let binding = Binding::of(request, &["event-types"])?;
+    let [after] = paging.keys(&binding)?.unwrap_or_default();
+    let mut types = event_types_after(&request.database(), &after)?;
+    let more = paging.cut(&mut types);
+    let last = types.last().filter(|_| more);
+    let next = last.map(|last| binding.encode(&[&last.name]));
+    let body = json!({"event_types": types, "has_more": more, "next_cursor": next});
+    Ok(paging.link(request, next.as_deref(), Response::json(200, &body)?))
+}
+
+/// `GET /event-types/{name}`.
+pub fn show(request: &Request, TypeName(name): TypeName) -> Answer {
+    let found = event_type_by_name(&request.database(), &name)?;
+    Response::json(200, &found.ok_or_else(Problem::not_found)?)
+}
+
+/// `PUT /event-types/{name}`: makes it, 201, or replaces it. From then on an event of
+/// this type whose payload does not fit the schema is refused.
+pub fn replace(request: &Request, TypeName(name): TypeName) -> Answer {
+    let mut found = read(request.fields()?, name)?;
+    let now = Timestamp::now();
+    let (schema, example) = (found.schema.clone(), found.example.clone());
+    let description = found.description.as_deref();
+    let put = put_event_type(
+        &request.database(),
+        &found.name,
+        description,
+        schema,
+        example,
+        now,
+    )?;
+    let put = put.ok_or_else(too_many)?;
+    (found.created_at, found.updated_at) = (put.created_at, now);
+    match put.created {
+        true => Response::created(
+            &request.link(&["/event-types/", &found.name].concat()),
+            &found,
+        ),
+        false => Response::json(200, &found),
+    }
+}
+
+fn read(mut fields: Fields, name: String) -> Result<EventType, Problem> {
+    let description = fields.text("description").length(0..=1000).optional();
+    let schema =
+        fields
+            .value("schema")
+            .check("too_long", "this must be at most 32 KiB", |schema| {
+                schema.to_string().len() <= schema::BYTES_MAX
+            });
+    let schema = schema.optional();
+    let fits = |example: &Map<String, Value>| accept::fits(&Value::Object(example.clone()));
+    let example = fields.object("example");
+    let example = example.check(
+        "too_long",
+        "this must be at most 20,000 bytes as JSON",
+        fits,
+    );
+    let example = example.optional().map(Value::Object);
+    fields.finish()?;
+    let mut wrong = schema.as_ref().map(schema::check).unwrap_or_default();
+    let mut mistakes = errors("/schema", "invalid_schema", std::mem::take(&mut wrong));
+    if let (Some(schema), Some(example), true) = (&schema, &example, mistakes.is_empty()) {
+        mistakes = errors("/example", "schema", schema::evaluate(schema, example));
+    }
+    if !mistakes.is_empty() {
+        return Err(Problem::invalid_fields(mistakes));
+    }
+    Ok(EventType {
+        name,
+        description,
+        schema: schema.map(Json),
+        example: example.map(Json),
+        created_at: Timestamp::default(),
+        updated_at: Timestamp::default(),
+    })
+}
+
+fn too_many() -> Problem {
+    let detail = "there are a thousand event types already; delete some first";
+    Problem::new(409, "too-many-event-types", "Too many event types").detail(detail)
+}
+
+/// `DELETE /event-types/{name}`: 204. Events of this type are no longer checked.
+pub fn delete(request: &Request, TypeName(name): TypeName) -> Answer {
+    match delete_event_type(&request.database(), &name)? {
+        0 => Err(Problem::not_found()),
+        _ => Ok(Response::no_content()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pointers(body: Value) -> Vec<String> {
+        let read = read(Fields::of(body).unwrap(), "a".into());
+        let problem = read.err().unwrap();
+        assert_eq!(problem.status(), 422);
+        let errors = problem.field_errors().iter();
+        errors.map(|error| format!("{:?}", error.place)).collect()
+    }
+
+    #[test]
+    fn the_example_has_to_fit_the_schema() {
+        let schema = json!({"type": "object", "required": ["a"]});
+        let body = json!({"schema": schema, "example": {"a": 1}});
+        assert!(read(Fields::of(body).unwrap(), "a".into()).is_ok());
+        let wrong = pointers(json!({"schema": schema, "example": {"b": 1}}));
+        assert_eq!(wrong, [r#"Pointer("/example/a")"#]);
+    }
+
+    #[test]
+    fn a_schema_with_words_that_are_not_known_is_refused() {
+        let wrong = pointers(json!({"schema": {"properties": {"a": {"unevaluatedItems": false}}}}));
+        assert_eq!(
+            wrong,
+            [r#"Pointer("/schema/properties/a/unevaluatedItems")"#]
+        );
+        assert_eq!(pointers(json!({"schema": 1})), [r#"Pointer("/schema")"#]);
+    }
+}

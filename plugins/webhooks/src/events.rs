@@ -1,0 +1,246 @@
+//! `/events`: what happened, as the customer itself tells it, and what came of it.
+
+use hearth_plugin::cursor::{self, Binding};
+use hearth_plugin::prelude::*;
+use hearth_plugin::problem::{FieldError, Place};
+use hearth_plugin::router::PathParameter;
+use hearth_plugin::sql::Error;
+
+use crate::accept::{self, Event};
+use crate::sql::deliveries::{Shown, deliveries_of};
+use crate::sql::events::{
+    Accepted, Listed, event_by_id, events_before, events_of_type_before, meet,
+};
+use crate::{schema, topic};
+
+/// The id of an event in a path; anything else there is 404.
+pub struct EventId(pub String);
+
+impl PathParameter for EventId {
+    fn from_segment(text: &str) -> Option<Self> {
+        id::is("evt", text).then(|| EventId(text.to_string()))
+    }
+}
+
+/// Before and after every event: 0001-01-01 and the end of 9999.
+pub const FIRST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
+pub const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
+
+/// What a client tells.
+struct Told {
+    id: Option<String>,
+    kind: String,
+    payload: Value,
+    occurred_at: Option<Timestamp>,
+}
+
+impl Told {
+    fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let is_id = |text: &String| id::is("evt", text);
+        let fits = |payload: &Map<String, Value>| accept::fits(&Value::Object(payload.clone()));
+        let is_name = |text: &String| topic::is_name(text);
+        let told = Told {
+            id: fields
+                .text("id")
+                .check("not_allowed", "this must be evt_ and a UUID", is_id)
+                .optional(),
+            kind: fields
+                .text("type")
+                .check(
+                    "not_allowed",
+                    "this must be words with dots between them",
+                    is_name,
+                )
+                .required(),
+            payload: fields
+                .object("payload")
+                .check(
+                    "too_long",
+                    "this must be at most 20,000 bytes as JSON",
+                    fits,
+                )
+                .required()
+                .into(),
+            occurred_at: fields.timestamp("occurred_at").optional(),
+        };
+        fields.finish()?;
+        Ok(told)
+    }
+
+    fn event(&self, now: Timestamp) -> Event {
+        let id = self.id.clone().unwrap_or_else(|| id::new("evt"));
+        let occurred_at = self.occurred_at.unwrap_or(now);
+        Event::new(id, &self.kind, &self.payload, occurred_at, now)
+    }
+
+    /// Whether an event is what the client tells once more.
+    fn is(&self, event: &Accepted) -> bool {
+        let at = self.occurred_at.is_none_or(|at| at == event.occurred_at);
+        at && self.kind == event.r#type && self.payload == accept::payload(&event.body)
+    }
+}
+
+/// `POST /events`: 202 once the event and its deliveries are durable. What is sent
+/// with an id that is there already has no effect: 202 where it is the same event,
+/// else 409.
+pub fn create(request: &Request) -> Answer {
+    let told = Told::read(request.fields()?)?;
+    let database = request.database();
+    let met = meet(&database, &told.kind, &topic::patterns_of(&told.kind))?;
+    if let Some(Json(schema)) = &met.schema {
+        validate(schema, &told.payload)?;
+    }
+    let (event, targets) = (told.event(Timestamp::now()), accept::targets(&met));
+    match accept::accept(&database, &event, &targets) {
+        Ok(()) => metrics::count("events", 1, &[]),
+        Err(Error::UniqueViolation(_)) => {
+            let there = event_by_id(&database, &event.id)?;
+            there.filter(|there| told.is(there)).ok_or_else(taken)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let body = json!({"status": "queued", "id": event.id, "type": event.kind});
+    let location = request.link(&["/events/", &event.id].concat());
+    Ok(Response::json(202, &body)?.header("location", &location))
+}
+
+fn taken() -> Problem {
+    Problem::new(409, "already-exists", "Already exists")
+        .detail("there is another event with this id")
+}
+
+/// 422 with the places where a payload does not fit its type's schema.
+fn validate(schema: &Value, payload: &Value) -> Result<(), Problem> {
+    let faults = schema::evaluate(schema, payload);
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::invalid_fields(errors(
+            "/payload", "schema", faults,
+        ))),
+    }
+}
+
+/// Faults of a value that stands at a place of the body.
+pub fn errors(at: &str, code: &'static str, faults: Vec<schema::Fault>) -> Vec<FieldError> {
+    let error = |fault: schema::Fault| FieldError {
+        place: Place::Pointer([at, &fault.pointer].concat()),
+        code,
+        detail: fault.detail,
+    };
+    faults.into_iter().map(error).collect()
+}
+
+/// `GET /events`: the newest first, of one type or all, without their payloads.
+pub fn list(request: &Request) -> Answer {
+    let mut query = request.query()?;
+    let is_name = |text: &String| topic::is_name(text);
+    let kind = query
+        .text("type")
+        .check("not_allowed", "this is no name of a type", is_name);
+    let kind = kind.optional();
+    let since = query.timestamp("since").optional().unwrap_or(FIRST);
+    let paging = Paging::by_cursor(&mut query);
+    query.finish()?;
+    let parts = [
+        "events",
+        kind.as_deref().unwrap_or_default(),
+        &since.to_string(),
+    ];
+    let binding = Binding::of(request, &parts)?;
+    let (before, id) = match paging.keys(&binding)? {
+        None => (LAST, String::new()),
+        Some([time, id]) => (Timestamp::parse(&time).ok_or_else(cursor::refused)?, id),
+    };
+    let database = request.database();
+    let mut events = match &kind {
+        None => events_before(&database, since, before, &id)?,
+        Some(kind) => events_of_type_before(&database, kind, since, before, &id)?,
+    };
+    let more = paging.cut(&mut events);
+    let last = events.last().filter(|_| more);
+    let next = last.map(|last| binding.encode(&[&last.created_at.to_string(), &last.id]));
+    let body = json!({"events": events, "has_more": more, "next_cursor": next});
+    Ok(paging.link(request, next.as_deref(), Response::json(200, &body)?))
+}
+
+/// `GET /events/{id}`: with its payload, and how it fared with each endpoint.
+pub fn show(request: &Request, EventId(id): EventId) -> Answer {
+    let database = request.database();
+    let event = event_by_id(&database, &id)?.ok_or_else(Problem::not_found)?;
+    let deliveries = deliveries_of(&database, &id)?;
+    let payload = accept::payload(&event.body);
+    let listed = Listed {
+        id: event.id,
+        r#type: event.r#type,
+        occurred_at: event.occurred_at,
+        created_at: event.created_at,
+    };
+    let mut body = sql::to_json(&listed);
+    body.insert("payload".into(), payload);
+    body.insert(
+        "deliveries".into(),
+        deliveries.iter().map(delivery).collect(),
+    );
+    Response::json(200, &body)
+}
+
+/// A delivery whose next attempt has a time only while it waits.
+fn delivery(delivery: &Shown) -> Value {
+    let mut members = sql::to_json(delivery);
+    let due_at = members
+        .remove("due_at")
+        .filter(|_| delivery.status == "pending");
+    members.insert("next_attempt_at".into(), due_at.unwrap_or_default());
+    members.into()
+}
+
+/// 404 where there is no such event.
+pub fn require(request: &Request, id: &str) -> Result<(), Problem> {
+    event_by_id(&request.database(), id)?
+        .map(drop)
+        .ok_or_else(Problem::not_found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(body: &Value) -> Result<Told, Problem> {
+        Told::read(Fields::of(body.clone())?)
+    }
+
+    #[test]
+    fn the_same_event_told_again_is_known() {
+        let now = Timestamp::from_micros(7);
+        let body = json!({"type": "a.b", "payload": {"n": 1.50, "t": "ä"}});
+        let told = told(&body).unwrap_or_else(|_| panic!("it is an event"));
+        let event = told.event(now);
+        let accepted = |kind: &str, body: &str| Accepted {
+            id: event.id.clone(),
+            r#type: kind.into(),
+            body: body.into(),
+            occurred_at: now,
+            created_at: now,
+        };
+        assert!(told.is(&accepted("a.b", &event.body)));
+        assert!(!told.is(&accepted("a.c", &event.body)));
+        assert!(!told.is(&accepted("a.b", &event.body.replace("1.5", "1.6"))));
+    }
+
+    #[test]
+    fn a_payload_of_twenty_kilobytes_is_taken_and_no_larger_one() {
+        let of = |length: usize| json!({"type": "a", "payload": {"x": "y".repeat(length)}});
+        assert!(told(&of(20_000 - 8)).is_ok());
+        let problem = told(&of(20_000 - 7)).err().unwrap();
+        assert_eq!(
+            (problem.status(), problem.field_errors()[0].code),
+            (422, "too_long")
+        );
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let body = json!({"id": "1", "type": "a b", "payload": [], "occurred_at": "x", "data": 1});
+        assert_eq!(told(&body).err().unwrap().field_errors().len(), 5);
+    }
+}

@@ -1,0 +1,110 @@
+//! Webhooks, at `/webhooks`, by Standard Webhooks: a customer's endpoints, the events
+//! that it tells or that other plugins tell, and their deliveries, at least once each,
+//! signed, tried again for three days, and each attempt kept.
+//!
+//! An event is accepted in one transaction with its deliveries and their messages
+//! (`accept`). A worker takes the message, asks whether it is the endpoint's turn
+//! (`admit`), sends (`attempt`), and writes down what came of it (`deliver`); the
+//! message itself waits for the next attempt. What a delivery is at lies in its row, and
+//! a message is void once its row says something else.
+
+mod accept;
+mod address;
+mod admit;
+mod attempt;
+mod attempts;
+mod deliver;
+mod dlq;
+mod endpoint;
+mod endpoints;
+mod event_types;
+mod events;
+mod headers;
+mod ingest;
+mod order;
+mod requeue;
+mod schedule;
+mod schema;
+mod secrets;
+mod sign;
+mod sql;
+mod stats;
+mod sweep;
+mod switch;
+mod topic;
+mod trial;
+
+use hearth_plugin::consumer::{Batch, Disposition, Message};
+use hearth_plugin::prelude::*;
+
+use crate::order::{Job, Order, Spread};
+
+fn router() -> Router {
+    Router::new()
+        .get("/endpoints", endpoints::list)
+        .post("/endpoints", endpoints::create)
+        .get("/endpoints/{id}", endpoints::show)
+        .patch("/endpoints/{id}", endpoints::change)
+        .delete("/endpoints/{id}", endpoints::delete)
+        .post("/endpoints/{id}/enable", endpoints::enable)
+        .post("/endpoints/{id}/disable", endpoints::disable)
+        .post("/endpoints/{id}/test", trial::send)
+        .post("/endpoints/{id}/recover", requeue::recover)
+        .post("/endpoints/{id}/replay-missing", requeue::replay_missing)
+        .get("/endpoints/{id}/secret", secrets::show)
+        .post("/endpoints/{id}/secret/rotate", secrets::rotate)
+        .get("/endpoints/{id}/stats", stats::show)
+        .get("/endpoints/{id}/attempts", attempts::of_endpoint)
+        .get("/events", events::list)
+        .post("/events", events::create)
+        .get("/events/{id}", events::show)
+        .get("/events/{id}/attempts", attempts::of_event)
+        .post(
+            "/events/{id}/endpoints/{endpoint_id}/resend",
+            requeue::resend,
+        )
+        .get("/event-types", event_types::list)
+        .get("/event-types/{name}", event_types::show)
+        .put("/event-types/{name}", event_types::replace)
+        .delete("/event-types/{name}", event_types::delete)
+        .get("/dlq", dlq::list)
+        .post("/dlq/redrive", dlq::redrive)
+}
+
+hearth_plugin::handler!(router);
+
+/// Takes messages of the queues that the manifest names.
+fn consume(batch: &Batch) -> Vec<Disposition> {
+    let messages = batch.messages.iter();
+    messages.map(|message| take(batch, message)).collect()
+}
+
+fn take(batch: &Batch, message: &Message) -> Disposition {
+    let Some(customer) = batch.customer() else {
+        return Disposition::DeadLetter("it belongs to no customer".into());
+    };
+    match message.queue.as_str() {
+        "webhook-events" => ingest::ingest(batch, message),
+        sweep::SWEEPS => sweep::sweep(batch, customer),
+        _ => own(batch, customer, message),
+    }
+}
+
+/// A message of the plugin to itself.
+fn own(batch: &Batch, customer: &str, message: &Message) -> Disposition {
+    if let Some(order) = message.json::<Order>() {
+        return deliver::deliver(batch, customer, &order);
+    }
+    if let Some(spread) = message.json::<Spread>() {
+        return accept::spread(batch, &spread);
+    }
+    match message.json::<Job>() {
+        Some(job) => requeue::work(batch, &job),
+        None => Disposition::DeadLetter("the body is no order".into()),
+    }
+}
+
+hearth_plugin::consumer!(consume);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The statements of attempts and what is counted of them.
+
+use hearth_plugin::prelude::*;
+
+row! {
+    /// An attempt of a page, and how many the page would have had if long answers
+    /// did not shorten it.
+    pub struct Listed {
+        id: String,
+        event_id: String,
+        endpoint_id: String,
+        number: i64,
+        started_at: Timestamp,
+        duration_ms: i64,
+        outcome: String,
+        status: Option<i64>,
+        error: Option<String>,
+        response: Vec<u8>,
+        fetched: i64,
+    }
+
+    /// How an endpoint fares.
+    pub struct Sums {
+        delivered: i64,
+        failed: i64,
+        duration_ms_sum: i64,
+        duration_ms_max: i64,
+        pending: i64,
+        dead: i64,
+        last_success_at: Option<Timestamp>,
+        failing_since: Option<Timestamp>,
+        paused_until: Option<Timestamp>,
+    }
+}
+
+sql! {
+    /// Keeps an attempt. Its number is the next one, for it is written before the
+    /// delivery counts it.
+    pub write fn insert_attempt(
+        id: &str,
+        event_id: &str,
+        endpoint_id: &str,
+        started_at: Timestamp,
+        duration_ms: i64,
+        outcome: &str,
+        status: Option<i64>,
+        error: Option<&str>,
+        response: &[u8],
+    ) -> u64 =
+        "INSERT INTO attempts (id, event_id, endpoint_id, number, started_at, duration_ms, \
+         outcome, status, error, response) \
+         SELECT $1, event_id, endpoint_id, attempts + 1, $4, $5, $6, $7, $8, $9 \
+         FROM deliveries WHERE event_id = $2 AND endpoint_id = $3";
+
+    pub write fn count_attempt(
+        endpoint_id: &str,
+        hour: Timestamp,
+        delivered: i64,
+        failed: i64,
+        duration_ms: i64,
+    ) -> u64 =
+        "INSERT INTO attempt_hours (endpoint_id, hour, delivered, failed, duration_ms_sum, \
+         duration_ms_max) SELECT endpoints.id, $2, $3, $4, $5, $5 FROM endpoints \
+         WHERE endpoints.id = $1 \
+         ON CONFLICT (customer_id, endpoint_id, hour) DO UPDATE SET \
+         delivered = attempt_hours.delivered + excluded.delivered, \
+         failed = attempt_hours.failed + excluded.failed, \
+         duration_ms_sum = attempt_hours.duration_ms_sum + excluded.duration_ms_sum, \
+         duration_ms_max = greatest(attempt_hours.duration_ms_max, excluded.duration_ms_max)";
+
+    /// A page of an event's attempts, the newest first, cut where the answers pass a
+    /// megabyte: as JSON each byte may become six, and a response holds eight.
+    pub read fn attempts_of_event(event_id: &str, before: &str) -> Vec<Listed> =
+        "SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
+         error, response, fetched FROM ( \
+         SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
+         error, response, count(*) OVER () AS fetched, \
+         sum(octet_length(response)) OVER (ORDER BY id DESC) AS bytes FROM ( \
+         SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
+         error, response FROM attempts WHERE event_id = $1 AND id < $2 \
+         ORDER BY id DESC LIMIT 101) AS page) AS measured \
+         WHERE bytes <= 1000000 ORDER BY id DESC";
+
+    /// The same of an endpoint, of all attempts or of those that succeeded or failed.
+    pub read fn attempts_of_endpoint(
+        endpoint_id: &str,
+        delivered: Option<bool>,
+        before: &str,
+    ) -> Vec<Listed> =
+        "SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
+         error, response, fetched FROM ( \
+         SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
+         error, response, count(*) OVER () AS fetched, \
+         sum(octet_length(response)) OVER (ORDER BY id DESC) AS bytes FROM ( \
+         SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
+         error, response FROM attempts WHERE endpoint_id = $1 AND id < $3 \
+         AND ($2::boolean IS NULL OR (outcome = 'delivered') = $2) \
+         ORDER BY id DESC LIMIT 101) AS page) AS measured \
+         WHERE bytes <= 1000000 ORDER BY id DESC";
+
+    /// The sums since an hour, and how many deliveries wait and failed for good, each
+    /// counted to 10,001.
+    pub read fn sums(endpoint_id: &str, since: Timestamp) -> Sums =
+        "SELECT coalesce(hours.delivered, 0) AS delivered, coalesce(hours.failed, 0) AS failed, \
+         coalesce(hours.duration_ms_sum, 0) AS duration_ms_sum, \
+         coalesce(hours.duration_ms_max, 0) AS duration_ms_max, \
+         (SELECT count(*) FROM (SELECT 1 AS one FROM deliveries WHERE endpoint_id = $1 \
+         AND status = 'pending' LIMIT 10001) AS pending) AS pending, \
+         (SELECT count(*) FROM (SELECT 1 AS one FROM deliveries WHERE endpoint_id = $1 \
+         AND status = 'failed' LIMIT 10001) AS dead) AS dead, \
+         health.last_success_at, health.failing_since, health.paused_until \
+         FROM endpoint_health AS health CROSS JOIN ( \
+         SELECT sum(delivered)::bigint AS delivered, sum(failed)::bigint AS failed, \
+         sum(duration_ms_sum)::bigint AS duration_ms_sum, \
+         max(duration_ms_max) AS duration_ms_max FROM attempt_hours \
+         WHERE endpoint_id = $1 AND hour >= $2) AS hours WHERE health.endpoint_id = $1";
+
+    pub write fn forget_hours(before: Timestamp) -> u64 =
+        "DELETE FROM attempt_hours WHERE hour < $1";
+}

@@ -1,0 +1,273 @@
+//! The statements of deliveries.
+
+use hearth_plugin::prelude::*;
+
+row! {
+    /// What a worker has to know of an endpoint; its health is locked.
+    pub struct Standing {
+        enabled: bool,
+        ordered: bool,
+        rate_per_second: Option<i64>,
+        last_success_at: Option<Timestamp>,
+        failing_since: Option<Timestamp>,
+        slow: i64,
+        paused_until: Option<Timestamp>,
+        line_ends_at: Option<Timestamp>,
+        rate_free_at: Option<Timestamp>,
+    }
+
+    /// A delivery, locked, and what else is under way: to its endpoint, to all
+    /// endpoints of the customer, and to those of them that do not fare well.
+    pub struct Due {
+        status: String,
+        round: i64,
+        tries: i64,
+        attempts: i64,
+        due_at: Timestamp,
+        has_slot: bool,
+        leased_until: Option<Timestamp>,
+        to_endpoint: i64,
+        to_customer: i64,
+        to_unproven: i64,
+    }
+
+    /// Since when an endpoint fails.
+    pub struct Failing { failing_since: Timestamp }
+
+    /// What an attempt sends, and where to.
+    pub struct Parcel {
+        r#type: String,
+        body: String,
+        url: String,
+        headers: Vec<u8>,
+    }
+
+    /// A delivery in the answer that shows its event.
+    pub struct Shown {
+        endpoint_id: String,
+        status: String,
+        attempts: i64,
+        due_at: Timestamp,
+        last_status: Option<i64>,
+        last_error: Option<String>,
+        ended_at: Option<Timestamp>,
+    }
+
+    /// A delivery that failed for good.
+    pub struct Dead {
+        event_id: String,
+        endpoint_id: String,
+        r#type: String,
+        attempts: i64,
+        last_status: Option<i64>,
+        last_error: Option<String>,
+        created_at: Timestamp,
+        failed_at: Timestamp,
+    }
+
+    /// A delivery that may be begun anew.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Candidate {
+        event_id: String,
+        endpoint_id: String,
+        created_at: Timestamp,
+    }
+
+    /// A delivery that was begun anew.
+    pub struct Begun {
+        event_id: String,
+        endpoint_id: String,
+        round: i64,
+        created_at: Timestamp,
+        ordered: bool,
+    }
+}
+
+sql! {
+    /// Endpoints that are gone by now get none.
+    pub write fn insert_deliveries(event_id: &str, endpoint_ids: &[String], now: Timestamp) -> u64 =
+        "INSERT INTO deliveries (event_id, endpoint_id, due_at, created_at) \
+         SELECT $1, id, $3, $3 FROM endpoints WHERE id = ANY ($2) AND deleted_at IS NULL";
+
+    /// One worker at a time looks at an endpoint's deliveries.
+    pub write fn lock_standing(endpoint_id: &str) -> Option<Standing> =
+        "SELECT endpoints.enabled AND endpoints.deleted_at IS NULL AS enabled, \
+         endpoints.ordered, endpoints.rate_per_second, health.last_success_at, \
+         health.failing_since, health.slow, health.paused_until, health.line_ends_at, \
+         health.rate_free_at FROM endpoint_health AS health \
+         JOIN endpoints ON endpoints.id = health.endpoint_id \
+         WHERE health.endpoint_id = $1 FOR UPDATE OF health";
+
+    /// A statement after that which locked, so that it sees what others committed
+    /// while it waited.
+    pub write fn lock_delivery(event_id: &str, endpoint_id: &str, now: Timestamp) -> Option<Due> =
+        "SELECT status, round, tries, attempts, due_at, has_slot, leased_until, \
+         (SELECT count(*) FROM deliveries AS other WHERE other.leased_until > $3 \
+         AND other.endpoint_id = $2) AS to_endpoint, \
+         (SELECT count(*) FROM deliveries AS other WHERE other.leased_until > $3) AS to_customer, \
+         (SELECT count(*) FROM deliveries AS other \
+         JOIN endpoint_health AS health ON health.endpoint_id = other.endpoint_id \
+         WHERE other.leased_until > $3 AND (health.failing_since IS NOT NULL \
+         OR health.last_success_at IS NULL OR health.slow > 0)) AS to_unproven \
+         FROM deliveries WHERE event_id = $1 AND endpoint_id = $2 FOR UPDATE";
+
+    pub write fn lease(event_id: &str, endpoint_id: &str, until: Timestamp) -> u64 =
+        "UPDATE deliveries SET leased_until = $3 WHERE event_id = $1 AND endpoint_id = $2";
+
+    /// Gives the lease back and says when to come again.
+    pub write fn postpone(
+        event_id: &str,
+        endpoint_id: &str,
+        round: i64,
+        due_at: Timestamp,
+        has_slot: bool,
+    ) -> u64 =
+        "UPDATE deliveries SET leased_until = NULL, due_at = $4, has_slot = $5 \
+         WHERE event_id = $1 AND endpoint_id = $2 AND round = $3";
+
+    pub write fn stop_delivery(event_id: &str, endpoint_id: &str, now: Timestamp) -> u64 =
+        "UPDATE deliveries SET status = 'stopped', leased_until = NULL, ended_at = $3 \
+         WHERE event_id = $1 AND endpoint_id = $2";
+
+    pub write fn reserve(
+        endpoint_id: &str,
+        line_ends_at: Option<Timestamp>,
+        rate_free_at: Option<Timestamp>,
+    ) -> u64 =
+        "UPDATE endpoint_health SET line_ends_at = $2, rate_free_at = $3 WHERE endpoint_id = $1";
+
+    pub read fn parcel(event_id: &str, endpoint_id: &str) -> Option<Parcel> =
+        "SELECT events.type, events.body, endpoints.url, endpoints.headers \
+         FROM events CROSS JOIN endpoints WHERE events.id = $1 AND endpoints.id = $2";
+
+    /// Writes what an attempt came to, if the round is still the same: one more try,
+    /// and the end of it or the next one.
+    pub write fn settle(
+        event_id: &str,
+        endpoint_id: &str,
+        round: i64,
+        status: &str,
+        due_at: Timestamp,
+        last_status: Option<i64>,
+        last_error: Option<&str>,
+        ended_at: Option<Timestamp>,
+    ) -> u64 =
+        "UPDATE deliveries SET status = CASE WHEN round = $3 THEN $4 ELSE status END, \
+         due_at = CASE WHEN round = $3 THEN $5 ELSE due_at END, \
+         ended_at = CASE WHEN round = $3 THEN $8 ELSE ended_at END, \
+         tries = CASE WHEN round = $3 THEN tries + 1 ELSE tries END, \
+         attempts = attempts + 1, last_status = $6, last_error = $7, leased_until = NULL, \
+         has_slot = false WHERE event_id = $1 AND endpoint_id = $2";
+
+    /// What a success says of an endpoint; nothing is written where all was well.
+    pub write fn note_success(endpoint_id: &str, now: Timestamp, slow: i64) -> u64 =
+        "UPDATE endpoint_health SET failing_since = NULL, slow = $3, paused_until = NULL, \
+         line_ends_at = NULL, last_success_at = coalesce(last_success_at, $2) \
+         WHERE endpoint_id = $1 AND (failing_since IS NOT NULL OR slow <> $3 \
+         OR paused_until IS NOT NULL OR last_success_at IS NULL)";
+
+    /// What a failure says of it, and since when it fails.
+    pub write fn note_failure(
+        endpoint_id: &str,
+        now: Timestamp,
+        slow: i64,
+        paused_until: Option<Timestamp>,
+    ) -> Option<Failing> =
+        "UPDATE endpoint_health SET failing_since = coalesce(failing_since, $2), slow = $3, \
+         paused_until = greatest(paused_until, $4) WHERE endpoint_id = $1 \
+         RETURNING coalesce(failing_since, $2) AS failing_since";
+
+    pub read fn deliveries_of(event_id: &str) -> Vec<Shown> =
+        "SELECT endpoint_id, status, attempts, due_at, last_status, last_error, ended_at \
+         FROM deliveries WHERE event_id = $1 ORDER BY endpoint_id";
+
+    pub read fn dead_before(before: Timestamp, event_id: &str, endpoint_id: &str) -> Vec<Dead> =
+        "SELECT event_id, endpoint_id, events.type, attempts, last_status, last_error, \
+         deliveries.created_at, deliveries.ended_at AS failed_at \
+         FROM deliveries JOIN events ON events.id = deliveries.event_id \
+         WHERE deliveries.status = 'failed' \
+         AND (deliveries.ended_at, deliveries.event_id, deliveries.endpoint_id) < ($1, $2, $3) \
+         ORDER BY deliveries.ended_at DESC, deliveries.event_id DESC, \
+         deliveries.endpoint_id DESC LIMIT 101";
+
+    pub read fn dead_of_endpoint_before(
+        endpoint: &str,
+        before: Timestamp,
+        event_id: &str,
+        endpoint_id: &str,
+    ) -> Vec<Dead> =
+        "SELECT event_id, endpoint_id, events.type, attempts, last_status, last_error, \
+         deliveries.created_at, deliveries.ended_at AS failed_at \
+         FROM deliveries JOIN events ON events.id = deliveries.event_id \
+         WHERE deliveries.status = 'failed' AND deliveries.endpoint_id = $1 \
+         AND (deliveries.ended_at, deliveries.event_id, deliveries.endpoint_id) < ($2, $3, $4) \
+         ORDER BY deliveries.ended_at DESC, deliveries.event_id DESC, \
+         deliveries.endpoint_id DESC LIMIT 101";
+
+    /// A page of an endpoint's deliveries that failed or stopped, the oldest first.
+    pub read fn undelivered(
+        endpoint_id: &str,
+        since: Timestamp,
+        until: Timestamp,
+        after: Timestamp,
+        after_id: &str,
+    ) -> Vec<Candidate> =
+        "SELECT event_id, endpoint_id, created_at FROM deliveries \
+         WHERE endpoint_id = $1 AND status IN ('failed', 'stopped') \
+         AND created_at >= $2 AND created_at < $3 AND (created_at, event_id) > ($4, $5) \
+         ORDER BY created_at, event_id LIMIT 90";
+
+    /// A page of dead letters, of one endpoint or all, of some events or all, by when
+    /// they failed.
+    pub read fn dead(
+        endpoint: Option<&str>,
+        event_ids: Option<&[String]>,
+        until: Timestamp,
+        after: Timestamp,
+        event_id: &str,
+        endpoint_id: &str,
+    ) -> Vec<Candidate> =
+        "SELECT event_id, endpoint_id, ended_at AS created_at FROM deliveries \
+         WHERE status = 'failed' AND ($1::text IS NULL OR endpoint_id = $1) \
+         AND ($2::text[] IS NULL OR event_id = ANY ($2)) \
+         AND ended_at < $3 AND (ended_at, event_id, endpoint_id) > ($4, $5, $6) \
+         ORDER BY ended_at, event_id, endpoint_id LIMIT 90";
+
+    /// Begins deliveries that nobody attempted and that had no message until now.
+    pub write fn begin_first(event_id: &str, endpoint_ids: &[String]) -> Vec<Begun> =
+        "UPDATE deliveries SET round = 2 FROM endpoints \
+         WHERE deliveries.event_id = $1 AND deliveries.endpoint_id = ANY ($2) \
+         AND deliveries.round = 1 AND endpoints.id = deliveries.endpoint_id \
+         RETURNING deliveries.event_id, deliveries.endpoint_id, deliveries.round, \
+         deliveries.created_at, endpoints.ordered";
+
+    /// Begins deliveries anew, or for the first time, to endpoints that are enabled.
+    /// With `only_ended` those that wait or were delivered stay as they are.
+    pub write fn begin_anew(
+        event_ids: &[String],
+        endpoint_ids: &[String],
+        now: Timestamp,
+        only_ended: bool,
+    ) -> Vec<Begun> =
+        "INSERT INTO deliveries (event_id, endpoint_id, due_at, created_at) \
+         SELECT events.id, endpoints.id, $3, events.created_at \
+         FROM unnest($1::text[], $2::text[]) AS wanted (event_id, endpoint_id) \
+         JOIN events ON events.id = wanted.event_id \
+         JOIN endpoints ON endpoints.id = wanted.endpoint_id \
+         WHERE endpoints.enabled AND endpoints.deleted_at IS NULL \
+         ON CONFLICT (customer_id, event_id, endpoint_id) DO UPDATE SET status = 'pending', \
+         round = deliveries.round + 1, tries = 0, due_at = excluded.due_at, has_slot = false, \
+         ended_at = NULL WHERE NOT $4 OR deliveries.status IN ('failed', 'stopped') \
+         RETURNING event_id, endpoint_id, round, created_at, \
+         (SELECT endpoints.ordered FROM endpoints WHERE endpoints.id = deliveries.endpoint_id) \
+         AS ordered";
+
+    /// Deliveries that should have been tried long ago: their messages are lost. One
+    /// that waits behind others of its endpoint's order is not among them.
+    pub read fn overdue(before: Timestamp) -> Vec<Candidate> =
+        "SELECT event_id, endpoint_id, deliveries.created_at FROM deliveries \
+         JOIN endpoints ON endpoints.id = deliveries.endpoint_id \
+         WHERE deliveries.status = 'pending' AND deliveries.due_at < $1 \
+         AND (deliveries.leased_until IS NULL OR deliveries.leased_until < $1) \
+         AND NOT endpoints.ordered ORDER BY deliveries.due_at LIMIT 90";
+}

@@ -1,0 +1,54 @@
+//! Enabling endpoints and disabling them, which is an event itself.
+
+use hearth_plugin::log;
+use hearth_plugin::prelude::*;
+use hearth_plugin::queue::Message;
+
+use crate::accept::{self, Event};
+use crate::endpoint::{Endpoint, Reason};
+use crate::sql::endpoints::{reset_health, update_endpoint};
+use crate::sql::events::meet;
+use crate::topic;
+
+/// The type of the event.
+const DISABLED: &str = "endpoint.disabled";
+/// Where the customer's own notifications come from.
+const NOTIFICATIONS: &str = "notification-events";
+
+/// Enables a locked endpoint. Whatever went wrong before counts no more.
+pub fn on(tx: &Transaction, endpoint: &mut Endpoint, now: Timestamp) -> Result<(), sql::Error> {
+    if endpoint.enabled {
+        return Ok(());
+    }
+    endpoint.switch(None, now);
+    endpoint.touch(now);
+    update_endpoint(tx, &endpoint.row())?;
+    reset_health(tx, &endpoint.id)?;
+    Ok(())
+}
+
+/// Disables a locked endpoint, and tells the others and the notifications.
+pub fn off(
+    tx: &Transaction,
+    endpoint: &mut Endpoint,
+    reason: Reason,
+    now: Timestamp,
+) -> Result<(), sql::Error> {
+    if !endpoint.enabled {
+        return Ok(());
+    }
+    endpoint.switch(Some(reason), now);
+    endpoint.touch(now);
+    update_endpoint(tx, &endpoint.row())?;
+    let (id, reason) = (endpoint.id.as_str(), reason.name());
+    let data = json!({"endpoint_id": id, "url": endpoint.url, "description": endpoint.description,
+        "reason": reason, "disabled_at": now});
+    let event = Event::new(id::new("evt"), DISABLED, &data, now, now);
+    let met = meet(tx, DISABLED, &topic::patterns_of(DISABLED))?;
+    accept::accept_in(tx, &event, &accept::targets(&met))?;
+    let told = json!({"event_id": event.id, "type": DISABLED, "occurred_at": now, "data": data});
+    tx.enqueue(NOTIFICATIONS, Message::json(&told))?;
+    log::info!("endpoint disabled", endpoint = id, reason = reason);
+    metrics::count("endpoints_disabled", 1, &[("reason", reason)]);
+    Ok(())
+}

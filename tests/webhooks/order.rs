@@ -1,0 +1,65 @@
+//! Order and rate, where an endpoint asks for them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::fixture::Webhooks;
+use super::receiver::{Answer, Receiver};
+use crate::harness::host::runs;
+use crate::harness::postgres::until;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ordered_endpoint_gets_its_events_one_after_the_other_as_they_came() {
+    let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    receiver.answers(Answer::Late(204, Duration::from_millis(20)));
+    webhooks
+        .endpoint(&receiver.url, json!({"ordered": true}))
+        .await;
+    let mut told = Vec::new();
+    for _ in 0..runs(20, 200) {
+        told.push(webhooks.event("a").await);
+    }
+    until(async || receiver.seen().len() >= told.len()).await;
+    assert_eq!(receiver.ids(), told);
+    assert_eq!(receiver.most(), 1, "never two at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_that_fails_holds_up_those_behind_it() {
+    let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    receiver.answers(Answer::Status(500));
+    let endpoint = webhooks
+        .endpoint(&receiver.url, json!({"ordered": true}))
+        .await;
+    let first = webhooks.event("a").await;
+    let second = webhooks.event("a").await;
+    webhooks.until_attempts(&first, &endpoint, 1).await;
+    receiver.answers(Answer::Status(204));
+    webhooks.until_status(&second, &endpoint, "delivered").await;
+    assert_eq!(receiver.ids(), [&first, &first, &second].map(String::clone));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rate_of_an_endpoint_is_kept_while_another_one_gets_all_at_once() {
+    let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    let url = |path: &str| [&receiver.url, path].concat();
+    webhooks
+        .endpoint(&url("/slow"), json!({"rate_per_second": 5}))
+        .await;
+    webhooks.endpoint(&url("/fast"), Value::Null).await;
+    let count = 15;
+    for _ in 0..count {
+        webhooks.event("a").await;
+    }
+    until(async || receiver.seen().len() == 2 * count).await;
+    let seen = receiver.seen();
+    let slow: Vec<_> = seen.iter().filter(|seen| seen.path == "/slow").collect();
+    assert_eq!(slow.len(), count);
+    // No second has more than the rate allows, and one for its edges.
+    for (index, first) in slow.iter().enumerate() {
+        let within = |seen: &&&super::receiver::Seen| seen.at - first.at < Duration::from_secs(1);
+        let count = slow[index..].iter().filter(within).count();
+        assert!(count <= 6, "{count} within a second");
+    }
+}
