@@ -29,8 +29,12 @@ fn request(told: &Value) -> Result<OutgoingRequest, String> {
     request
         .set_method(&Method::Other(text(told, "method").into()))
         .map_err(|()| refused("method"))?;
+    let scheme = match text(told, "scheme") {
+        "https" => Scheme::Https,
+        _ => Scheme::Http,
+    };
     request
-        .set_scheme(Some(&Scheme::Http))
+        .set_scheme(Some(&scheme))
         .map_err(|()| refused("scheme"))?;
     request
         .set_authority(Some(text(told, "authority")))
