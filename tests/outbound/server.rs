@@ -104,7 +104,7 @@ impl Server {
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
         let acceptor = certificate.acceptor(protocols);
-        Server::raw("127.0.0.1:0", move |stream| {
+        Server::raw("0.0.0.0:0", move |stream| {
             let (acceptor, answer) = (acceptor.clone(), answer.clone());
             async move {
                 if let Ok(stream) = acceptor.accept(stream).await {

@@ -19,6 +19,27 @@ async fn everywhere() -> Server {
     Server::raw("[::]:0", async |mut stream| gone(&mut stream).await).await
 }
 
+/// Listens on loopback of both families, at a port where others may listen on
+/// 127.0.0.2.
+struct Inside {
+    v4: Server,
+    v6: Server,
+}
+
+impl Inside {
+    async fn start() -> Inside {
+        let v4 = async |mut stream| gone(&mut stream).await;
+        let v4 = Server::raw("127.0.0.1:0", v4).await;
+        let v6 = async |mut stream| gone(&mut stream).await;
+        let v6 = Server::raw(format!("[::1]:{}", v4.port), v6).await;
+        Inside { v4, v6 }
+    }
+
+    fn accepted(&self) -> usize {
+        self.v4.accepted() + self.v6.accepted()
+    }
+}
+
 /// The first and the last address of every range that is closed.
 fn closed() -> Vec<IpAddr> {
     let v4 = CLOSED_V4.iter().chain(&METADATA_V4);
@@ -207,8 +228,8 @@ async fn url_with_two_readings_connects_by_neither() {
 
 #[tokio::test]
 async fn name_that_changes_its_address_is_connected_to_at_the_one_that_was_judged() {
-    let inside = everywhere().await;
-    let outside = Server::http(format!("127.0.0.2:{}", inside.port), async |_| {
+    let inside = Inside::start().await;
+    let outside = Server::http(format!("127.0.0.2:{}", inside.v4.port), async |_| {
         // Closed afterwards, so that the next request looks the name up again.
         let mut answer = text("outside");
         answer
@@ -229,7 +250,7 @@ async fn name_that_changes_its_address_is_connected_to_at_the_one_that_was_judge
         ..Config::default()
     };
     let bench = Bench::with(config, names(changing));
-    let url = format!("http://rebinding.example:{}/", inside.port);
+    let url = format!("http://rebinding.example:{}/", inside.v4.port);
     for round in 1..=50 {
         // One look-up: what it said is judged, and connected to.
         assert_eq!(bench.get(&url).await.unwrap().body, b"outside");
@@ -242,8 +263,8 @@ async fn name_that_changes_its_address_is_connected_to_at_the_one_that_was_judge
 
 #[tokio::test]
 async fn of_mixed_addresses_only_the_open_ones_are_tried() {
-    let inside = everywhere().await;
-    let outside = Server::http(format!("127.0.0.2:{}", inside.port), async |_| {
+    let inside = Inside::start().await;
+    let outside = Server::http(format!("127.0.0.2:{}", inside.v4.port), async |_| {
         text("outside")
     });
     let outside = outside.await;
@@ -258,7 +279,7 @@ async fn of_mixed_addresses_only_the_open_ones_are_tried() {
     };
     let bench = Bench::with(config, names(mixed));
     for name in ["first.example", "last.example"] {
-        let url = format!("http://{name}:{}/", inside.port);
+        let url = format!("http://{name}:{}/", inside.v4.port);
         assert_eq!(bench.get(&url).await.unwrap().body, b"outside");
     }
     assert_eq!((outside.accepted(), inside.accepted()), (2, 0));

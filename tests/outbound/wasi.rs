@@ -168,7 +168,7 @@ async fn answers_of_the_standard_are_bounded() {
         .start();
     let key = host.key("acme", &[]);
     let endless = error(&host, &key, &told(&authority(&server))).await;
-    assert!(endless.contains("HttpResponseBodySize"), "{endless}");
+    assert!(endless.contains("body size exceeds limit"), "{endless}");
     until(async || server.closed() == 1).await;
     let large = with(&authority(&server), "body", json!("a".repeat(200_000)));
     error(&host, &key, &large).await;
