@@ -200,7 +200,7 @@ impl Certificate {
         self.folder.path().join("root.pem")
     }
 
-    fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
+    pub fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use hearth::capability::outbound::{Config, GuestError};
 use http::Version;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
 use super::server::{Asked, Certificate, Server, gone, text};
-use super::{Bench, EVERYWHERE, ip, loopback, names, post, within};
+use super::{Bench, EVERYWHERE, get, ip, loopback, names, post, within};
 use crate::harness::postgres::until;
 
 type Reply = http::Response<http_body_util::Full<bytes::Bytes>>;
@@ -208,6 +209,71 @@ async fn head_and_body_are_bounded_on_http2_too() {
             _ => false,
         };
         assert!(as_expected, "{path}");
+    }
+}
+
+/// A frame of HTTP/2 (RFC 9113, 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+    [&head, payload].concat()
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const END_HEADERS: u8 = 4;
+
+fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages = pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap();
+    pages * 4_096
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_without_end_end_with_the_time_and_leave_nothing_behind() {
+    let certificate = Certificate::of(&["hook.example"]);
+    let ok = frame(HEADERS, END_HEADERS, 1, b"\x88");
+    // RFC 7541, 6.2.2: the status by its index and in letters.
+    let early_hints = frame(HEADERS, END_HEADERS, 1, b"\x08\x03103");
+    let empty_data = frame(DATA, 0, 1, b"");
+    let ping = frame(PING, 0, 0, &[0; 8]);
+    let settings = frame(SETTINGS, 0, 0, b"");
+    for (first, endless) in [
+        (vec![], early_hints),
+        (ok.clone(), empty_data),
+        (vec![], ping.clone()),
+        (ok, ping),
+        (vec![], settings.clone()),
+    ] {
+        let acceptor = certificate.acceptor(&["h2"]);
+        let begin = [settings.clone(), first].concat();
+        let many = endless.repeat(1_000);
+        let server = Server::raw("127.0.0.1:0", move |stream| {
+            let (acceptor, begin, many) = (acceptor.clone(), begin.clone(), many.clone());
+            async move {
+                let mut stream = acceptor.accept(stream).await.unwrap();
+                // The preface, and the request behind it.
+                let mut part = [0; 4_096];
+                let mut read = 0;
+                while read < 100 {
+                    read += stream.read(&mut part).await.unwrap();
+                }
+                stream.write_all(&begin).await.unwrap();
+                while stream.write_all(&many).await.is_ok() {}
+            }
+        });
+        let server = server.await;
+        let bench = trusting(&certificate);
+        let mut call = bench.call("acme", &EVERYWHERE);
+        let before = resident_bytes();
+        let sent = call.send_within(get(&url(&server, "hook.example")), within(1_000));
+        let sent = sent.await;
+        let grown = resident_bytes().saturating_sub(before);
+        assert!(sent.is_err(), "{sent:?}");
+        assert!(grown < 64 << 20, "{grown} bytes");
+        until(async || server.closed() == 1).await;
     }
 }
 
