@@ -2,6 +2,7 @@
 //! what no server can do to the host.
 
 mod address;
+mod answer;
 mod breaker;
 mod connections;
 mod guest;

@@ -208,3 +208,16 @@ async fn connection_of_the_standard_ends_when_the_client_goes_away() {
     client.abort();
     until(async || silent.closed() == 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connection_ends_when_the_guest_traps() {
+    let silent = Server::raw("127.0.0.1:0", async |mut stream| gone(&mut stream).await).await;
+    let host = opened();
+    let key = host.key("acme", &[]);
+    let told = with(&authority(&silent), "trap_after_ms", json!(300));
+    let trapped = host.post("/wasihttp/send", &key).json(&told).send().await;
+    assert_eq!(trapped.unwrap().status(), 500);
+    until(async || silent.closed() == silent.accepted()).await;
+    until(async || host.metric("hearth_outbound_connections", &[]).await == 0.0).await;
+    assert_eq!(silent.accepted(), 1);
+}

@@ -85,6 +85,10 @@ fn sent(told: &Value) -> Result<Value, String> {
     }
     let future = outgoing_handler::handle(request, Some(options)).map_err(told_by)?;
     let written = write(body, text(told, "body"));
+    if let Some(millis) = told["trap_after_ms"].as_u64() {
+        std::thread::sleep(std::time::Duration::from_millis(millis));
+        panic!("told to");
+    }
     future.subscribe().block();
     let answer = future.get().ok_or("not ready")?.map_err(|()| "taken")?;
     let answer = answer.map_err(told_by)?;
