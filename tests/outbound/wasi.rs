@@ -214,10 +214,11 @@ async fn connection_ends_when_the_guest_traps() {
     let silent = Server::raw("127.0.0.1:0", async |mut stream| gone(&mut stream).await).await;
     let host = opened();
     let key = host.key("acme", &[]);
-    let told = with(&authority(&silent), "trap_after_ms", json!(300));
-    let trapped = host.post("/wasihttp/send", &key).json(&told).send().await;
-    assert_eq!(trapped.unwrap().status(), 500);
-    until(async || silent.closed() == silent.accepted()).await;
+    let told = with(&authority(&silent), "trap_after_ms", json!(2_000));
+    let trapping = tokio::spawn(host.post("/wasihttp/send", &key).json(&told).send());
+    until(async || silent.accepted() == 1).await;
+    let trapped = trapping.await.unwrap().unwrap();
+    assert_eq!(trapped.status(), 500);
+    until(async || silent.closed() == 1).await;
     until(async || host.metric("hearth_outbound_connections", &[]).await == 0.0).await;
-    assert_eq!(silent.accepted(), 1);
 }
