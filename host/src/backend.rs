@@ -1,3 +1,4 @@
 //! The drivers' side: connections and what is shared of them. No WIT type here.
 
+pub mod dynamodb;
 pub mod postgres;
