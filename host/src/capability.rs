@@ -11,6 +11,7 @@ use wasmtime::component::{Linker, ResourceTable};
 pub mod cache;
 pub mod call;
 pub mod config;
+pub mod documents;
 pub mod log;
 pub mod metrics;
 pub mod sql;
@@ -84,6 +85,7 @@ macro_rules! capabilities {
 capabilities! {
     sql(call, state, table),
     cache(call, state, table),
+    documents(call),
     log(call, state),
     config(call),
     metrics(call),

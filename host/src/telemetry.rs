@@ -8,7 +8,7 @@ pub mod redact;
 
 use serde::Deserialize;
 
-pub use self::host::{HostMetrics, PluginMetrics};
+pub use self::host::{HostMetrics, PluginMetrics, WriterMetrics};
 pub use self::logs::Logs;
 pub use self::metrics::Metrics;
 pub use self::redact::Redactor;

@@ -19,7 +19,10 @@
 //! ```
 
 mod failure;
+mod patience;
+pub mod size;
 mod tables;
+pub mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,7 +132,11 @@ pub struct Dynamo {
 #[derive(Debug)]
 struct Shared {
     client: Client,
+    client_once: Client,
     create_tables: bool,
+    attempts_max: u32,
+    backoff_ms: u64,
+    backoff_ms_max: u64,
     start_max: Duration,
     documents: String,
     cache: String,
@@ -150,10 +157,16 @@ impl Dynamo {
                 Client::from_conf(own.build())
             }
         };
+        let once = client.config().to_builder();
+        let once = once.retry_config(RetryConfig::disabled());
         Dynamo {
             shared: Arc::new(Shared {
+                client_once: Client::from_conf(once.build()),
                 client,
                 create_tables: config.create_tables || embedded.is_some(),
+                attempts_max: config.attempts_max,
+                backoff_ms: config.backoff_ms,
+                backoff_ms_max: config.backoff_ms_max,
                 start_max: Duration::from_millis(config.start_ms_max),
                 documents: format!("{}-documents", config.table_prefix),
                 cache: format!("{}-cache", config.table_prefix),
@@ -174,6 +187,12 @@ impl Dynamo {
     /// Retries by itself what can be retried, within `operation_ms_max`.
     pub fn client(&self) -> &Client {
         &self.shared.client
+    }
+
+    /// Tries everything once: for what may not be done twice, or has an order of its
+    /// own.
+    pub fn client_once(&self) -> &Client {
+        &self.shared.client_once
     }
 
     pub fn documents_table(&self) -> &str {

@@ -94,15 +94,25 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
     let long = Arc::new(open_long(&config)?);
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
+    let backends = Backends {
+        postgres: &postgres,
+        dynamo: dynamodb.dynamo.as_ref(),
+    };
     let clients = clients(
         &config,
-        &postgres,
+        backends,
         &secret,
         &logs,
         &redactor,
         &metrics,
         &host_metrics,
     );
+    // What goes on beside the requests ends with this.
+    let mut beside = JoinSet::new();
+    if let Some(dynamo) = &dynamodb.dynamo {
+        prepare_tables(dynamo, &mut beside).await?;
+    }
+    beside.spawn(clients.documents.clone().run_writer());
     let cache = clients.cache.clone();
     let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, long));
@@ -127,11 +137,6 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         rollout: rollout.clone(),
         token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
     });
-    // What goes on beside the requests ends with this.
-    let mut beside = JoinSet::new();
-    if let Some(dynamo) = &dynamodb.dynamo {
-        prepare_tables(dynamo, &mut beside).await?;
-    }
     beside.spawn(sweep(rollout.clone()));
     beside.spawn(cache.follow_fleet(postgres.clone()));
     beside.spawn(edge.rate.clone().run_exchange(postgres));
@@ -209,15 +214,22 @@ fn edge(
     }
 }
 
+/// What the clients of capabilities have behind them.
+struct Backends<'a> {
+    postgres: &'a Server,
+    dynamo: Option<&'a Dynamo>,
+}
+
 fn clients(
     config: &Config,
-    postgres: &Server,
+    backends: Backends<'_>,
     secret: &Arc<RootSecret>,
     logs: &Logs,
     redactor: &Redactor,
     metrics: &Metrics,
     host_metrics: &HostMetrics,
 ) -> Clients {
+    let Backends { postgres, dynamo } = backends;
     Clients {
         sql: capability::sql::Client::open(
             Arc::new(postgres.clone()),
@@ -225,6 +237,7 @@ fn clients(
             config.sql.clone(),
         ),
         cache: capability::cache::Client::open(&config.cache, host_metrics),
+        documents: capability::documents::Client::open(dynamo, &config.documents, host_metrics),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),

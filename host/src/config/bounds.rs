@@ -40,6 +40,10 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     let responses = &config.response_cache;
     note(document, &["response_cache"], &cache::responses(responses));
     note(document, &["cache"], &cache::values(&config.cache));
+    let documents = &config.documents;
+    note(document, &["documents"], &dynamodb::documents(documents));
+    let writer = dynamodb::writer(&documents.writer);
+    note(document, &["documents", "writer"], &writer);
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     note(document, &["rate"], &rate(&config.rate));
