@@ -13,6 +13,7 @@ mod config;
 mod config_file;
 mod cors;
 mod deploy;
+mod documents;
 mod durability;
 mod dynamodb;
 mod edge;

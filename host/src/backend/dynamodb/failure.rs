@@ -62,7 +62,10 @@ fn of_service(meta: &ErrorMetadata) -> Failure {
         "ConditionalCheckFailedException" => Failure::ConditionFailed,
         "ValidationException"
         | "ItemCollectionSizeLimitExceededException"
-        | "SerializationException" => Failure::Invalid(said.to_owned()),
+        | "SerializationException" => Failure::Invalid(match said {
+            "" => code.to_owned(),
+            said => said.to_owned(),
+        }),
         "AccessDeniedException"
         | "ResourceNotFoundException"
         | "UnrecognizedClientException"

@@ -1,9 +1,9 @@
 //! How a document lies in the table.
 //!
 //! The partition key is plugin, customer and the plugin's own partition, in a
-//! spelling that no two of them share; the sort key is the plugin's own. The names
-//! of the plugin's attributes begin with [`MARK`], so that none is one of the host's:
-//! the keys, [`TTL`] and [`EXPIRES`].
+//! spelling that no two of them share; the sort key is the plugin's own. Beside the
+//! plugin's attributes, whose names are marked (see `json`), there are [`TTL`] and
+//! [`EXPIRES`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,15 +12,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Config, Error, Item, Key, json};
 use crate::backend::dynamodb::size::{
-    NAME_BYTES_MAX, PARTITION_BYTES_MAX, SORT_BYTES_MAX, WRITE_WIRE_BYTES, attribute_bytes,
-    attribute_wire_bytes,
+    PARTITION_BYTES_MAX, SORT_BYTES_MAX, WRITE_WIRE_BYTES, attribute_bytes, attribute_wire_bytes,
 };
 use crate::backend::dynamodb::writer::{self, Write};
 use crate::backend::dynamodb::{PARTITION, SORT, TTL};
 use crate::capability::Call;
 
-/// Stands before the name of each attribute that is the plugin's.
-const MARK: char = '.';
 /// The millisecond since 1970 from which an item is gone. [`TTL`] is the same in
 /// seconds, rounded up, and when DynamoDB removes it.
 pub(super) const EXPIRES: &str = "expires";
@@ -63,18 +60,6 @@ pub(super) fn check_sort(sort: &str) -> Result<(), Error> {
     }
 }
 
-/// The name in the table of an attribute of the plugin.
-pub(super) fn marked(name: &str) -> Result<String, Error> {
-    match name.len() {
-        0 => Err(Error::Invalid("an attribute has an empty name".to_owned())),
-        bytes if bytes >= NAME_BYTES_MAX => Err(Error::Invalid(format!(
-            "an attribute's name has {bytes} bytes and may have {}",
-            NAME_BYTES_MAX - 1
-        ))),
-        _ => Ok(format!("{MARK}{name}")),
-    }
-}
-
 pub(super) fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
@@ -94,10 +79,7 @@ pub(super) fn put(call: &Call, config: &Config, item: &Item) -> Result<Write, Er
     if item.attributes.len() / 6 > config.item_bytes_max {
         return Err(Error::TooLarge);
     }
-    let mut attributes = Vec::new();
-    for (name, value) in json::read_object(&item.attributes)? {
-        attributes.push((marked(&name)?, value));
-    }
+    let mut attributes = json::read_object(&item.attributes)?;
     if let Some(at) = item.expires_at_ms {
         attributes.push((EXPIRES.to_owned(), number(at)));
         attributes.push((TTL.to_owned(), number(at.div_ceil(1_000))));
@@ -143,13 +125,10 @@ pub(super) fn shown(partition: &str, attributes: &Attributes, now_ms: u64) -> Op
     if expires_at_ms.is_some_and(|at| at <= now_ms) {
         return None;
     }
-    let own = attributes
-        .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix(MARK)?, value)));
     Some(Item {
         partition: partition.to_owned(),
         sort: sort(attributes)?.to_owned(),
-        attributes: json::write_object(own),
+        attributes: json::write_object(attributes),
         expires_at_ms,
     })
 }

@@ -4,8 +4,11 @@
 //! is read as an object with a name of serde_json's own, so that such an object, sent
 //! by a guest, would come back as a number. The names of an object must differ, since
 //! an attribute has one value.
+//!
+//! Every name begins with [`MARK`] in the table, at any depth: none is then one of the
+//! host's own, and none is empty, which DynamoDB would not take.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -16,9 +19,23 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Error, number};
-use crate::backend::dynamodb::size::DEPTH_MAX;
+use crate::backend::dynamodb::size::{DEPTH_MAX, NAME_BYTES_MAX};
 
-/// The members of a JSON object.
+/// Stands before each name that is the plugin's.
+const MARK: char = '.';
+
+/// A name of the plugin's as it is in the table.
+pub(super) fn marked(name: &str) -> Result<String, Error> {
+    match name.len() {
+        bytes if bytes >= NAME_BYTES_MAX => Err(Error::Invalid(format!(
+            "an attribute's name has {bytes} bytes and may have {}",
+            NAME_BYTES_MAX - 1
+        ))),
+        _ => Ok(format!("{MARK}{name}")),
+    }
+}
+
+/// The members of a JSON object, as attributes.
 ///
 /// # Errors
 /// [`Error::Invalid`] for what is no JSON object, or holds what DynamoDB does not.
@@ -72,13 +89,10 @@ struct Members<'a>(Vec<(String, &'a RawValue)>);
 impl Members<'_> {
     fn read(self, depth: usize) -> Result<Vec<(String, AttributeValue)>, Error> {
         let mut names = HashSet::with_capacity(self.0.len());
-        if self.0.iter().any(|(name, _)| name.is_empty()) {
-            return Err(Error::Invalid("an attribute has an empty name".to_owned()));
-        }
         if let Some((twice, _)) = self.0.iter().find(|(name, _)| !names.insert(name)) {
             return Err(Error::Invalid(format!("the name {twice:?} stands twice")));
         }
-        let member = |(name, raw)| Ok((name, read(raw, depth)?));
+        let member = |(name, raw): (String, _)| Ok((marked(&name)?, read(raw, depth)?));
         self.0.into_iter().map(member).collect()
     }
 }
@@ -105,23 +119,19 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// The object of these members, in the order of their names.
-pub(super) fn write_object<'a>(
-    members: impl Iterator<Item = (&'a str, &'a AttributeValue)>,
-) -> String {
+/// The object of those attributes that are the plugin's, in the order of their names.
+pub(super) fn write_object(attributes: &HashMap<String, AttributeValue>) -> String {
     let mut text = String::new();
-    write_members(members, &mut text);
+    write_members(attributes, &mut text);
     text
 }
 
-fn write_members<'a>(
-    members: impl Iterator<Item = (&'a str, &'a AttributeValue)>,
-    text: &mut String,
-) {
-    let mut members: Vec<_> = members.collect();
-    members.sort_unstable_by_key(|(name, _)| *name);
-    let write = |(name, value): (&str, _), text: &mut String| {
-        write_string(name, text);
+fn write_members(attributes: &HashMap<String, AttributeValue>, text: &mut String) {
+    let own = |(name, value): (&'_ String, _)| Some((name.strip_prefix(MARK)?.to_owned(), value));
+    let mut members: Vec<_> = attributes.iter().filter_map(own).collect();
+    members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let write = |(name, value): (String, _), text: &mut String| {
+        write_string(&name, text);
         text.push(':');
         write_value(value, text);
     };
@@ -152,9 +162,7 @@ fn write_value(value: &AttributeValue, text: &mut String) {
         AttributeValue::S(string) => write_string(string, text),
         AttributeValue::N(number) => write_number(number, text),
         AttributeValue::Bool(flag) => text.push_str(if *flag { "true" } else { "false" }),
-        AttributeValue::M(members) => {
-            write_members(members.iter().map(|(name, value)| (&**name, value)), text);
-        }
+        AttributeValue::M(members) => write_members(members, text),
         AttributeValue::L(values) => separated('[', values, ']', text, write_value),
         AttributeValue::B(bytes) => write_string(&STANDARD.encode(bytes), text),
         AttributeValue::Ss(all) => separated('[', all, ']', text, |one, text| {

@@ -157,7 +157,7 @@ impl Expression {
 
     fn name(&mut self, name: &str) -> Result<String, Error> {
         let short = format!("#n{}", self.names.len());
-        self.names.insert(short.clone(), item::marked(name)?);
+        self.names.insert(short.clone(), json::marked(name)?);
         Ok(short)
     }
 
