@@ -14,6 +14,7 @@ pub mod config;
 pub mod documents;
 pub mod log;
 pub mod metrics;
+pub mod queue;
 pub mod sql;
 
 pub use call::{Call, Claim};
@@ -86,6 +87,7 @@ capabilities! {
     sql(call, state, table),
     cache(call, state, table),
     documents(call),
+    queue(call),
     log(call, state),
     config(call),
     metrics(call),

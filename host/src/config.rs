@@ -63,6 +63,7 @@ pub struct Config {
     pub response_cache: crate::edge::response_cache::Config,
     pub cache: capability::cache::Config,
     pub documents: capability::documents::Config,
+    pub queue: backend::queue::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
     /// The plugins in the order of the file.
@@ -93,6 +94,7 @@ impl Default for Config {
             response_cache: crate::edge::response_cache::Config::default(),
             cache: capability::cache::Config::default(),
             documents: capability::documents::Config::default(),
+            queue: backend::queue::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
             plugins: IndexMap::new(),

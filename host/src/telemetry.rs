@@ -1,16 +1,20 @@
 //! What the host tells about itself: logs on standard error, metrics on the
 //! admin listener, and the removal of secrets from both.
 
+pub mod documents;
 pub mod host;
 pub mod logs;
 pub mod metrics;
+pub mod queue;
 pub mod redact;
 
 use serde::Deserialize;
 
-pub use self::host::{HostMetrics, PluginMetrics, WriterMetrics};
+pub use self::documents::WriterMetrics;
+pub use self::host::{HostMetrics, PluginMetrics};
 pub use self::logs::Logs;
 pub use self::metrics::Metrics;
+pub use self::queue::QueueMetrics;
 pub use self::redact::Redactor;
 
 /// Section `[telemetry]`.

@@ -13,9 +13,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::{demo, open};
 use crate::admin::Admin;
 use crate::admin::token::Token;
-use crate::backend::dynamodb::{Dynamo, PrepareError};
+use crate::backend::dynamodb::Dynamo;
 use crate::backend::postgres::Server;
+use crate::backend::queue::Queues;
 use crate::capability;
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
@@ -45,8 +47,6 @@ use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor};
 
 /// How often instances that wait too long are dropped.
 const SWEEP: Duration = Duration::from_secs(10);
-/// How often a DynamoDB that was away at start is asked for its tables.
-const TABLES_RETRY: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -88,15 +88,18 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let mut signals = Signals::open()?;
     let secret = Arc::new(open_secret(&config)?);
     let (postgres, cluster) = open::database(&config).await?;
-    let dynamodb = open::dynamodb(&config).await?;
+    let dynamodb = open::dynamodb::reach(&config).await?;
     let metrics = Metrics::new(&config.telemetry);
     let host_metrics = HostMetrics::new(&metrics);
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
     let long = Arc::new(open_long(&config)?);
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
+    let clock = open::clock();
+    let queues = queues(&config, &postgres, &secret, &clock, &host_metrics).await?;
     let backends = Backends {
         postgres: &postgres,
         dynamo: dynamodb.dynamo.as_ref(),
+        queues: &queues,
     };
     let clients = clients(
         &config,
@@ -109,12 +112,10 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     );
     // What goes on beside the requests ends with this.
     let mut beside = JoinSet::new();
-    if let Some(dynamo) = &dynamodb.dynamo {
-        prepare_tables(dynamo, &mut beside).await?;
-    }
+    dynamodb.prepare(&mut beside).await?;
     beside.spawn(clients.documents.clone().run_writer());
     let cache = clients.cache.clone();
-    let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
+    let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, long));
     open_plugins(&rollout).await?;
     let demo_key = match args.demo {
@@ -142,6 +143,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     beside.spawn(edge.rate.clone().run_exchange(postgres));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
+    beside.spawn(queues.keep());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);
     drop(rollout);
@@ -151,31 +153,6 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// A DynamoDB that is away keeps nothing from serving that does not need it. What
-/// is wrong with its tables is told at start all the same, where it can be.
-async fn prepare_tables(dynamo: &Dynamo, beside: &mut JoinSet<()>) -> anyhow::Result<()> {
-    match dynamo.prepare().await {
-        Ok(()) => Ok(()),
-        Err(PrepareError::Away(error)) => {
-            tracing::warn!(error, "the tables in DynamoDB could not be looked at yet");
-            beside.spawn(prepare_later(dynamo.clone()));
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn prepare_later(dynamo: Dynamo) {
-    loop {
-        tokio::time::sleep(TABLES_RETRY).await;
-        match dynamo.prepare().await {
-            Ok(()) => return tracing::info!("the tables in DynamoDB are as they should be"),
-            Err(PrepareError::Away(error)) => tracing::debug!(error, "DynamoDB is still away"),
-            Err(error) => tracing::error!(%error, "the tables in DynamoDB cannot be used"),
-        }
-    }
 }
 
 fn edge(
@@ -218,6 +195,7 @@ fn edge(
 struct Backends<'a> {
     postgres: &'a Server,
     dynamo: Option<&'a Dynamo>,
+    queues: &'a Queues,
 }
 
 fn clients(
@@ -229,7 +207,11 @@ fn clients(
     metrics: &Metrics,
     host_metrics: &HostMetrics,
 ) -> Clients {
-    let Backends { postgres, dynamo } = backends;
+    let Backends {
+        postgres,
+        dynamo,
+        queues,
+    } = backends;
     Clients {
         sql: capability::sql::Client::open(
             Arc::new(postgres.clone()),
@@ -238,10 +220,28 @@ fn clients(
         ),
         cache: capability::cache::Client::open(&config.cache, host_metrics),
         documents: capability::documents::Client::open(dynamo, &config.documents, host_metrics),
+        queue: capability::queue::Client::open(queues.clone(), &config.queue),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
     }
+}
+
+async fn queues(
+    config: &Config,
+    postgres: &Server,
+    secret: &RootSecret,
+    clock: &Clock,
+    metrics: &HostMetrics,
+) -> anyhow::Result<Queues> {
+    let opened = Queues::open(
+        &config.queue,
+        postgres.clone(),
+        secret,
+        clock.clone(),
+        metrics,
+    );
+    opened.await.context("the queues")
 }
 
 fn open_secret(config: &Config) -> anyhow::Result<RootSecret> {
@@ -263,6 +263,7 @@ fn deployer(
     clients: Clients,
     secret: &RootSecret,
     metrics: HostMetrics,
+    clock: Clock,
 ) -> anyhow::Result<Deployer> {
     let engines = Arc::new(Engines::open(&config.engine)?);
     Ok(Deployer {
@@ -273,6 +274,7 @@ fn deployer(
         defaults: config.plugin_defaults.clone(),
         admission: Admission::new(config.engine.instances_max, config.admission.clone()),
         idle: IdleSlots::new(config.engine.idle_instances_max),
+        clock,
     })
 }
 

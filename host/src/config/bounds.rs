@@ -2,6 +2,7 @@
 
 mod cache;
 mod dynamodb;
+mod queue;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -44,6 +45,10 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["documents"], &dynamodb::documents(documents));
     let writer = dynamodb::writer(&documents.writer);
     note(document, &["documents", "writer"], &writer);
+    note(document, &["queue"], &queue::messages(&config.queue));
+    note(document, &["queue"], &queue::upkeep(&config.queue));
+    note(document, &["queue", "sqs"], &queue::sqs(&config.queue.sqs));
+    queue::check_sqs(&config.queue, document);
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     note(document, &["rate"], &rate(&config.rate));

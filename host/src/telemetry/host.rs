@@ -1,14 +1,13 @@
 //! The host's own metrics. Their names, labels and help texts live here and
 //! nowhere else; a dashboard is written against this file.
 
-mod writer;
-
 use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram};
 
 use super::Metrics;
-pub use writer::WriterMetrics;
+use super::documents::{self, WriterMetrics};
+use super::queue::{self, QueueMetrics};
 
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
@@ -152,6 +151,11 @@ impl HostMetrics {
     /// The metrics of one plugin. Take them once, when the plugin is deployed.
     pub fn plugin(&self, plugin: &str) -> PluginMetrics {
         PluginMetrics::new(&self.metrics, plugin)
+    }
+
+    /// The metrics of one queue. Take them once.
+    pub fn queue(&self, queue: &str) -> QueueMetrics {
+        QueueMetrics::new(&self.metrics, queue)
     }
 
     /// Counts requests that the rate limit of a tier refused.
@@ -331,7 +335,8 @@ fn describe(metrics: &Metrics) {
     for (name, text) in HISTOGRAMS {
         metrics.describe_histogram(name, text);
     }
-    writer::describe(metrics);
+    documents::describe(metrics);
+    queue::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.

@@ -2,7 +2,7 @@
 
 use metrics::{Counter, Gauge, Histogram};
 
-use crate::telemetry::Metrics;
+use super::Metrics;
 
 const ITEMS: &str = "hearth_documents_items_total";
 const CALLS: &str = "hearth_documents_calls_total";
