@@ -1,11 +1,15 @@
 //! Views without Wasm, on a private DynamoDB in this process.
 
+use std::time::Duration;
+
 use hearth::backend::dynamodb::{Config as DynamoConfig, Dynamo};
 use hearth::capability::Call;
 use hearth::capability::documents::{
     Change, Client, Condition, Config, GuestError, Host, Item, Key, Lent, Page, Range, View,
 };
+use hearth::clock::Clock;
 use hearth::telemetry::{HostMetrics, Metrics};
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::harness::dynamodb::Private;
@@ -15,6 +19,7 @@ pub struct Bench {
     pub client: Client,
     pub metrics: Metrics,
     writer: JoinHandle<()>,
+    clock: TempDir,
     /// What lies behind, where it is this bench's own.
     _private: Option<Private>,
 }
@@ -46,14 +51,23 @@ impl Bench {
         let dynamo = Dynamo::open(dynamo, Some(url)).await;
         dynamo.prepare().await.unwrap();
         let metrics = Metrics::new(&hearth::telemetry::Config::default());
-        let client = Client::open(Some(&dynamo), &config, &HostMetrics::new(&metrics));
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::of_file(&folder.path().join("clock"));
+        let client = Client::open(Some(&dynamo), &config, &clock, &HostMetrics::new(&metrics));
         let writer = tokio::spawn(client.clone().run_writer());
         Bench {
             client,
             metrics,
             writer,
+            clock: folder,
             _private: None,
         }
+    }
+
+    /// Puts the wall clock forward.
+    pub fn later(&self, by: Duration) {
+        let file = self.clock.path().join("clock");
+        std::fs::write(file, by.as_millis().to_string()).unwrap();
     }
 
     /// A call of the plugin `notes` for a customer.

@@ -1,12 +1,14 @@
 //! The capability as a component uses it, on a real host with a DynamoDB of its own.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::harness::dynamodb::{Fate, Private, Proxy, Request};
 use crate::harness::host::{Host, Setup, runs};
@@ -190,12 +192,13 @@ async fn dynamodb_away_is_503_and_the_host_recovers_by_itself() {
 type Acknowledged = BTreeMap<String, u64>;
 
 /// Puts new items and one of always the same key, until the host is gone.
-async fn work(
+fn work(
     host: &Host,
     key: &str,
-    worker: usize,
-    round: usize,
-) -> tokio::task::JoinHandle<Acknowledged> {
+    (worker, round): (usize, usize),
+    told: &Arc<AtomicUsize>,
+) -> JoinHandle<Acknowledged> {
+    let told = told.clone();
     let url = format!("{}/documents/many/round-{round}", host.url);
     let request = host.client.post(url).header("x-api-key", key);
     tokio::spawn(async move {
@@ -217,6 +220,7 @@ async fn work(
             let pairs = sorts.into_iter().zip(outcomes);
             let taken = pairs.filter(|(_, outcome)| outcome == "ok");
             acknowledged.extend(taken.map(|(sort, _)| (sort, n)));
+            told.fetch_add(1, Relaxed);
         }
         unreachable!()
     })
@@ -226,12 +230,11 @@ async fn work(
 async fn kill_9_during_writes_loses_nothing_that_was_acknowledged() {
     let mut host = setup().start();
     let key = host.key("acme", &[]);
-    let mut all = 0;
     for round in 0..runs(20, 200) {
-        let mut workers = Vec::new();
-        for worker in 0..4 {
-            workers.push(work(&host, &key, worker, round).await);
-        }
+        let told = Arc::new(AtomicUsize::new(0));
+        let workers = (0..4).map(|worker| work(&host, &key, (worker, round), &told));
+        let workers: Vec<_> = workers.collect();
+        until(async || told.load(Relaxed) >= 4).await;
         let millis = 50 + u64::from(rand::random::<u8>());
         tokio::time::sleep(Duration::from_millis(millis)).await;
         host.kill();
@@ -239,7 +242,6 @@ async fn kill_9_during_writes_loses_nothing_that_was_acknowledged() {
         for worker in workers {
             acknowledged.extend(worker.await.unwrap());
         }
-        all += acknowledged.len();
         tokio::task::block_in_place(|| host.restart());
         let path = format!("/list/round-{round}");
         let listed = ask(&host, &key, Method::GET, &path, &json!(null)).await;
@@ -263,5 +265,4 @@ async fn kill_9_during_writes_loses_nothing_that_was_acknowledged() {
             );
         }
     }
-    assert!(all > 20 * 50, "the load did something: {all}");
 }

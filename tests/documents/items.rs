@@ -29,7 +29,10 @@ fn invalid(error: GuestError) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_keep_their_value_to_the_last_digit() {
-    let bench = Bench::new().await;
+    numbers(&Bench::new().await).await;
+}
+
+pub async fn numbers(bench: &Bench) {
     let mut call = bench.call("acme");
     let pairs = [
         ("0", "0"),
@@ -100,7 +103,10 @@ async fn number_that_would_be_rounded_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attributes_of_every_kind_come_back_as_they_were() {
-    let bench = Bench::new().await;
+    kinds(&Bench::new().await).await;
+}
+
+pub async fn kinds(bench: &Bench) {
     let mut call = bench.call("acme");
     let sent = json!({
         "pk": "not the key", "sk": 1, "ttl": 2, "expires": 3, ".": 4, "#n": 5, ":v": 6,
@@ -224,7 +230,10 @@ async fn keys_are_as_long_as_dynamodb_lets_them_be_and_no_longer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_one_item_keeps_no_other_from_being_written() {
-    let bench = Bench::new().await;
+    wrong_ones(&Bench::new().await).await;
+}
+
+pub async fn wrong_ones(bench: &Bench) {
     let mut call = bench.call("acme");
     let items = vec![
         item("a", "{}"),

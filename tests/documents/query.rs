@@ -33,7 +33,10 @@ async fn filled(bench: &Bench, sorts: &[&str]) -> Borrowed {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sort_keys_are_in_the_order_of_their_bytes() {
-    let bench = Bench::new().await;
+    order(&Bench::new().await).await;
+}
+
+pub async fn order(bench: &Bench) {
     // U+FFFF is before U+10000 in bytes, and after it in UTF-16.
     let sorts = [
         "\u{0}",
@@ -51,7 +54,7 @@ async fn sort_keys_are_in_the_order_of_their_bytes() {
     ];
     let mut shuffled = sorts;
     shuffled.reverse();
-    let mut call = filled(&bench, &shuffled).await;
+    let mut call = filled(bench, &shuffled).await;
     assert_eq!(call.sorts(Range::All).await, sorts);
     let mut backwards = walk(&mut call, Range::All, 5, true).await;
     backwards.reverse();
@@ -60,8 +63,11 @@ async fn sort_keys_are_in_the_order_of_their_bytes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ranges_have_the_ends_that_they_say() {
-    let bench = Bench::new().await;
-    let mut call = filled(&bench, &["a", "ab", "abc", "b", "c"]).await;
+    ranges(&Bench::new().await).await;
+}
+
+pub async fn ranges(bench: &Bench) {
+    let mut call = filled(bench, &["a", "ab", "abc", "b", "c"]).await;
     let text = |text: &str| text.to_owned();
     let between = |from: &str, to: &str| Range::Between((text(from), text(to)));
     let cases: [(Range, &[&str]); 15] = [
@@ -96,7 +102,10 @@ async fn ranges_have_the_ends_that_they_say() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_much_data_hold_no_more_than_their_bytes() {
-    let bench = Bench::new().await;
+    large_pages(&Bench::new().await).await;
+}
+
+pub async fn large_pages(bench: &Bench) {
     let mut call = bench.call("acme");
     let large = format!("{{\"text\":{:?}}}", "x".repeat(300_000));
     let items: Vec<_> = (10..40).map(|n| item(&n.to_string(), &large)).collect();
@@ -144,8 +153,11 @@ async fn cursor_is_of_its_range_or_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cursor_goes_on_where_its_item_was_deleted() {
-    let bench = Bench::new().await;
-    let mut call = filled(&bench, &["a", "b", "c", "d"]).await;
+    cursor_of_deleted(&Bench::new().await).await;
+}
+
+pub async fn cursor_of_deleted(bench: &Bench) {
+    let mut call = filled(bench, &["a", "b", "c", "d"]).await;
     let cursor = call
         .page(Range::All, 2, None, false)
         .await

@@ -24,7 +24,10 @@ async fn of(call: &mut Borrowed, partition: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partition_is_of_one_plugin_and_one_customer_whatever_they_are_called() {
-    let bench = Bench::new().await;
+    partitions(&Bench::new().await).await;
+}
+
+pub async fn partitions(bench: &Bench) {
     let owners = [
         ("notes", Some("acme"), "p"),
         ("notes", Some("acme#p"), ""),
@@ -73,7 +76,10 @@ async fn cursor_of_another_customer_leads_into_ones_own_partition() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_and_changes_of_one_customer_touch_no_other() {
-    let bench = Bench::new().await;
+    customers(&Bench::new().await).await;
+}
+
+pub async fn customers(bench: &Bench) {
     let (mut acme, mut globex) = (bench.call("acme"), bench.call("globex"));
     acme.put(item("s", "{\"n\":1}")).await.unwrap();
     globex.put(item("s", "{\"n\":2}")).await.unwrap();

@@ -1,11 +1,13 @@
 //! A private DynamoDB in this process, for tests that need no host.
 
+mod moto;
 mod proxy;
 
 use hearth::backend::dynamodb::{Config, Dynamo, Sync};
 use hearth::embedded::dynamodb::{Embedded, Options};
 use tempfile::TempDir;
 
+pub use moto::Moto;
 pub use proxy::{Fate, Proxy, Request};
 
 /// Dropped, it is stopped and its folder removed.

@@ -13,7 +13,8 @@
 //! # use hearth::telemetry::{HostMetrics, Metrics};
 //! # async fn example(metrics: HostMetrics) -> wasmtime::Result<()> {
 //! let dynamo = Dynamo::open(&DynamoConfig::default(), Some("http://127.0.0.1:8000")).await;
-//! let client = Client::open(Some(&dynamo), &Config::default(), &metrics);
+//! let clock = hearth::clock::Clock::system();
+//! let client = Client::open(Some(&dynamo), &Config::default(), &clock, &metrics);
 //! tokio::spawn(client.clone().run_writer());
 //! let (call, lent) = (Call::of("notifications", Some("acme")), client.lend());
 //! let mut view = View { call: &call, lent: &lent };
@@ -40,6 +41,7 @@ mod update;
 mod view;
 
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use serde::Deserialize;
 use wasmtime::component::{HasData, Linker};
@@ -47,6 +49,7 @@ use wasmtime::component::{HasData, Linker};
 use super::Call;
 use crate::backend::dynamodb::writer::{self, Writer};
 use crate::backend::dynamodb::{Dynamo, size};
+use crate::clock::Clock;
 use crate::telemetry::HostMetrics;
 
 pub use error::Error;
@@ -114,11 +117,17 @@ pub struct Client {
 
 impl Client {
     /// Without a DynamoDB there is nothing to lend, and no plugin gets the grant.
-    pub fn open(dynamo: Option<&Dynamo>, config: &Config, metrics: &HostMetrics) -> Client {
+    pub fn open(
+        dynamo: Option<&Dynamo>,
+        config: &Config,
+        clock: &Clock,
+        metrics: &HostMetrics,
+    ) -> Client {
         let table = dynamo.map(|dynamo| {
             Arc::new(Table {
                 config: config.clone(),
                 dynamo: dynamo.clone(),
+                clock: clock.clone(),
                 writer: Writer::open(dynamo, &config.writer, metrics.documents_writer()),
             })
         });
@@ -154,7 +163,19 @@ pub struct Lent {
 struct Table {
     config: Config,
     dynamo: Dynamo,
+    /// Says what has expired.
+    clock: Clock,
     writer: Writer,
+}
+
+impl Table {
+    /// In milliseconds since 1970, as expiry is told.
+    fn now_ms(&self) -> u64 {
+        let since = self.clock.now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+    }
 }
 
 /// A call accumulates nothing here.

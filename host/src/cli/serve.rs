@@ -100,6 +100,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         postgres: &postgres,
         dynamo: dynamodb.dynamo.as_ref(),
         queues: &queues,
+        clock: &clock,
     };
     let clients = clients(
         &config,
@@ -196,6 +197,7 @@ struct Backends<'a> {
     postgres: &'a Server,
     dynamo: Option<&'a Dynamo>,
     queues: &'a Queues,
+    clock: &'a Clock,
 }
 
 fn clients(
@@ -211,6 +213,7 @@ fn clients(
         postgres,
         dynamo,
         queues,
+        clock,
     } = backends;
     Clients {
         sql: capability::sql::Client::open(
@@ -219,7 +222,12 @@ fn clients(
             config.sql.clone(),
         ),
         cache: capability::cache::Client::open(&config.cache, host_metrics),
-        documents: capability::documents::Client::open(dynamo, &config.documents, host_metrics),
+        documents: capability::documents::Client::open(
+            dynamo,
+            &config.documents,
+            clock,
+            host_metrics,
+        ),
         queue: capability::queue::Client::open(queues.clone(), &config.queue),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),

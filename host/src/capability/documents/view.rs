@@ -1,7 +1,6 @@
 //! The interface's functions, on what a call borrows.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::timeout_at;
 
@@ -113,7 +112,7 @@ impl View<'_> {
             .set_key(Some(item::key_attributes(&stamped)))
             .consistent_read(table.config.consistent_reads);
         let got = get.send().await.map_err(|error| failure(&error))?;
-        let shown = |attributes| item::shown(&key.partition, &attributes, now_ms());
+        let shown = |attributes| item::shown(&key.partition, &attributes, table.now_ms());
         Ok(got.item.and_then(shown))
     }
 
@@ -131,7 +130,7 @@ impl View<'_> {
             )));
         }
         let stamped = item::key(self.call, &key)?;
-        let update = Update::new(table, stamped, &changes, &condition, now_ms())?;
+        let update = Update::new(table, stamped, &changes, &condition, table.now_ms())?;
         let attributes = update.run().await?;
         // What was just changed has not expired, even where it has by now.
         item::shown(&key.partition, &attributes, 0).ok_or(Error::Unavailable)
@@ -163,7 +162,7 @@ impl View<'_> {
             stamped: &stamped,
             wanted,
             descending,
-            now_ms: now_ms(),
+            now_ms: table.now_ms(),
         };
         match limit.min(table.config.query_items_max) {
             0 => Err(Error::Invalid("a page has at least one item".to_owned())),
@@ -189,7 +188,7 @@ impl View<'_> {
             stamped: &stamped,
             wanted,
             descending: false,
-            now_ms: now_ms(),
+            now_ms: table.now_ms(),
         };
         query.count(limit).await
     }
@@ -252,12 +251,4 @@ impl View<'_> {
             .map(|outcome| outcome.map_err(Error::from))
             .collect()
     }
-}
-
-/// By the wall clock, as expiry is told.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
