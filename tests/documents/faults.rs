@@ -84,8 +84,11 @@ fn operation(rng: &mut impl Rng) -> Operation {
 /// What a key may hold: what the last acknowledged write left, or one after that.
 #[derive(Default)]
 struct Model {
-    writes: BTreeMap<(u8, u8), Vec<(Option<String>, bool)>>,
+    writes: BTreeMap<(u8, u8), Vec<Wrote>>,
 }
+
+/// What a write left (nothing, where it deleted), and whether it was acknowledged.
+type Wrote = (Option<String>, bool);
 
 impl Model {
     fn note(&mut self, of: (u8, u8), wrote: Option<String>, acknowledged: bool) {

@@ -188,6 +188,29 @@ async fn dynamodb_away_is_503_and_the_host_recovers_by_itself() {
     assert_eq!(got["attributes"], json!({"n": 1}));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_that_started_while_dynamodb_was_away_makes_its_tables_when_it_is_back() {
+    let away = Arc::new(watch::channel(true).0);
+    let is_away = away.clone();
+    let behind = behind(move |_| {
+        let fate = if *is_away.borrow() {
+            Fate::Cut
+        } else {
+            Fate::Pass
+        };
+        async move { fate }
+    })
+    .await;
+    let (host, key) = (&behind.host, &behind.key);
+    let get = async || {
+        let got = host.get("/documents/items/p/s", key).send().await;
+        got.unwrap().status()
+    };
+    assert_eq!(get().await, StatusCode::SERVICE_UNAVAILABLE);
+    away.send_replace(false);
+    until(async || get().await == StatusCode::OK).await;
+}
+
 /// What one worker was told is there: sort keys with their numbers.
 type Acknowledged = BTreeMap<String, u64>;
 
@@ -226,6 +249,18 @@ fn work(
     })
 }
 
+/// What is there of a round.
+async fn there(host: &Host, key: &str, round: usize) -> Acknowledged {
+    let path = format!("/list/round-{round}");
+    let listed = ask(host, key, Method::GET, &path, &json!(null)).await;
+    let items = listed.as_array().unwrap().iter();
+    let number = |item: &Value| {
+        let n = item["attributes"]["n"].as_u64().unwrap();
+        (item["sort"].as_str().unwrap().to_owned(), n)
+    };
+    items.map(number).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_during_writes_loses_nothing_that_was_acknowledged() {
     let mut host = setup().start();
@@ -243,17 +278,7 @@ async fn kill_9_during_writes_loses_nothing_that_was_acknowledged() {
             acknowledged.extend(worker.await.unwrap());
         }
         tokio::task::block_in_place(|| host.restart());
-        let path = format!("/list/round-{round}");
-        let listed = ask(&host, &key, Method::GET, &path, &json!(null)).await;
-        let there: BTreeMap<&str, u64> = listed
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|item| {
-                let n = item["attributes"]["n"].as_u64().unwrap();
-                (item["sort"].as_str().unwrap(), n)
-            })
-            .collect();
+        let there = there(&host, &key, round).await;
         for (sort, n) in &acknowledged {
             let found = there.get(sort.as_str()).copied();
             // A later write of the key may have been taken and its answer lost.

@@ -81,19 +81,11 @@ pub async fn conditions(bench: &Bench) {
             ),
         }
     }
-    let untouched = call
-        .update(key("none-5"), vec![], Condition::None)
-        .await
-        .unwrap();
-    assert_eq!(untouched.attributes, "{}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_are_added_exactly_and_begin_as_zero() {
-    additions(&Bench::new().await).await;
-}
-
-pub async fn additions(bench: &Bench) {
+    let bench = Bench::new().await;
     let mut call = bench.call("acme");
     for amount in ["0.1", "0.2", "12345678901234567890", "-1e-10"] {
         call.update(key("s"), vec![add("n", amount)], Condition::None)
@@ -102,6 +94,19 @@ pub async fn additions(bench: &Bench) {
     }
     let sum = call.get(key("s")).await.unwrap().attributes;
     assert_eq!(sum, r#"{"n":12345678901234567890.2999999999}"#);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn update_without_changes_makes_an_item_and_answers_one_that_is_there() {
+    let bench = Bench::new().await;
+    let mut call = bench.call("acme");
+    for attributes in ["{}", "{\"n\":1}"] {
+        let untouched = call.update(key("s"), vec![], Condition::None).await;
+        assert_eq!(untouched.unwrap().sort, "s");
+        call.put(item("s", attributes)).await.unwrap();
+        let untouched = call.update(key("s"), vec![], Condition::Exists).await;
+        assert_eq!(untouched.unwrap().attributes, attributes);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,8 +11,6 @@ use super::Error;
 const DIGITS_MAX: usize = 38;
 /// Of the first significant digit (AWS).
 const EXPONENTS: std::ops::RangeInclusive<i64> = -130..=125;
-/// Within these exponents a number is spelled without one.
-const PLAIN: std::ops::RangeInclusive<i64> = -7..=37;
 
 /// The one spelling of a number's value, which is both JSON's and DynamoDB's.
 ///
@@ -54,12 +52,9 @@ fn exponent(whole: usize, leading: usize, power: &str) -> Option<i64> {
     power.checked_add(whole - 1 - leading)
 }
 
+/// Without an exponent, as DynamoDB spells numbers: some that speak its protocol know
+/// no other spelling.
 fn spelled(digits: &str, exponent: i64) -> String {
-    if !PLAIN.contains(&exponent) {
-        let (first, rest) = digits.split_at_checked(1).unwrap_or((digits, ""));
-        let point = if rest.is_empty() { "" } else { "." };
-        return format!("{first}{point}{rest}e{exponent}");
-    }
     let Ok(before) = usize::try_from(exponent + 1) else {
         let zeros = usize::try_from(-exponent - 1).unwrap_or_default();
         return format!("0.{}{digits}", "0".repeat(zeros));
