@@ -11,6 +11,7 @@ use wasmtime::component::{Linker, ResourceTable};
 pub mod cache;
 pub mod call;
 pub mod config;
+pub mod documents;
 pub mod log;
 pub mod metrics;
 pub mod outbound;
@@ -86,6 +87,7 @@ macro_rules! capabilities {
 capabilities! {
     sql(call, state, table),
     cache(call, state, table),
+    documents(call),
     queue(call),
     log(call, state),
     config(call),

@@ -16,6 +16,7 @@ use self::signals::Signals;
 use super::{demo, open};
 use crate::admin::Admin;
 use crate::admin::token::Token;
+use crate::backend::dynamodb::Dynamo;
 use crate::backend::postgres::Server;
 use crate::backend::queue::Queues;
 use crate::capability;
@@ -92,6 +93,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let mut signals = Signals::open()?;
     let secret = Arc::new(open_secret(&config)?);
     let (postgres, cluster) = open::database(&config).await?;
+    let dynamodb = open::dynamodb::reach(&config).await?;
     let metrics = Metrics::new(&config.telemetry);
     let host_metrics = HostMetrics::new(&metrics);
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
@@ -99,16 +101,25 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
     let clock = open::clock();
     let queues = queues(&config, &postgres, &secret, &clock, &host_metrics).await?;
+    let backends = Backends {
+        postgres: &postgres,
+        dynamo: dynamodb.dynamo.as_ref(),
+        queues: &queues,
+        clock: &clock,
+    };
     let clients = clients(
         &config,
-        &postgres,
-        &queues,
+        backends,
         &secret,
         &logs,
         &redactor,
         &metrics,
         &host_metrics,
     )?;
+    // What goes on beside the requests ends with this.
+    let mut beside = JoinSet::new();
+    dynamodb.prepare(&mut beside).await?;
+    beside.spawn(clients.documents.clone().run_writer());
     let (cache, outbound) = (clients.cache.clone(), clients.outbound.clone());
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, long));
@@ -136,8 +147,6 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         redactor,
         token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
     });
-    // What goes on beside the requests ends with this.
-    let mut beside = JoinSet::new();
     beside.spawn(sweep(rollout.clone()));
     beside.spawn(cache.follow_fleet(postgres.clone()));
     beside.spawn(outbound.sweep());
@@ -150,6 +159,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);
     drop(rollout);
+    dynamodb.stop().await;
     if let Some(cluster) = cluster {
         cluster.stop().await;
     }
@@ -193,16 +203,29 @@ fn edge(
     }
 }
 
+/// What the clients of capabilities have behind them.
+struct Backends<'a> {
+    postgres: &'a Server,
+    dynamo: Option<&'a Dynamo>,
+    queues: &'a Queues,
+    clock: &'a Clock,
+}
+
 fn clients(
     config: &Config,
-    postgres: &Server,
-    queues: &Queues,
+    backends: Backends<'_>,
     secret: &Arc<RootSecret>,
     logs: &Logs,
     redactor: &Redactor,
     metrics: &Metrics,
     host_metrics: &HostMetrics,
 ) -> anyhow::Result<Clients> {
+    let Backends {
+        postgres,
+        dynamo,
+        queues,
+        clock,
+    } = backends;
     Ok(Clients {
         sql: capability::sql::Client::open(
             Arc::new(postgres.clone()),
@@ -210,6 +233,12 @@ fn clients(
             config.sql.clone(),
         ),
         cache: capability::cache::Client::open(&config.cache, host_metrics),
+        documents: capability::documents::Client::open(
+            dynamo,
+            &config.documents,
+            clock,
+            host_metrics,
+        ),
         queue: capability::queue::Client::open(queues.clone(), &config.queue),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),

@@ -10,6 +10,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::Metrics;
 use super::consumer::{self, ConsumerMetrics};
+use super::documents::{self, WriterMetrics};
 use super::queue::{self, QueueMetrics};
 
 pub use outbound::{OutboundConnections, OutboundMetrics};
@@ -223,6 +224,11 @@ impl HostMetrics {
         }
     }
 
+    /// The metrics of the batch writer. Take them once.
+    pub fn documents_writer(&self) -> WriterMetrics {
+        WriterMetrics::new(&self.metrics)
+    }
+
     /// Counts samples of a plugin's own metrics that were dropped.
     pub fn plugin_metrics_dropped(&self, plugin: &str, reason: &'static str) -> Counter {
         let labels = [("plugin", plugin), ("reason", reason)];
@@ -347,6 +353,7 @@ fn describe(metrics: &Metrics) {
     }
     consumer::describe(metrics);
     outbound::describe(metrics);
+    documents::describe(metrics);
     queue::describe(metrics);
 }
 
