@@ -1,3 +1,5 @@
 //! The drivers' side: connections and what is shared of them. No WIT type here.
 
 pub mod postgres;
+pub mod redis;
+pub mod url;

@@ -60,6 +60,8 @@ pub struct Config {
     pub sql: capability::sql::Config,
     pub response_cache: crate::edge::response_cache::Config,
     pub cache: capability::cache::Config,
+    /// `HEARTH_REDIS_URL` overrides the URL.
+    pub redis: backend::redis::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
     /// The plugins in the order of the file.
@@ -88,6 +90,7 @@ impl Default for Config {
             sql: capability::sql::Config::default(),
             response_cache: crate::edge::response_cache::Config::default(),
             cache: capability::cache::Config::default(),
+            redis: backend::redis::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
             plugins: IndexMap::new(),
@@ -156,6 +159,7 @@ impl Config {
             document.blame(&["telemetry", "log_filter"], text);
         }
         outside::read_secrets(&mut config, env, &mut document);
+        outside::check_stores(&config, env, &mut document);
         let mut mistakes = document.into_mistakes();
         outside::apply_environment(&mut config, env, &mut mistakes);
         if mistakes.is_empty() {

@@ -14,7 +14,9 @@ use super::{demo, open};
 use crate::admin::Admin;
 use crate::admin::token::Token;
 use crate::backend::postgres::Server;
+use crate::backend::redis::Redis;
 use crate::capability;
+use crate::capability::cache::{SharedStore, shared};
 use crate::config::{self, Config};
 use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
@@ -66,10 +68,10 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
 
 /// What must never reach a log, whoever writes it.
 fn redactor(config: &Config) -> Redactor {
-    let database = config
-        .database
-        .url
-        .iter()
+    let urls = [&config.database.url, &config.redis.url];
+    let urls = urls
+        .into_iter()
+        .flatten()
         .map(|url| url.expose().to_string());
     let of = |plugin: &config::Plugin| -> Vec<String> {
         plugin
@@ -78,7 +80,7 @@ fn redactor(config: &Config) -> Redactor {
             .map(|secret| secret.expose().to_string())
             .collect()
     };
-    Redactor::new(database.chain(config.plugins.values().flat_map(of)))
+    Redactor::new(urls.chain(config.plugins.values().flat_map(of)))
 }
 
 async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
@@ -98,7 +100,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &redactor,
         &metrics,
         &host_metrics,
-    );
+    )?;
     let cache = clients.cache.clone();
     let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, long));
@@ -126,12 +128,13 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     // What goes on beside the requests ends with this.
     let mut beside = JoinSet::new();
     beside.spawn(sweep(rollout.clone()));
-    beside.spawn(cache.follow_fleet(postgres.clone()));
-    beside.spawn(edge.rate.clone().run_exchange(postgres));
+    beside.spawn(cache.clone().follow_fleet(postgres.clone()));
+    beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);
+    cache.tell_last(postgres).await;
     drop(rollout);
     if let Some(cluster) = cluster {
         cluster.stop().await;
@@ -184,18 +187,35 @@ fn clients(
     redactor: &Redactor,
     metrics: &Metrics,
     host_metrics: &HostMetrics,
-) -> Clients {
-    Clients {
+) -> anyhow::Result<Clients> {
+    Ok(Clients {
         sql: capability::sql::Client::open(
             Arc::new(postgres.clone()),
             secret.clone(),
             config.sql.clone(),
         ),
-        cache: capability::cache::Client::open(&config.cache, host_metrics),
+        cache: cache(config, secret, host_metrics)?,
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
-    }
+    })
+}
+
+/// The cache, with a shared tier where there is a store for one.
+fn cache(
+    config: &Config,
+    secret: &RootSecret,
+    metrics: &HostMetrics,
+) -> anyhow::Result<capability::cache::Client> {
+    let client = capability::cache::Client::open(&config.cache, metrics);
+    let store = match (config.cache.shared, &config.redis.url) {
+        (None | Some(SharedStore::Redis), Some(url)) => {
+            shared::Store::Redis(Redis::open(&config.redis, url)?)
+        }
+        _ => return Ok(client),
+    };
+    let shared = shared::Shared::open(store, &config.cache, secret, metrics);
+    Ok(client.with_shared(shared))
 }
 
 fn open_secret(config: &Config) -> anyhow::Result<RootSecret> {

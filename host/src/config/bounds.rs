@@ -34,6 +34,8 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     let responses = &config.response_cache;
     note(document, &["response_cache"], &cache::responses(responses));
     note(document, &["cache"], &cache::values(&config.cache));
+    note(document, &["cache"], &cache::shared(&config.cache));
+    note(document, &["redis"], &cache::redis(&config.redis));
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     note(document, &["rate"], &rate(&config.rate));
