@@ -14,6 +14,7 @@ mod config_file;
 mod cors;
 mod deploy;
 mod durability;
+mod dynamodb;
 mod edge;
 mod first_light;
 mod gate;

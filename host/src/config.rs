@@ -6,6 +6,7 @@
 
 mod bounds;
 mod document;
+mod dynamodb;
 mod message;
 mod mistake;
 mod outside;
@@ -45,6 +46,7 @@ pub struct Config {
     pub admin: Admin,
     /// How to reach Postgres. `HEARTH_DATABASE_URL` overrides the URL.
     pub database: backend::postgres::Config,
+    pub dynamodb: backend::dynamodb::Config,
     pub server: Server,
     pub engine: Engine,
     pub plugin_defaults: PluginLimits,
@@ -75,6 +77,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             admin: Admin::default(),
             database: backend::postgres::Config::default(),
+            dynamodb: backend::dynamodb::Config::default(),
             server: Server::default(),
             engine: Engine::default(),
             plugin_defaults: PluginLimits::default(),
@@ -155,6 +158,7 @@ impl Config {
         bounds::check(&config, &mut document);
         plugins::check(&config, &mut document);
         wire::check(&config, &mut document);
+        dynamodb::check(&config.dynamodb, &mut document);
         if let Err(text) = config.telemetry.check_filter() {
             document.blame(&["telemetry", "log_filter"], text);
         }

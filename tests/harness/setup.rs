@@ -11,6 +11,7 @@ use super::host::{Host, binary, guest, plugin};
 pub struct Setup {
     config: String,
     args: Vec<String>,
+    env: Vec<(String, String)>,
     /// The root secret that it shares with others; else it makes its own.
     secret: Option<String>,
 }
@@ -20,6 +21,7 @@ impl Setup {
         Setup {
             config: String::new(),
             args: Vec::new(),
+            env: Vec::new(),
             secret: None,
         }
     }
@@ -60,6 +62,12 @@ impl Setup {
         self
     }
 
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Setup {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
     /// The root secret of a fleet.
     pub fn secret(mut self, text: &str) -> Setup {
         self.secret = Some(text.into());
@@ -88,7 +96,8 @@ impl Setup {
             .arg("serve")
             .arg("--config")
             .arg(&file)
-            .args(&self.args);
+            .args(&self.args)
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 }

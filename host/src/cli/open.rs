@@ -1,11 +1,16 @@
 //! What several commands open in the same way.
 
 use std::path::{Path, PathBuf};
+#[cfg(feature = "embedded-dynamodb")]
+use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::backend::dynamodb::Dynamo;
 use crate::backend::postgres::Server;
 use crate::config::Config;
+#[cfg(feature = "embedded-dynamodb")]
+use crate::embedded::dynamodb::{Embedded, Options};
 use crate::embedded::postgres::{Cluster, Reached};
 use crate::secret::RootSecret;
 
@@ -41,6 +46,56 @@ pub async fn database(config: &Config) -> anyhow::Result<(Server, Option<Cluster
     let server = Server::open(config.database.clone(), &url).await?;
     server.prepare_database().await?;
     Ok((server, cluster))
+}
+
+/// The DynamoDB that was configured, or a private one, which then runs for as long
+/// as it is held.
+pub struct DynamoDb {
+    /// `None` where nothing is configured and this build has no private one.
+    pub dynamo: Option<Dynamo>,
+    #[cfg(feature = "embedded-dynamodb")]
+    private: Option<Embedded>,
+}
+
+impl DynamoDb {
+    pub async fn stop(self) {
+        #[cfg(feature = "embedded-dynamodb")]
+        if let Some(private) = self.private {
+            private.stop().await;
+        }
+    }
+}
+
+/// A private one is always started where none is configured: it takes
+/// milliseconds, and a plugin that wants it may come while the host serves.
+pub async fn dynamodb(config: &Config) -> anyhow::Result<DynamoDb> {
+    if config.dynamodb.is_reachable() {
+        return Ok(DynamoDb {
+            dynamo: Some(Dynamo::open(&config.dynamodb, None).await),
+            #[cfg(feature = "embedded-dynamodb")]
+            private: None,
+        });
+    }
+    private_dynamodb(config).await
+}
+
+#[cfg(feature = "embedded-dynamodb")]
+async fn private_dynamodb(config: &Config) -> anyhow::Result<DynamoDb> {
+    let options = Options {
+        sync: config.dynamodb.embedded_sync,
+        sweep: Duration::from_millis(config.dynamodb.embedded_sweep_ms),
+    };
+    let private = Embedded::start(&config.data_dir.join("dynamodb"), options).await;
+    let private = private.context("the private DynamoDB")?;
+    Ok(DynamoDb {
+        dynamo: Some(Dynamo::open(&config.dynamodb, Some(private.url())).await),
+        private: Some(private),
+    })
+}
+
+#[cfg(not(feature = "embedded-dynamodb"))]
+async fn private_dynamodb(_: &Config) -> anyhow::Result<DynamoDb> {
+    Ok(DynamoDb { dynamo: None })
 }
 
 fn postgres_binaries() -> Option<PathBuf> {

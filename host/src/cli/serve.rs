@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::{demo, open};
 use crate::admin::Admin;
 use crate::admin::token::Token;
+use crate::backend::dynamodb::{Dynamo, PrepareError};
 use crate::backend::postgres::Server;
 use crate::backend::redis::Redis;
 use crate::capability;
@@ -46,6 +47,8 @@ use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor};
 
 /// How often instances that wait too long are dropped.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often a DynamoDB that was away at start is asked for its tables.
+const TABLES_RETRY: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -87,6 +90,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let mut signals = Signals::open()?;
     let secret = Arc::new(open_secret(&config)?);
     let (postgres, cluster) = open::database(&config).await?;
+    let dynamodb = open::dynamodb(&config).await?;
     let metrics = Metrics::new(&config.telemetry);
     let host_metrics = HostMetrics::new(&metrics);
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
@@ -127,6 +131,9 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     });
     // What goes on beside the requests ends with this.
     let mut beside = JoinSet::new();
+    if let Some(dynamo) = &dynamodb.dynamo {
+        prepare_tables(dynamo, &mut beside).await?;
+    }
     beside.spawn(sweep(rollout.clone()));
     beside.spawn(cache.clone().follow_fleet(postgres.clone()));
     beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
@@ -136,11 +143,37 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     drop(beside);
     cache.tell_last(postgres).await;
     drop(rollout);
+    dynamodb.stop().await;
     if let Some(cluster) = cluster {
         cluster.stop().await;
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A DynamoDB that is away keeps nothing from serving that does not need it. What
+/// is wrong with its tables is told at start all the same, where it can be.
+async fn prepare_tables(dynamo: &Dynamo, beside: &mut JoinSet<()>) -> anyhow::Result<()> {
+    match dynamo.prepare().await {
+        Ok(()) => Ok(()),
+        Err(PrepareError::Away(error)) => {
+            tracing::warn!(error, "the tables in DynamoDB could not be looked at yet");
+            beside.spawn(prepare_later(dynamo.clone()));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn prepare_later(dynamo: Dynamo) {
+    loop {
+        tokio::time::sleep(TABLES_RETRY).await;
+        match dynamo.prepare().await {
+            Ok(()) => return tracing::info!("the tables in DynamoDB are as they should be"),
+            Err(PrepareError::Away(error)) => tracing::debug!(error, "DynamoDB is still away"),
+            Err(error) => tracing::error!(%error, "the tables in DynamoDB cannot be used"),
+        }
+    }
 }
 
 fn edge(

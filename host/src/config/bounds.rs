@@ -1,6 +1,7 @@
 //! Between which numbers each setting may lie.
 
 mod cache;
+mod dynamodb;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -23,6 +24,11 @@ const HOUR_MS: u64 = 3_600_000;
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     wire::check(config, document);
     note(document, &["database"], &database(&config.database));
+    note(
+        document,
+        &["dynamodb"],
+        &dynamodb::reached(&config.dynamodb),
+    );
     note(document, &["engine"], &engine(&config.engine));
     note(document, &["engine"], &compiler(&config.engine));
     note(document, &["telemetry"], &telemetry(&config.telemetry));
