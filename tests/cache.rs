@@ -3,6 +3,7 @@
 mod bounds;
 mod fleet;
 mod guest;
+mod shared;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -6,5 +6,6 @@ pub mod host;
 pub mod postgres;
 pub mod python;
 pub mod raw;
+pub mod redis;
 pub mod setup;
 pub mod tool;

@@ -96,7 +96,7 @@ pub struct Config {
     /// the plugin cached on other hosts goes instead.
     pub fleet_waiting_max: usize,
     /// Where values lie that hosts share. Without it that is Redis where `[redis]`
-    /// has a URL, else nowhere.
+    /// has a URL, else DynamoDB where the host has one: its own, if no other.
     pub shared: Option<SharedStore>,
     /// One value whose scope is shared. An item of DynamoDB has 400 KB (AWS).
     pub shared_value_bytes_max: usize,
@@ -119,6 +119,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SharedStore {
+    Dynamodb,
     Redis,
     /// Each host has its memory alone.
     None,

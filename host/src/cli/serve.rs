@@ -1,5 +1,7 @@
 //! `hearth serve`: open, serve, drain, stop. Wiring and nothing else.
 
+mod shared;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,9 +17,7 @@ use crate::admin::Admin;
 use crate::admin::token::Token;
 use crate::backend::dynamodb::{Dynamo, PrepareError};
 use crate::backend::postgres::Server;
-use crate::backend::redis::Redis;
 use crate::capability;
-use crate::capability::cache::{SharedStore, shared};
 use crate::config::{self, Config};
 use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
@@ -96,7 +96,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
     let long = Arc::new(open_long(&config)?);
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
-    let clients = clients(
+    let mut clients = clients(
         &config,
         &postgres,
         &secret,
@@ -104,7 +104,11 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &redactor,
         &metrics,
         &host_metrics,
-    )?;
+    );
+    let dynamo = dynamodb.dynamo.as_ref();
+    if let Some(shared) = shared::open(&config, dynamo, &secret, &host_metrics)? {
+        clients.cache = clients.cache.with_shared(shared);
+    }
     let cache = clients.cache.clone();
     let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, long));
@@ -220,35 +224,18 @@ fn clients(
     redactor: &Redactor,
     metrics: &Metrics,
     host_metrics: &HostMetrics,
-) -> anyhow::Result<Clients> {
-    Ok(Clients {
+) -> Clients {
+    Clients {
         sql: capability::sql::Client::open(
             Arc::new(postgres.clone()),
             secret.clone(),
             config.sql.clone(),
         ),
-        cache: cache(config, secret, host_metrics)?,
+        cache: capability::cache::Client::open(&config.cache, host_metrics),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
-    })
-}
-
-/// The cache, with a shared tier where there is a store for one.
-fn cache(
-    config: &Config,
-    secret: &RootSecret,
-    metrics: &HostMetrics,
-) -> anyhow::Result<capability::cache::Client> {
-    let client = capability::cache::Client::open(&config.cache, metrics);
-    let store = match (config.cache.shared, &config.redis.url) {
-        (None | Some(SharedStore::Redis), Some(url)) => {
-            shared::Store::Redis(Redis::open(&config.redis, url)?)
-        }
-        _ => return Ok(client),
-    };
-    let shared = shared::Shared::open(store, &config.cache, secret, metrics);
-    Ok(client.with_shared(shared))
+    }
 }
 
 fn open_secret(config: &Config) -> anyhow::Result<RootSecret> {

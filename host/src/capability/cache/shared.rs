@@ -21,6 +21,8 @@ use tokio::time::{Instant, sleep, timeout};
 use self::breaker::Breaker;
 use self::writer::Writer;
 use super::Config;
+use crate::backend::dynamodb::Failure;
+use crate::backend::dynamodb::cache::CacheTable;
 use crate::backend::redis::Redis;
 use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
@@ -31,6 +33,7 @@ pub(super) use self::writer::Write;
 
 /// Where shared values lie.
 pub enum Store {
+    Dynamodb(CacheTable),
     Redis(Redis),
 }
 
@@ -48,15 +51,24 @@ pub enum StoreError {
 impl Store {
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match self {
+            Store::Dynamodb(table) => table.get(name).await.map_err(away),
             Store::Redis(redis) => redis.get(name).await.map_err(away),
         }
     }
 
-    async fn put(&self, write: &Sealed) -> Result<(), StoreError> {
+    async fn put(&self, sealed: Sealed) -> Result<(), StoreError> {
         match self {
+            Store::Dynamodb(table) => {
+                let (at_ms, until_s) = (sealed.set_micros / 1_000, sealed.until_s());
+                let put = table.put(&sealed.name, sealed.bytes, at_ms, until_s);
+                put.await.map_err(|failure| match failure {
+                    Failure::Invalid(_) => StoreError::Refused(failure.to_string()),
+                    failure => away(failure),
+                })
+            }
             Store::Redis(redis) => {
-                let put = redis.put(&write.name, &write.bytes, write.life).await;
-                put.map_err(|error| match error.is_answer() {
+                let put = redis.put(&sealed.name, &sealed.bytes, sealed.life);
+                put.await.map_err(|error| match error.is_answer() {
                     true => StoreError::Refused(error.to_string()),
                     false => away(error),
                 })
@@ -64,9 +76,11 @@ impl Store {
         }
     }
 
-    /// Reaches it anew, for a connection that hangs tells nothing.
+    /// Reaches it anew, for a connection that hangs tells nothing. The SDK has
+    /// another one when it wants one.
     async fn reconnect(&self) -> Result<(), StoreError> {
         match self {
+            Store::Dynamodb(_) => Ok(()),
             Store::Redis(redis) => redis.reconnect().await.map_err(away),
         }
     }
@@ -80,8 +94,18 @@ fn away(error: impl std::fmt::Display) -> StoreError {
 struct Sealed {
     name: String,
     bytes: Vec<u8>,
+    /// Microseconds since 1970 by Postgres's clock.
+    set_micros: i64,
     /// For how long it is of use to anybody.
     life: Duration,
+}
+
+impl Sealed {
+    /// The first second since 1970 in which it is of no use.
+    fn until_s(&self) -> i64 {
+        let life = i64::try_from(self.life.as_micros()).unwrap_or(i64::MAX);
+        self.set_micros.saturating_add(life) / 1_000_000 + 1
+    }
 }
 
 /// What a look into the shared tier found.

@@ -126,10 +126,11 @@ impl Core {
         let sealed = Sealed {
             name: self.seal.name(&name),
             bytes,
+            set_micros: entry.set_micros,
             life: entry.ttl.saturating_add(entry.stale),
         };
         let asked = Instant::now();
-        let put = timeout(self.write_max, self.store.put(&sealed)).await;
+        let put = timeout(self.write_max, self.store.put(sealed)).await;
         self.metrics
             .write_seconds
             .record(asked.elapsed().as_secs_f64());
