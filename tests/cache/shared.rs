@@ -164,16 +164,25 @@ impl Host {
         self.count("hearth_cache_shared_writes_total", "written")
     }
 
-    /// Waits until what it computes reaches the shared tier.
-    async fn settle(&self) {
-        let before = self.written();
+    /// Waits until it listens and has its shared tier.
+    async fn ready(&self) {
+        let missed = || self.count("hearth_cache_shared_looks_total", "miss");
+        let before = missed();
         until(async || {
-            let mut call = self.call();
-            let set = call.set("settled", b"v", shared(&[]));
-            set.await.unwrap();
-            self.written() > before
+            assert_eq!(self.get("nothing").await, None);
+            missed() > before
         })
         .await;
+    }
+
+    /// The same, and leaves something there.
+    async fn settle(&self) {
+        self.ready().await;
+        let before = self.written();
+        let mut call = self.call();
+        let set = call.set("settled", b"v", shared(&[]));
+        set.await.unwrap();
+        until(async || self.written() > before).await;
     }
 
     /// Computes, and waits until others can find it.

@@ -30,7 +30,7 @@ async fn redis_that_hangs_is_given_up_after_a_few_looks_and_taken_back_when_it_a
     let (one, _two) = fleet.two().await;
     one.share("k", "v", &[]).await;
     let two = fleet.host(hasty()).await;
-    until(async || two.get("settled").await.is_some()).await;
+    two.ready().await;
     for round in 0..runs(2, 50) {
         fleet.store.freeze();
         goes_on_alone(&two, round).await;
@@ -47,8 +47,8 @@ async fn redis_that_hangs_is_given_up_after_a_few_looks_and_taken_back_when_it_a
 async fn redis_that_dies_is_reached_again_when_it_is_there_again() {
     let mut fleet = Fleet::with(Redis::start().await).await;
     let (one, two) = (fleet.host(hasty()).await, fleet.host(hasty()).await);
-    one.settle().await;
-    two.settle().await;
+    one.ready().await;
+    two.ready().await;
     for round in 0..runs(2, 50) {
         fleet.store.kill();
         goes_on_alone(&one, round).await;
@@ -83,9 +83,13 @@ async fn host_starts_without_its_redis_and_finds_it_later() {
     .await;
     fleet.store.resume().await;
     until(async || !is_away(&one)).await;
-    one.settle().await;
     let two = fleet.host(patient()).await;
-    until(async || two.get("settled").await.is_some()).await;
+    until(async || {
+        let mut call = one.call();
+        call.set("later", b"v", shared(&[])).await.unwrap();
+        two.get("later").await.is_some()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -151,6 +151,40 @@ async fn host_that_cannot_listen_serves_nothing_of_the_shared_tier() {
     until(async || two.get("k").await.is_none()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn database_that_went_back_in_time_takes_all_that_was_cached_with_it() {
+    let fleet = Fleet::with(Redis::start().await).await;
+    let (one, two) = fleet.two().await;
+    for _ in 0..5 {
+        one.invalidate("other").await;
+        until(async || {
+            one.bench
+                .client
+                .lend("tickets")
+                .share
+                .marks
+                .untold()
+                .is_empty()
+        })
+        .await;
+    }
+    one.settle().await;
+    one.share("k", "v", &["t"]).await;
+    assert_eq!(two.get("k").await.unwrap(), "v");
+    let database = fleet.cluster.connect(None).await;
+    let back = "UPDATE hearth.cache_clock SET tick = 1;
+                DELETE FROM hearth.cache_invalidations WHERE tick > 1";
+    database.batch_execute(back).await.unwrap();
+    until(async || one.get("k").await.is_none() && two.get("k").await.is_none()).await;
+    // Nor does a host that was not there serve it; all share again.
+    let late = fleet.host(patient()).await;
+    late.settle().await;
+    assert_eq!(late.get("k").await, None);
+    one.settle().await;
+    one.share("new", "v", &["t"]).await;
+    until(async || late.get("new").await.is_some() && two.get("new").await.is_some()).await;
+}
+
 /// Two hosts, one key, and a number that is counted up before each invalidation:
 /// what a host serves is never less than what it knew to be there, and what it
 /// knows only grows.

@@ -129,6 +129,13 @@ const SWEEP: &str = "
     SELECT plugin, max(tick) FROM gone GROUP BY plugin ORDER BY plugin
     ON CONFLICT (plugin) DO UPDATE SET tick = greatest(swept.tick, excluded.tick)";
 
+const RENEW: &str = "
+    WITH clock AS (
+        UPDATE hearth.cache_clock SET tick = greatest(tick, $1) + 1 RETURNING tick)
+    INSERT INTO hearth.cache_swept AS swept (plugin, tick)
+    SELECT '*', tick FROM clock
+    ON CONFLICT (plugin) DO UPDATE SET tick = greatest(swept.tick, excluded.tick)";
+
 /// What a read found, and how far it saw.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Read {
@@ -216,6 +223,9 @@ impl Log {
         let era = self.era(&client).await?;
         if let Some((_, last)) = self.last.filter(|(last, _)| *last == era) {
             let page = self.page(&client, last).await?;
+            if page.tick < last {
+                renew(&client, last).await?;
+            }
             if !page.full && page.swept <= last && last <= page.tick {
                 return Ok(self.take(era, page.tick, page.micros, Found::New(page.told)));
             }
@@ -279,6 +289,14 @@ impl Log {
         client.execute(SWEEP, &[&kept_ms]).await?;
         Ok(())
     }
+}
+
+/// The clock went back: the database forgot what this host has seen of it. What any
+/// host computed until now was perhaps made of what was forgotten.
+async fn renew(client: &Client, last: Tick) -> Result<(), LogError> {
+    tracing::warn!("the database went back in time: nothing that was cached before is served");
+    client.execute(RENEW, &[&last]).await?;
+    Ok(())
 }
 
 /// Whether asking again would be answered the same: the error is none of a

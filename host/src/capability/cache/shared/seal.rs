@@ -8,9 +8,10 @@
 //! read the store sees neither a value nor a name: an entry is found under a keyed
 //! hash (HMAC-SHA256) of whose it is. A rotated root secret begins anew.
 //!
-//! What it costs: a seal adds 64 bytes and the tags, and its time is in proportion
-//! to the value, about a millisecond for the largest (350 KiB) and a few
-//! microseconds for one of a kilobyte, of which writing pays beside the call.
+//! What it costs, as measured: 2.4 microseconds for a kilobyte and 0.27 ms for the
+//! largest value (350 KiB), to close as to open; closing happens beside the call. A
+//! MAC alone (HMAC-SHA256) would take 0.8 microseconds and 0.2 ms, and show what it
+//! protects. A value grows by 76 bytes, and by its tags.
 
 use std::time::Duration;
 
