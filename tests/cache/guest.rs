@@ -74,6 +74,9 @@ async fn lease_of_a_guest_that_traps_passes_on() {
     assert_eq!(twice, true, "a call does not wait for itself");
 }
 
+/// A store that is busy with other tests is not given up.
+const PATIENT: &str = "[cache]\nshared_ms_max = 5_000";
+
 /// Asks a guest to compute for all hosts: whether it did, the value, and `X-Cache`.
 async fn compute(host: &Host, key: &str, name: &str, value: &str) -> (bool, String, String) {
     let path = format!("/cache/shared/{name}");
@@ -107,7 +110,7 @@ async fn share(host: &Host, key: &str) -> String {
 async fn hosts_of_a_fleet_share_what_a_guest_computes_and_say_where_an_answer_came_from() {
     let (fleet, mut redis) = (Fleet::start().await, Redis::start().await);
     let with = |setup: Setup| {
-        let section = format!("[redis]\nurl = {:?}", redis.url());
+        let section = format!("{PATIENT}\n[redis]\nurl = {:?}", redis.url());
         setup.guest("cache", &["cache"], "").config(&section)
     };
     let (one, two) = (fleet.host(with), fleet.host(with));
@@ -147,7 +150,8 @@ async fn hosts_of_a_fleet_share_what_a_guest_computes_and_say_where_an_answer_ca
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_cached_for_all_hosts_survives_the_death_of_the_only_one() {
-    let mut host = Setup::new().guest("cache", &["cache"], "").start();
+    let setup = Setup::new().guest("cache", &["cache"], "");
+    let mut host = setup.config(PATIENT).start();
     let key = host.key("acme", &[]);
     let name = share(&host, &key).await;
     host.kill();

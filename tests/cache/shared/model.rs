@@ -13,7 +13,7 @@ use hearth::backend::postgres::invalidations::{Stale, Tick};
 use hearth::capability::cache::{Declared, Marks, Moment};
 use proptest::prelude::*;
 
-const HOSTS: usize = 3;
+const HOSTS: usize = 2;
 const TAGS: usize = 3;
 const KEYS: usize = 4;
 
@@ -124,11 +124,10 @@ struct Host {
 }
 
 impl Host {
-    /// With room for little, so that marks are forgotten and tellings run over.
-    fn new(id: u64) -> Host {
+    fn new(id: u64, (marks_max, untold_max): (usize, usize)) -> Host {
         Host {
             id,
-            marks: Marks::new(4, 2),
+            marks: Marks::new(marks_max, untold_max),
             heard: None,
             must: [0; TAGS],
             telling: None,
@@ -147,6 +146,8 @@ impl Host {
 
 #[derive(Default)]
 struct Fleet {
+    /// What each host has room for.
+    room: (usize, usize),
     hosts: Vec<Host>,
     born: u64,
     data: Data,
@@ -160,11 +161,13 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new() -> Fleet {
-        let mut fleet = Fleet::default();
-        fleet.hosts = (0..HOSTS as u64).map(Host::new).collect();
-        fleet.born = HOSTS as u64;
-        fleet
+    fn new(room: (usize, usize)) -> Fleet {
+        Fleet {
+            room,
+            hosts: (0..HOSTS as u64).map(|id| Host::new(id, room)).collect(),
+            born: HOSTS as u64,
+            ..Fleet::default()
+        }
     }
 
     fn act(&mut self, step: &Step) {
@@ -204,7 +207,7 @@ impl Fleet {
                 self.swept = self.swept.max(last.unwrap_or(0));
             }
             Step::Restart { host } => {
-                self.hosts[host] = Host::new(self.born);
+                self.hosts[host] = Host::new(self.born, self.room);
                 self.born += 1;
             }
         }
@@ -310,17 +313,19 @@ impl Fleet {
 
 /// Of the cases of one run; `make soak` has its own number.
 fn cases() -> u32 {
-    u32::try_from(crate::harness::host::runs(3_000, 300_000)).unwrap()
+    u32::try_from(crate::harness::host::runs(15_000, 500_000)).unwrap()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
+    /// There is room for little, so that marks are forgotten and tellings run over.
     #[test]
     fn no_host_serves_what_is_older_than_a_change_it_has_heard_of(
-        steps in proptest::collection::vec(step(), 1..200)
+        room in (2..7usize, 1..4usize),
+        steps in proptest::collection::vec(step(), 1..400)
     ) {
-        let mut fleet = Fleet::new();
+        let mut fleet = Fleet::new(room);
         for step in &steps {
             fleet.act(step);
         }
@@ -330,7 +335,7 @@ proptest! {
 /// A rule that serves nothing would keep the promise, too.
 #[test]
 fn most_of_what_holds_is_served() {
-    let mut fleet = Fleet::new();
+    let mut fleet = Fleet::new((4, 2));
     let mut looked = 0;
     for round in 0..1_000 {
         let (writer, reader) = (round % HOSTS, (round + 1) % HOSTS);

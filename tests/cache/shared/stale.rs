@@ -185,6 +185,27 @@ async fn database_that_went_back_in_time_takes_all_that_was_cached_with_it() {
     until(async || late.get("new").await.is_some() && two.get("new").await.is_some()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn database_with_another_history_begins_anew_and_one_that_tells_none_is_good_enough() {
+    let fleet = Fleet::with(Redis::start().await).await;
+    let (one, two) = fleet.two().await;
+    one.share("k", "v", &["t"]).await;
+    assert_eq!(two.get("k").await.unwrap(), "v");
+    let database = fleet.cluster.connect(None).await;
+    // Where it cannot be asked, the history is another one than before.
+    let hide = "ALTER FUNCTION pg_catalog.pg_control_system() RENAME TO pg_control_hidden;
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    database.batch_execute(hide).await.unwrap();
+    until(async || one.get("k").await.is_none() && two.get("k").await.is_none()).await;
+    one.ready().await;
+    one.share("new", "v", &["t"]).await;
+    until(async || two.get("new").await.is_some()).await;
+    assert_eq!(one.get("k").await, None);
+    two.invalidate("t").await;
+    until(async || one.get("new").await.is_none()).await;
+}
+
 /// Two hosts, one key, and a number that is counted up before each invalidation:
 /// what a host serves is never less than what it knew to be there, and what it
 /// knows only grows.

@@ -270,8 +270,11 @@ impl Log {
         if self.era_denied {
             return Ok(Era::of(""));
         }
-        let statement = client.prepare_cached(ERA).await?;
-        match client.query_one(&statement, &[]).await {
+        let asked = async {
+            let statement = client.prepare_cached(ERA).await?;
+            client.query_one(&statement, &[]).await
+        };
+        match asked.await {
             Ok(row) => Ok(Era::of(row.try_get(0)?)),
             Err(error) if is_refusal(&error) => {
                 tracing::warn!(%error, "Postgres does not tell its timeline: empty the cache's shared tier when a database is put back or a standby takes over");

@@ -174,9 +174,9 @@ impl Known {
         newer.or_else(|| self.older.get(mark)).copied()
     }
 
-    /// What is marked anew keeps the tick that it had, if it has none yet.
+    /// What this host declares anew has no tick until it is told: until then
+    /// `untold` has it.
     fn mark(&mut self, mark: Mark, marked: Marked, half_max: usize) {
-        let before = self.of(&mark).map_or(0, |before| before.tick);
         self.tick = self.tick.max(marked.tick);
         if self.newer.len() >= half_max {
             self.older = std::mem::take(&mut self.newer);
@@ -186,8 +186,7 @@ impl Known {
                 tick: self.tick,
             };
         }
-        let tick = marked.tick.max(before);
-        self.newer.insert(mark, Marked { tick, ..marked });
+        self.newer.insert(mark, marked);
     }
 
     fn mark_all(&mut self, marked: Marked) {
