@@ -40,7 +40,11 @@ trait Between {
 impl Between for Redis {
     async fn store(&self) -> Store {
         let config = redis::Config::default();
-        Store::Redis(redis::Redis::open(&config, &Url::from(self.url())).unwrap())
+        Store::Redis(
+            redis::Redis::open(&config, &Url::from(self.url()))
+                .unwrap()
+                .into(),
+        )
     }
 }
 

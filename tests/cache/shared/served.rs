@@ -136,7 +136,7 @@ async fn redis_is_reached_with_tls_and_a_password() {
                 ..redis::Config::default()
             };
             let url = Url::from(self.0.url());
-            Store::Redis(redis::Redis::open(&config, &url).unwrap())
+            Store::Redis(redis::Redis::open(&config, &url).unwrap().into())
         }
     }
     let fleet = Fleet::with(Secure(Redis::start_with_tls().await)).await;

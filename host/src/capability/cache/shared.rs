@@ -34,7 +34,7 @@ pub(super) use self::writer::Write;
 /// Where shared values lie.
 pub enum Store {
     Dynamodb(CacheTable),
-    Redis(Redis),
+    Redis(Box<Redis>),
 }
 
 /// Why a store did not do what it was asked.

@@ -20,7 +20,7 @@ pub(super) fn open(
     let store = match (config.cache.shared, &config.redis.url, dynamo) {
         (Some(SharedStore::None), ..) | (None, None, None) => return Ok(None),
         (Some(SharedStore::Redis) | None, Some(url), _) => {
-            Store::Redis(Redis::open(&config.redis, url)?)
+            Store::Redis(Redis::open(&config.redis, url)?.into())
         }
         (Some(SharedStore::Dynamodb) | None, _, Some(dynamo)) => {
             Store::Dynamodb(CacheTable::of(dynamo))
