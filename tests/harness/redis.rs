@@ -130,6 +130,12 @@ impl Redis {
         let _: () = self.connect().set(name, value).unwrap();
     }
 
+    /// A command of an operator's.
+    pub fn command(&self, words: &[&str]) {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]).exec(&mut self.connect()).unwrap();
+    }
+
     fn connect(&self) -> redis::Connection {
         let client = redis::Client::open(self.url()).unwrap();
         client.get_connection().unwrap()

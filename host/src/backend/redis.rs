@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, ErrorKind, TlsCertificates};
+use redis::{Client, TlsCertificates};
 use serde::Deserialize;
 
 use super::url::Url;
@@ -52,9 +52,11 @@ pub enum OpenError {
 pub struct Error(#[from] redis::RedisError);
 
 impl Error {
-    /// Whether Redis answered, and refused: its memory is full, for example.
-    pub fn is_answer(&self) -> bool {
-        matches!(self.0.kind(), ErrorKind::Server(_))
+    /// Whether it was this command that Redis would not do, since its memory is full
+    /// for example: others may do well.
+    pub fn is_refusal(&self) -> bool {
+        let refusals = ["ERR", "MISCONF", "NOPERM", "OOM", "WRONGTYPE"];
+        self.0.code().is_some_and(|code| refusals.contains(&code))
     }
 }
 
@@ -94,9 +96,14 @@ impl Redis {
         Ok(())
     }
 
-    pub async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    /// At most `bytes_max` of a value, so that nobody can fill this host's memory
+    /// with one. An empty value is none.
+    pub async fn get(&self, name: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, Error> {
+        let mut get = redis::cmd("GETRANGE");
+        get.arg(name).arg(0).arg(bytes_max.saturating_sub(1));
         let mut manager = self.manager();
-        Ok(Cmd::get(name).query_async(&mut manager).await?)
+        let bytes: Vec<u8> = get.query_async(&mut manager).await?;
+        Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
     }
 
     /// Keeps `value` for `life`, or not as long where Redis lacks memory.

@@ -47,12 +47,19 @@ async fn entries_that_were_forged_moved_or_cut_are_not_served() {
     }
     assert_eq!(ask("acme").await, None);
     for (name, _) in &entries {
-        fleet.store.set(name, b"");
+        fleet.store.set(name, &vec![7; 8 << 20]);
     }
     assert_eq!(ask("acme").await, None);
-    assert_eq!(forged(), 5);
+    for (name, _) in &entries {
+        fleet.store.command(&["DEL", name]);
+        fleet.store.command(&["RPUSH", name, "a list"]);
+    }
+    assert_eq!(ask("acme").await, None);
+    assert_eq!(forged(), 6);
+    assert_eq!(two.count("hearth_cache_shared_errors_total", "failed"), 0);
     // As they were, they are good.
     for (name, value) in &entries {
+        fleet.store.command(&["DEL", name]);
         fleet.store.set(name, value);
     }
     assert_eq!(ask("acme").await.unwrap(), b"acme's own");
@@ -127,4 +134,23 @@ async fn hosts_with_another_root_secret_share_nothing() {
     one.share("k", "v", &[]).await;
     assert_eq!(two.get("k").await, None);
     assert_eq!(two.count("hearth_cache_shared_errors_total", "forged"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn store_without_memory_left_keeps_nothing_new_and_is_read_on() {
+    let fleet = Fleet::with(Redis::start().await).await;
+    let (one, two) = fleet.two().await;
+    one.share("k", "v", &[]).await;
+    let full = ["CONFIG", "SET", "maxmemory", "1"];
+    fleet.store.command(&full);
+    let failed = || one.count("hearth_cache_shared_writes_total", "failed");
+    for number in 0..30 {
+        one.compute(&format!("full-{number}"), "v", &[]).await;
+    }
+    until(async || failed() == 30).await;
+    assert_eq!(one.count("hearth_cache_shared_away", ""), 0);
+    assert_eq!(two.get("k").await.unwrap(), "v");
+    fleet.store.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    one.share("later", "v", &[]).await;
+    assert_eq!(two.get("later").await.unwrap(), "v");
 }

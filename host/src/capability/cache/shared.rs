@@ -31,6 +31,9 @@ use crate::telemetry::host::SharedCacheMetrics;
 pub use self::seal::{Entry, Name, Seal};
 pub(super) use self::writer::Write;
 
+/// An item of DynamoDB: 400 KB, as AWS counts them.
+const ITEM_BYTES_MAX: usize = 400 << 10;
+
 /// Where shared values lie.
 pub enum Store {
     Dynamodb(CacheTable),
@@ -52,7 +55,11 @@ impl Store {
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match self {
             Store::Dynamodb(table) => table.get(name).await.map_err(away),
-            Store::Redis(redis) => redis.get(name).await.map_err(away),
+            Store::Redis(redis) => match redis.get(name, ITEM_BYTES_MAX).await {
+                // Something else lies there: it is no entry.
+                Err(error) if error.is_refusal() => Ok(Some(Vec::new())),
+                got => got.map_err(away),
+            },
         }
     }
 
@@ -68,7 +75,7 @@ impl Store {
             }
             Store::Redis(redis) => {
                 let put = redis.put(&sealed.name, &sealed.bytes, sealed.life);
-                put.await.map_err(|error| match error.is_answer() {
+                put.await.map_err(|error| match error.is_refusal() {
                     true => StoreError::Refused(error.to_string()),
                     false => away(error),
                 })

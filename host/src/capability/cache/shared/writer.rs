@@ -8,15 +8,13 @@ use tokio::time::{Instant, timeout};
 
 use super::super::Config;
 use super::super::memory::{Key, Stored};
-use super::{Core, Entry, Name, Sealed, StoreError};
+use super::{Core, Entry, ITEM_BYTES_MAX, Name, Sealed, StoreError};
 use crate::backend::postgres::invalidations::Position;
 
 /// Writes at once. Those of one key follow one another, so that the last one stays.
 const LANES: usize = 8;
 /// What an item takes beside its value and tags, in DynamoDB's reckoning as well.
 const OVERHEAD_BYTES: usize = 512;
-/// An item of DynamoDB: 400 KB, as AWS counts them.
-const ITEM_BYTES_MAX: usize = 400 << 10;
 
 /// A value that other hosts shall find.
 pub(in super::super) struct Write {
