@@ -196,7 +196,8 @@ fn look(key: &str, scope: host::Scope) -> Found {
 }
 
 /// The cached value, or what `compute` makes, which is then cached, for as many
-/// hosts as the options say. An error of `compute` is not. Where the value cannot be cached it is still answered.
+/// hosts as the options say. An error of `compute` is not. Where the value cannot be
+/// cached it is still answered.
 pub fn get_or_compute<E>(
     key: &str,
     options: &Options,
