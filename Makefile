@@ -100,8 +100,8 @@ guests: host
 
 .PHONY: tools
 tools:
-	$(call phase,looking for the tools that attack the host in tests)
-	@tests/tools/debian slowhttptest=slowhttptest h2load=nghttp2-client
+	$(call phase,looking for the programs of others that the tests start)
+	@tests/tools/debian slowhttptest=slowhttptest h2load=nghttp2-client redis-server=redis-server
 	$(call phase,looking for what the tests run with Python and Node)
 	@tests/tools/python
 	@tests/tools/node

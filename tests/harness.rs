@@ -6,6 +6,7 @@ pub mod host;
 pub mod postgres;
 pub mod python;
 pub mod raw;
+pub mod redis;
 pub mod setup;
 pub mod sqs;
 pub mod tool;

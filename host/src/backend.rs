@@ -6,3 +6,5 @@ pub mod pgqueue;
 pub mod postgres;
 pub mod queue;
 pub mod sqs;
+pub mod redis;
+pub mod url;

@@ -18,7 +18,7 @@ pub mod outbound;
 pub mod queue;
 pub mod sql;
 
-pub use call::{Call, Claim};
+pub use call::{Cached, Call, Claim, Lookups};
 
 /// What a store holds for the capabilities: the circumstances of the call, what
 /// its deployment was lent, and what the call has accumulated.

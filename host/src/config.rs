@@ -64,6 +64,8 @@ pub struct Config {
     pub cache: capability::cache::Config,
     pub documents: capability::documents::Config,
     pub queue: backend::queue::Config,
+    /// `HEARTH_REDIS_URL` overrides the URL.
+    pub redis: backend::redis::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
     pub consumer: crate::consumer::Config,
@@ -99,6 +101,7 @@ impl Default for Config {
             cache: capability::cache::Config::default(),
             documents: capability::documents::Config::default(),
             queue: backend::queue::Config::default(),
+            redis: backend::redis::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
             consumer: crate::consumer::Config::default(),
@@ -171,6 +174,7 @@ impl Config {
             document.blame(&["telemetry", "log_filter"], text);
         }
         outside::read_secrets(&mut config, env, &mut document);
+        outside::check_stores(&config, env, &mut document);
         let mut mistakes = document.into_mistakes();
         outside::apply_environment(&mut config, env, &mut mistakes);
         if mistakes.is_empty() {

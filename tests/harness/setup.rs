@@ -46,7 +46,7 @@ impl Setup {
         self.plugin(
             "tickets",
             &plugin("tickets"),
-            &["sql", "log", "metrics", "config"],
+            &["sql", "cache", "log", "metrics", "config"],
             "",
         )
     }

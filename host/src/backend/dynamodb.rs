@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+pub mod cache;
 mod failure;
 mod patience;
 pub mod size;

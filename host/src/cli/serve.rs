@@ -1,5 +1,6 @@
 //! `hearth serve`: open, serve, drain, stop. Wiring and nothing else.
 
+mod shared;
 mod signals;
 
 use std::path::Path;
@@ -74,10 +75,10 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
 
 /// What must never reach a log, whoever writes it.
 fn redactor(config: &Config) -> Redactor {
-    let database = config
-        .database
-        .url
-        .iter()
+    let urls = [&config.database.url, &config.redis.url];
+    let urls = urls
+        .into_iter()
+        .flatten()
         .map(|url| url.expose().to_string());
     let of = |plugin: &config::Plugin| -> Vec<String> {
         plugin
@@ -86,7 +87,7 @@ fn redactor(config: &Config) -> Redactor {
             .map(|secret| secret.expose().to_string())
             .collect()
     };
-    Redactor::new(database.chain(config.plugins.values().flat_map(of)))
+    Redactor::new(urls.chain(config.plugins.values().flat_map(of)))
 }
 
 async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
@@ -107,7 +108,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         queues: &queues,
         clock: &clock,
     };
-    let clients = clients(
+    let mut clients = clients(
         &config,
         backends,
         &secret,
@@ -116,6 +117,10 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &metrics,
         &host_metrics,
     )?;
+    let dynamo = dynamodb.dynamo.as_ref();
+    if let Some(shared) = shared::open(&config, dynamo, &secret, &host_metrics)? {
+        clients.cache = clients.cache.with_shared(shared);
+    }
     // What goes on beside the requests ends with this.
     let mut beside = JoinSet::new();
     dynamodb.prepare(&mut beside).await?;
@@ -148,9 +153,9 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
     });
     beside.spawn(sweep(rollout.clone()));
-    beside.spawn(cache.follow_fleet(postgres.clone()));
+    beside.spawn(cache.clone().follow_fleet(postgres.clone()));
     beside.spawn(outbound.sweep());
-    beside.spawn(edge.rate.clone().run_exchange(postgres));
+    beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
     beside.spawn(queues.keep());
@@ -158,6 +163,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     rollout.consumers.begin(&rollout.router.deployments());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);
+    cache.tell_last(postgres).await;
     drop(rollout);
     dynamodb.stop().await;
     if let Some(cluster) = cluster {

@@ -53,6 +53,8 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["queue"], &queue::upkeep(&config.queue));
     note(document, &["queue", "sqs"], &queue::sqs(&config.queue.sqs));
     queue::check_sqs(&config.queue, document);
+    note(document, &["cache"], &cache::shared(&config.cache));
+    note(document, &["redis"], &cache::redis(&config.redis));
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     outbound::check(&config.outbound, document);

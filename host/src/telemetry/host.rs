@@ -20,6 +20,10 @@ const STATUS_MAX: u16 = 999;
 
 const RESPONSE_CACHE: &str = "hearth_response_cache_total";
 const CACHE_LOOKUPS: &str = "hearth_cache_lookups_total";
+const CACHE_SHARED_LOOKS: &str = "hearth_cache_shared_looks_total";
+const CACHE_SHARED_ERRORS: &str = "hearth_cache_shared_errors_total";
+const CACHE_SHARED_WRITES: &str = "hearth_cache_shared_writes_total";
+const CACHE_SHARED_SECONDS: &str = "hearth_cache_shared_seconds";
 const REQUESTS_LIMITED: &str = "hearth_requests_limited_total";
 const CONNECTIONS_ENDED: &str = "hearth_connections_ended_total";
 const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
@@ -27,7 +31,7 @@ const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
 
 const IDEMPOTENT: &str = "hearth_idempotency_total";
 
-const COUNTERS: [(&str, &str); 12] = [
+const COUNTERS: [(&str, &str); 15] = [
     (
         IDEMPOTENT,
         "Requests whose Idempotency-Key was used before, by what they were told.",
@@ -43,6 +47,18 @@ const COUNTERS: [(&str, &str); 12] = [
     (
         CACHE_LOOKUPS,
         "Looks into the cache by the guest, by plugin and outcome.",
+    ),
+    (
+        CACHE_SHARED_LOOKS,
+        "Looks into the shared tier that it answered, by plugin and outcome: stale is what was found and not served.",
+    ),
+    (
+        CACHE_SHARED_ERRORS,
+        "Looks into the shared tier that it did not answer, or not with what this fleet wrote, by reason.",
+    ),
+    (
+        CACHE_SHARED_WRITES,
+        "Values for the shared tier, by what became of them.",
     ),
     (
         "hearth_cache_coalesced_total",
@@ -77,7 +93,7 @@ const COUNTERS: [(&str, &str); 12] = [
         "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
     ),
 ];
-const GAUGES: [(&str, &str); 10] = [
+const GAUGES: [(&str, &str); 11] = [
     (
         "hearth_response_cache_bytes",
         "Bytes of answers that are kept.",
@@ -87,6 +103,10 @@ const GAUGES: [(&str, &str); 10] = [
         "Calls that wait for their turn, by plugin.",
     ),
     ("hearth_cache_bytes", "Bytes that a plugin has cached."),
+    (
+        "hearth_cache_shared_away",
+        "1 while the shared tier is not asked, since it failed of late.",
+    ),
     (
         "hearth_instances_waiting",
         "Instances that wait ready for a call.",
@@ -113,7 +133,7 @@ const GAUGES: [(&str, &str); 10] = [
         "Always 1; the labels say what was built.",
     ),
 ];
-const HISTOGRAMS: [(&str, &str); 4] = [
+const HISTOGRAMS: [(&str, &str); 5] = [
     (
         "hearth_request_seconds",
         "Time from a request's head to its answer.",
@@ -127,6 +147,10 @@ const HISTOGRAMS: [(&str, &str); 4] = [
         "Largest linear memory of one call of a guest.",
     ),
     ("hearth_compile_seconds", "Time to compile a component."),
+    (
+        CACHE_SHARED_SECONDS,
+        "Time that the shared tier took, by operation.",
+    ),
 ];
 
 /// The metrics of the host as a whole, with handles for its hot paths.
@@ -212,10 +236,18 @@ impl HostMetrics {
             let labels = [("plugin", plugin), ("outcome", outcome)];
             self.metrics.counter(CACHE_LOOKUPS, &labels)
         };
+        let look = |outcome| {
+            let labels = [("plugin", plugin), ("outcome", outcome)];
+            self.metrics.counter(CACHE_SHARED_LOOKS, &labels)
+        };
         CacheMetrics {
             hits: outcome("hit"),
             misses: outcome("miss"),
             stale: outcome("stale"),
+            shared: outcome("shared"),
+            shared_hits: look("hit"),
+            shared_misses: look("miss"),
+            shared_stale: look("stale"),
             coalesced: named("hearth_cache_coalesced_total"),
             invalidations: named("hearth_cache_invalidations_total"),
             bytes: self
@@ -227,6 +259,35 @@ impl HostMetrics {
     /// The metrics of the batch writer. Take them once.
     pub fn documents_writer(&self) -> WriterMetrics {
         WriterMetrics::new(&self.metrics)
+    }
+
+    /// The metrics of the cache's shared tier. Take them once.
+    pub fn shared_cache(&self) -> SharedCacheMetrics {
+        let error = |reason| {
+            let labels = [("reason", reason)];
+            self.metrics.counter(CACHE_SHARED_ERRORS, &labels)
+        };
+        let write = |outcome| {
+            let labels = [("outcome", outcome)];
+            self.metrics.counter(CACHE_SHARED_WRITES, &labels)
+        };
+        let seconds = |operation| {
+            let labels = [("operation", operation)];
+            self.metrics.histogram(CACHE_SHARED_SECONDS, &labels)
+        };
+        SharedCacheMetrics {
+            look_errors: error("failed"),
+            looks_refused: error("away"),
+            looks_forged: error("forged"),
+            writes: write("written"),
+            write_errors: write("failed"),
+            writes_refused: write("away"),
+            writes_dropped: write("dropped"),
+            writes_too_large: write("too_large"),
+            look_seconds: seconds("look"),
+            write_seconds: seconds("write"),
+            away: self.metrics.gauge("hearth_cache_shared_away", &[]),
+        }
     }
 
     /// Counts samples of a plugin's own metrics that were dropped.
@@ -261,9 +322,35 @@ pub struct CacheMetrics {
     pub hits: Counter,
     pub misses: Counter,
     pub stale: Counter,
+    /// Values that another host had computed.
+    pub shared: Counter,
+    pub shared_hits: Counter,
+    pub shared_misses: Counter,
+    /// Found in the shared tier, and declared stale or over since.
+    pub shared_stale: Counter,
     pub coalesced: Counter,
     pub invalidations: Counter,
     pub bytes: Gauge,
+}
+
+/// The metrics of the cache's shared tier.
+pub struct SharedCacheMetrics {
+    /// It failed, or took too long.
+    pub look_errors: Counter,
+    /// It was not asked, since it had failed of late.
+    pub looks_refused: Counter,
+    /// It held what no host of this fleet sealed under that name.
+    pub looks_forged: Counter,
+    pub writes: Counter,
+    pub write_errors: Counter,
+    pub writes_refused: Counter,
+    /// There was no room to wait in.
+    pub writes_dropped: Counter,
+    pub writes_too_large: Counter,
+    pub look_seconds: Histogram,
+    pub write_seconds: Histogram,
+    /// 1 while it is not asked.
+    pub away: Gauge,
 }
 
 /// The metrics of one plugin. Cloning shares them.

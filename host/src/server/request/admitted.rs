@@ -18,6 +18,7 @@ use crate::edge::idempotency::{Asked, REPLAYED, Turn};
 use crate::edge::keys::Caller;
 use crate::edge::problem::Problem;
 use crate::edge::response_cache::Begun;
+use crate::edge::x_cache::tell_lookups;
 use crate::plugin::call::{self, Failure};
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance::{Request as GuestRequest, Response as GuestResponse};
@@ -89,6 +90,7 @@ impl Edge {
             body,
             wall_max: deployment.wall_max(),
         };
+        let mut lookups = None;
         let response = match self.idempotency.begin(&asked).await? {
             Turn::Replay(mut response) => {
                 let (name, value) = REPLAYED;
@@ -98,6 +100,7 @@ impl Edge {
             turn => {
                 let request = guest::request(parts, body, deployment, request_id, caller);
                 let call = call::circumstances(deployment, request_id.clone(), customer);
+                lookups = Some(call.lookups.clone());
                 let handled = match turn {
                     Turn::Run(claim) => self.once(deployment, call, request, claim).await,
                     _ => call::handle(deployment, &self.long, call, request).await,
@@ -110,6 +113,9 @@ impl Edge {
             tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad response: {bad}");
             Problem::guest_bad_response()
         })?;
+        if let Some(lookups) = lookups {
+            tell_lookups(&lookups, answer.headers_mut());
+        }
         if let Ok(label) = HeaderValue::from_str(&deployment.label()) {
             answer.headers_mut().insert(HEARTH_PLUGIN, label);
         }
