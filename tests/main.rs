@@ -30,6 +30,7 @@ mod pack;
 mod plugins;
 mod postgres;
 mod problem;
+mod push;
 mod rate;
 mod refusals;
 mod response_cache;

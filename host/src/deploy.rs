@@ -39,6 +39,7 @@ fn list(reasons: &[String]) -> String {
 pub struct Clients {
     pub sql: capability::sql::Client,
     pub cache: capability::cache::Client,
+    pub push: capability::push::Client,
     pub log: capability::log::Client,
     pub config: capability::config::Client,
     pub metrics: capability::metrics::Client,

@@ -8,6 +8,7 @@ pub mod body;
 pub mod compress;
 mod connection;
 mod guest;
+pub mod hold;
 pub mod outgoing;
 pub mod own;
 mod peers;

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{demo, open};
+use super::{demo, open, open_files};
 use crate::admin::Admin;
 use crate::admin::token::Token;
 use crate::backend::postgres::Server;
@@ -37,6 +37,7 @@ use crate::secret::RootSecret;
 use crate::server::access::AccessLog;
 use crate::server::body::Bodies;
 use crate::server::compress::Compressor;
+use crate::server::hold;
 use crate::server::own::Own;
 use crate::server::tls::Tls;
 use crate::server::{Edge, Listener};
@@ -83,6 +84,7 @@ fn redactor(config: &Config) -> Redactor {
 
 async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
     let mut signals = Signals::open()?;
+    open_files::raise(config.server.connections_max);
     let secret = Arc::new(open_secret(&config)?);
     let (postgres, cluster) = open::database(&config).await?;
     let metrics = Metrics::new(&config.telemetry);
@@ -99,7 +101,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &metrics,
         &host_metrics,
     );
-    let cache = clients.cache.clone();
+    let (cache, push) = (clients.cache.clone(), clients.push.clone());
     let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, long));
     open_plugins(&rollout).await?;
@@ -113,7 +115,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &postgres,
         &secret,
         &rollout,
-        keys,
+        keys.clone(),
         &alive,
         &host_metrics,
     ));
@@ -127,6 +129,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let mut beside = JoinSet::new();
     beside.spawn(sweep(rollout.clone()));
     beside.spawn(cache.follow_fleet(postgres.clone()));
+    beside.spawn(push.clone().follow());
+    beside.spawn(hold::end_with_keys(keys, push));
     beside.spawn(edge.rate.clone().run_exchange(postgres));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
@@ -152,6 +156,7 @@ fn edge(
     Edge {
         router: rollout.router.clone(),
         keys,
+        push: rollout.deployer.clients.push.clone(),
         rate: Arc::new(Rate::open(&config.rate, metrics)),
         long: rollout.long.clone(),
         responses: ResponseCache::open(&config.response_cache, metrics),
@@ -192,6 +197,7 @@ fn clients(
             config.sql.clone(),
         ),
         cache: capability::cache::Client::open(&config.cache, host_metrics),
+        push: capability::push::Client::open(&config.push, postgres.clone(), host_metrics),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
@@ -295,6 +301,7 @@ async fn listen(
         signals.stop().await;
         tracing::info!("draining: no new connections, requests under way end");
         edge.draining.store(true, Relaxed);
+        edge.push.drain();
         drop(stop);
     };
     tokio::join!(public, private, draining);

@@ -1,6 +1,7 @@
 //! Between which numbers each setting may lie.
 
 mod cache;
+mod push;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -34,6 +35,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     let responses = &config.response_cache;
     note(document, &["response_cache"], &cache::responses(responses));
     note(document, &["cache"], &cache::values(&config.cache));
+    push::check(&config.push, document);
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     note(document, &["rate"], &rate(&config.rate));

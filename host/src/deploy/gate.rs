@@ -198,6 +198,7 @@ impl Deployer {
         Ok(Lents {
             sql,
             cache: clients.cache.lend(name),
+            push: clients.push.lend(name),
             log: clients.log.lend(name, number, texts),
             metrics: clients.metrics.lend(name, number),
             config: clients.config.lend(name, number, settings, secrets),

@@ -1,11 +1,14 @@
 //! The host's own metrics. Their names, labels and help texts live here and
 //! nowhere else; a dashboard is written against this file.
 
+mod push;
+
 use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram};
 
 use super::Metrics;
+pub use push::PushMetrics;
 
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
@@ -201,6 +204,11 @@ impl HostMetrics {
         }
     }
 
+    /// The metrics of `push`. Take them once.
+    pub fn push(&self) -> PushMetrics {
+        PushMetrics::new(&self.metrics)
+    }
+
     /// Counts samples of a plugin's own metrics that were dropped.
     pub fn plugin_metrics_dropped(&self, plugin: &str, reason: &'static str) -> Counter {
         let labels = [("plugin", plugin), ("reason", reason)];
@@ -323,6 +331,7 @@ fn describe(metrics: &Metrics) {
     for (name, text) in HISTOGRAMS {
         metrics.describe_histogram(name, text);
     }
+    push::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.

@@ -143,7 +143,11 @@ mod tests {
 
     #[test]
     fn id_that_a_client_made_up_names_no_other_channel() {
-        let header = |id| hold(&["inbox"], Some(id)).get_header("grip-channel").map(str::to_owned);
+        let header = |id| {
+            hold(&["inbox"], Some(id))
+                .get_header("grip-channel")
+                .map(str::to_owned)
+        };
         assert_eq!(header("psh_1").unwrap(), "inbox; prev-id=psh_1");
         for made_up in ["", "1, other", "1;x=y", "\"1\"", "1\r\nx: y"] {
             assert_eq!(header(made_up).unwrap(), "inbox", "{made_up:?}");

@@ -33,8 +33,10 @@ impl Log {
         let statement = client.prepare_cached(APPEND).await?;
         let channels: Vec<_> = events.iter().map(|event| event.channel).collect();
         let plugins: Vec<&str> = events.iter().map(|event| &*event.plugin).collect();
-        let customers: Vec<Option<&str>> =
-            events.iter().map(|event| event.customer.as_deref()).collect();
+        let customers: Vec<Option<&str>> = events
+            .iter()
+            .map(|event| event.customer.as_deref())
+            .collect();
         let names: Vec<&str> = events.iter().map(|event| &*event.name).collect();
         let ids: Vec<Option<&str>> = events.iter().map(|event| event.id.as_deref()).collect();
         let kinds: Vec<Option<&str>> = events.iter().map(|event| event.kind.as_deref()).collect();

@@ -16,6 +16,8 @@ pub struct Place {
 pub struct Page {
     /// In the order of their positions.
     pub events: Vec<Event>,
+    /// The end of the log.
+    pub clock: Position,
     /// Everything up to here is known now.
     pub reached: Position,
     /// Whether that is all that there is.
@@ -88,6 +90,7 @@ impl Log {
         let last = events.last().map(|event| event.position);
         Ok(Page {
             reached: last.filter(|_| !complete).unwrap_or(clock),
+            clock,
             complete,
             events,
             lost,

@@ -6,8 +6,8 @@ use tokio::sync::watch;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
-use super::{Event, Position, event, limit};
-use crate::backend::postgres::{Listening, Server};
+use super::{Event, Log, Position, event, limit};
+use crate::backend::postgres::Listening;
 
 /// Postgres's name for what is told with each append: how far the log goes.
 pub(super) const CHANNEL: &str = "hearth_push";
@@ -18,7 +18,7 @@ pub struct Tail {
 }
 
 /// What came since the last look.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
     /// Where, and in which channel; in order.
     pub events: Vec<(Position, Uuid)>,
@@ -66,14 +66,16 @@ pub struct Newest {
     pub reached: Position,
 }
 
-impl Tail {
+impl Log {
     /// Connects, and listens before anything is read. How far the log goes is told
     /// to `told` from now on.
-    pub async fn open(server: &Server, told: watch::Sender<i64>) -> Result<Tail, Error> {
-        let listening = Listening::open(server, CHANNEL, told).await?;
+    pub async fn tail(&self, told: watch::Sender<i64>) -> Result<Tail, Error> {
+        let listening = Listening::open(&self.server, CHANNEL, told).await?;
         Ok(Tail { listening })
     }
+}
 
+impl Tail {
     /// Ends when the connection does.
     pub async fn ended(&self) {
         self.listening.ended().await;
