@@ -49,7 +49,8 @@ impl Serving {
         let asked = pulse.clone();
         let service = service_fn(move |request| {
             let under_way = asked.request();
-            let answering = answer(request, peer);
+            // In a place of its own, which a connection that waits or streams has not.
+            let answering = Box::pin(answer(request, peer));
             async move {
                 let answer = answering.await;
                 Ok::<_, Infallible>(answer.map(|body| Watched::new(body, under_way)))
