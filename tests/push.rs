@@ -6,6 +6,7 @@ mod fleet;
 mod log;
 mod publish;
 mod refusals;
+mod spaces;
 
 use std::io::{Read, Write};
 use std::time::Duration;

@@ -13,7 +13,7 @@ use crate::harness::host::{Host, Setup};
 use crate::harness::postgres::until;
 use crate::harness::raw::{connect, rest};
 
-fn key_ids(host: &Host, customer: &str) -> Vec<String> {
+pub fn key_ids(host: &Host, customer: &str) -> Vec<String> {
     let listed = host.cli(&["keys", "list", "--json", "--customer", customer]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     let keys = listed.as_array().cloned();
@@ -125,7 +125,8 @@ async fn streams_end_with_their_plugin() {
         .start();
     let key = host.key("acme", &[]);
     let mut stream = listen(&host, &key, "inbox", "").await;
-    assert!(host.cli(&["undeploy", "push"]).status.success());
+    let undeployed = host.cli(&["undeploy", "push", "--admin", &host.admin]);
+    assert!(undeployed.status.success(), "{undeployed:?}");
     assert_eq!(stream.next().await, Next::Ended);
     assert_eq!(ended(&host, "gone").await, 1.0);
     let answer = super::asking(&client(), &host, &key, "inbox", "")

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use rand::RngExt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::ends::key_ids;
 use super::events::{Events, Next, asking, client, listen, publish, try_publish};
 use super::{streams, with};
 use crate::harness::fleet::Fleet;
@@ -39,6 +42,11 @@ impl Thin {
         thin
     }
 
+    /// Until the last chunk, which is empty.
+    async fn ended(&mut self) {
+        self.until("\r\n0\r\n\r\n").await;
+    }
+
     async fn until(&mut self, wanted: &str) {
         let mut part = [0; 4096];
         while !self.text.contains(wanted) {
@@ -53,6 +61,16 @@ impl Thin {
     }
 }
 
+/// A socket is an open file, and this process has many of them.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+}
+
 async fn open(host: &Host, key: &str, count: usize) -> Vec<Thin> {
     let mut all = Vec::new();
     while all.len() < count {
@@ -64,6 +82,7 @@ async fn open(host: &Host, key: &str, count: usize) -> Vec<Thin> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_publish_reaches_all_its_listeners_on_both_hosts_and_each_costs_little_memory() {
+    allow_files();
     let each = runs(1_000, 10_000) / 2;
     let limits = format!("customer_streams_max = {}", each + 1);
     let fleet = Fleet::start().await;
@@ -99,6 +118,16 @@ async fn one_publish_reaches_all_its_listeners_on_both_hosts_and_each_costs_litt
     }
     for thin in &all {
         assert_eq!(thin.text.matches("data: ").count(), 1);
+    }
+    let id = key_ids(&hosts[0], "acme").remove(0);
+    assert!(hosts[0].cli(&["keys", "revoke", &id]).status.success());
+    let revoked = Instant::now();
+    for thin in &mut all {
+        thin.ended().await;
+    }
+    println!("all had ended {:?} after the revocation", revoked.elapsed());
+    for host in &hosts {
+        assert_eq!(streams(host).await, 5.0);
     }
 }
 

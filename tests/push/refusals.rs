@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::events::{asking, client, listen};
 use super::{host, streams};
 use crate::harness::host::{Host, Setup};
+use crate::harness::postgres::until;
 
 async fn bad_hold(host: &Host, request: reqwest::RequestBuilder, why: &str) {
     let answer = request.send().await.unwrap();
@@ -14,12 +15,12 @@ async fn bad_hold(host: &Host, request: reqwest::RequestBuilder, why: &str) {
     let problem: Value = answer.json().await.unwrap();
     assert_eq!(problem["type"], "urn:hearth:problem:guest-bad-hold");
     assert_eq!(problem["blame"], "guest");
-    let log = host.log();
-    let line = log.lines().find(|line| line.contains(why));
-    assert!(
-        line.is_some_and(|line| line.contains("guest")),
-        "{why}: {log}"
-    );
+    until(async || {
+        let log = host.log();
+        let line = log.lines().find(|line| line.contains(why));
+        line.is_some_and(|line| line.contains("blame") && line.contains("guest"))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,7 +112,7 @@ async fn customer_and_host_have_so_many_streams_and_get_their_places_back() {
     open.push(listen(&host, &globex, "inbox", "").await);
     assert_eq!(status(&globex).await, "overloaded");
     open.remove(0);
-    crate::harness::postgres::until(async || streams(&host).await == 2.0).await;
+    until(async || streams(&host).await == 2.0).await;
     open.push(listen(&host, &acme, "inbox", "").await);
     let refused = host.metric("hearth_push_streams_refused_total", &[]).await;
     assert_eq!(refused, 2.0);

@@ -65,7 +65,8 @@ mod generated {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Open streams of this host.
+    /// Open streams of this host: fewer than it has connections, so that requests
+    /// find some.
     pub streams_max: usize,
     /// The same of one customer; of all calls without a customer, too.
     pub customer_streams_max: usize,
@@ -118,7 +119,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            streams_max: 10_000,
+            streams_max: 8_000,
             customer_streams_max: 1_000,
             channels_max: 16,
             name_bytes_max: 128,

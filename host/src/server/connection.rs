@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,8 +57,7 @@ impl Serving {
                 Ok::<_, Infallible>(answer.map(|body| Watched::new(body, under_way)))
             }
         });
-        let connection = self.builder.serve_connection(TokioIo::new(wire), service);
-        tokio::pin!(connection);
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(wire), service));
         let mut leaving = false;
         loop {
             let next = match pulse.verdict(&self.patience) {

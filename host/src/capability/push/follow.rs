@@ -15,6 +15,8 @@ use crate::backend::postgres::events::{Kept, News, Position, Tail};
 const NEWS_MAX: usize = 10_000;
 /// Events that are fetched at once.
 const FETCH_MAX: usize = 64;
+/// Listeners after whom others get their turn of this thread.
+const AT_ONCE_MAX: usize = 100;
 /// Between two attempts to connect.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -88,26 +90,18 @@ async fn read(shared: &Shared, tail: &Tail) -> Result<(), Lost> {
 
 /// Bit by bit, so that few events are in memory at once.
 async fn hand_out(shared: &Shared, tail: &Tail, news: &News) -> Result<(), Lost> {
-    let mut part = News {
-        events: Vec::new(),
-        ..news.clone()
-    };
-    let mut parts = news.events.chunks(FETCH_MAX).peekable();
-    while let Some(events) = parts.next() {
+    shared.hub.lose(news);
+    for events in news.events.chunks(FETCH_MAX) {
         let wanted = shared.hub.wanted(events);
         let frames = frames(shared, tail, &wanted).await?;
-        part.events = events.to_vec();
-        let last = events.last().map(|(position, _)| *position);
-        part.reached = last
-            .filter(|_| parts.peek().is_some())
-            .unwrap_or(news.reached);
-        shared.hub.hand_out(&part, &frames);
-        (part.lost_all, part.events) = (false, Vec::new());
-        part.lost.clear();
+        for (position, channel) in events {
+            let count = shared.hub.offer(*position, *channel, frames.get(position));
+            if count > AT_ONCE_MAX {
+                tokio::task::yield_now().await;
+            }
+        }
     }
-    if news.events.is_empty() {
-        shared.hub.hand_out(news, &HashMap::new());
-    }
+    shared.hub.reach(news.reached);
     Ok(())
 }
 

@@ -7,7 +7,10 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicI64,
+    Ordering::{Acquire, Release},
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -71,7 +74,7 @@ impl Hub {
     /// before a listener is found to have nothing waiting, it tells how far that
     /// listener is.
     pub fn position(&self) -> Option<Position> {
-        let position = self.position.load(Relaxed);
+        let position = self.position.load(Acquire);
         (position >= 0).then_some(Position(position))
     }
 
@@ -133,8 +136,7 @@ impl Hub {
         for (position, channel) in &newest.events {
             state.recent.add(*position, *channel);
         }
-        state.position = Some(newest.reached);
-        self.position.store(newest.reached.0, Relaxed);
+        self.move_to(&mut state, newest.reached);
     }
 
     /// Those of the events that anybody here listens to.
@@ -146,34 +148,38 @@ impl Hub {
         wanted.map(|(position, _)| *position).collect()
     }
 
-    /// Offers news to those who listen. An event without a frame has to be read.
-    pub fn hand_out(&self, news: &News, frames: &HashMap<Position, Bytes>) {
+    /// What this host never saw and is gone, its listeners find out from the log.
+    pub fn lose(&self, news: &News) {
+        self.state.lock().lose(news);
+    }
+
+    /// Offers the next event to those who listen, and answers how many they are.
+    /// Without a frame they have to read it.
+    pub fn offer(&self, position: Position, channel: Uuid, frame: Option<&Bytes>) -> usize {
         let mut state = self.state.lock();
-        let known = state.position.unwrap_or_default();
-        state.lose(news, known);
-        let mut sent = 0;
-        for (position, channel) in &news.events {
-            state.recent.add(*position, *channel);
-            let Some(listeners) = state.channels.get(channel) else {
-                continue;
-            };
-            sent += listeners.len();
-            match frames.get(position) {
-                Some(frame) => {
-                    listeners
-                        .values()
-                        .for_each(|one| one.offer(*position, frame, &self.bounds));
-                }
-                None => {
-                    let before = Position(position.0.saturating_sub(1));
-                    listeners.values().for_each(|one| one.fall_behind(before));
-                }
+        state.recent.add(position, channel);
+        let listeners = state.channels.get(&channel);
+        let count = listeners.map_or(0, HashMap::len);
+        for listener in listeners.into_iter().flat_map(HashMap::values) {
+            match frame {
+                Some(frame) => listener.offer(position, frame, &self.bounds),
+                None => listener.fall_behind(Position(position.0.saturating_sub(1))),
             }
         }
-        state.position = Some(news.reached);
-        self.position.store(news.reached.0, Relaxed);
+        self.move_to(&mut state, position);
         drop(state);
-        self.metrics.offered.increment(sent as u64);
+        self.metrics.offered.increment(count as u64);
+        count
+    }
+
+    /// Everything up to here was offered.
+    pub fn reach(&self, position: Position) {
+        self.move_to(&mut self.state.lock(), position);
+    }
+
+    fn move_to(&self, state: &mut State, position: Position) {
+        state.position = Some(position);
+        self.position.store(position.0, Release);
     }
 
     /// The keys with which streams were opened.
@@ -243,8 +249,8 @@ impl State {
         places.iter().all(fresh).then_some(position)
     }
 
-    /// What this host never saw and is gone, its listeners find out from the log.
-    fn lose(&mut self, news: &News, known: Position) {
+    fn lose(&mut self, news: &News) {
+        let known = self.position.unwrap_or_default();
         if news.lost_all {
             self.recent = Recent::since(news.reached);
             self.listeners
