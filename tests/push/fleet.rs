@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rand::RngExt;
@@ -50,10 +50,7 @@ impl Thin {
     async fn until(&mut self, wanted: &str) {
         let mut part = [0; 4096];
         while !self.text.contains(wanted) {
-            let read = tokio::time::timeout(
-                std::time::Duration::from_secs(60),
-                self.socket.read(&mut part),
-            );
+            let read = tokio::time::timeout(Duration::from_secs(60), self.socket.read(&mut part));
             let bytes = read.await.expect("nothing came").unwrap();
             assert_ne!(bytes, 0, "it ended: {}", self.text);
             self.text.push_str(str::from_utf8(&part[..bytes]).unwrap());
@@ -294,4 +291,73 @@ async fn host_that_stood_still_tells_its_listeners_where_the_log_no_longer_reach
     assert_eq!(event.kind, "reset");
     publish(&hosts[1], &key, "inbox", "next").await;
     assert_eq!(stream.data().await, "next");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_live_through_a_postgres_that_stands_still() {
+    let fleet = Fleet::start().await;
+    let host = fleet.host(|setup| with(setup, "read_ms_max = 300\npublish_ms_max = 300"));
+    let key = host.key("acme", &[]);
+    let mut stream = listen(&host, &key, "inbox", "").await;
+    publish(&host, &key, "inbox", "before").await;
+    assert_eq!(stream.data().await, "before");
+    let frozen = fleet.cluster.freeze();
+    until(async || host.log().contains("cannot be followed")).await;
+    // It may yet be appended, once Postgres goes on.
+    let answer = try_publish(&host, &key, "inbox", "meanwhile").await;
+    assert_eq!(answer.status().as_u16(), 503);
+    drop(frozen);
+    until(async || {
+        let answer = try_publish(&host, &key, "inbox", "after").await;
+        answer.status().is_success()
+    })
+    .await;
+    while stream.data().await != "after" {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_host_acknowledged_is_heard_although_it_was_killed_then() {
+    let fleet = Fleet::start().await;
+    let listening = fleet.host(|setup| with(setup, ""));
+    let mut killed = fleet.host(|setup| with(setup, ""));
+    let key = listening.key("acme", &[]);
+    let mut stream = listen(&listening, &key, "inbox", "").await;
+    for round in 0..runs(3, 50) {
+        let publishing: Vec<_> = (0..8)
+            .map(|number| tokio::spawn(until_it_dies(killed.url.clone(), key.clone(), number)))
+            .collect();
+        tokio::time::sleep(Duration::from_millis(200 + 10 * round as u64)).await;
+        killed.kill();
+        let mut acknowledged = Vec::new();
+        for publishing in publishing {
+            acknowledged.extend(publishing.await.unwrap());
+        }
+        assert!(!acknowledged.is_empty());
+        acknowledged.sort();
+        let last = acknowledged.last().unwrap().clone();
+        let mut heard = vec![stream.event().await.id];
+        while *heard.last().unwrap() < last {
+            heard.push(stream.event().await.id);
+        }
+        acknowledged.retain(|id| heard.binary_search(id).is_err());
+        assert!(acknowledged.is_empty(), "{acknowledged:?}");
+        killed.restart();
+        let end = publish(&killed, &key, "inbox", "end of the round").await;
+        while stream.event().await.id != end {}
+    }
+}
+
+async fn until_it_dies(url: String, key: String, number: usize) -> Vec<String> {
+    let (client, mut acknowledged) = (client(), Vec::new());
+    loop {
+        let request = client.post(format!("{url}/push/publish/inbox"));
+        let request = request.header("x-api-key", &key).body(number.to_string());
+        let Ok(answer) = request.send().await else {
+            return acknowledged;
+        };
+        let Ok(id) = answer.error_for_status().unwrap().text().await else {
+            return acknowledged;
+        };
+        acknowledged.push(id);
+    }
 }
