@@ -35,6 +35,7 @@ mod plugins;
 mod postgres;
 mod problem;
 mod queue;
+mod push;
 mod rate;
 mod refusals;
 mod response_cache;

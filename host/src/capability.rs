@@ -16,6 +16,7 @@ pub mod log;
 pub mod metrics;
 pub mod outbound;
 pub mod queue;
+pub mod push;
 pub mod sql;
 
 pub use call::{Cached, Call, Claim, Lookups};
@@ -89,6 +90,7 @@ capabilities! {
     cache(call, state, table),
     documents(call),
     queue(call),
+    push(call),
     log(call, state),
     config(call),
     metrics(call),

@@ -66,6 +66,7 @@ pub struct Config {
     pub queue: backend::queue::Config,
     /// `HEARTH_REDIS_URL` overrides the URL.
     pub redis: backend::redis::Config,
+    pub push: capability::push::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
     pub consumer: crate::consumer::Config,
@@ -102,6 +103,7 @@ impl Default for Config {
             documents: capability::documents::Config::default(),
             queue: backend::queue::Config::default(),
             redis: backend::redis::Config::default(),
+            push: capability::push::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
             consumer: crate::consumer::Config::default(),

@@ -42,6 +42,7 @@ pub struct Clients {
     pub cache: capability::cache::Client,
     pub documents: capability::documents::Client,
     pub queue: capability::queue::Client,
+    pub push: capability::push::Client,
     pub log: capability::log::Client,
     pub config: capability::config::Client,
     pub metrics: capability::metrics::Client,

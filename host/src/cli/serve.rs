@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use self::signals::Signals;
-use super::{demo, open};
+use super::{demo, open, open_files};
 use crate::admin::Admin;
 use crate::admin::token::Token;
 use crate::backend::dynamodb::Dynamo;
@@ -46,6 +46,7 @@ use crate::secret::RootSecret;
 use crate::server::access::AccessLog;
 use crate::server::body::Bodies;
 use crate::server::compress::Compressor;
+use crate::server::hold;
 use crate::server::own::Own;
 use crate::server::tls::Tls;
 use crate::server::{Edge, Listener};
@@ -92,6 +93,7 @@ fn redactor(config: &Config) -> Redactor {
 
 async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
     let mut signals = Signals::open()?;
+    open_files::raise(config.server.connections_max);
     let secret = Arc::new(open_secret(&config)?);
     let (postgres, cluster) = open::database(&config).await?;
     let dynamodb = open::dynamodb::reach(&config).await?;
@@ -126,6 +128,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     dynamodb.prepare(&mut beside).await?;
     beside.spawn(clients.documents.clone().run_writer());
     let (cache, outbound) = (clients.cache.clone(), clients.outbound.clone());
+    let push = clients.push.clone();
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, long));
     open_plugins(&rollout).await?;
@@ -140,7 +143,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &postgres,
         &secret,
         &rollout,
-        keys,
+        keys.clone(),
         &alive,
         &host_metrics,
     ));
@@ -155,6 +158,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     beside.spawn(sweep(rollout.clone()));
     beside.spawn(cache.clone().follow_fleet(postgres.clone()));
     beside.spawn(outbound.sweep());
+    beside.spawn(push.clone().follow());
+    beside.spawn(hold::end_with_keys(keys, push));
     beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
@@ -185,6 +190,7 @@ fn edge(
     Edge {
         router: rollout.router.clone(),
         keys,
+        push: rollout.deployer.clients.push.clone(),
         rate: Arc::new(Rate::open(&config.rate, metrics)),
         long: rollout.long.clone(),
         responses: ResponseCache::open(&config.response_cache, metrics),
@@ -246,6 +252,7 @@ fn clients(
             host_metrics,
         ),
         queue: capability::queue::Client::open(queues.clone(), &config.queue),
+        push: capability::push::Client::open(&config.push, postgres.clone(), host_metrics),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
@@ -398,6 +405,7 @@ async fn listen(
         signals.stop().await;
         tracing::info!("draining: no new connections, requests under way end");
         edge.draining.store(true, Relaxed);
+        edge.push.drain();
         drop(stop);
         rollout.consumers.drain(rollout.drain_max).await;
     };

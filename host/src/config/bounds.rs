@@ -5,6 +5,7 @@ mod consumer;
 mod outbound;
 mod dynamodb;
 mod queue;
+mod push;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -55,6 +56,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     queue::check_sqs(&config.queue, document);
     note(document, &["cache"], &cache::shared(&config.cache));
     note(document, &["redis"], &cache::redis(&config.redis));
+    push::check(&config.push, document);
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     outbound::check(&config.outbound, document);

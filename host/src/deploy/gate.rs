@@ -224,6 +224,7 @@ impl Deployer {
             cache: clients.cache.lend(name),
             documents: clients.documents.lend(),
             queue,
+            push: clients.push.lend(name),
             log: clients.log.lend(name, number, texts),
             metrics: clients.metrics.lend(name, number),
             config: clients.config.lend(name, number, settings, secrets),

@@ -4,6 +4,8 @@
 
 mod outbound;
 
+mod push;
+
 use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram};
@@ -14,6 +16,7 @@ use super::documents::{self, WriterMetrics};
 use super::queue::{self, QueueMetrics};
 
 pub use outbound::{OutboundConnections, OutboundMetrics};
+pub use push::PushMetrics;
 
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
@@ -290,6 +293,11 @@ impl HostMetrics {
         }
     }
 
+    /// The metrics of `push`. Take them once.
+    pub fn push(&self) -> PushMetrics {
+        PushMetrics::new(&self.metrics)
+    }
+
     /// Counts samples of a plugin's own metrics that were dropped.
     pub fn plugin_metrics_dropped(&self, plugin: &str, reason: &'static str) -> Counter {
         let labels = [("plugin", plugin), ("reason", reason)];
@@ -442,6 +450,7 @@ fn describe(metrics: &Metrics) {
     outbound::describe(metrics);
     documents::describe(metrics);
     queue::describe(metrics);
+    push::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.

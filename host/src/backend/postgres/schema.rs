@@ -45,6 +45,10 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0007_schedules.sql"),
     },
     Migration {
+        version: 8,
+        text: include_str!("migrations/0008_push.sql"),
+    },
+    Migration {
         version: 9,
         text: include_str!("migrations/0009_cache_clock.sql"),
     },

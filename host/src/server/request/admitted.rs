@@ -10,7 +10,10 @@ use http::{Method, StatusCode};
 use hyper::body::Incoming;
 
 use super::super::body::BodyError;
-use super::super::{Whole, guest};
+use super::super::hold::Grip;
+use super::super::outgoing::Outgoing;
+use super::super::{Answer, guest};
+use super::held::Answered;
 use super::{COME_AGAIN, Edge, HEARTH_PLUGIN};
 use crate::capability::{Call, Claim};
 use crate::edge::conditional::Conditions;
@@ -30,22 +33,31 @@ impl Edge {
         parts: Parts,
         body: Incoming,
         request_id: &Arc<str>,
-        caller: Option<Caller>,
-    ) -> Result<Whole, Problem> {
+        caller: Option<&Caller>,
+    ) -> Result<Answer, Problem> {
         let conditions = Conditions::of(&parts.method, &parts.headers);
-        let begun = self.responses.begin(deployment, &parts, caller.as_ref());
+        let begun = self.responses.begin(deployment, &parts, caller);
         let answer = match begun.await {
             Begun::Hit(answer) => answer,
             Begun::Ask(pending) => {
+                let method = parts.method.clone();
                 let mut parts = parts;
                 if pending.keeps() {
                     parts.method = Method::GET;
                 }
                 let asked = self.asked(deployment, parts, body, request_id, caller);
-                pending.finish(asked.await?).await
+                let answered = asked.await?;
+                if let Some(held) = answered.held {
+                    // It belongs to this client: nothing keeps it, or judges it.
+                    return self
+                        .hold(deployment, &method, request_id, caller, held)
+                        .await;
+                }
+                pending.finish(answered.answer).await
             }
         };
-        conditions.apply(answer).await
+        let answer = conditions.apply(answer).await?;
+        Ok(answer.map(Outgoing::from))
     }
 
     /// A plugin that knows no HEAD is asked as for GET; the answer's body goes no
@@ -56,22 +68,22 @@ impl Edge {
         mut parts: Parts,
         body: Incoming,
         request_id: &Arc<str>,
-        caller: Option<Caller>,
-    ) -> Result<Whole, Problem> {
+        caller: Option<&Caller>,
+    ) -> Result<Answered, Problem> {
         let body = self
             .bodies
             .read(body, deployment.limits.body_bytes_max)
             .await
             .map_err(unread)?;
-        let caller = caller.as_ref();
-        let answer = self.handled(deployment, &parts, &body, request_id, caller);
-        let answer = answer.await?;
-        if parts.method == Method::HEAD && answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+        let answered = self.handled(deployment, &parts, &body, request_id, caller);
+        let answered = answered.await?;
+        let refused = answered.answer.status() == StatusCode::METHOD_NOT_ALLOWED;
+        if parts.method == Method::HEAD && refused {
             parts.method = Method::GET;
-            let answer = self.handled(deployment, &parts, &body, request_id, caller);
-            return answer.await;
+            let answered = self.handled(deployment, &parts, &body, request_id, caller);
+            return answered.await;
         }
-        Ok(answer)
+        Ok(answered)
     }
 
     async fn handled(
@@ -81,7 +93,8 @@ impl Edge {
         body: &Bytes,
         request_id: &Arc<str>,
         caller: Option<&Caller>,
-    ) -> Result<Whole, Problem> {
+    ) -> Result<Answered, Problem> {
+        let since = self.push.position();
         let customer = caller.map(|caller| caller.customer_id.clone());
         let asked = Asked {
             customer: customer.as_deref(),
@@ -109,6 +122,7 @@ impl Edge {
                 handled.map_err(|failure| refused(deployment, request_id, &failure))?
             }
         };
+        let grip = Grip::of(&response);
         let mut answer = guest::response(response, deployment.limits.response_bytes_max).map_err(|bad| {
             tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad response: {bad}");
             Problem::guest_bad_response()
@@ -119,7 +133,7 @@ impl Edge {
         if let Ok(label) = HeaderValue::from_str(&deployment.label()) {
             answer.headers_mut().insert(HEARTH_PLUGIN, label);
         }
-        Ok(answer)
+        Ok(Answered::of(answer, grip, since, parts))
     }
 
     /// A call with an idempotency key goes on to its end when the client goes
