@@ -1,0 +1,3 @@
+//! Cost records, their history and forecasts, at `/costs`.
+
+mod model;
