@@ -24,16 +24,17 @@ mod scale;
 mod season;
 mod short;
 mod spread;
+mod surprise;
 mod theta;
 
 #[cfg(test)]
 mod tests;
 
 pub use backtest::{Accuracy, Backtest, Origin};
-pub use season::YEAR;
+pub use surprise::{Surprise, surprises};
 
 use scale::Scale;
-use season::Season;
+use season::{Season, YEAR};
 use spread::Spread;
 
 /// How far ahead a forecast may go.
@@ -112,7 +113,21 @@ pub struct Forecast {
     pub points: Vec<Point>,
     /// What the model came to.
     pub chosen: &'static str,
+    /// Months that it was made of, the first with a cost and what is known after it.
+    pub history_months: usize,
     pub backtest: Backtest,
+}
+
+impl Forecast {
+    /// Of what has no history at all.
+    pub fn constant(point: Point, months: usize) -> Forecast {
+        Forecast {
+            points: vec![point; months],
+            chosen: "constant",
+            history_months: 0,
+            backtest: Backtest::default(),
+        }
+    }
 }
 
 /// Too few months to say anything.
@@ -149,8 +164,22 @@ pub fn forecast(
     Ok(Forecast {
         points: points.collect(),
         chosen: model.chosen(amounts.len()),
+        history_months: amounts.len(),
         backtest,
     })
+}
+
+/// The amounts that are expected after a history, alone.
+pub fn expected(history: &[Option<f64>], months: usize) -> Result<Vec<f64>, NotEnough> {
+    let history = gaps::without_edges(history);
+    let found = history.iter().flatten().count();
+    match found < HISTORY_MONTHS_MIN {
+        true => Err(NotEnough {
+            wanted: HISTORY_MONTHS_MIN,
+            found,
+        }),
+        false => Ok(project(history, months, Model::Combined)),
+    }
 }
 
 fn recent(history: &[Option<f64>]) -> &[Option<f64>] {

@@ -51,8 +51,10 @@ pub struct Accuracy {
 }
 
 /// Forecasts of the past, the latest first.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Backtest {
+    /// Of the history that was looked at.
+    pub history_months: usize,
     pub origins: Vec<Origin>,
 }
 
@@ -71,6 +73,7 @@ impl Backtest {
             })
         });
         Backtest {
+            history_months: history.len(),
             origins: origins.collect(),
         }
     }

@@ -15,9 +15,16 @@ pub fn without_edges(history: &[Option<f64>]) -> &[Option<f64>] {
     let costs = |amount: &Option<f64>| amount.is_some_and(|amount| amount != 0.0);
     let from_cost = from(known, known.iter().position(costs));
     match from_cost.iter().flatten().count() < HISTORY_MONTHS_MIN {
-        true => from(known, known.iter().position(is_known)),
+        true => from(known, known.iter().position(Option::is_some)),
         false => from_cost,
     }
+}
+
+/// A history up to its last amount.
+pub fn known(history: &[Option<f64>]) -> &[Option<f64>] {
+    let last = history.iter().rposition(Option::is_some);
+    let end = last.map_or(0, |last| last + 1);
+    history.get(..end).unwrap_or_default()
 }
 
 fn from(history: &[Option<f64>], first: Option<usize>) -> &[Option<f64>] {

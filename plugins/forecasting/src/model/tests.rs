@@ -188,6 +188,7 @@ fn accuracy_is_the_mean_over_origins_and_months() {
         naive_error,
     };
     let backtest = Backtest {
+        history_months: 22,
         origins: vec![
             origin(&[110.0, 50.0], &[90.0, 150.0], Some(10.0)),
             origin(&[100.0], &[100.0], None),
@@ -199,4 +200,18 @@ fn accuracy_is_the_mean_over_origins_and_months() {
     let first = backtest.accuracy(1);
     assert!(nearly(first.smape.unwrap(), 10.0, 1e-12));
     assert_eq!(backtest.accuracy(0).smape, None);
+}
+
+#[test]
+fn a_month_that_breaks_with_the_others_is_a_surprise() {
+    let mut amounts = costs(40, 0.01, 0.2, 0.05);
+    assert_eq!(surprises(&history(&amounts), 24).unwrap(), []);
+    amounts[35] *= 2.0;
+    let found = surprises(&history(&amounts), 24).unwrap();
+    let months: Vec<_> = found.iter().map(|own| own.months_after).collect();
+    assert_eq!(months[0], 4, "{found:?}");
+    assert!(found[0].actual > found[0].upper && found[0].expected < found[0].upper);
+    assert_eq!(surprises(&history(&amounts), 3).unwrap().first(), None);
+    let refused = surprises(&history(&amounts[..7]), 3).unwrap_err();
+    assert_eq!((refused.wanted, refused.found), (8, 7));
 }
