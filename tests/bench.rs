@@ -1,5 +1,7 @@
 //! Benchmarks: they report, and assert nothing about time. `make bench` runs them.
 
+mod forecast;
+
 use serde_json::Value;
 
 use crate::harness::host::{Host, Setup, binary};

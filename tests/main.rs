@@ -16,6 +16,7 @@ mod deploy;
 mod durability;
 mod edge;
 mod first_light;
+mod forecasting;
 mod gate;
 mod harness;
 mod hostile_guests;

@@ -25,7 +25,7 @@ pub fn get(request: &Request) -> Answer {
     let wish = Wish::new(months, LEVEL, model);
     let parameters = [selection.key(), months.to_string(), model.name().into()];
     cached::answer(request, "accuracy", &parameters, |database| {
-        let costs = costs::read(database, &selection)?;
+        let costs = costs::read(database, &selection)?.ok_or_else(|| wish.unfulfilled(0))?;
         answer(&costs, &selection, &wish)
     })
 }

@@ -21,15 +21,14 @@ pub fn get(request: &Request) -> Answer {
     query.finish()?;
     let parameters = [selection.key(), months.to_string()];
     cached::answer(request, "anomalies", &parameters, |database| {
-        let costs = costs::read(database, &selection)?;
+        let costs = costs::read(database, &selection)?.ok_or_else(|| too_few(0))?;
         answer(&costs, &selection, usize::try_from(months).unwrap_or(1))
     })
 }
 
 fn answer(costs: &Costs, selection: &Selection, months: usize) -> Result<Value, Problem> {
     let total = model::surprises(&numbers(&costs.total), months);
-    let total = total
-        .map_err(|error| costs::not_enough(error.wanted, error.found, "looking for anomalies"))?;
+    let total = total.map_err(|error| too_few(error.found))?;
     let mut found: Vec<_> = total.iter().map(|own| to_json(own, costs, None)).collect();
     for group in &costs.groups {
         let own = model::surprises(&numbers(&group.amounts), months).unwrap_or_default();
@@ -54,6 +53,10 @@ fn answer(costs: &Costs, selection: &Selection, months: usize) -> Result<Value, 
         "computed_at": Timestamp::now().to_string(),
         "anomalies": found,
     }))
+}
+
+fn too_few(found: usize) -> Problem {
+    costs::not_enough(model::surprise::MONTHS_MIN, found, "looking for anomalies")
 }
 
 fn to_json(surprise: &Surprise, costs: &Costs, group: Option<&Value>) -> Value {

@@ -5,7 +5,6 @@ mod period;
 mod standing;
 pub mod watch;
 
-use hearth_plugin::etag;
 use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
 
@@ -13,7 +12,7 @@ use crate::month::Month;
 use crate::sql::budgets::{
     Budget, alerts, budget_by_id, budgets, delete_budget, forget_alerts, lock_budget, put_budget,
 };
-use crate::sql::records::hold_loads;
+use crate::sql::records::{Ledger, hold_loads, ledger};
 use definition::Definition;
 use period::Period;
 use standing::Standing;
@@ -53,9 +52,10 @@ pub fn replace(request: &Request, BudgetId(id): BudgetId) -> Answer {
     let definition = Definition::read(request.fields()?, &id)?;
     let database = request.database();
     let (budget, created) = database.transaction(Isolation::ReadCommitted, |tx| {
-        hold_loads(tx)?;
+        let loads = hold_loads(tx)?;
         let before = lock_budget(tx, &id)?;
-        request.check_if_match(&before.as_ref().map(etag_of).unwrap_or_default())?;
+        let tag = before.as_ref().map(|before| etag_of(before, &loads));
+        request.check_if_match(&tag.unwrap_or_default())?;
         let budget = write(tx, &id, &definition)?;
         if before.as_ref().is_some_and(|own| !definition.is_same(own)) {
             forget_alerts(tx, &id)?;
@@ -77,8 +77,9 @@ pub fn delete(request: &Request, BudgetId(id): BudgetId) -> Answer {
     request
         .database()
         .transaction(Isolation::ReadCommitted, |tx| {
+            let loads = hold_loads(tx)?;
             let budget = lock_budget(tx, &id)?.ok_or_else(Problem::not_found)?;
-            request.check_if_match(&etag_of(&budget))?;
+            request.check_if_match(&etag_of(&budget, &loads))?;
             delete_budget(tx, &id)?;
             Ok(Response::no_content())
         })
@@ -109,13 +110,16 @@ fn write(tx: &Transaction, id: &str, definition: &Definition) -> Result<Budget, 
     lock_budget(tx, id)?.ok_or_else(Problem::internal)
 }
 
-fn etag_of(budget: &Budget) -> String {
-    etag::of_version(budget.version)
+/// Where a budget stands changes with it, with every load and with the month.
+fn etag_of(budget: &Budget, loads: &Option<Ledger>) -> String {
+    let loads = loads.as_ref().map_or(0, |loads| loads.version);
+    format!("\"{}-{loads}-{}\"", budget.version, Month::now().0)
 }
 
-/// A budget and where it stands. The tag is that of what was written; where it
-/// stands changes with every load, so nobody keeps the answer.
+/// A budget and where it stands.
 fn answer(database: &Database, status: u16, budget: &Budget) -> Answer {
+    // Read first: should a load come in between, the tag is too old and not too new.
+    let tag = etag_of(budget, &ledger(database)?);
     let standing = Standing::of(database, budget, Month::now())?;
     let period = Period::named(&budget.period).unwrap_or(Period::Monthly);
     let (from, _) = period.around(Month::now());
@@ -126,6 +130,6 @@ fn answer(database: &Database, status: u16, budget: &Budget) -> Answer {
     }
     let response = Response::json(status, &body)?;
     Ok(response
-        .header("etag", &etag_of(budget))
+        .header("etag", &tag)
         .header("cache-control", "private, no-cache"))
 }

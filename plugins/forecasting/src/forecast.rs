@@ -42,6 +42,12 @@ impl Wish {
         Wish::new(months, level, model(query))
     }
 
+    /// 422 where so many months are too few.
+    pub fn unfulfilled(&self, found: usize) -> Problem {
+        let what = format!("a forecast by the model {}", self.model.name());
+        costs::not_enough(self.model.months_min(), found, &what)
+    }
+
     /// The part of what comes that an interval holds.
     fn part(&self) -> f64 {
         self.level as f64 / 100.0
@@ -82,7 +88,7 @@ pub fn get(request: &Request) -> Answer {
         wish.model.name().into(),
     ];
     cached::answer(request, "forecast", &parameters, |database| {
-        let costs = costs::read(database, &selection)?;
+        let costs = costs::read(database, &selection)?.ok_or_else(|| wish.unfulfilled(0))?;
         let answer = of_costs(&costs, &selection, &wish)?;
         metrics::count("forecasts_computed", 1, &[]);
         Ok(answer)
@@ -101,10 +107,7 @@ fn of_costs(costs: &Costs, selection: &Selection, wish: &Wish) -> Result<Value, 
 /// A forecast, or 422 which says what is missing.
 pub fn forecast(history: &[Option<f64>], wish: &Wish) -> Result<Forecast, Problem> {
     let forecast = model::forecast(history, wish.months, wish.part(), wish.model);
-    forecast.map_err(|error| {
-        let what = format!("a forecast by the model {}", wish.model.name());
-        costs::not_enough(error.wanted, error.found, &what)
-    })
+    forecast.map_err(|error| wish.unfulfilled(error.found))
 }
 
 /// The forecast of a group; by what its history allows where it is too short for the

@@ -31,7 +31,20 @@ pub fn get(request: &Request) -> Answer {
         |month: &Month| from.is_none_or(|own| own <= *month) && to.is_none_or(|own| *month <= own);
     cached::answer(request, "history", &parameters, |database| {
         let costs = costs::read(database, &selection)?;
-        Ok(answer(&costs, &selection, &window))
+        let nothing = || nothing(&selection);
+        Ok(costs.map_or_else(nothing, |costs| answer(&costs, &selection, &window)))
+    })
+}
+
+fn nothing(selection: &Selection) -> Value {
+    json!({
+        "metric": selection.metric.name(),
+        "currency": selection.currency,
+        "group_by": selection.group_by.as_ref().map(GroupBy::name),
+        "data_through": null,
+        "partial_month": null,
+        "months": [],
+        "groups": [],
     })
 }
 

@@ -24,7 +24,7 @@ mod scale;
 mod season;
 mod short;
 mod spread;
-mod surprise;
+pub mod surprise;
 mod theta;
 
 #[cfg(test)]

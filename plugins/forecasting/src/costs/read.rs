@@ -7,7 +7,7 @@ use hearth_plugin::sql::Numeric;
 use hearth_plugin::{FieldError, problem::Place};
 
 use super::partial::{Partial, partial_month};
-use super::{Costs, GROUPS_MAX, Group, Key, MONTHS_MAX, not_enough};
+use super::{Costs, GROUPS_MAX, Group, Key, MONTHS_MAX};
 use crate::month::Month;
 use crate::selection::{GroupBy, Metric, Selection};
 use crate::sql::months::{Coverage, GroupSum, MonthSum, by_group, coverage, currencies, totals};
@@ -58,30 +58,33 @@ impl Scope {
     }
 }
 
-/// The costs that a request selects. 422 where there is none.
-pub fn read(database: &Database, selection: &Selection) -> Result<Costs, Problem> {
-    let currency = currency(database, selection)?;
-    let scope = Scope::of(database, &currency, Month::now())?;
-    let scope = scope.ok_or_else(|| not_enough(1, 0, "this"))?;
+/// The costs that a request selects; `None` where there is none.
+pub fn read(database: &Database, selection: &Selection) -> Result<Option<Costs>, Problem> {
+    let Some(currency) = currency(database, selection)? else {
+        return Ok(None);
+    };
+    let Some(scope) = Scope::of(database, &currency, Month::now())? else {
+        return Ok(None);
+    };
     let mut costs = read_filtered(database, selection.metric, &scope, &Filter::default())?;
     if let Some(group_by) = &selection.group_by {
         costs.groups = groups(database, selection.metric, group_by, &scope, &costs)?;
     }
-    Ok(costs)
+    Ok(Some(costs))
 }
 
 /// The currency that is asked for, or the only one.
-fn currency(database: &Database, selection: &Selection) -> Result<String, Problem> {
+fn currency(database: &Database, selection: &Selection) -> Result<Option<String>, Problem> {
     if let Some(currency) = &selection.currency {
-        return Ok(currency.clone());
+        return Ok(Some(currency.clone()));
     }
     let names: Vec<_> = currencies(database)?
         .into_iter()
         .map(|own| own.currency)
         .collect();
     match names.as_slice() {
-        [] => Err(not_enough(1, 0, "this")),
-        [only] => Ok(only.clone()),
+        [] => Ok(None),
+        [only] => Ok(Some(only.clone())),
         _ => Err(Problem::invalid_query(vec![FieldError {
             place: Place::Parameter("currency".into()),
             code: "required",

@@ -4,7 +4,7 @@ use super::scale::Scale;
 use super::{Model, NotEnough, gaps, project};
 
 /// With fewer months there is no telling what is usual.
-const MONTHS_MIN: usize = 8;
+pub const MONTHS_MIN: usize = 8;
 /// Months before the first that is judged.
 const TRAINING_MONTHS_MIN: usize = 3;
 /// What is usual is learnt from at least so many months, where there are enough.
