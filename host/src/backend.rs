@@ -1,3 +1,7 @@
 //! The drivers' side: connections and what is shared of them. No WIT type here.
 
+pub mod merge;
+pub mod pgqueue;
 pub mod postgres;
+pub mod queue;
+pub mod sqs;

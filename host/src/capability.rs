@@ -13,6 +13,7 @@ pub mod call;
 pub mod config;
 pub mod log;
 pub mod metrics;
+pub mod queue;
 pub mod sql;
 
 pub use call::{Call, Claim};
@@ -84,6 +85,7 @@ macro_rules! capabilities {
 capabilities! {
     sql(call, state, table),
     cache(call, state, table),
+    queue(call),
     log(call, state),
     config(call),
     metrics(call),

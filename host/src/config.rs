@@ -60,6 +60,7 @@ pub struct Config {
     pub sql: capability::sql::Config,
     pub response_cache: crate::edge::response_cache::Config,
     pub cache: capability::cache::Config,
+    pub queue: backend::queue::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
     /// The plugins in the order of the file.
@@ -88,6 +89,7 @@ impl Default for Config {
             sql: capability::sql::Config::default(),
             response_cache: crate::edge::response_cache::Config::default(),
             cache: capability::cache::Config::default(),
+            queue: backend::queue::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
             plugins: IndexMap::new(),

@@ -14,6 +14,7 @@ pub mod store;
 use std::sync::Arc;
 
 use crate::capability;
+use crate::clock::Clock;
 use crate::config;
 use crate::plugin::admission::Admission;
 use crate::plugin::component::Compiler;
@@ -39,6 +40,7 @@ fn list(reasons: &[String]) -> String {
 pub struct Clients {
     pub sql: capability::sql::Client,
     pub cache: capability::cache::Client,
+    pub queue: capability::queue::Client,
     pub log: capability::log::Client,
     pub config: capability::config::Client,
     pub metrics: capability::metrics::Client,
@@ -53,4 +55,6 @@ pub struct Deployer {
     pub defaults: config::PluginLimits,
     pub admission: Arc<Admission>,
     pub idle: Arc<IdleSlots>,
+    /// What guests are told when they ask for the time.
+    pub clock: Clock,
 }

@@ -4,6 +4,7 @@
 pub mod host;
 pub mod logs;
 pub mod metrics;
+pub mod queue;
 pub mod redact;
 
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 pub use self::host::{HostMetrics, PluginMetrics};
 pub use self::logs::Logs;
 pub use self::metrics::Metrics;
+pub use self::queue::QueueMetrics;
 pub use self::redact::Redactor;
 
 /// Section `[telemetry]`.

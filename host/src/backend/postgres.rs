@@ -37,6 +37,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use address::Url;
+pub(crate) use error::chain;
 pub use error::{OpenError, pool_unavailable, unavailable};
 pub use tokio_postgres_rustls::MakeRustlsConnect as Tls;
 

@@ -21,6 +21,7 @@
 mod apart;
 mod batch;
 mod describe;
+mod enqueue;
 mod error;
 pub mod gate;
 mod guard;
@@ -28,6 +29,7 @@ mod lend;
 mod lent;
 mod migrate;
 mod numeric;
+mod pipeline;
 mod roles;
 mod run;
 pub mod statement;

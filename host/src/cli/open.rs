@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::backend::postgres::Server;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::embedded::postgres::{Cluster, Reached};
 use crate::secret::RootSecret;
@@ -23,6 +24,20 @@ pub fn secret(config: &Config) -> anyhow::Result<RootSecret> {
     let path = environment("HEARTH_SECRET_FILE")
         .map_or_else(|| config.data_dir.join("secret"), PathBuf::from);
     RootSecret::open(&path).context("the root secret")
+}
+
+/// The machine's clock, or the one that a test puts forward with
+/// `HEARTH_CLOCK_FILE`.
+pub fn clock() -> Clock {
+    let Some(file) = environment("HEARTH_CLOCK_FILE").filter(|file| !file.is_empty()) else {
+        return Clock::system();
+    };
+    tracing::warn!(
+        file,
+        "HEARTH_CLOCK_FILE IS SET: the clock of guests, queues and schedules is put forward by the \
+         milliseconds in that file. This is for tests alone"
+    );
+    Clock::of_file(Path::new(&file))
 }
 
 /// The database that was configured, or the embedded one, which then runs for

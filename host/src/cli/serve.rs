@@ -14,7 +14,9 @@ use super::{demo, open};
 use crate::admin::Admin;
 use crate::admin::token::Token;
 use crate::backend::postgres::Server;
+use crate::backend::queue::Queues;
 use crate::capability;
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
@@ -90,9 +92,12 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
     let long = Arc::new(open_long(&config)?);
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
+    let clock = open::clock();
+    let queues = queues(&config, &postgres, &secret, &clock, &host_metrics).await?;
     let clients = clients(
         &config,
         &postgres,
+        &queues,
         &secret,
         &logs,
         &redactor,
@@ -100,7 +105,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &host_metrics,
     );
     let cache = clients.cache.clone();
-    let deployer = deployer(&config, clients, &secret, host_metrics.clone())?;
+    let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, long));
     open_plugins(&rollout).await?;
     let demo_key = match args.demo {
@@ -130,6 +135,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     beside.spawn(edge.rate.clone().run_exchange(postgres));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
+    beside.spawn(queues.keep());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);
     drop(rollout);
@@ -179,6 +185,7 @@ fn edge(
 fn clients(
     config: &Config,
     postgres: &Server,
+    queues: &Queues,
     secret: &Arc<RootSecret>,
     logs: &Logs,
     redactor: &Redactor,
@@ -192,10 +199,28 @@ fn clients(
             config.sql.clone(),
         ),
         cache: capability::cache::Client::open(&config.cache, host_metrics),
+        queue: capability::queue::Client::open(queues.clone(), &config.queue),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
     }
+}
+
+async fn queues(
+    config: &Config,
+    postgres: &Server,
+    secret: &RootSecret,
+    clock: &Clock,
+    metrics: &HostMetrics,
+) -> anyhow::Result<Queues> {
+    let opened = Queues::open(
+        &config.queue,
+        postgres.clone(),
+        secret,
+        clock.clone(),
+        metrics,
+    );
+    opened.await.context("the queues")
 }
 
 fn open_secret(config: &Config) -> anyhow::Result<RootSecret> {
@@ -217,6 +242,7 @@ fn deployer(
     clients: Clients,
     secret: &RootSecret,
     metrics: HostMetrics,
+    clock: Clock,
 ) -> anyhow::Result<Deployer> {
     let engines = Arc::new(Engines::open(&config.engine)?);
     Ok(Deployer {
@@ -227,6 +253,7 @@ fn deployer(
         defaults: config.plugin_defaults.clone(),
         admission: Admission::new(config.engine.instances_max, config.admission.clone()),
         idle: IdleSlots::new(config.engine.idle_instances_max),
+        clock,
     })
 }
 

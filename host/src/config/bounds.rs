@@ -1,6 +1,7 @@
 //! Between which numbers each setting may lie.
 
 mod cache;
+mod queue;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -34,6 +35,10 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     let responses = &config.response_cache;
     note(document, &["response_cache"], &cache::responses(responses));
     note(document, &["cache"], &cache::values(&config.cache));
+    note(document, &["queue"], &queue::messages(&config.queue));
+    note(document, &["queue"], &queue::upkeep(&config.queue));
+    note(document, &["queue", "sqs"], &queue::sqs(&config.queue.sqs));
+    queue::check_sqs(&config.queue, document);
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     note(document, &["rate"], &rate(&config.rate));

@@ -43,6 +43,12 @@ impl Candidate {
         self.approved.grants.iter().any(of)
     }
 
+    /// The queues that it may send to.
+    fn granted_queues(&self) -> impl Iterator<Item = String> {
+        let grants = self.approved.grants.iter();
+        grants.filter_map(|grant| grant.strip_prefix("queue:").map(str::to_owned))
+    }
+
     fn rejected(&self, step: &'static str, reason: impl ToString) -> Rejected {
         Rejected::because(self.plugin(), step, reason)
     }
@@ -134,7 +140,8 @@ impl Deployer {
             response_bytes_max: limits.response_bytes_max,
             engine: self.engine.clone(),
         };
-        let linked = PreInstance::link(&component, |name| candidate.is_granted(name), bounds);
+        let granted = |name: &str| candidate.is_granted(name);
+        let linked = PreInstance::link(&component, granted, bounds, self.clock.clone());
         let pre = linked.map_err(|error| candidate.rejected("link", format!("{error:#}")))?;
         steps.done("link", candidate.approved.grants.join(", "));
         Ok(Built { pre, openapi })
@@ -195,9 +202,11 @@ impl Deployer {
         let texts: Vec<String> = texts.map(str::to_owned).collect();
         secrets.append(&mut own);
         let settings = candidate.settings.config.clone();
+        let queue = clients.queue.lend(name, candidate.granted_queues());
         Ok(Lents {
-            sql,
+            sql: sql.sending(queue.sender.clone()),
             cache: clients.cache.lend(name),
+            queue,
             log: clients.log.lend(name, number, texts),
             metrics: clients.metrics.lend(name, number),
             config: clients.config.lend(name, number, settings, secrets),

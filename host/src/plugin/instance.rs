@@ -15,6 +15,7 @@ use super::memory::Memory;
 use super::meter::Meter;
 use super::state::State;
 use crate::capability::{self, Call, Lents};
+use crate::clock::Clock;
 use crate::config::Engine as Limits;
 
 mod generated {
@@ -36,6 +37,7 @@ pub use generated::hearth::plugin::types::{Caller, Context};
 pub struct PreInstance {
     handles: generated::HandlesPre<State>,
     limits: Bounds,
+    clock: Clock,
 }
 
 /// What bounds each store of a plugin.
@@ -65,12 +67,17 @@ impl PreInstance {
         component: &Component,
         granted: impl Fn(&str) -> bool,
         limits: Bounds,
+        clock: Clock,
     ) -> wasmtime::Result<PreInstance> {
         let mut linker: Linker<State> = Linker::new(component.engine());
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         capability::link(&mut linker, granted)?;
         let handles = generated::HandlesPre::new(linker.instantiate_pre(component)?)?;
-        Ok(PreInstance { handles, limits })
+        Ok(PreInstance {
+            handles,
+            limits,
+            clock,
+        })
     }
 
     /// A fresh instance. The guest's start function runs here, so this is part
@@ -88,7 +95,8 @@ impl PreInstance {
             engine.table_elements_max,
             each_max,
         );
-        let state = State::new(call, lents, memory, meter, engine.handles_max);
+        let handles_max = engine.handles_max;
+        let state = State::new(call, lents, memory, meter, handles_max, &self.clock);
         let mut store = Store::new(self.handles.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(self.limits.lift_bytes_max());

@@ -1,15 +1,18 @@
 //! The `T` of `Store<T>`: all that the host knows of one instance.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::memory::Memory;
 use super::meter::Meter;
 use super::stdio::{Lines, Writer};
 use crate::capability::{Call, Lents, Parts, States};
+use crate::clock::Clock;
 
 /// The most random bytes that a guest gets in one call.
 const RANDOM_BYTES_MAX: u64 = 64 * 1024;
@@ -32,6 +35,7 @@ impl State {
         memory: Memory,
         meter: Arc<Meter>,
         handles_max: usize,
+        clock: &Clock,
     ) -> State {
         let writer = Arc::new(Mutex::new(Writer::new(call.plugin.clone())));
         writer.lock().begin(call.request_id.clone(), LINES_MAX);
@@ -46,7 +50,7 @@ impl State {
             },
             memory,
             meter,
-            wasi: wasi(&writer),
+            wasi: wasi(&writer, clock),
             writer,
         }
     }
@@ -61,15 +65,30 @@ impl State {
 }
 
 /// Clocks, random numbers and output; no files, no sockets, no environment.
-fn wasi(writer: &Arc<Mutex<Writer>>) -> WasiCtx {
+fn wasi(writer: &Arc<Mutex<Writer>>, clock: &Clock) -> WasiCtx {
     WasiCtxBuilder::new()
         .stdout(Lines(writer.clone()))
         .stderr(Lines(writer.clone()))
+        .wall_clock(Wall(clock.clone()))
         .max_random_size(RANDOM_BYTES_MAX)
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .build()
+}
+
+/// The time that the guest is told.
+struct Wall(Clock);
+
+impl HostWallClock for Wall {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        let since = self.0.now().duration_since(SystemTime::UNIX_EPOCH);
+        since.unwrap_or_default()
+    }
 }
 
 impl AsMut<Parts> for State {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use metrics::{Counter, Gauge, Histogram};
 
 use super::Metrics;
+use super::queue::{self, QueueMetrics};
 
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
@@ -149,6 +150,11 @@ impl HostMetrics {
     /// The metrics of one plugin. Take them once, when the plugin is deployed.
     pub fn plugin(&self, plugin: &str) -> PluginMetrics {
         PluginMetrics::new(&self.metrics, plugin)
+    }
+
+    /// The metrics of one queue. Take them once.
+    pub fn queue(&self, queue: &str) -> QueueMetrics {
+        QueueMetrics::new(&self.metrics, queue)
     }
 
     /// Counts requests that the rate limit of a tier refused.
@@ -323,6 +329,7 @@ fn describe(metrics: &Metrics) {
     for (name, text) in HISTOGRAMS {
         metrics.describe_histogram(name, text);
     }
+    queue::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.

@@ -39,6 +39,20 @@ pub struct Prepared {
     pub text: String,
 }
 
+/// Stands for the host among the deployments, whose numbers begin at 1.
+const HOST: u64 = 0;
+
+impl Prepared {
+    /// The one statement that the host itself runs on plugins' connections.
+    pub fn of_host(text: &str) -> Prepared {
+        Prepared {
+            deployment: HOST,
+            index: 0,
+            text: text.to_owned(),
+        }
+    }
+}
+
 pub struct Connection {
     client: Arc<Client>,
     task: AbortHandle,
@@ -108,11 +122,11 @@ impl Connection {
     }
 
     /// Drops what deployments prepared that serve no longer; the driver tells
-    /// the server.
+    /// the server. What the host prepared stays.
     pub fn keep_deployments(&self, serves: impl Fn(u64) -> bool) {
         self.statements
             .lock()
-            .retain(|deployment, _| serves(*deployment));
+            .retain(|deployment, _| *deployment == HOST || serves(*deployment));
     }
 
     /// Drops what is prepared of a statement, for example because a table changed

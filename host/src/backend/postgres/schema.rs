@@ -36,6 +36,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 5,
         text: include_str!("migrations/0005_cache_invalidations.sql"),
     },
+    Migration {
+        version: 6,
+        text: include_str!("migrations/0006_queues.sql"),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.

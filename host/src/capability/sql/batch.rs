@@ -10,44 +10,70 @@
 //! Where rows are wanted COMMIT is sent once they are in: an answer that turns
 //! out too large must leave no effect. That is a second round trip.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
+use tokio_postgres::Statement;
 
-use futures_util::future::{MaybeDone, maybe_done};
-use tokio_postgres::{Client, Statement};
-
+use super::enqueue::{self, Message};
 use super::error::Halt;
+use super::pipeline::{self, Step};
 use super::run::{self, Answer, Ready, Want};
 use super::{Config, Error, Isolation, transaction};
 use crate::backend::postgres::connection::{Connection, Standing};
 use crate::backend::postgres::tenancy::Tenant;
 
-type Step<'a> = Pin<Box<MaybeDone<Pin<Box<dyn Future<Output = Result<Done, Halt>> + Send + 'a>>>>>;
+/// One step of a batch, checked and ready to be sent.
+pub(super) enum Call<'a> {
+    Statement(Ready<'a>),
+    Enqueue(Box<Message>),
+}
 
-/// What one message of the pipeline was answered.
-enum Done {
-    Setting,
-    Answer(Answer),
+impl Call<'_> {
+    fn wants_rows(&self) -> bool {
+        matches!(self, Call::Statement(ready) if ready.want == Want::Rows)
+    }
+
+    async fn prepare(&self, connection: &mut Connection) -> Result<Statement, Halt> {
+        match self {
+            Call::Statement(ready) => run::prepare(connection, ready.known, Standing::Idle).await,
+            Call::Enqueue(_) => enqueue::prepare(connection, Standing::Idle).await,
+        }
+    }
+
+    fn step<'s>(
+        &'s self,
+        client: &'s tokio_postgres::Client,
+        statement: &'s Statement,
+        config: &'s Config,
+    ) -> Step<'s> {
+        match self {
+            Call::Statement(ready) => pipeline::statement(client, statement, ready, config),
+            Call::Enqueue(message) => pipeline::message(client, statement, message),
+        }
+    }
+
+    fn forget(&self, connection: &Connection) {
+        if let Call::Statement(ready) = self {
+            connection.forget_statement(&ready.known.prepared);
+        }
+    }
 }
 
 /// Runs all of them, or none.
 pub(super) async fn run(
     connection: &mut Connection,
     tenant: &Tenant,
-    calls: &[Ready<'_>],
+    calls: &[Call<'_>],
     config: &Config,
     mark: Option<&str>,
 ) -> Result<Vec<Answer>, Error> {
     let mut statements = Vec::with_capacity(calls.len());
     for call in calls {
-        statements.push(run::prepare(connection, call.known, Standing::Idle).await?);
+        statements.push(call.prepare(connection).await?);
     }
-    let rows_wanted = calls.iter().any(|call| call.want == Want::Rows);
+    let rows_wanted = calls.iter().any(Call::wants_rows);
     // COMMIT with the mark in front of it, where nothing has to be read before it.
     let commit =
         (!rows_wanted).then(|| mark.map_or("COMMIT".into(), |mark| [mark, "; COMMIT"].concat()));
-    let results = pipeline(
+    let results = send(
         connection,
         tenant,
         calls,
@@ -57,22 +83,20 @@ pub(super) async fn run(
     )
     .await;
     if results.as_ref().is_err_and(Halt::is_stale) {
-        calls
-            .iter()
-            .for_each(|call| connection.forget_statement(&call.known.prepared));
+        calls.iter().for_each(|call| call.forget(connection));
     }
     if !rows_wanted {
         return results.map_err(Halt::while_committing);
     }
     let answers = results?;
-    transaction::commit(connection, mark).await?;
+    transaction::commit(connection, &[], mark).await?;
     Ok(answers)
 }
 
-async fn pipeline(
+async fn send(
     connection: &mut Connection,
     tenant: &Tenant,
-    calls: &[Ready<'_>],
+    calls: &[Call<'_>],
     statements: &[Statement],
     config: &Config,
     commit: Option<&str>,
@@ -85,24 +109,21 @@ async fn pipeline(
     connection.forget_tenant();
     let mut steps = Vec::with_capacity(calls.len() + 3);
     let begin = transaction::text(Isolation::ReadCommitted);
-    steps.push(simple(&client, begin));
-    steps.push(simple(&client, &local));
+    steps.push(pipeline::simple(&client, begin));
+    steps.push(pipeline::simple(&client, &local));
     for (call, statement) in calls.iter().zip(statements) {
-        steps.push(statement_step(&client, statement, call, config));
+        steps.push(call.step(&client, statement, config));
     }
     if let Some(commit) = commit {
-        steps.push(simple(&client, commit));
+        steps.push(pipeline::simple(&client, commit));
     }
-    let mut cleared = clear.as_deref().map(|text| simple(&client, text));
-    let results = in_order(&mut cleared, steps).await;
-    let cleared = cleared.is_none_or(|step| matches!(take(step), Some(Ok(_))));
-    if results
-        .iter()
-        .all(|result| result.as_ref().err().is_none_or(Halt::is_answer))
-    {
+    let mut cleared = clear.as_deref().map(|text| pipeline::simple(&client, text));
+    let results = pipeline::in_order(&mut cleared, steps).await;
+    let cleared = cleared.is_none_or(|step| matches!(pipeline::take(step), Some(Ok(_))));
+    if pipeline::all_answered(&results) {
         connection.unmark(Standing::InTransaction);
     }
-    let answers = check(results)?;
+    let answers = pipeline::check(results)?;
     if commit.is_some() {
         connection.unmark(Standing::Idle);
     }
@@ -110,67 +131,4 @@ async fn pipeline(
         connection.remember_tenant(&nobody);
     }
     Ok(answers)
-}
-
-fn simple<'a>(client: &'a Client, text: &'a str) -> Step<'a> {
-    let sent = async move { Ok(client.batch_execute(text).await.map(|()| Done::Setting)?) };
-    Box::pin(maybe_done(Box::pin(sent)))
-}
-
-fn statement_step<'a>(
-    client: &'a Client,
-    statement: &'a Statement,
-    call: &'a Ready<'_>,
-    config: &'a Config,
-) -> Step<'a> {
-    let sent = async move {
-        run::send(client, statement, call, config)
-            .await
-            .map(Done::Answer)
-    };
-    Box::pin(maybe_done(Box::pin(sent)))
-}
-
-/// Polls the steps in their order, for the first poll is what sends, until all
-/// are done.
-async fn in_order<'a>(
-    first: &mut Option<Step<'a>>,
-    mut steps: Vec<Step<'a>>,
-) -> Vec<Result<Done, Halt>> {
-    poll_fn(|cx| {
-        let mut pending = false;
-        for step in first.iter_mut().chain(steps.iter_mut()) {
-            pending |= step.as_mut().poll(cx).is_pending();
-        }
-        if pending {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
-    })
-    .await;
-    steps.into_iter().filter_map(take).collect()
-}
-
-fn take(mut step: Step<'_>) -> Option<Result<Done, Halt>> {
-    step.as_mut().take_output()
-}
-
-/// All answers, or what went wrong. An error that Postgres answered is the cause
-/// of everything behind it, and proves that nothing was committed; so it is told
-/// rather than a connection lost later.
-fn check(results: Vec<Result<Done, Halt>>) -> Result<Vec<Answer>, Halt> {
-    let mut answers = Vec::with_capacity(results.len());
-    let mut lost = None;
-    for result in results {
-        match result {
-            Ok(Done::Setting) => {}
-            Ok(Done::Answer(answer)) => answers.push(answer),
-            Err(halt) if halt.is_answer() => return Err(halt),
-            Err(halt) => {
-                lost.get_or_insert(halt);
-            }
-        }
-    }
-    lost.map_or(Ok(answers), Err)
 }

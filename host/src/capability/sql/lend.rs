@@ -10,6 +10,7 @@ use super::roles::{self, Names};
 use super::statement::Declared;
 use super::{Client, Config};
 use crate::backend::postgres::connection::{Credentials, Prepared};
+use crate::backend::queue::Sender;
 
 /// What a deployment brings along, out of its package and the operator's config.
 pub struct Deployment<'a> {
@@ -188,6 +189,7 @@ impl Client {
             statements: known(deployment),
             pool: Some(pool),
             config,
+            sender: Sender::nobody(),
         })
     }
 }

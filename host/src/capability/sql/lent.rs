@@ -9,6 +9,7 @@ use super::value::{self, Param};
 use super::{Config, Error, Value};
 use crate::backend::postgres::connection::Prepared;
 use crate::backend::postgres::plugin::{PluginPool, PoolStatus};
+use crate::backend::queue::Sender;
 
 /// A declared statement and how it is sent.
 pub(super) struct Known {
@@ -24,6 +25,8 @@ pub struct Lent {
     /// `None` where the plugin has no grant, and so no role to log in with.
     pub(super) pool: Option<PluginPool>,
     pub(super) config: Arc<Config>,
+    /// The queues that its transactions may send to.
+    pub(super) sender: Sender,
 }
 
 impl Lent {
@@ -42,7 +45,14 @@ impl Lent {
             statements: HashMap::new(),
             pool: None,
             config: Arc::default(),
+            sender: Sender::nobody(),
         }
+    }
+
+    /// The same, with queues that its transactions may send to.
+    pub fn sending(mut self, sender: Sender) -> Lent {
+        self.sender = sender;
+        self
     }
 
     pub(super) fn connections(&self) -> Result<&PluginPool, Error> {

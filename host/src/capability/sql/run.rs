@@ -28,6 +28,8 @@ pub(super) enum Want {
 pub(super) enum Answer {
     Rows(RowSet),
     Count(u64),
+    /// Of a message.
+    Id(String),
 }
 
 /// A declared statement with its parameters, checked and ready to be sent.

@@ -4,9 +4,13 @@
 //! over: the connection goes back at once, every further statement answers the
 //! same error, and so does `commit`.
 
+use std::sync::Arc;
+
 use futures_util::future::join;
 
+use super::enqueue::{self, Message};
 use super::error::Halt;
+use super::pipeline;
 use super::run::{self, Answer, Ready};
 use super::statement::Access;
 use super::{Config, Error, Isolation};
@@ -28,6 +32,10 @@ pub(super) struct Open {
     state: Result<Lease, Error>,
     /// Whether a statement was run in it that may write.
     wrote: bool,
+    /// What it sends when it commits, and has not told Postgres yet.
+    waiting: Vec<Message>,
+    /// The queue of each message.
+    queues: Vec<Arc<str>>,
 }
 
 impl Open {
@@ -47,7 +55,34 @@ impl Open {
             number,
             state: Ok(lease),
             wrote: false,
+            waiting: Vec::new(),
+            queues: Vec::new(),
         })
+    }
+
+    /// Adds a message, and answers its id. It travels with the commit; where its
+    /// answer counts, it goes at once and all before it, too.
+    pub(super) async fn enqueue(&mut self, message: Message) -> Result<String, Error> {
+        let (id, at_once) = (message.entry.id(), message.is_deduplicated());
+        self.queues.push(message.entry.message().queue.clone());
+        self.waiting.push(message);
+        if !at_once {
+            return Ok(id);
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        let lease = self.state.as_mut().map_err(|error| error.clone())?;
+        let connection = lease.connection()?;
+        let sent = send(connection, &waiting, None).await;
+        let mut answers = sent.map_err(|halt| self.fail(halt.into()))?;
+        match answers.pop() {
+            Some(Answer::Id(id)) => Ok(id),
+            _ => Ok(id),
+        }
+    }
+
+    /// The queues that messages were enqueued for, one for each message.
+    pub(super) fn queues(&self) -> &[Arc<str>] {
+        &self.queues
     }
 
     pub(super) async fn run(
@@ -70,11 +105,12 @@ impl Open {
     /// Commits, with the mark of a request that is applied only once.
     pub(super) async fn commit(self, mark: Option<&str>) -> Result<(), Error> {
         let mut lease = self.state?;
-        commit(lease.connection()?, mark).await
+        commit(lease.connection()?, &self.waiting, mark).await
     }
 
+    /// Whether it has an effect: a message is one.
     pub(super) fn wrote(&self) -> bool {
-        self.wrote
+        self.wrote || !self.queues.is_empty()
     }
 
     /// Whether an error has ended it.
@@ -109,31 +145,51 @@ pub(super) fn text(isolation: Isolation) -> &'static str {
     }
 }
 
-/// Commits the transaction that the connection is in.
+/// Commits the transaction that the connection is in, with the messages that it
+/// sends, in one round trip.
 ///
 /// COMMIT of an aborted transaction rolls back and is answered without an error.
 /// A SELECT in front of it fails there, and then COMMIT is not run: an empty one,
 /// or the mark of the request.
-pub(super) async fn commit(connection: &mut Connection, mark: Option<&str>) -> Result<(), Error> {
+pub(super) async fn commit(
+    connection: &mut Connection,
+    messages: &[Message],
+    mark: Option<&str>,
+) -> Result<(), Error> {
     if connection.is_closed() {
         return Err(Error::Unavailable);
     }
+    let end = [mark.unwrap_or("SELECT"), "; COMMIT"].concat();
+    let sent = send(connection, messages, Some(&end)).await;
+    sent.map(|_| ()).map_err(Halt::while_committing)
+}
+
+/// Sends messages in the transaction that the connection is in, and what ends it.
+async fn send(
+    connection: &mut Connection,
+    messages: &[Message],
+    end: Option<&str>,
+) -> Result<Vec<Answer>, Halt> {
+    let statement = match messages.is_empty() {
+        true => None,
+        false => Some(enqueue::prepare(connection, Standing::InTransaction).await?),
+    };
+    let client = connection.client();
     connection.mark();
-    let result = connection
-        .client()
-        .batch_execute(&[mark.unwrap_or("SELECT"), "; COMMIT"].concat())
-        .await
-        .map_err(Halt::Postgres);
-    match result {
-        Ok(()) => {
-            connection.unmark(Standing::Idle);
-            Ok(())
-        }
-        Err(halt) => {
-            if halt.is_answer() {
-                connection.unmark(Standing::InTransaction);
-            }
-            Err(halt.while_committing())
-        }
+    let mut steps = Vec::with_capacity(messages.len() + 1);
+    for (message, statement) in messages.iter().zip(statement.iter().cycle()) {
+        steps.push(pipeline::message(&client, statement, message));
     }
+    if let Some(end) = end {
+        steps.push(pipeline::simple(&client, end));
+    }
+    let results = pipeline::in_order(&mut None, steps).await;
+    if pipeline::all_answered(&results) {
+        connection.unmark(Standing::InTransaction);
+    }
+    let answers = pipeline::check(results)?;
+    if end.is_some() {
+        connection.unmark(Standing::Idle);
+    }
+    Ok(answers)
 }

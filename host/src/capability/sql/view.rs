@@ -1,18 +1,22 @@
 //! The interface's functions, on what a call borrows.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Resource;
 
-use super::run::{self, Answer, Ready, Want};
+use super::batch::{self, Call};
+use super::enqueue::Message;
+use super::run::{self, Answer, Want};
 use super::statement::Access;
 use super::transaction::{Open, Transaction};
 use super::{
     BatchCall, Error, GuestError, Host, HostTransaction, Isolation, Lent, Outcome, OutgoingMessage,
-    RowSet, Value, View, batch, convert_error,
+    RowSet, Statement, Value, View, convert_error,
 };
 use crate::backend::postgres::tenancy::Tenant;
+use crate::capability::Call as Circumstances;
 
 /// What the guest gets: its own error as a value; a trap only for a handle that
 /// is none.
@@ -110,18 +114,15 @@ impl HostTransaction for View<'_> {
         )
     }
 
-    /// There is no outbox yet and no deployment holds a grant for a queue, so
-    /// every queue is denied.
     async fn enqueue(
         &mut self,
         this: Resource<Transaction>,
         queue: String,
-        _: OutgoingMessage,
+        message: OutgoingMessage,
     ) -> Guest<String> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
-        let error = no_grant(&queue);
-        guest(self.open(number).and_then(|open| Err(open.fail(error))))
+        guest(self.enqueue_in(number, &queue, message).await)
     }
 
     async fn commit(&mut self, this: Resource<Transaction>) -> Guest<()> {
@@ -156,7 +157,7 @@ impl View<'_> {
         let mark = self.call.mark();
         if ready.known.declared.access == Access::Write && mark.is_some() {
             // The mark commits with the statement, so the two need a transaction.
-            let mut answers = self.batch(vec![ready], mark).await?;
+            let mut answers = self.batch(vec![Call::Statement(ready)], mark).await?;
             return answers.pop().ok_or(Error::Unavailable);
         }
         let work = async {
@@ -176,24 +177,36 @@ impl View<'_> {
         if calls.len() > lent.config.batch_calls_max {
             return Err(Error::TooLarge);
         }
-        let ready = calls
-            .into_iter()
-            .map(|call| step(lent, call))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut ready = Vec::with_capacity(calls.len());
+        for call in calls {
+            ready.push(step(lent, self.call, call)?);
+        }
+        let queues: Vec<_> = ready.iter().filter_map(queue).collect();
+        if queues.len() > lent.sender.call_messages_max() {
+            return Err(Error::TooLarge);
+        }
         if ready.is_empty() {
             return Ok(Vec::new());
         }
-        let writes = |ready: &Ready<'_>| ready.known.declared.access == Access::Write;
         let mark = self.call.mark().filter(|_| ready.iter().any(writes));
-        let answers = self.batch(ready, mark).await?;
-        Ok(answers.into_iter().map(outcome).collect())
+        let answers = self.batch(ready, mark).await;
+        self.tell_of(&queues, &answers);
+        Ok(answers?.into_iter().map(outcome).collect())
+    }
+
+    /// Once messages have been committed, or may have, who waits for them looks.
+    fn tell_of<T>(&self, queues: &[Arc<str>], committed: &Result<T, Error>) {
+        let told = self.lent.sender.queues();
+        if let Some(told) = told.filter(|_| may_have_committed(committed)) {
+            told.committed(queues.iter().cloned());
+        }
     }
 
     /// Statements in one transaction, and in it the mark of a request that is
     /// applied only once.
     async fn batch(
         &mut self,
-        ready: Vec<Ready<'_>>,
+        ready: Vec<Call<'_>>,
         mark: Option<String>,
     ) -> Result<Vec<Answer>, Error> {
         let (lent, tenant) = (self.lent, self.tenant()?);
@@ -255,6 +268,26 @@ impl View<'_> {
         result.map_err(|error| open.fail(error))
     }
 
+    /// Any error ends the transaction here, too.
+    async fn enqueue_in(
+        &mut self,
+        number: u64,
+        queue: &str,
+        message: OutgoingMessage,
+    ) -> Result<String, Error> {
+        let message = Message::new(self.lent, self.call, queue, message);
+        let (deadline, max) = (self.call.deadline, self.lent.sender.call_messages_max());
+        let open = self.open(number)?;
+        let full = open.queues().len() >= max;
+        let result = match (open.failed(), message) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Err(error)) => Err(error),
+            (None, Ok(_)) if full => Err(Error::TooLarge),
+            (None, Ok(message)) => within(deadline, open.enqueue(message)).await,
+        };
+        result.map_err(|error| open.fail(error))
+    }
+
     /// Past the deadline COMMIT may have been sent and not answered.
     async fn commit_transaction(&mut self, number: u64) -> Result<(), Error> {
         self.open(number)?;
@@ -269,12 +302,14 @@ impl View<'_> {
             return Err(Error::DeadlineExceeded);
         }
         let mark = self.call.mark().filter(|_| open.wrote());
+        let queues = open.queues().to_vec();
         let result = timeout_at(deadline, open.commit(mark.as_deref()))
             .await
             .unwrap_or(Err(Error::OutcomeUnknown));
         if mark.is_some() && may_have_committed(&result) {
             self.call.committed();
         }
+        self.tell_of(&queues, &result);
         result
     }
 
@@ -289,30 +324,43 @@ fn may_have_committed<T>(result: &Result<T, Error>) -> bool {
     matches!(result, Ok(_) | Err(Error::OutcomeUnknown))
 }
 
-fn step(lent: &Lent, call: BatchCall) -> Result<Ready<'_>, Error> {
+fn step<'l>(lent: &'l Lent, call: &Circumstances, step: BatchCall) -> Result<Call<'l>, Error> {
+    let statement = |step: Statement, want| lent.ready(&step.text, step.params, want);
+    Ok(match step {
+        BatchCall::Query(step) => Call::Statement(statement(step, Want::Rows)?),
+        BatchCall::Execute(step) => Call::Statement(statement(step, Want::Count)?),
+        BatchCall::Enqueue(step) => {
+            let message = Message::new(lent, call, &step.queue, step.message)?;
+            Call::Enqueue(Box::new(message))
+        }
+    })
+}
+
+fn writes(call: &Call<'_>) -> bool {
     match call {
-        BatchCall::Query(step) => lent.ready(&step.text, step.params, Want::Rows),
-        BatchCall::Execute(step) => lent.ready(&step.text, step.params, Want::Count),
-        BatchCall::Enqueue(step) => Err(no_grant(&step.queue)),
+        Call::Statement(ready) => ready.known.declared.access == Access::Write,
+        Call::Enqueue(_) => true,
     }
 }
 
-fn no_grant(queue: &str) -> Error {
-    let name: String = queue.chars().take(80).collect();
-    Error::Denied(format!("no grant for queue {name}"))
+fn queue(call: &Call<'_>) -> Option<Arc<str>> {
+    match call {
+        Call::Statement(_) => None,
+        Call::Enqueue(message) => Some(message.entry.message().queue.clone()),
+    }
 }
 
 fn rows(answer: Answer) -> Result<RowSet, Error> {
     match answer {
         Answer::Rows(rows) => Ok(rows),
-        Answer::Count(_) => Err(Error::Invalid("no rows were asked for".into())),
+        _ => Err(Error::Invalid("no rows were asked for".into())),
     }
 }
 
 fn count(answer: Answer) -> Result<u64, Error> {
     match answer {
         Answer::Count(count) => Ok(count),
-        Answer::Rows(_) => Err(Error::Invalid("no count was asked for".into())),
+        _ => Err(Error::Invalid("no count was asked for".into())),
     }
 }
 
@@ -320,5 +368,6 @@ fn outcome(answer: Answer) -> Outcome {
     match answer {
         Answer::Rows(rows) => Outcome::Rows(rows),
         Answer::Count(count) => Outcome::Affected(count),
+        Answer::Id(id) => Outcome::Enqueued(id),
     }
 }

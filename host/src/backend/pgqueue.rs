@@ -1,0 +1,128 @@
+//! Queues in Postgres: the rows of `hearth.outbox` are the messages.
+//!
+//! A transaction of a plugin writes its messages through `hearth.enqueue`, so they
+//! are there once it has committed. Everything else happens on the host's own pool,
+//! each in one round trip: sends of all requests are merged into one INSERT, and
+//! receiving and settling are functions of migration 0006, which says how groups
+//! keep their order. A receive takes the customers in turn.
+//!
+//! With SQS the same rows wait here for the relay, and dead letters and deduplication
+//! are here for both.
+
+mod counting;
+mod dead;
+mod entry;
+mod local;
+mod receive;
+mod send;
+mod settle;
+mod sweep;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+use super::merge::Merge;
+use super::postgres::Server;
+use super::queue::{Config, Outgoing, QueueError};
+use crate::clock::Clock;
+use crate::secret::RootSecret;
+use crate::telemetry::HostMetrics;
+
+use local::Local;
+use table::Table;
+
+pub use entry::{ENQUEUE, Entry, Stamp};
+pub(crate) use receive::Delivery;
+
+/// The queues of a database. Cloning shares them.
+#[derive(Clone)]
+pub struct PgQueue {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    table: Arc<Table>,
+    config: Config,
+    sends: Arc<Merge<Entry, Result<(), QueueError>>>,
+    locals: Mutex<HashMap<Arc<str>, Arc<Local>>>,
+    metrics: HostMetrics,
+    runtime: Handle,
+}
+
+impl PgQueue {
+    /// To be called within the runtime that shall give back what dropped calls
+    /// received. Lets Postgres know the key with which this host sends.
+    pub async fn open(
+        config: &Config,
+        server: Server,
+        secret: &RootSecret,
+        clock: Clock,
+        metrics: &HostMetrics,
+    ) -> Result<PgQueue, QueueError> {
+        let operation_max = Duration::from_millis(config.operation_ms_max);
+        let key = secret.derive("outbox/enqueue");
+        let table = Arc::new(Table::new(server, clock, key, operation_max));
+        table.register_key().await?;
+        Ok(PgQueue {
+            shared: Arc::new(Shared {
+                sends: send::merge(&table, config),
+                table,
+                config: config.clone(),
+                locals: Mutex::default(),
+                metrics: metrics.clone(),
+                runtime: Handle::current(),
+            }),
+        })
+    }
+
+    /// What `hearth.enqueue` wants beside the entry.
+    pub(super) fn stamp(&self) -> Stamp {
+        self.shared.table.stamp()
+    }
+
+    /// Whether there is room for one more.
+    pub(super) fn check(&self, message: &Outgoing) -> Result<(), QueueError> {
+        let customer = super::queue::customer_text(message.customer.as_ref());
+        let local = self.local(&message.queue);
+        if local.has_room(customer, &self.shared.config) {
+            return Ok(());
+        }
+        local.metrics.full.increment(1);
+        Err(QueueError::Full)
+    }
+
+    /// What this process knows of a queue.
+    pub(crate) fn local(&self, queue: &str) -> Arc<Local> {
+        let mut locals = self.shared.locals.lock();
+        if let Some(local) = locals.get(queue) {
+            return local.clone();
+        }
+        let name: Arc<str> = Arc::from(queue);
+        let local = Arc::new(Local::new(name.clone(), &self.shared.metrics));
+        locals.insert(name, local.clone());
+        local
+    }
+
+    pub(super) fn server(&self) -> &Server {
+        &self.shared.table.server
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.shared.runtime
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.shared.table.clock
+    }
+
+    /// Counts what is in the queues and drops what is too old, for as long as it is
+    /// polled.
+    pub async fn keep(self) {
+        tokio::join!(self.keep_counting(), self.keep_sweeping());
+    }
+}

@@ -1,0 +1,86 @@
+//! A message as it is written into `hearth.outbox`.
+
+use std::time::SystemTime;
+
+use postgres_types::ToSql;
+use uuid::Uuid;
+
+use crate::backend::queue::{Outgoing, attributes_text, customer_text, id_text};
+
+/// Sends one message within the caller's transaction, and answers the id of the
+/// message or of the one that it repeats. Its parameters are [`Entry::params`].
+pub const ENQUEUE: &str = "SELECT hearth.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+/// A message with the id that it will have.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub(in crate::backend) id: Uuid,
+    pub(in crate::backend) message: Outgoing,
+    pub(in crate::backend) attributes: String,
+    /// Deliveries that counted before it came here.
+    pub(in crate::backend) attempts: i32,
+    /// When it was sent, if not now.
+    pub(in crate::backend) sent_at: Option<SystemTime>,
+}
+
+/// The right to call `hearth.enqueue`, and by how much the clock is put forward.
+#[derive(Clone)]
+pub struct Stamp {
+    pub(super) key: [u8; 32],
+    pub(super) offset_ms: i64,
+}
+
+impl Entry {
+    pub(in crate::backend) fn new(message: Outgoing) -> Entry {
+        Entry {
+            id: Uuid::now_v7(),
+            attributes: attributes_text(&message.attributes),
+            message,
+            attempts: 0,
+            sent_at: None,
+        }
+    }
+
+    /// The id by which it is known outside.
+    pub fn id(&self) -> String {
+        id_text(self.id)
+    }
+
+    pub fn message(&self) -> &Outgoing {
+        &self.message
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.message.body.len() + self.attributes.len()
+    }
+
+    pub(super) fn delay_ms(&self) -> i64 {
+        i64::try_from(self.message.delay.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// What [`ENQUEUE`] is sent with.
+    pub fn params(&self, stamp: &Stamp) -> Vec<Box<dyn ToSql + Sync + Send>> {
+        let Outgoing {
+            queue,
+            plugin,
+            customer,
+            body,
+            group,
+            deduplication_id,
+            ..
+        } = &self.message;
+        vec![
+            Box::new(stamp.key.to_vec()),
+            Box::new(self.id),
+            Box::new(queue.to_string()),
+            Box::new(plugin.to_string()),
+            Box::new(customer_text(customer.as_ref()).to_owned()),
+            Box::new(group.clone()),
+            Box::new(body.to_vec()),
+            Box::new(self.attributes.clone()),
+            Box::new(self.delay_ms()),
+            Box::new(stamp.offset_ms),
+            Box::new(deduplication_id.clone()),
+        ]
+    }
+}

@@ -1,0 +1,268 @@
+//! Receiving: leases, and their heartbeat.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::PgQueue;
+use super::local::Local;
+use super::table::{Failure, Table, millis};
+use crate::backend::queue::{
+    Lease, QueueError, Receipt, Received, Settlement, attributes_of, customer_of, id_text,
+};
+
+const RECEIVE: &str = "SELECT * FROM hearth.receive_messages($1, $2, $3, $4, $5, $6, $7)";
+
+const EXTEND: &str = "
+    UPDATE hearth.outbox AS o
+    SET due_at = clock_timestamp() + ($3::bigint + $4::bigint) * interval '1 millisecond'
+    WHERE o.id = ANY ($1::uuid[]) AND o.lease = ($2::uuid[])[array_position($1::uuid[], o.id)]
+    RETURNING o.id";
+
+/// A message and since when it could have been received.
+pub(crate) struct Delivery {
+    pub received: Received,
+    pub due_at: SystemTime,
+}
+
+/// What one look found.
+struct Found {
+    deliveries: Vec<(i64, Delivery)>,
+    /// Whether more may be found at once.
+    again: bool,
+    /// When something becomes due.
+    due_in: Option<Duration>,
+    turn: Option<String>,
+}
+
+/// Messages that nobody has got yet. Dropped, they are given back.
+struct Unclaimed {
+    queues: PgQueue,
+    queue: Arc<str>,
+    found: Option<Found>,
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        let deliveries = self.found.take().map(|found| found.deliveries);
+        let Some(deliveries) = deliveries.filter(|deliveries| !deliveries.is_empty()) else {
+            return;
+        };
+        let (queues, queue) = (self.queues.clone(), self.queue.clone());
+        let back = deliveries
+            .into_iter()
+            .map(|(_, delivery)| (delivery.received, Settlement::GiveBack));
+        let back: Vec<_> = back.collect();
+        self.queues.shared.runtime.spawn(async move {
+            queues.settle(&queue, back).await;
+        });
+    }
+}
+
+impl PgQueue {
+    pub(in crate::backend) async fn receive(
+        &self,
+        queue: &str,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Received>, QueueError> {
+        let deliveries = self.deliveries(queue, max, wait, visibility, true).await?;
+        Ok(deliveries
+            .into_iter()
+            .map(|delivery| delivery.received)
+            .collect())
+    }
+
+    /// `counted` says whether this is an attempt.
+    pub(crate) async fn deliveries(
+        &self,
+        queue: &str,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+        counted: bool,
+    ) -> Result<Vec<Delivery>, QueueError> {
+        let (local, until) = (self.local(queue), Instant::now() + wait);
+        let poll = Duration::from_millis(self.shared.config.poll_ms);
+        loop {
+            let mut unclaimed = self.look(&local, max, visibility, counted).await?;
+            let Some(found) = unclaimed.found.take() else {
+                return Ok(Vec::new());
+            };
+            if let Some(turn) = &found.turn {
+                local.set_turn(turn);
+            }
+            if !found.deliveries.is_empty() {
+                // There may be more than one receive takes.
+                local.wake();
+                return Ok(in_order(found.deliveries));
+            }
+            let over = Instant::now() >= until;
+            if !found.again && (over || !local.wait(until, found.due_in, poll).await) {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    /// Goes to its end once begun, whoever still waits for it.
+    async fn look(
+        &self,
+        local: &Arc<Local>,
+        max: usize,
+        visibility: Duration,
+        counted: bool,
+    ) -> Result<Unclaimed, QueueError> {
+        let (answer, answered) = oneshot::channel();
+        let (queues, local) = (self.clone(), local.clone());
+        tokio::spawn(async move {
+            let table = &queues.shared.table;
+            let found = table.receive(&local, max, visibility, counted).await;
+            let _ = answer.send(found.map(|found| Unclaimed {
+                queues: queues.clone(),
+                queue: local.name.clone(),
+                found: Some(found),
+            }));
+        });
+        let stopped = || Err(QueueError::Unavailable("the host is stopping".into()));
+        answered.await.unwrap_or_else(|_| stopped())
+    }
+
+    pub(in crate::backend) async fn extend(
+        &self,
+        receipts: &[Receipt],
+        visibility: Duration,
+    ) -> Vec<Result<(), QueueError>> {
+        let leases: Vec<(Uuid, Uuid)> = receipts.iter().filter_map(held).collect();
+        let extended = self.shared.table.extend(&leases, visibility).await;
+        let one = |receipt: &Receipt| match (&extended, held(receipt)) {
+            (Err(error), _) => Err(error.clone()),
+            (Ok(held), Some((row, _))) if held.contains(&row) => Ok(()),
+            (Ok(_), _) => Err(QueueError::LeaseLost),
+        };
+        receipts.iter().map(one).collect()
+    }
+}
+
+fn in_order(mut deliveries: Vec<(i64, Delivery)>) -> Vec<Delivery> {
+    deliveries.sort_unstable_by_key(|(place, _)| *place);
+    deliveries
+        .into_iter()
+        .map(|(_, delivery)| delivery)
+        .collect()
+}
+
+/// What a receipt of this backend stands for.
+pub(super) fn held(receipt: &Receipt) -> Option<(Uuid, Uuid)> {
+    match receipt.0 {
+        Lease::Postgres { row, lease } => Some((row, lease)),
+        Lease::Sqs { .. } => None,
+    }
+}
+
+impl Table {
+    async fn receive(
+        &self,
+        local: &Local,
+        max: usize,
+        visibility: Duration,
+        counted: bool,
+    ) -> Result<Found, QueueError> {
+        self.bounded(async {
+            let held = self.hold().await?;
+            let statement = held.client.prepare_cached(RECEIVE).await?;
+            let lease = Uuid::new_v4();
+            let (turn, max) = (local.turn(), i32::try_from(max).unwrap_or(i32::MAX));
+            let (visibility, offset) = (millis(visibility), self.offset_ms());
+            let rows = held
+                .client
+                .query(
+                    &statement,
+                    &[
+                        &&*local.name,
+                        &turn,
+                        &max,
+                        &visibility,
+                        &offset,
+                        &lease,
+                        &counted,
+                    ],
+                )
+                .await?;
+            found(&rows, &local.name, lease)
+        })
+        .await
+    }
+
+    async fn extend(
+        &self,
+        leases: &[(Uuid, Uuid)],
+        visibility: Duration,
+    ) -> Result<HashSet<Uuid>, QueueError> {
+        let (rows, leases): (Vec<Uuid>, Vec<Uuid>) = leases.iter().copied().unzip();
+        self.bounded(async {
+            let held = self.hold().await?;
+            let statement = held.client.prepare_cached(EXTEND).await?;
+            let (visibility, offset) = (millis(visibility), self.offset_ms());
+            let extended = held
+                .client
+                .query(&statement, &[&rows, &leases, &visibility, &offset])
+                .await?;
+            let ids = extended.iter().map(|row| Ok(row.try_get(0)?));
+            ids.collect::<Result<_, Failure>>()
+        })
+        .await
+    }
+}
+
+/// The rows of `hearth.receive_messages`; the one without an id tells of the rest.
+fn found(rows: &[Row], queue: &Arc<str>, lease: Uuid) -> Result<Found, Failure> {
+    let mut found = Found {
+        deliveries: Vec::with_capacity(rows.len()),
+        again: false,
+        due_in: None,
+        turn: None,
+    };
+    for row in rows {
+        match row.try_get::<_, Option<Uuid>>(0)? {
+            Some(id) => {
+                let place: i64 = row.try_get(1)?;
+                let delivery = delivery(row, id, queue, lease)?;
+                found.deliveries.push((place, delivery));
+            }
+            None => {
+                let (now, due): (SystemTime, Option<SystemTime>) =
+                    (row.try_get(8)?, row.try_get(9)?);
+                found.turn = row.try_get(3)?;
+                found.again = row.try_get::<_, i32>(7)? > 0;
+                found.due_in = due.map(|due| due.duration_since(now).unwrap_or_default());
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn delivery(row: &Row, id: Uuid, queue: &Arc<str>, lease: Uuid) -> Result<Delivery, Failure> {
+    let (plugin, attributes): (&str, &str) = (row.try_get(2)?, row.try_get(6)?);
+    let body: &[u8] = row.try_get(5)?;
+    Ok(Delivery {
+        received: Received {
+            id: id_text(id),
+            queue: queue.clone(),
+            customer: customer_of(row.try_get(3)?),
+            plugin: Arc::from(plugin),
+            body: body.to_vec().into(),
+            attributes: attributes_of(attributes),
+            group: row.try_get(4)?,
+            attempt: u32::try_from(row.try_get::<_, i32>(7)?).unwrap_or(0),
+            sent_at: row.try_get(8)?,
+            receipt: Receipt(Lease::Postgres { row: id, lease }),
+        },
+        due_at: row.try_get(9)?,
+    })
+}

@@ -1,0 +1,56 @@
+//! How a message is written in Postgres and told to others.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+/// What stands where a customer's id would, for messages of nobody. No customer has
+/// this id.
+const NOBODY: &str = ".";
+
+const PREFIX: &str = "msg_";
+
+/// The id by which a message is known outside.
+pub(crate) fn id_text(id: Uuid) -> String {
+    format!("{PREFIX}{id}")
+}
+
+/// The other way round; `None` for what is no id of a message.
+pub(in crate::backend) fn id_of(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text.strip_prefix(PREFIX)?).ok()
+}
+
+pub(in crate::backend) fn customer_text(customer: Option<&Arc<str>>) -> &str {
+    customer.map_or(NOBODY, |customer| customer)
+}
+
+pub(in crate::backend) fn customer_of(text: String) -> Option<Arc<str>> {
+    (text != NOBODY).then(|| Arc::from(text))
+}
+
+/// Pairs of texts can always be written as JSON.
+pub(in crate::backend) fn attributes_text(attributes: &[(String, String)]) -> String {
+    serde_json::to_string(attributes).unwrap_or_else(|_| "[]".into())
+}
+
+pub(in crate::backend) fn attributes_of(text: &str) -> Vec<(String, String)> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let id = Uuid::now_v7();
+        assert_eq!(id_of(&id_text(id)), Some(id));
+        for text in ["", "msg_", "msg_1", &id.to_string()] {
+            assert_eq!(id_of(text), None, "{text}");
+        }
+        let attributes = vec![("a".to_owned(), "\0 \"é".to_owned())];
+        assert_eq!(attributes_of(&attributes_text(&attributes)), attributes);
+        assert!(!attributes_text(&attributes).contains('\0'));
+        assert_eq!(customer_of(customer_text(None).into()), None);
+    }
+}

@@ -1,0 +1,316 @@
+//! Sending: many requests' messages in calls of ten.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use sha2::{Digest, Sha256};
+
+use super::stamp::{ATTRIBUTE, Stamp, millis};
+use super::{Config, DELAY_MAX, ENTRIES_MAX, Place, Sqs, client, text};
+use crate::backend::merge::{Merge, MergeLimits};
+use crate::backend::pgqueue::Entry;
+use crate::backend::queue::{Outgoing, QueueError, Received, id_of};
+
+/// A message as SQS gets it.
+#[derive(Clone, Debug)]
+pub(super) struct Parcel {
+    id: String,
+    body: String,
+    stamp: String,
+    delay: Duration,
+    /// Of a FIFO queue.
+    group: Option<String>,
+}
+
+impl Parcel {
+    fn bytes(&self) -> usize {
+        self.body.len() + self.stamp.len() + ATTRIBUTE.len() + "String".len()
+    }
+
+    fn entry(&self, number: usize) -> Result<SendMessageBatchRequestEntry, QueueError> {
+        let invalid =
+            |error: aws_sdk_sqs::error::BuildError| QueueError::Invalid(error.to_string());
+        let stamp = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(&self.stamp)
+            .build()
+            .map_err(invalid)?;
+        let mut entry = SendMessageBatchRequestEntry::builder()
+            .id(number.to_string())
+            .message_body(&self.body)
+            .message_attributes(ATTRIBUTE, stamp);
+        entry = match &self.group {
+            // Handed over twice within five minutes, SQS keeps one.
+            Some(group) => entry
+                .message_group_id(group)
+                .message_deduplication_id(&self.id),
+            None => entry.delay_seconds(seconds(self.delay)),
+        };
+        entry.build().map_err(invalid)
+    }
+}
+
+/// Whole seconds, no fewer than asked for.
+pub(super) fn seconds(duration: Duration) -> i32 {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(duration.as_secs() + up).unwrap_or(i32::MAX)
+}
+
+/// Calls of the queue run at once: what has an order goes through the outbox, which
+/// hands over one message of a group at a time.
+pub(super) fn merge(
+    client: &Client,
+    place: &Arc<Place>,
+    config: &Config,
+) -> Arc<Merge<Parcel, Result<(), QueueError>>> {
+    let limits = MergeLimits {
+        call_items_max: ENTRIES_MAX,
+        call_bytes_max: config.call_bytes_max,
+        calls_max: config.calls_max,
+        waiting_items_max: config.sends_waiting_max,
+        waiting_bytes_max: config.sends_waiting_bytes_max,
+    };
+    let (client, place) = (client.clone(), place.clone());
+    Merge::new(limits, move |parcels: Vec<Parcel>| {
+        let (client, place) = (client.clone(), place.clone());
+        async move {
+            match send(&client, &place, &parcels).await {
+                Ok(results) => results,
+                Err(error) => parcels.iter().map(|_| Err(error.clone())).collect(),
+            }
+        }
+    })
+}
+
+/// One call; each entry is told for itself.
+async fn send(
+    client: &Client,
+    place: &Place,
+    parcels: &[Parcel],
+) -> Result<Vec<Result<(), QueueError>>, QueueError> {
+    let url = client::url(client, place).await?;
+    let entries = parcels
+        .iter()
+        .enumerate()
+        .map(|(number, parcel)| parcel.entry(number));
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    let asked = client
+        .send_message_batch()
+        .queue_url(url)
+        .set_entries(Some(entries));
+    let answer = asked.send().await.map_err(client::failed)?;
+    let unanswered = || {
+        Err(QueueError::Unavailable(
+            "SQS: an entry has no answer".into(),
+        ))
+    };
+    let mut results: Vec<_> = parcels.iter().map(|_| unanswered()).collect();
+    let mut tell = |id: &str, result| {
+        let place = id
+            .parse()
+            .ok()
+            .and_then(|number: usize| results.get_mut(number));
+        if let Some(place) = place {
+            *place = result;
+        }
+    };
+    for sent in answer.successful() {
+        tell(sent.id(), Ok(()));
+    }
+    for failed in answer.failed() {
+        let error = client::entry_failed(failed.code(), failed.sender_fault(), failed.message());
+        tell(failed.id(), Err(error));
+    }
+    Ok(results)
+}
+
+/// How a message gets into SQS.
+enum Way {
+    Direct,
+    Outbox,
+}
+
+impl Sqs {
+    pub(in crate::backend) async fn send(
+        &self,
+        messages: Vec<Outgoing>,
+    ) -> Vec<Result<String, QueueError>> {
+        let ways: Vec<Way> = messages.iter().map(|message| self.way(message)).collect();
+        let (mut direct, mut outbox) = (Vec::new(), Vec::new());
+        for (message, way) in messages.into_iter().zip(&ways) {
+            match way {
+                Way::Direct => direct.push(Entry::new(message)),
+                Way::Outbox => outbox.push(message),
+            }
+        }
+        let (sent, kept) =
+            tokio::join!(self.send_direct(&direct), self.shared.postgres.send(outbox));
+        let (mut sent, mut kept) = (sent.into_iter(), kept.into_iter());
+        let result = |way: &Way| match way {
+            Way::Direct => sent.next(),
+            Way::Outbox => kept.next(),
+        };
+        let unanswered = || Err(QueueError::Unavailable("it was not answered".into()));
+        ways.iter()
+            .map(result)
+            .map(|result| result.unwrap_or_else(unanswered))
+            .collect()
+    }
+
+    /// Order, deduplication and long delays are the outbox's.
+    fn way(&self, message: &Outgoing) -> Way {
+        let fifo = self
+            .named(&message.queue)
+            .is_ok_and(|named| named.place.is_fifo());
+        let delay_max = if fifo { Duration::ZERO } else { DELAY_MAX };
+        let plain = message.group.is_none()
+            && message.deduplication_id.is_none()
+            && message.delay <= delay_max;
+        match plain {
+            true => Way::Direct,
+            false => Way::Outbox,
+        }
+    }
+
+    async fn send_direct(&self, entries: &[Entry]) -> Vec<Result<String, QueueError>> {
+        let sent_at = self.shared.postgres.clock().now();
+        let answers: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let parcel = self.parcel(&entry.message, &entry.id(), 0, sent_at)?;
+                self.put(&entry.message.queue, parcel)
+            })
+            .collect();
+        let mut results = Vec::with_capacity(entries.len());
+        for (entry, answer) in entries.iter().zip(answers) {
+            let sent = match answer {
+                Ok(answer) => answer.await.unwrap_or_else(|_| Err(stopping())),
+                Err(error) => Err(error),
+            };
+            results.push(sent.map(|()| entry.id()));
+        }
+        results
+    }
+
+    /// Puts a parcel with the others that are on their way.
+    fn put(
+        &self,
+        queue: &str,
+        parcel: Parcel,
+    ) -> Result<tokio::sync::oneshot::Receiver<Result<(), QueueError>>, QueueError> {
+        let bytes = parcel.bytes();
+        if bytes > self.shared.config.message_bytes_max {
+            return Err(QueueError::TooLarge);
+        }
+        let added = self.named(queue)?.sends.add(vec![(parcel, bytes)]);
+        let answer = added.and_then(|mut answers| answers.pop());
+        answer.ok_or(QueueError::Full)
+    }
+
+    fn parcel(
+        &self,
+        message: &Outgoing,
+        id: &str,
+        attempts: u32,
+        sent_at: SystemTime,
+    ) -> Result<Parcel, QueueError> {
+        let (body, base64) = text::written(&message.body);
+        let stamp = Stamp {
+            id: id.to_owned(),
+            plugin: message.plugin.to_string(),
+            customer: message.customer.as_deref().map(str::to_owned),
+            group: message.group.clone(),
+            attempts,
+            sent_at: millis(sent_at),
+            base64,
+            attributes: message.attributes.clone(),
+        };
+        let fifo = self.named(&message.queue)?.place.is_fifo();
+        Ok(Parcel {
+            stamp: self.shared.stamps.write(&message.queue, &stamp, &body),
+            // Without a group it is one of its own, and waits for no other.
+            group: fifo.then(|| group_id(message, id)),
+            id: id.to_owned(),
+            delay: message.delay,
+            body,
+        })
+    }
+
+    /// Hands over what the relay took from the outbox.
+    pub(crate) async fn hand_over(&self, messages: &[Received]) -> Vec<Result<(), QueueError>> {
+        let answers: Vec<_> = messages
+            .iter()
+            .map(|message| {
+                let outgoing = outgoing(message, Duration::ZERO);
+                let parcel =
+                    self.parcel(&outgoing, &message.id, message.attempt, message.sent_at)?;
+                self.put(&message.queue, parcel)
+            })
+            .collect();
+        let mut results = Vec::with_capacity(answers.len());
+        for answer in answers {
+            results.push(match answer {
+                Ok(answer) => answer.await.unwrap_or_else(|_| Err(stopping())),
+                Err(error) => Err(error),
+            });
+        }
+        results
+    }
+
+    /// Another copy of a message that was received, which has had so many attempts
+    /// and is not to be seen before `delay`.
+    pub(super) async fn send_copy(
+        &self,
+        message: &Received,
+        attempts: u32,
+        delay: Duration,
+    ) -> Result<(), QueueError> {
+        if delay <= DELAY_MAX {
+            let outgoing = outgoing(message, delay);
+            let parcel = self.parcel(&outgoing, &message.id, attempts, message.sent_at)?;
+            let answer = self.put(&message.queue, parcel)?;
+            return answer.await.unwrap_or_else(|_| Err(stopping()));
+        }
+        let entry = Entry {
+            id: id_of(&message.id).unwrap_or_else(uuid::Uuid::now_v7),
+            attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
+            sent_at: Some(message.sent_at),
+            ..Entry::new(outgoing(message, delay))
+        };
+        let sent = self.shared.postgres.send_entries(vec![entry]).await;
+        sent.into_iter()
+            .next()
+            .map_or_else(|| Err(stopping()), |sent| sent.map(|_| ()))
+    }
+}
+
+fn outgoing(message: &Received, delay: Duration) -> Outgoing {
+    Outgoing {
+        queue: message.queue.clone(),
+        plugin: message.plugin.clone(),
+        customer: message.customer.clone(),
+        body: message.body.clone(),
+        attributes: message.attributes.clone(),
+        delay,
+        group: message.group.clone(),
+        deduplication_id: None,
+    }
+}
+
+/// A customer's groups are its own.
+fn group_id(message: &Outgoing, id: &str) -> String {
+    let Some(group) = &message.group else {
+        return id.to_owned();
+    };
+    let mut hash = Sha256::new();
+    hash.update(message.customer.as_deref().unwrap_or(".").as_bytes());
+    hash.update([0]);
+    hash.update(group.as_bytes());
+    hex::encode(hash.finalize())
+}
+
+fn stopping() -> QueueError {
+    QueueError::Unavailable("the host is stopping".into())
+}

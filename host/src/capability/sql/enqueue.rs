@@ -1,0 +1,104 @@
+//! Messages that are sent if, and only if, a transaction commits.
+//!
+//! A message is one more statement of the transaction, the host's own: see
+//! `hearth.enqueue` in migration 0006. Nothing waits for its answer but the commit,
+//! so it costs no round trip; only a message with a deduplication id is sent at once,
+//! for its answer says which message it repeats.
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Statement};
+use uuid::Uuid;
+
+use super::error::Halt;
+use super::{Error, Lent, OutgoingMessage};
+use crate::backend::pgqueue::{ENQUEUE, Entry, Stamp};
+use crate::backend::postgres::connection::{Connection, Prepared, Standing};
+use crate::backend::queue::{Draft, QueueError, id_text};
+use crate::capability::Call;
+
+/// A message on its way into a transaction.
+pub(super) struct Message {
+    pub entry: Entry,
+    pub stamp: Stamp,
+}
+
+impl From<OutgoingMessage> for Draft {
+    fn from(message: OutgoingMessage) -> Draft {
+        Draft {
+            body: message.body,
+            attributes: message.attributes,
+            delay_ms: message.delay_ms,
+            group: message.group,
+            deduplication_id: message.deduplication_id,
+        }
+    }
+}
+
+impl From<QueueError> for Error {
+    fn from(error: QueueError) -> Error {
+        match error {
+            QueueError::TooLarge => Error::TooLarge,
+            QueueError::Denied(reason) => Error::Denied(reason),
+            QueueError::Invalid(reason) => Error::Invalid(reason),
+            QueueError::Full | QueueError::Unavailable(_) | QueueError::LeaseLost => {
+                Error::Unavailable
+            }
+        }
+    }
+}
+
+impl Message {
+    /// With what the host stamps on it: nothing of that is the guest's.
+    pub fn new(
+        lent: &Lent,
+        call: &Call,
+        queue: &str,
+        message: OutgoingMessage,
+    ) -> Result<Message, Error> {
+        let entry = lent
+            .sender
+            .entry(queue, call.customer.as_ref(), message.into())?;
+        let queues = lent.sender.queues().ok_or(Error::Unavailable)?;
+        Ok(Message {
+            entry,
+            stamp: queues.stamp(),
+        })
+    }
+
+    pub fn is_deduplicated(&self) -> bool {
+        self.entry.message().deduplication_id.is_some()
+    }
+}
+
+/// The statement, which is the host's and no deployment's.
+pub(super) async fn prepare(
+    connection: &mut Connection,
+    standing: Standing,
+) -> Result<Statement, Halt> {
+    let own = Prepared::of_host(ENQUEUE);
+    if let Some(statement) = connection.statement(&own) {
+        return Ok(statement);
+    }
+    connection.mark();
+    let prepared = connection.client().prepare(&own.text).await;
+    let prepared = prepared.map_err(Halt::Postgres);
+    if prepared.as_ref().err().is_none_or(Halt::is_answer) {
+        connection.unmark(standing);
+    }
+    let statement = prepared?;
+    connection.keep_statement(&own, statement.clone());
+    Ok(statement)
+}
+
+/// Sends it when first polled; answers the message's id.
+pub(super) async fn send(
+    client: &Client,
+    statement: &Statement,
+    message: &Message,
+) -> Result<String, Halt> {
+    let params = message.entry.params(&message.stamp);
+    let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| &**param as _).collect();
+    let row = client.query_one(statement, &params).await?;
+    let id: Uuid = row.try_get(0)?;
+    Ok(id_text(id))
+}

@@ -1,0 +1,108 @@
+//! Several messages to Postgres in one round trip.
+//!
+//! Each message of the driver is sent when its future is polled first. So polling
+//! them in order, all before any is answered, sends them in order and together.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use futures_util::future::{MaybeDone, maybe_done};
+use tokio_postgres::{Client, Statement};
+
+use super::Config;
+use super::enqueue::{self, Message};
+use super::error::Halt;
+use super::run::{self, Answer, Ready};
+
+pub(super) type Step<'a> =
+    Pin<Box<MaybeDone<Pin<Box<dyn Future<Output = Result<Done, Halt>> + Send + 'a>>>>>;
+
+/// What one message of the pipeline was answered.
+pub(super) enum Done {
+    Setting,
+    Answer(Answer),
+}
+
+/// A text without parameters.
+pub(super) fn simple<'a>(client: &'a Client, text: &'a str) -> Step<'a> {
+    let sent = async move { Ok(client.batch_execute(text).await.map(|()| Done::Setting)?) };
+    Box::pin(maybe_done(Box::pin(sent)))
+}
+
+/// A declared statement.
+pub(super) fn statement<'a>(
+    client: &'a Client,
+    statement: &'a Statement,
+    call: &'a Ready<'_>,
+    config: &'a Config,
+) -> Step<'a> {
+    let sent = async move {
+        run::send(client, statement, call, config)
+            .await
+            .map(Done::Answer)
+    };
+    Box::pin(maybe_done(Box::pin(sent)))
+}
+
+/// A message for a queue.
+pub(super) fn message<'a>(
+    client: &'a Client,
+    statement: &'a Statement,
+    message: &'a Message,
+) -> Step<'a> {
+    let sent = async move {
+        let id = enqueue::send(client, statement, message).await?;
+        Ok(Done::Answer(Answer::Id(id)))
+    };
+    Box::pin(maybe_done(Box::pin(sent)))
+}
+
+/// Polls the steps in their order until all are done.
+pub(super) async fn in_order<'a>(
+    first: &mut Option<Step<'a>>,
+    mut steps: Vec<Step<'a>>,
+) -> Vec<Result<Done, Halt>> {
+    poll_fn(|cx| {
+        let mut pending = false;
+        for step in first.iter_mut().chain(steps.iter_mut()) {
+            pending |= step.as_mut().poll(cx).is_pending();
+        }
+        if pending {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    })
+    .await;
+    steps.into_iter().filter_map(take).collect()
+}
+
+pub(super) fn take(mut step: Step<'_>) -> Option<Result<Done, Halt>> {
+    step.as_mut().take_output()
+}
+
+/// Whether Postgres has answered all of them, be it with errors.
+pub(super) fn all_answered(results: &[Result<Done, Halt>]) -> bool {
+    let answered = |result: &Result<Done, Halt>| result.as_ref().err().is_none_or(Halt::is_answer);
+    results.iter().all(answered)
+}
+
+/// All answers, or what went wrong. An error that Postgres answered is the cause
+/// of everything behind it, and proves that nothing was committed; so it is told
+/// rather than a connection lost later.
+pub(super) fn check(results: Vec<Result<Done, Halt>>) -> Result<Vec<Answer>, Halt> {
+    let mut answers = Vec::with_capacity(results.len());
+    let mut lost = None;
+    for result in results {
+        match result {
+            Ok(Done::Setting) => {}
+            Ok(Done::Answer(answer)) => answers.push(answer),
+            Err(halt) if halt.is_answer() => return Err(halt),
+            Err(halt) => {
+                lost.get_or_insert(halt);
+            }
+        }
+    }
+    lost.map_or(Ok(answers), Err)
+}

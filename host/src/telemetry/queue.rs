@@ -1,0 +1,117 @@
+//! The metrics of queues, as `host` has those of everything else.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+
+use super::Metrics;
+use crate::backend::queue::{Depth, Settlement};
+
+const SENT: &str = "hearth_queue_sent_total";
+const REFUSED: &str = "hearth_queue_refused_total";
+const RECEIVED: &str = "hearth_queue_received_total";
+const SETTLED: &str = "hearth_queue_settled_total";
+const DEPTH: &str = "hearth_queue_depth";
+const OLDEST: &str = "hearth_queue_oldest_age_seconds";
+const RELAYED: &str = "hearth_queue_relayed_total";
+const RELAY_LAG: &str = "hearth_queue_relay_lag_seconds";
+const FOREIGN: &str = "hearth_queue_foreign_total";
+
+pub(super) fn describe(metrics: &Metrics) {
+    metrics.describe_counter(
+        SENT,
+        "Messages that this host sent, transactions' included, by queue.",
+    );
+    metrics.describe_counter(
+        REFUSED,
+        "Messages that were refused because the queue was full, by queue.",
+    );
+    metrics.describe_counter(RECEIVED, "Deliveries of messages to this host, by queue.");
+    metrics.describe_counter(
+        SETTLED,
+        "Deliveries that ended on this host, by queue and outcome (done, retry, failed, given_back, dead).",
+    );
+    metrics.describe_gauge(
+        DEPTH,
+        "Messages in a queue of the fleet, by state (waiting, delayed, leased, dead); counted now and then.",
+    );
+    metrics.describe_gauge(
+        OLDEST,
+        "Since when the oldest message waits that could be received.",
+    );
+    metrics.describe_counter(RELAYED, "Messages of the outbox handed over to SQS.");
+    metrics.describe_histogram(
+        RELAY_LAG,
+        "Time from when a message of the outbox was due to when SQS had it.",
+    );
+    metrics.describe_counter(
+        FOREIGN,
+        "Messages that were found in SQS and did not come from this fleet.",
+    );
+}
+
+/// The metrics of one queue.
+#[derive(Clone)]
+pub struct QueueMetrics {
+    pub sent: Counter,
+    pub full: Counter,
+    pub received: Counter,
+    pub relayed: Counter,
+    pub relay_lag_seconds: Histogram,
+    pub foreign: Counter,
+    done: Counter,
+    retried: Counter,
+    failed: Counter,
+    given_back: Counter,
+    dead: Counter,
+    depths: [Gauge; 4],
+    oldest_age_seconds: Gauge,
+}
+
+impl QueueMetrics {
+    pub(super) fn new(metrics: &Metrics, queue: &str) -> QueueMetrics {
+        let labels = [("queue", queue)];
+        let settled = |outcome| {
+            let labels = [("queue", queue), ("outcome", outcome)];
+            metrics.counter(SETTLED, &labels)
+        };
+        let depth = |state| metrics.gauge(DEPTH, &[("queue", queue), ("state", state)]);
+        QueueMetrics {
+            sent: metrics.counter(SENT, &labels),
+            full: metrics.counter(REFUSED, &labels),
+            received: metrics.counter(RECEIVED, &labels),
+            relayed: metrics.counter(RELAYED, &labels),
+            relay_lag_seconds: metrics.histogram(RELAY_LAG, &labels),
+            foreign: metrics.counter(FOREIGN, &labels),
+            done: settled("done"),
+            retried: settled("retry"),
+            failed: settled("failed"),
+            given_back: settled("given_back"),
+            dead: settled("dead"),
+            depths: ["waiting", "delayed", "leased", "dead"].map(depth),
+            oldest_age_seconds: metrics.gauge(OLDEST, &labels),
+        }
+    }
+
+    /// Counts one delivery that has ended.
+    pub fn count_settled(&self, settlement: &Settlement) {
+        let counter = match settlement {
+            Settlement::Done => &self.done,
+            Settlement::RetryAfter(_) => &self.retried,
+            Settlement::Failed { .. } => &self.failed,
+            Settlement::GiveBack => &self.given_back,
+            Settlement::DeadLetter(_) => &self.dead,
+        };
+        counter.increment(1);
+    }
+
+    /// Exact up to 2^53 messages.
+    pub fn set_depth(&self, depth: &Depth) {
+        let numbers = [depth.waiting, depth.delayed, depth.leased, depth.dead];
+        for (gauge, number) in self.depths.iter().zip(numbers) {
+            gauge.set(number as f64);
+        }
+        let oldest = depth.oldest_age.unwrap_or(Duration::ZERO);
+        self.oldest_age_seconds.set(oldest.as_secs_f64());
+    }
+}
