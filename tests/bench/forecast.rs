@@ -38,7 +38,10 @@ async fn of_a_file() {
     println!("{} series", series.len());
     let base = std::env::var("HEARTH_BENCH_BASE").ok();
     let naive2 = of_naive2(&series);
-    let base = base.as_deref().and_then(measures::base).unwrap_or(naive2.mean());
+    let base = base
+        .as_deref()
+        .and_then(measures::base)
+        .unwrap_or(naive2.mean());
     println!(
         "OWA is against sMAPE {:.3}, MASE {:.4}\n\n{}\n{}",
         base.smape,

@@ -13,6 +13,7 @@ pub struct Setup {
     args: Vec<String>,
     /// The root secret that it shares with others; else it makes its own.
     secret: Option<String>,
+    variables: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -21,6 +22,7 @@ impl Setup {
             config: String::new(),
             args: Vec::new(),
             secret: None,
+            variables: Vec::new(),
         }
     }
 
@@ -83,6 +85,12 @@ impl Setup {
         self
     }
 
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Setup {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
     pub fn start(self) -> Host {
         Host::start(self)
     }
@@ -105,7 +113,8 @@ impl Setup {
             .arg("serve")
             .arg("--config")
             .arg(&file)
-            .args(&self.args);
+            .args(&self.args)
+            .envs(self.variables.iter().cloned());
         command
     }
 }

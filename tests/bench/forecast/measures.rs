@@ -30,7 +30,11 @@ impl Judged {
             };
             let error = (actual - mean).abs();
             let both = actual.abs() + mean.abs();
-            percentages += if both > 0.0 { 200.0 * error / both } else { 0.0 };
+            percentages += if both > 0.0 {
+                200.0 * error / both
+            } else {
+                0.0
+            };
             errors += error;
             count += 1.0;
             if let Some((lower, upper)) = forecast.intervals.get(month) {

@@ -14,7 +14,9 @@ pub fn forecast(history: &[f64], months: usize) -> Vec<f64> {
     };
     let at = |position: usize| indices[position % YEAR];
     let last = history[history.len() - 1] / at(history.len() - 1);
-    (0..months).map(|month| last * at(history.len() + month)).collect()
+    (0..months)
+        .map(|month| last * at(history.len() + month))
+        .collect()
 }
 
 /// Whether the autocorrelation of a year is more than chance.
@@ -46,7 +48,10 @@ fn indices(history: &[f64]) -> [f64; YEAR] {
     let means = ratios.map(|own| own.iter().sum::<f64>() / own.len() as f64);
     let all = means.iter().sum::<f64>() / YEAR as f64;
     let indices = means.map(|mean| mean / all);
-    match indices.iter().all(|index| index.is_finite() && *index != 0.0) {
+    match indices
+        .iter()
+        .all(|index| index.is_finite() && *index != 0.0)
+    {
         true => indices,
         false => [1.0; YEAR],
     }
@@ -58,12 +63,16 @@ mod tests {
 
     #[test]
     fn a_season_is_kept_and_chance_is_not() {
-        let seasonal: Vec<_> = (0..48).map(|month| 100.0 + 50.0 * f64::from(month % 12)).collect();
+        let seasonal: Vec<_> = (0..48)
+            .map(|month| 100.0 + 50.0 * f64::from(month % 12))
+            .collect();
         let ahead = forecast(&seasonal, 12);
         for (month, value) in ahead.iter().enumerate() {
             assert!((value - seasonal[month]).abs() < 1e-6, "{month}: {value}");
         }
-        let flat: Vec<_> = (0..48).map(|month| 100.0 + f64::from(month * 7919 % 13)).collect();
+        let flat: Vec<_> = (0..48)
+            .map(|month| 100.0 + f64::from(month * 7919 % 13))
+            .collect();
         assert_eq!(forecast(&flat, 2), [flat[47]; 2]);
         assert_eq!(forecast(&[3.0], 2), [3.0; 2]);
         assert_eq!(forecast(&[5.0; 40], 1), [5.0]);

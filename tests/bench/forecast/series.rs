@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn lines_that_are_none_are_left_out() {
-        let text = "id,horizon,values\n\na,2\na,0,1;2\na,19,1;2\na,2,1;2\na,1,1;x\na,1,1;inf\nb,1,1;2\n";
+        let text =
+            "id,horizon,values\n\na,2\na,0,1;2\na,19,1;2\na,2,1;2\na,1,1;x\na,1,1;inf\nb,1,1;2\n";
         let lines: Vec<_> = read(text).iter().map(|series| series.line).collect();
         assert_eq!(lines, [9]);
     }
