@@ -36,10 +36,7 @@ async fn sent(fleet: &Fleet, queue: &str) -> Vec<Value> {
     let rows = client.query(text, &[&queue]).await.unwrap();
     let read = rows.iter().map(|row| {
         let (customer, plugin): (String, String) = (row.get(1), row.get(2));
-        assert_eq!(
-            (customer.as_str(), plugin.as_str()),
-            ("acme", "forecasting")
-        );
+        assert!(customer.starts_with("cus_") && plugin == "forecasting");
         serde_json::from_slice(row.get(0)).unwrap()
     });
     read.collect()
@@ -47,10 +44,8 @@ async fn sent(fleet: &Fleet, queue: &str) -> Vec<Value> {
 
 fn told(events: &[Value]) -> Vec<(&str, i64)> {
     let of = |event: &'_ Value| event["data"]["threshold"].as_i64().unwrap();
-    let kind = |event: &'_ Value| event["type"].as_str().unwrap().to_string().leak() as &str;
-    events
-        .iter()
-        .map(|event| (kind(event), of(event)))
+    let told = events.iter();
+    told.map(|event| (event["type"].as_str().unwrap(), of(event)))
         .collect()
 }
 
