@@ -1,6 +1,7 @@
 //! Benchmarks: they report, and assert nothing about time. `make bench` runs them.
 
 mod dynamodb;
+mod forecast;
 
 use serde_json::{Value, json};
 

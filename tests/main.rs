@@ -19,6 +19,7 @@ mod durability;
 mod dynamodb;
 mod edge;
 mod first_light;
+mod forecasting;
 mod gate;
 mod harness;
 mod hostile_guests;

@@ -51,6 +51,23 @@ impl Setup {
         )
     }
 
+    /// The forecasting plugin as it is deployed.
+    pub fn forecasting(self) -> Setup {
+        self.plugin(
+            "forecasting",
+            &plugin("forecasting"),
+            &[
+                "sql",
+                "cache",
+                "log",
+                "metrics",
+                "queue:webhook-events",
+                "queue:notification-events",
+            ],
+            "",
+        )
+    }
+
     pub fn config(mut self, text: &str) -> Setup {
         self.config.push_str(text);
         self.config.push('\n');
