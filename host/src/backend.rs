@@ -5,6 +5,6 @@ pub mod merge;
 pub mod pgqueue;
 pub mod postgres;
 pub mod queue;
-pub mod sqs;
 pub mod redis;
+pub mod sqs;
 pub mod url;

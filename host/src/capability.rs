@@ -15,8 +15,8 @@ pub mod documents;
 pub mod log;
 pub mod metrics;
 pub mod outbound;
-pub mod queue;
 pub mod push;
+pub mod queue;
 pub mod sql;
 
 pub use call::{Cached, Call, Claim, Lookups};

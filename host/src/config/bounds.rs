@@ -2,10 +2,10 @@
 
 mod cache;
 mod consumer;
-mod outbound;
 mod dynamodb;
-mod queue;
+mod outbound;
 mod push;
+mod queue;
 mod wire;
 
 use std::ops::RangeInclusive;
