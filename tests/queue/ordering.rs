@@ -15,7 +15,7 @@ on_each_backend!(
     given_back_message_keeps_its_place,
     delayed_message_holds_back_those_behind_it,
     dead_letter_lets_its_group_go_on,
-    thousand_messages_of_twenty_groups_keep_their_order,
+    messages_of_twenty_groups_keep_their_order,
     second_message_with_a_deduplication_id_is_dropped,
     deduplication_ids_belong_to_a_queue_a_customer_and_a_sender,
     deduplication_id_is_forgotten_after_five_minutes,
@@ -124,7 +124,7 @@ async fn dead_letter_lets_its_group_go_on(on: On) {
     assert_eq!(body(&bench.one("ordered").await), "1");
 }
 
-async fn thousand_messages_of_twenty_groups_keep_their_order(on: On) {
+async fn messages_of_twenty_groups_keep_their_order(on: On) {
     let bench = Bench::start(on).await;
     let messages = match on {
         On::Postgres => 1_000,

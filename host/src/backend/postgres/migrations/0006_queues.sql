@@ -261,8 +261,9 @@ BEGIN
                 WHERE o.id = ANY (behind)
                   AND pg_try_advisory_xact_lock(
                       hearth.group_lock(o.queue, o.customer, o.group_key));
+                -- Not `= 0`: by that the index of all that can be received would be read.
                 UPDATE hearth.outbox o SET state = 2
-                WHERE o.id = ANY (behind) AND o.state = 0 AND EXISTS (
+                WHERE o.id = ANY (behind) AND o.state < 1 AND EXISTS (
                     SELECT FROM hearth.outbox e
                     WHERE e.queue = o.queue AND e.customer = o.customer
                       AND e.group_key = o.group_key AND e.place < o.place);
