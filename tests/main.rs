@@ -27,6 +27,7 @@ mod load;
 mod log;
 mod metrics;
 mod openapi;
+mod outbound;
 mod pack;
 mod plugins;
 mod postgres;

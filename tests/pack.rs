@@ -215,7 +215,11 @@ fn imports_must_exist_and_be_asked_for() {
         ("wasi:sockets/tcp@0.2.6", "no sockets"),
         (
             "wasi:http/outgoing-handler@0.2.6",
-            "use hearth:plugin/outbound",
+            "imports wasi:http/outgoing-handler, which the grants",
+        ),
+        (
+            "wasi:http/incoming-handler@0.2.6",
+            "a plugin exports hearth:plugin/handler",
         ),
         ("wasi:cli/stdout@0.3.0", "WASI 0.2"),
         ("wasi:nn/graph@0.2.0", "no such part of WASI"),

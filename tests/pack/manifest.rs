@@ -73,7 +73,7 @@ status = 401
 fn every_mistake_of_a_manifest_is_told_with_its_line() {
     let error = Manifest::parse(
         "name = \"Tickets\"\nversion = \"1\"\nmount = \"/a/../b\"\nworld = \"moon\"\n\
-         grants = [\"sql\", \"files\"]\npublic = 1\ncolour = \"red\"\n[limits]\n\
+         grants = [\"sql\", \"files\", \"outbound\", \"outbound:https://a.example/b\"]\npublic = 1\ncolour = \"red\"\n[limits]\n\
          cpu_ms_max = 0\nmemory_bytes_max = \"64M\"\nheat_max = 1\n[instances]\nreuse = \"always\"\n\
          [sql]\nmigrations = \"../x\"\nshared = [\"A b\"]\n[[sql.statements]]\nparams = [\"money\"]\n\
          columns = [{ name = \"a\", kind = \"text\" }]\n",
@@ -85,6 +85,8 @@ fn every_mistake_of_a_manifest_is_told_with_its_line() {
         (3, "`mount`"),
         (4, "`world`"),
         (5, "`files`"),
+        (5, "`outbound` is none of"),
+        (5, "it has no path"),
         (6, "`public`"),
         (7, "`colour`"),
         (9, "`limits.cpu_ms_max`"),

@@ -36,6 +36,7 @@ mod body;
 pub mod breaker;
 mod connection;
 mod dial;
+mod error;
 mod exchange;
 mod lease;
 mod message;
@@ -61,6 +62,7 @@ use wasmtime::component::{HasData, Linker};
 use self::address::Policy;
 use self::connection::Opener;
 use self::dial::Dialer;
+use self::error::convert_error;
 use self::pool::Pool;
 use self::resolve::LookUps;
 use self::room::Room;
@@ -70,6 +72,7 @@ use super::Call;
 use crate::telemetry::HostMetrics;
 use crate::telemetry::host::{OutboundConnections, OutboundMetrics};
 
+pub use self::error::Error;
 pub use self::pattern::Pattern;
 pub use self::resolve::Resolver;
 pub use generated::hearth::plugin::outbound::{
@@ -157,68 +160,6 @@ impl Default for Config {
             request_bytes_max: 4 << 20,
             response_bytes_max: 8 << 20,
             breaker: breaker::Rules::default(),
-        }
-    }
-}
-
-/// Why a request has no answer. The guest is to blame for `Denied`, `Invalid` and
-/// `BlockedAddress`, the host for `Exhausted`, and the destination for the rest.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    #[error("the address is closed to plugins")]
-    BlockedAddress,
-    #[error("{0}")]
-    Dns(String),
-    #[error("{0}")]
-    Connect(String),
-    /// This machine has no more sockets, ports or memory.
-    #[error("{0}")]
-    Exhausted(String),
-    #[error("{0}")]
-    Tls(String),
-    #[error("it took too long")]
-    Timeout,
-    #[error("the answer is too large")]
-    TooLarge,
-    #[error("too many requests to this destination failed")]
-    BreakerOpen(Duration),
-    #[error("{0}")]
-    Denied(String),
-    #[error("{0}")]
-    Protocol(String),
-    #[error("{0}")]
-    Invalid(String),
-}
-
-impl Error {
-    /// The label of metrics.
-    fn kind(&self) -> &'static str {
-        match self {
-            Error::BlockedAddress => "blocked_address",
-            Error::Dns(_) => "dns",
-            Error::Connect(_) => "connect",
-            Error::Exhausted(_) => "exhausted",
-            Error::Tls(_) => "tls",
-            Error::Timeout => "timeout",
-            Error::TooLarge => "too_large",
-            Error::BreakerOpen(_) => "breaker_open",
-            Error::Denied(_) => "denied",
-            Error::Protocol(_) => "protocol",
-            Error::Invalid(_) => "invalid",
-        }
-    }
-
-    fn of_hyper(error: &hyper::Error) -> Error {
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            if inner.is::<http_body_util::LengthLimitError>() {
-                return Error::Invalid("the body is too long (outbound.request_bytes_max)".into());
-            }
-            cause = inner.source();
-        }
-        match error.is_parse_too_large() {
-            true => Error::TooLarge,
-            false => Error::Protocol(error.to_string()),
         }
     }
 }
@@ -365,24 +306,6 @@ pub struct View<'a> {
     pub call: &'a Call,
     pub lent: &'a Lent,
     pub state: &'a mut State,
-}
-
-/// What the guest gets of an error.
-fn convert_error(error: Error) -> GuestError {
-    match error {
-        Error::BlockedAddress => GuestError::BlockedAddress,
-        Error::Dns(reason) => GuestError::Dns(reason),
-        Error::Connect(reason) | Error::Exhausted(reason) => GuestError::Connect(reason),
-        Error::Tls(reason) => GuestError::Tls(reason),
-        Error::Timeout => GuestError::Timeout,
-        Error::TooLarge => GuestError::TooLarge,
-        Error::BreakerOpen(left) => {
-            GuestError::BreakerOpen(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1))
-        }
-        Error::Denied(reason) => GuestError::Denied(reason),
-        Error::Protocol(reason) => GuestError::Protocol(reason),
-        Error::Invalid(reason) => GuestError::Invalid(reason),
-    }
 }
 
 /// Tells the linker's generated code what a [`View`] is.

@@ -97,6 +97,9 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
             .map_or(grant.as_str(), |(before, _)| before);
         if !GRANTS.contains(&capability) {
             document.blame(&path, unknown_grant(grant, capability));
+        } else if grant == "outbound" {
+            let text = "expected where to, for example \"outbound:https://example.com\"";
+            document.blame(&path, text.to_owned());
         } else if let Some(pattern) = grant.strip_prefix("outbound:")
             && let Err(reason) = Pattern::parse(pattern)
         {

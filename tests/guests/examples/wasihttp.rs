@@ -29,8 +29,12 @@ fn request(told: &Value) -> Result<OutgoingRequest, String> {
     request
         .set_method(&Method::Other(text(told, "method").into()))
         .map_err(|()| refused("method"))?;
+    let scheme = match text(told, "scheme") {
+        "https" => Scheme::Https,
+        _ => Scheme::Http,
+    };
     request
-        .set_scheme(Some(&Scheme::Http))
+        .set_scheme(Some(&scheme))
         .map_err(|()| refused("scheme"))?;
     request
         .set_authority(Some(text(told, "authority")))
@@ -81,6 +85,10 @@ fn sent(told: &Value) -> Result<Value, String> {
     }
     let future = outgoing_handler::handle(request, Some(options)).map_err(told_by)?;
     let written = write(body, text(told, "body"));
+    if let Some(millis) = told["trap_after_ms"].as_u64() {
+        std::thread::sleep(std::time::Duration::from_millis(millis));
+        panic!("told to");
+    }
     future.subscribe().block();
     let answer = future.get().ok_or("not ready")?.map_err(|()| "taken")?;
     let answer = answer.map_err(told_by)?;

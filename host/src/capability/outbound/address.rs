@@ -7,7 +7,7 @@
 //! without being listed. An address that stands for an IPv4 address is judged by
 //! that one, too: a translator on the way would lead there.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -219,6 +219,16 @@ impl Policy {
         Ok(address)
     }
 
+    /// As [`Policy::judge`], and no public address of this very machine: what a
+    /// firewall keeps from the outside listens there, too.
+    pub fn judge_from_here(&self, address: IpAddr) -> Result<IpAddr, &'static str> {
+        let address = self.judge(address)?;
+        match !self.opens(address) && is_of_this_machine(address) {
+            true => Err("an address of this machine"),
+            false => Ok(address),
+        }
+    }
+
     fn judge_v4(&self, address: Ipv4Addr) -> Result<(), &'static str> {
         let of = |ranges: &'static [Range<Ipv4Net>]| {
             let mut ranges = ranges.iter();
@@ -261,5 +271,30 @@ impl Policy {
         let named = |net: &&IpNet| net.prefix_len() == net.max_prefix_len();
         let mut named = self.opened.iter().filter(named);
         named.any(|net| net.addr() == address)
+    }
+}
+
+/// Only its own addresses can be bound, unless the machine allows any to be
+/// (`ip_nonlocal_bind`): then nothing is known. No packet is sent.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    let binds = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
+    // Of the documentation's addresses no machine has one (RFC 5737, RFC 3849).
+    let nobodys = match address {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::V6(_) => IpAddr::V6(from([0x2001, 0xdb8, 0, 0])),
+    };
+    binds(address) && !binds(nobodys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machine_knows_its_own_addresses() {
+        assert!(is_of_this_machine(Ipv4Addr::LOCALHOST.into()));
+        assert!(!is_of_this_machine(Ipv4Addr::new(8, 8, 8, 8).into()));
+        let elsewhere = Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888);
+        assert!(!is_of_this_machine(elsewhere.into()));
     }
 }

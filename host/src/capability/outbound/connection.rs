@@ -112,7 +112,7 @@ pub struct Opener {
 
 /// RFC 9113, 6.5.2: what a stream may send ahead; and all of a connection.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 256 << 10;
 /// What of requests may wait to be sent.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 

@@ -105,7 +105,7 @@ impl Inner {
             match self.send(lease, request, way).await? {
                 Sent::Answered(answered) => {
                     self.metrics.connections_reused.increment(1);
-                    return Ok(answered);
+                    return Ok(*answered);
                 }
                 // The other side had closed it before anything was sent.
                 Sent::Not(returned, kept) => (request, seats) = (*returned, kept),
@@ -119,7 +119,7 @@ impl Inner {
         trial.reach(Reached::Connected);
         let lease = self.lease(connection, way, seats);
         match self.send(lease, request, way).await? {
-            Sent::Answered(answered) => Ok(answered),
+            Sent::Answered(answered) => Ok(*answered),
             Sent::Not(..) => Err(Error::Protocol("it was closed at once".into())),
         }
     }
@@ -158,20 +158,23 @@ impl Inner {
         dialled
     }
 
-    /// Those that may be reached, of however many a name has.
+    /// Those of a name's first addresses that may be reached.
     fn judged(&self, found: &[IpAddr], way: &Way) -> Result<Vec<IpAddr>, Error> {
-        let mut addresses = Vec::new();
-        for address in found {
-            match self.policy.judge(*address) {
+        let (mut addresses, mut closed) = (Vec::new(), None);
+        for address in found.iter().take(self.config.addresses_max) {
+            match self.policy.judge_from_here(*address) {
                 Ok(address) => addresses.push(address),
-                Err(what) => tracing::info!(
-                    plugin = %way.whose.plugin,
-                    destination = %way.target.destination,
-                    "a plugin wanted to reach an address that is closed: {what}"
-                ),
+                Err(what) => closed = Some(what),
             }
         }
-        addresses.truncate(self.config.addresses_max);
+        if let Some(what) = closed {
+            let destination = &way.target.destination;
+            tracing::info!(
+                plugin = %way.whose.plugin,
+                %destination,
+                "a plugin wanted to reach an address that is closed to it: {what}"
+            );
+        }
         match addresses.is_empty() {
             true => Err(Error::BlockedAddress),
             false => Ok(addresses),
@@ -193,7 +196,7 @@ impl Inner {
                 message::check_head(&head, &self.config)?;
                 match incoming.size_hint().lower() > way.answer_bytes_max {
                     true => Err(Error::TooLarge),
-                    false => Ok(Sent::Answered((head, incoming, lease))),
+                    false => Ok(Sent::Answered(Box::new((head, incoming, lease)))),
                 }
             }
             Some(Err(mut failed)) => match (failed.take_message(), lease.give_up()) {
@@ -206,7 +209,7 @@ impl Inner {
 }
 
 enum Sent {
-    Answered(Answered),
+    Answered(Box<Answered>),
     /// It never left, and goes another way.
     Not(Box<Request<Body>>, Seats),
 }

@@ -42,22 +42,22 @@ impl Pool {
         let waiting = all.get_mut(destination)?;
         waiting.retain(|idle| self.may_serve(idle));
         let fits = |idle: &Idle| protocols == Protocols::Any || !idle.connection.is_h2();
-        let place = waiting.iter().rposition(fits);
-        let taken = place.and_then(|place| match waiting.get_mut(place) {
+        let place = waiting.iter().rposition(fits)?;
+        let taken = match waiting.get_mut(place) {
             // It stays for others while it is used.
             Some(Idle {
                 connection: Connection::H2(h2),
                 since,
             }) => {
                 *since = Instant::now();
-                Some(Connection::H2(h2.clone()))
+                Connection::H2(h2.clone())
             }
-            _ => Some(waiting.remove(place).connection),
-        });
+            _ => waiting.remove(place).connection,
+        };
         if waiting.is_empty() {
             all.remove(destination);
         }
-        taken
+        Some(taken)
     }
 
     /// Keeps a connection for the next, where it may serve again. The one that has
@@ -70,11 +70,11 @@ impl Pool {
         }
         let mut all = self.idle.lock();
         let waiting = all.entry(destination.clone()).or_default();
-        if given.connection.is_h2() {
-            if let Some(idle) = waiting.iter_mut().find(|idle| idle.connection.is_h2()) {
-                idle.since = since;
-                return;
-            }
+        if given.connection.is_h2()
+            && let Some(idle) = waiting.iter_mut().find(|idle| idle.connection.is_h2())
+        {
+            idle.since = since;
+            return;
         }
         waiting.push(given);
         if all.values().map(Vec::len).sum::<usize>() > self.connections_max {

@@ -12,13 +12,16 @@ use tokio::runtime::Handle;
 use super::room::{Room, Seat};
 use super::{Config, Error, Whose};
 
+/// What knows names, in place of the system.
+pub type Names = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+
 /// Who knows the addresses of a name.
 #[derive(Clone)]
 pub enum Resolver {
     /// The system: its hosts file and its name servers.
     System,
     /// Whoever runs the host in a program of their own, as tests do.
-    Given(Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>),
+    Given(Arc<Names>),
 }
 
 impl Resolver {

@@ -145,3 +145,63 @@ impl Drop for Part {
         self.record(Verdict::Unsaid);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::target::Target;
+    use super::*;
+
+    fn acme() -> Whose {
+        Whose {
+            plugin: "webhooks".into(),
+            customer: Some("acme".into()),
+        }
+    }
+
+    #[test]
+    fn breakers_of_long_ago_are_forgotten() {
+        let rules = Rules {
+            breakers_max: 100,
+            ..Rules::default()
+        };
+        let breakers = Breakers::new(&rules, Gauge::noop());
+        for port in 1..1_000 {
+            let url = format!("http://example.com:{port}/");
+            let target = Target::parse(&url, 100).unwrap();
+            breakers.admit(&acme(), &target.destination).unwrap();
+        }
+        breakers.all.run_pending_tasks();
+        assert_eq!(breakers.all.entry_count(), 100);
+    }
+
+    #[test]
+    fn shared_breaker_hears_of_connections_alone() {
+        let answered = End::Answered(StatusCode::BAD_GATEWAY);
+        let (connect, timeout) = (Error::Connect(String::new()), Error::Timeout);
+        for (reached, end, expected) in [
+            (Reached::Connected, answered, (Verdict::Good, Verdict::Bad)),
+            (
+                Reached::Connecting,
+                End::Failed(&connect),
+                (Verdict::Bad, Verdict::Bad),
+            ),
+            (
+                Reached::Connecting,
+                End::Failed(&timeout),
+                (Verdict::Unsaid, Verdict::Bad),
+            ),
+            (
+                Reached::Waiting,
+                End::Failed(&timeout),
+                (Verdict::Unsaid, Verdict::Unsaid),
+            ),
+            (
+                Reached::Connecting,
+                End::Failed(&Error::Exhausted(String::new())),
+                (Verdict::Unsaid, Verdict::Unsaid),
+            ),
+        ] {
+            assert_eq!(verdicts(reached, &end), expected);
+        }
+    }
+}
