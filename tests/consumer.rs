@@ -7,6 +7,7 @@ mod fairness;
 pub mod fixture;
 mod poison;
 mod refusals;
+mod sqs;
 mod swaps;
 
 use serde_json::json;
@@ -92,20 +93,17 @@ async fn group_is_consumed_in_the_order_in_which_it_was_sent() {
 async fn killed_host_leaves_every_message_to_be_consumed_and_effects_happen_once() {
     let mut worker = Worker::start("visibility_ms = 1_000\nattempts_max = 100", "").await;
     let key = worker.key("acme");
-    let count = runs(60, 600);
-    worker
-        .send(&key, "?how=enqueue", &jobs(0..count, json!({"ms": 5})))
-        .await;
-    for _ in 0..runs(2, 20) {
+    let (kills, each) = (runs(3, 30), 100);
+    for kill in 0..kills {
+        let some = jobs(kill * each..(kill + 1) * each, json!({"ms": 5}));
+        worker.send(&key, "?how=enqueue", &some).await;
         worker.until_more().await;
         worker.host.kill();
         worker.host.restart();
     }
     worker.until_empty().await;
     let effects = worker.effects().await;
-    assert_eq!(
-        effects,
-        (0..count).map(|n| n.to_string()).collect::<Vec<_>>()
-    );
+    let all = (0..kills * each).map(|number| number.to_string());
+    assert_eq!(effects, all.collect::<Vec<_>>());
     assert!(worker.dead().await.is_empty());
 }

@@ -63,6 +63,8 @@ async fn admin_routes_want_the_token_and_metrics_do_not() {
         "/plugins",
         "/deployments",
         "/plugins/echo/deployments",
+        "/queues",
+        "/queues/jobs/dead-letters",
         "/no",
     ] {
         let bare = host.client.get(format!("{}{path}", host.admin));

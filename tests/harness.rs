@@ -6,4 +6,5 @@ pub mod postgres;
 pub mod python;
 pub mod raw;
 pub mod setup;
+pub mod sqs;
 pub mod tool;

@@ -32,6 +32,7 @@ mod pack;
 mod plugins;
 mod postgres;
 mod problem;
+mod queue;
 mod rate;
 mod refusals;
 mod response_cache;

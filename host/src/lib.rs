@@ -1,8 +1,9 @@
 //! Hearth: one process that owns what is dear (connections, caches, batches,
 //! queues) and lends it through WIT to sandboxed components.
 //!
-//! Imports run one way: `cli` -> `server`, `admin` -> `router`, `edge` ->
-//! `plugin` -> `capability` -> `backend`. ARCHITECTURE.md has the map.
+//! Imports run one way: `cli` -> `server`, `admin`, `schedule` -> `router`, `edge`,
+//! `deploy` -> `consumer` -> `plugin` -> `capability` -> `backend`. ARCHITECTURE.md
+//! has the map.
 
 pub mod admin;
 pub mod backend;

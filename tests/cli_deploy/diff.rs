@@ -25,7 +25,7 @@ access = "write"
 params = ["text"]
 "#;
 
-/// A component that does nothing under an empty handler.
+/// A component that does nothing under an empty handler and an empty consumer.
 fn component() -> Vec<u8> {
     let mut component = Component::new();
     let mut types = ComponentTypeSection::new();
@@ -37,6 +37,8 @@ fn component() -> Vec<u8> {
     let mut exports = ComponentExportSection::new();
     let handler = "hearth:plugin/handler@0.1.0";
     exports.export(handler, ComponentExportKind::Instance, 0, None);
+    let consumer = "hearth:plugin/consumer@0.1.0";
+    exports.export(consumer, ComponentExportKind::Instance, 0, None);
     component.section(&exports);
     component.finish()
 }
@@ -178,4 +180,30 @@ fn routes_are_compared_by_method_and_path() {
         assert_eq!(diff(&of(odd), &of(odd)).routes, Named::default());
         assert_eq!(diff(&of("{}"), &of(odd)).routes, Named::default());
     }
+}
+
+#[test]
+fn queues_and_schedules_differ_in_what_they_say() {
+    let full = OLD.replace("world = \"plugin\"", "world = \"full\"");
+    let queue = |more: &str| format!("[[queues]]\nname = \"letters\"\n{more}\n");
+    let schedule = |cron: &str| {
+        format!(
+            "[[schedule]]\nname = \"x\"\ncron = \"{cron}\"\nqueue = \"letters\"\nfor = \"none\"\n"
+        )
+    };
+    let old = package(&[full.clone(), queue(""), schedule("@daily")].concat());
+    let new = package(&[full, queue("batch = 3"), schedule("@hourly")].concat());
+    let changed = diff(&old, &new);
+    let letters = |batch| {
+        format!(
+            "letters: batches of {batch}, 4 at once, 5 attempts, 1000 to 300000 ms between them"
+        )
+    };
+    assert_eq!(changed.queues, named(&[&letters(3)], &[&letters(10)], &[]));
+    let sends = |cron| format!("x: {cron} UTC to letters, for none: {{}}");
+    assert_eq!(
+        changed.schedules,
+        named(&[&sends("@hourly")], &[&sends("@daily")], &[])
+    );
+    assert_eq!(changed.grants, Named::default());
 }

@@ -18,7 +18,7 @@ fn daily(whose: &str) -> Vec<u8> {
         "[[schedule]]\nname = \"daily\"\ncron = \"0 {hour} * * *\"\nqueue = \"jobs\"\n\
          message = '{{\"number\": 7}}'\nfor = \"{whose}\"\n"
     );
-    packed("0.1.0", "", &schedule)
+    packed("0.1.0", "visibility_ms = 2_000", &schedule)
 }
 
 struct Clock(PathBuf);

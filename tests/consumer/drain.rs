@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::fixture::{Worker, jobs};
+use crate::harness::host::runs;
 use crate::harness::postgres::until;
 
 /// Nothing comes again by itself while a test runs.
@@ -35,10 +36,9 @@ async fn shutdown_ends_the_call_under_way_and_gives_back_what_was_not_begun() {
         .column("SELECT DISTINCT attempt::text FROM ROWS")
         .await;
     assert_eq!(attempts, ["1"]);
-    let done = next
-        .metric("hearth_consumer_messages_total", &["done"])
-        .await;
-    assert_eq!(done, (4 - ended) as f64);
+    let left = (4 - ended) as f64;
+    let name = "hearth_consumer_messages_total";
+    until(async || next.metric(name, &["done"]).await == left).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,4 +55,25 @@ async fn call_that_is_cut_by_the_end_of_a_drain_counts_no_attempt() {
     worker.until_recorded(1).await;
     let attempts = worker.column("SELECT attempt::text FROM ROWS").await;
     assert_eq!(attempts, ["1"]);
+}
+
+/// What was about to be received when the host stopped is another's at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_that_stops_in_a_flood_keeps_no_message_leased() {
+    let mut worker = Worker::start(&format!("{FOR_LONG}\nconcurrency = 8"), "").await;
+    let key = worker.key("acme");
+    let count = runs(3_000, 30_000);
+    worker
+        .send(&key, "?how=enqueue", &jobs(0..count, json!({})))
+        .await;
+    worker.until_more().await;
+    assert!(worker.host.stop().success());
+    let leased = "SELECT count(*)::text FROM hearth.outbox WHERE lease IS NOT NULL";
+    assert_eq!(worker.column(leased).await, ["0"]);
+    let attempts = "SELECT DISTINCT attempts::text FROM hearth.outbox";
+    assert_eq!(
+        worker.column(attempts).await,
+        ["0"],
+        "some are left, and none was begun"
+    );
 }

@@ -109,14 +109,19 @@ impl Worker {
         self.host.key(customer, &[])
     }
 
-    /// Sends jobs through the guest; all of them are acknowledged.
+    /// Sends jobs through the guest, as many at once as the host takes; all of them
+    /// are acknowledged.
     pub async fn send(&self, key: &str, query: &str, jobs: &[Value]) -> Vec<String> {
-        let request = self.host.post(&format!("/worker/jobs{query}"), key);
-        let answer = request.json(&jobs).send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        assert_eq!(status, StatusCode::ACCEPTED, "{text}");
-        serde_json::from_str(&text).unwrap()
+        let mut ids = Vec::new();
+        for some in jobs.chunks(100) {
+            let request = self.host.post(&format!("/worker/jobs{query}"), key);
+            let answer = request.json(&some).send().await.unwrap();
+            let status = answer.status();
+            let text = answer.text().await.unwrap();
+            assert_eq!(status, StatusCode::ACCEPTED, "{text}");
+            ids.extend(serde_json::from_str::<Vec<String>>(&text).unwrap());
+        }
+        ids
     }
 
     /// The first column of a query, as text; `ROWS` are the recorded deliveries.
@@ -133,7 +138,7 @@ impl Worker {
 
     /// The numbers of the jobs that had their effect.
     pub async fn effects(&self) -> Vec<String> {
-        self.column("SELECT number::text FROM plugin_worker.effects ORDER BY number")
+        self.column("SELECT number::text FROM plugin_worker.effects e ORDER BY e.number")
             .await
     }
 
@@ -163,14 +168,11 @@ impl Worker {
         until(async || self.in_queue().await == 0).await;
     }
 
-    pub async fn in_queue(&self) -> u64 {
-        let queues = api(&self.host, Method::GET, "/queues").await;
-        let queues = queues["queues"].as_array().unwrap();
-        let count = |queue: &Value| {
-            let of = |name: &str| queue[name].as_u64().unwrap();
-            of("waiting") + of("delayed") + of("leased")
-        };
-        queues.iter().map(count).sum()
+    async fn in_queue(&self) -> usize {
+        let count = self
+            .column("SELECT count(*)::text FROM hearth.outbox")
+            .await;
+        count[0].parse().unwrap()
     }
 
     /// The dead letters, the newest first.

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::fixture::{Worker, jobs};
+use crate::harness::postgres::until;
 
-/// All of a batch of ten are received together.
-const TOGETHER: &str = "window_ms = 5_000\nconcurrency = 1";
+/// What one transaction has sent is received together.
+const TOGETHER: &str = "concurrency = 1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_poison_message_of_ten_is_dead_after_five_attempts_and_nine_are_committed_once() {
@@ -17,7 +18,7 @@ async fn one_poison_message_of_ten_is_dead_after_five_attempts_and_nine_are_comm
     worker.until_settled("dead-letter", 1).await;
     worker.until_empty().await;
     let committed = worker
-        .column("SELECT number::text FROM ROWS ORDER BY number")
+        .column("SELECT number::text FROM ROWS r ORDER BY r.number")
         .await;
     assert_eq!(committed, ["0", "1", "2", "3", "5", "6", "7", "8", "9"]);
     let attempts = worker
@@ -48,7 +49,7 @@ async fn one_poison_message_of_ten_is_dead_after_five_attempts_and_nine_are_comm
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answer_of_another_length_fails_all_and_in_the_end_the_one_that_causes_it() {
-    let worker = Worker::start("window_ms = 5_000\nconcurrency = 1\nattempts_max = 2", "").await;
+    let worker = Worker::start("concurrency = 1\nattempts_max = 2", "").await;
     let key = worker.key("acme");
     let mut ten = jobs(0..10, json!({}));
     ten[9]["do"] = json!("short");
@@ -129,4 +130,24 @@ async fn message_is_held_for_as_long_as_its_call_goes_on() {
     worker.until_empty().await;
     let attempts = worker.column("SELECT attempt::text FROM ROWS").await;
     assert_eq!(attempts, ["1"], "it came once");
+}
+
+/// No call of it ends, and so no call can say that it failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn message_with_which_its_hosts_died_is_dead_in_the_end() {
+    let mut worker = Worker::start("visibility_ms = 1_000\nattempts_max = 2", "").await;
+    let key = worker.key("acme");
+    worker
+        .send(&key, "", &jobs(0..1, json!({"ms": 9_000})))
+        .await;
+    for _ in 0..2 {
+        let under_way = async || worker.host.metric("hearth_consumer_in_flight", &[]).await == 1.0;
+        until(under_way).await;
+        worker.host.kill();
+        worker.host.restart();
+    }
+    worker.until_empty().await;
+    let dead = worker.dead().await;
+    assert_eq!(dead[0]["reason"], "no call of it came to an end, 2 times");
+    assert_eq!(worker.recorded().await, 0);
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -9,7 +10,8 @@ use serde_json::json;
 use super::fixture::{Worker, admin, change, jobs, second};
 use crate::harness::host::runs;
 
-/// Sends jobs without a pause until it is stopped; answers how many.
+/// Sends jobs until it is stopped, no faster than they are consumed; answers how
+/// many.
 fn load(worker: &Worker, key: &str, stop: &Arc<AtomicBool>) -> tokio::task::JoinHandle<usize> {
     let (request, stop) = (
         worker.host.post("/worker/jobs?how=enqueue", key),
@@ -23,6 +25,7 @@ fn load(worker: &Worker, key: &str, stop: &Arc<AtomicBool>) -> tokio::task::Join
             let answer = request.send().await.unwrap();
             assert_eq!(answer.status(), StatusCode::ACCEPTED);
             sent += 10;
+            tokio::time::sleep(Duration::from_millis(40)).await;
         }
         sent
     })
@@ -105,17 +108,17 @@ async fn swap_gives_back_what_was_not_begun_and_what_was_ends_on_the_old_version
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn undeployed_plugin_consumes_nothing_and_loses_nothing() {
-    let worker = Worker::start("", "").await;
+    let worker = Worker::start("batch = 1\nconcurrency = 1", "").await;
     let key = worker.key("acme");
     let ids = worker.send(&key, "", &jobs(0..1, json!({}))).await;
     worker.until_recorded(ids.len()).await;
-    let delayed = jobs(1..30, json!({"ms": 20}));
-    worker.send(&key, "?how=enqueue", &delayed).await;
+    let some = jobs(1..30, json!({"ms": 50}));
+    worker.send(&key, "?how=enqueue", &some).await;
     let gone = super::fixture::api(&worker.host, Method::DELETE, "/plugins/worker").await;
     assert_eq!(gone["result"], "undeployed");
     let before = worker.recorded().await;
     assert!(before < 30, "all were consumed before it went");
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(worker.recorded().await, before);
     let back = admin(&worker.host, Method::POST, "/plugins/worker/rollback?to=1");
     assert_eq!(change(back).await["result"], "serving");

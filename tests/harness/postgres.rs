@@ -225,7 +225,7 @@ fn serve(folder: &Path, port: u16) -> Child {
         .unwrap()
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -53,6 +53,29 @@ fn the_command_writes_the_file_and_tells_its_digest() {
 }
 
 #[test]
+fn the_command_tells_what_is_consumed_and_sent_by_the_clock() {
+    let more = "[[queues]]\nname = \"letters\"\nwindow_ms = 50\n[[schedule]]\nname = \"daily\"\n\
+                cron = \"@daily\"\nqueue = \"letters\"\nmessage = \"[1]\"\nfor = \"each-customer\"\n";
+    let manifest = MANIFEST.replace("\"plugin\"", "\"full\"") + more;
+    let consumer = "hearth:plugin/consumer@0.1.0";
+    let folder = folder(
+        &manifest,
+        "SELECT 1",
+        &component(&[], &[HANDLER, consumer], &[]),
+    );
+    let told = packed(folder.path()).unwrap();
+    let more: Vec<&str> = told.lines().skip(1).collect();
+    assert_eq!(
+        more,
+        [
+            "  consumes letters: batches of 10, 4 at once, 5 attempts, 1000 to 300000 ms between \
+             them, gathered for 50 ms",
+            "  sends daily: @daily UTC to letters, for each-customer: [1]"
+        ]
+    );
+}
+
+#[test]
 fn the_command_refuses_what_the_gate_refuses_and_writes_nothing() {
     let manifest = format!("{MANIFEST}[sql]\nmigrations = \"migrations\"\n");
     let section = |text| encode(&[declared(text)]);

@@ -26,7 +26,7 @@ pub struct Args {
 }
 
 /// Runs the command: writes the packed plugin, then tells name, version, size
-/// and digest on `out`. Where something is wrong nothing is written.
+/// and digest on `out`, and what it consumes and sends by the clock. Where something is wrong nothing is written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let package = packed(args).with_context(|| args.component.display().to_string())?;
     write_whole(&args.out, &package.component)
@@ -37,6 +37,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         "{} {}, {bytes} bytes, {}",
         manifest.name, manifest.version, package.digest
     )?;
+    for queue in &manifest.queues {
+        writeln!(out, "  consumes {queue}")?;
+    }
+    for schedule in &manifest.schedules {
+        writeln!(out, "  sends {schedule}")?;
+    }
     Ok(())
 }
 

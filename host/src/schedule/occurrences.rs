@@ -21,9 +21,12 @@ const MEET: &str = "
         SELECT max(due_at) FROM hearth.schedule_occurrences WHERE plugin = $1 AND name = $2))
     FROM met";
 
+/// A host whose clock is late begins nothing that was due before what is known.
 const BEGIN: &str = "
     INSERT INTO hearth.schedule_occurrences (plugin, name, due_at, holder, held_until)
-    VALUES ($1, $2, $3, $4, now() + $5 * interval '1 millisecond')
+    SELECT $1, $2, $3, $4, now() + $5 * interval '1 millisecond'
+    WHERE NOT EXISTS (
+        SELECT FROM hearth.schedule_occurrences WHERE plugin = $1 AND name = $2 AND due_at > $3)
     ON CONFLICT DO NOTHING
     RETURNING plugin, name, due_at, last_customer";
 

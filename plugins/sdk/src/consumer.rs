@@ -13,7 +13,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! A plugin of the world `full` has both `handler!` and `consumer!`.
+//! A plugin of the world `full` has both `handler!` and `consumer!`. A message comes
+//! at least once: keep its id in the transaction of its effect, or make an effect
+//! that can happen twice.
 
 use std::time::Duration;
 
@@ -30,7 +32,8 @@ use crate::time::Timestamp;
 pub struct Batch {
     /// The circumstances of the call.
     pub context: Context,
-    /// At least one, in the order in which the queue gave them.
+    /// At least one, in the order in which the queue gave them. Of one group there
+    /// is at most one.
     pub messages: Vec<Message>,
 }
 
@@ -58,7 +61,7 @@ pub struct Message {
     pub body: Vec<u8>,
     /// Names and values beside the body.
     pub attributes: Vec<(String, String)>,
-    /// 1 on the first delivery.
+    /// 1 on the first delivery. What waited, or was given back, counts for nothing.
     pub attempt: u32,
     /// When it was sent.
     pub sent_at: Timestamp,

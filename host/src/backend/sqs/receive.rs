@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -102,7 +103,10 @@ impl Sqs {
         visibility: Duration,
     ) -> Result<Vec<Received>, QueueError> {
         let named = self.named(queue)?;
-        let found = self.poll(named, max, wait, visibility).await?;
+        let found = match named.place.is_fifo() {
+            true => self.poll_in_order(named, max, wait, visibility).await?,
+            false => self.poll(named, max, wait, visibility).await?,
+        };
         // Only what SQS has delivered before can be known.
         let again: Vec<String> = found
             .iter()
@@ -124,6 +128,31 @@ impl Sqs {
             }
         }
         Ok(messages)
+    }
+
+    /// Of a FIFO queue one at a time: SQS would hand out several of a group
+    /// together, and holds back the rest of a group while one of it is out.
+    async fn poll_in_order(
+        &self,
+        named: &Named,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Found>, QueueError> {
+        let mut found = self.poll(named, 1, wait, visibility).await?;
+        if found.is_empty() {
+            return Ok(found);
+        }
+        let rest = 1..max.clamp(1, ENTRIES_MAX);
+        let polls = rest.map(|_| self.poll(named, 1, Duration::ZERO, visibility));
+        for more in join_all(polls).await {
+            match more {
+                Ok(more) => found.extend(more),
+                // What was found is not lost for what was not.
+                Err(error) => tracing::debug!(%error, "SQS was not asked for more"),
+            }
+        }
+        Ok(found)
     }
 
     async fn poll(
