@@ -89,8 +89,8 @@ async fn receive_reads_no_more_than_it_takes_however_much_waits() {
     for customer in ["", "c3", "c9", "d2", "d9"] {
         let (found, read) = reads(&database, customer).await;
         assert!(found > 0, "after {customer}");
-        // What is put aside behind its group was read, too: at most 400 at once.
-        assert!(read < 4_000, "after {customer} it read {read} rows");
+        // Some hundred are looked at, locked and put aside behind their groups.
+        assert!(read < 10_000, "after {customer} it read {read} rows");
     }
     let (found, read) = reads(&database, "c3").await;
     assert_eq!(found, 10);
