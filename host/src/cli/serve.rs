@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
-use self::signals::Signals;
+use self::signals::{Signals, keep_fresh};
 use super::{demo, open};
 use crate::admin::Admin;
 use crate::admin::token::Token;
@@ -104,10 +103,12 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &postgres,
         &queues,
         &secret,
-        &logs,
-        &redactor,
-        &metrics,
-        &host_metrics,
+        &Telling {
+            logs: &logs,
+            redactor: &redactor,
+            metrics: &metrics,
+            host: &host_metrics,
+        },
     );
     let cache = clients.cache.clone();
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
@@ -192,16 +193,27 @@ fn edge(
     }
 }
 
+/// Where capabilities tell of what they do.
+struct Telling<'t> {
+    logs: &'t Logs,
+    redactor: &'t Redactor,
+    metrics: &'t Metrics,
+    host: &'t HostMetrics,
+}
+
 fn clients(
     config: &Config,
     postgres: &Server,
     queues: &Queues,
     secret: &Arc<RootSecret>,
-    logs: &Logs,
-    redactor: &Redactor,
-    metrics: &Metrics,
-    host_metrics: &HostMetrics,
+    telling: &Telling<'_>,
 ) -> Clients {
+    let Telling {
+        logs,
+        redactor,
+        metrics,
+        host: host_metrics,
+    } = telling;
     Clients {
         sql: capability::sql::Client::open(
             Arc::new(postgres.clone()),
@@ -363,19 +375,6 @@ async fn listen(
     tokio::join!(public, private, draining);
     refreshing.abort();
     Ok(())
-}
-
-/// New certificates are taken by the clock, and at once on SIGHUP.
-fn keep_fresh(tls: Option<Arc<Tls>>) -> std::io::Result<AbortHandle> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    let refreshing = tokio::spawn(async move {
-        match tls {
-            Some(tls) => tls.keep_fresh(hangups).await,
-            // Nothing to read anew, and no reason to end either.
-            None => while hangups.recv().await.is_some() {},
-        }
-    });
-    Ok(refreshing.abort_handle())
 }
 
 async fn changed(mut stopped: watch::Receiver<()>) {
