@@ -1,5 +1,7 @@
 //! hearth.toml and the environment: what is read, and how every mistake is told.
 
+mod queues;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

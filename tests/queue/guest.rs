@@ -144,3 +144,24 @@ async fn guest_is_told_that_a_queue_is_full() {
     }
     assert_eq!(stage.all().await.len(), sent);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guests_clock_goes_forward_with_the_hosts_and_the_log_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clock");
+    let fleet = Fleet::start().await;
+    let host = fleet.host(|setup| {
+        let setup = setup.env("HEARTH_CLOCK_FILE", &file.display().to_string());
+        setup.guest("queued", &["sql", "queue:orders"], "")
+    });
+    let key = host.key("acme", &[]);
+    let now = async || -> u64 {
+        let answer = host.get("/queued/now", &key).send().await.unwrap();
+        answer.json().await.unwrap()
+    };
+    let (before, days) = (now().await, 3 * 86_400);
+    std::fs::write(&file, (days * 1_000).to_string()).unwrap();
+    let after = now().await;
+    assert!(after >= before + days, "{before} {after}");
+    assert!(host.log().contains("HEARTH_CLOCK_FILE IS SET"));
+}
