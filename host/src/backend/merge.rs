@@ -149,11 +149,11 @@ mod tests {
         }
     }
 
+    /// The items of each call.
+    type Noted = Arc<Mutex<Vec<Vec<u32>>>>;
+
     /// Each call waits for the gate and is noted with its items.
-    fn noted(
-        limits: MergeLimits,
-        gate: Arc<Semaphore>,
-    ) -> (Arc<Merge<u32, u32>>, Arc<Mutex<Vec<Vec<u32>>>>) {
+    fn noted(limits: MergeLimits, gate: Arc<Semaphore>) -> (Arc<Merge<u32, u32>>, Noted) {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let noted = calls.clone();
         let merge = Merge::new(limits, move |items: Vec<u32>| {

@@ -106,7 +106,6 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &secret,
         &logs,
         &redactor,
-        &metrics,
         &host_metrics,
     );
     let cache = clients.cache.clone();
@@ -199,8 +198,7 @@ fn clients(
     secret: &Arc<RootSecret>,
     logs: &Logs,
     redactor: &Redactor,
-    metrics: &Metrics,
-    host_metrics: &HostMetrics,
+    metrics: &HostMetrics,
 ) -> Clients {
     Clients {
         sql: capability::sql::Client::open(
@@ -208,11 +206,11 @@ fn clients(
             secret.clone(),
             config.sql.clone(),
         ),
-        cache: capability::cache::Client::open(&config.cache, host_metrics),
+        cache: capability::cache::Client::open(&config.cache, metrics),
         queue: capability::queue::Client::open(queues.clone(), &config.queue),
-        log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
+        log: capability::log::Client::open(&config.log, logs, redactor, metrics),
         config: capability::config::Client::open(secret.clone()),
-        metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
+        metrics: capability::metrics::Client::open(&config.metrics, metrics.registry(), metrics),
     }
 }
 

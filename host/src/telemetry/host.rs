@@ -149,6 +149,11 @@ impl HostMetrics {
         }
     }
 
+    /// What they are counted in.
+    pub fn registry(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// The metrics of one plugin. Take them once, when the plugin is deployed.
     pub fn plugin(&self, plugin: &str) -> PluginMetrics {
         PluginMetrics::new(&self.metrics, plugin)
