@@ -23,7 +23,7 @@ phase = @echo "==> $(1)"
 
 .PHONY: help
 help: ## What can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: host shipped ## The host in target/release/hearth and its plugins in target/plugins
@@ -51,6 +51,14 @@ bench: build plugins guests ## The benchmarks of tests/bench, one after the othe
 	@$(call with,$(if $(nextest),\
 		cargo nextest run --release --profile soak --run-ignored ignored-only --no-capture -E 'test(/^bench::/)',\
 		cargo test --release --test hearth bench:: -- --ignored --nocapture --test-threads=1))
+
+.PHONY: bench-forecast
+bench-forecast: host shipped ## Forecasts of the series in FILE=series.csv, measured; BASE=sMAPE,MASE for another Naive2
+	$(call phase,forecasting through the packed plugin)
+	@$(if $(FILE),,echo 'name a file: make bench-forecast FILE=series.csv'; exit 1)
+	@$(call with,HEARTH_BENCH_FILE='$(abspath $(FILE))' $(if $(BASE),HEARTH_BENCH_BASE='$(BASE)') $(if $(nextest),\
+		cargo nextest run --release --profile soak --run-ignored ignored-only --no-capture -E 'test(=bench::forecast::of_a_file)',\
+		cargo test --release --test hearth bench::forecast::of_a_file -- --exact --ignored --nocapture))
 
 .PHONY: lint
 lint: prerequisites ## Format and clippy, warnings are errors
@@ -100,8 +108,8 @@ guests: host
 
 .PHONY: tools
 tools:
-	$(call phase,looking for the tools that attack the host in tests)
-	@tests/tools/debian slowhttptest=slowhttptest h2load=nghttp2-client
+	$(call phase,looking for the programs of others that the tests start)
+	@tests/tools/debian slowhttptest=slowhttptest h2load=nghttp2-client redis-server=redis-server
 	$(call phase,looking for what the tests run with Python and Node)
 	@tests/tools/python
 	@tests/tools/node

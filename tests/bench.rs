@@ -1,5 +1,8 @@
 //! Benchmarks: they report, and assert nothing about time. `make bench` runs them.
 
+mod dynamodb;
+mod forecast;
+
 use serde_json::{Value, json};
 
 use crate::consumer::fixture::{Worker, jobs};

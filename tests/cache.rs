@@ -3,6 +3,7 @@
 mod bounds;
 mod fleet;
 mod guest;
+mod shared;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -77,7 +78,11 @@ impl Borrowed {
     }
 
     async fn get(&mut self, key: &str) -> Option<Vec<u8>> {
-        let entry = self.view().get(key.into()).await.unwrap();
+        self.get_from(key, Scope::Local).await
+    }
+
+    async fn get_from(&mut self, key: &str, scope: Scope) -> Option<Vec<u8>> {
+        let entry = self.view().get(key.into(), scope).await.unwrap();
         entry.map(|entry| entry.value)
     }
 
@@ -91,7 +96,11 @@ impl Borrowed {
     }
 
     async fn lookup(&mut self, key: &str) -> Found {
-        self.view().lookup(key.into()).await.unwrap()
+        self.lookup_from(key, Scope::Local).await
+    }
+
+    async fn lookup_from(&mut self, key: &str, scope: Scope) -> Found {
+        self.view().lookup(key.into(), scope).await.unwrap()
     }
 
     /// The lease of a key that nobody has.

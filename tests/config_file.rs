@@ -228,6 +228,7 @@ fn the_environment_wins_over_the_file() {
         ("HEARTH_ADMIN_LISTEN", "[::1]:3"),
         ("HEARTH_DATA_DIR", "/there"),
         ("HEARTH_DATABASE_URL", "postgres://app@db/app"),
+        ("HEARTH_REDIS_URL", "rediss://:pw@redis"),
         ("HEARTH_LOG", "warn"),
         ("HEARTH_PLUGIN_WEB_HOOKS_PAGE_SIZE", "20"),
     ];
@@ -239,8 +240,29 @@ fn the_environment_wins_over_the_file() {
         config.database.url.unwrap().expose(),
         "postgres://app@db/app"
     );
+    assert_eq!(config.redis.url.unwrap().expose(), "rediss://:pw@redis");
     assert_eq!(config.telemetry.log_filter, "warn");
     assert_eq!(config.plugins["web-hooks"].config["page_size"], "20");
+}
+
+#[test]
+fn a_cache_that_is_to_be_shared_in_redis_wants_its_url() {
+    let text = "[cache]\nshared = \"redis\"\n[redis]\nconnect_ms_max = 0\n";
+    let told = mistakes(text);
+    let wanted = "there is no redis.url, and no HEARTH_REDIS_URL";
+    assert!(
+        told.iter()
+            .any(|(line, .., text)| *line == 2 && text == wanted),
+        "{told:?}"
+    );
+    assert!(
+        told.iter()
+            .any(|(line, _, key, _)| *line == 4 && key == "redis.connect_ms_max")
+    );
+    let text = "[cache]\nshared = \"redis\"\n";
+    load_with(text, &[("HEARTH_REDIS_URL", "redis://redis")]).unwrap();
+    let other = mistakes("[cache]\nshared = \"memcached\"\n");
+    assert!(other[0].3.contains("dynamodb"), "{other:?}");
 }
 
 #[test]
@@ -330,7 +352,7 @@ fn the_deployed_file_has_no_mistake() {
     let config = Config::load(Some(&path), &|_| None).unwrap();
     assert_eq!(
         config.plugins["tickets"].grants,
-        ["sql", "log", "metrics", "config"]
+        ["sql", "cache", "log", "metrics", "config"]
     );
 }
 

@@ -1,10 +1,12 @@
 //! What the tests stand on: real hosts, real clusters.
 
+pub mod dynamodb;
 pub mod fleet;
 pub mod host;
 pub mod postgres;
 pub mod python;
 pub mod raw;
+pub mod redis;
 pub mod setup;
 pub mod sqs;
 pub mod tool;

@@ -11,13 +11,15 @@ use wasmtime::component::{Linker, ResourceTable};
 pub mod cache;
 pub mod call;
 pub mod config;
+pub mod documents;
 pub mod log;
 pub mod metrics;
 pub mod outbound;
+pub mod push;
 pub mod queue;
 pub mod sql;
 
-pub use call::{Call, Claim};
+pub use call::{Cached, Call, Claim, Lookups};
 
 /// What a store holds for the capabilities: the circumstances of the call, what
 /// its deployment was lent, and what the call has accumulated.
@@ -86,7 +88,9 @@ macro_rules! capabilities {
 capabilities! {
     sql(call, state, table),
     cache(call, state, table),
+    documents(call),
     queue(call),
+    push(call),
     log(call, state),
     config(call),
     metrics(call),

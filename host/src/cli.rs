@@ -10,6 +10,7 @@ pub mod history;
 pub mod keys;
 pub mod load;
 pub mod open;
+pub mod open_files;
 pub mod pack;
 pub mod rollback;
 pub mod serve;

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod document;
+mod dynamodb;
 mod message;
 mod mistake;
 mod outside;
@@ -45,6 +46,7 @@ pub struct Config {
     pub admin: Admin,
     /// How to reach Postgres. `HEARTH_DATABASE_URL` overrides the URL.
     pub database: backend::postgres::Config,
+    pub dynamodb: backend::dynamodb::Config,
     pub server: Server,
     pub engine: Engine,
     pub plugin_defaults: PluginLimits,
@@ -60,7 +62,11 @@ pub struct Config {
     pub sql: capability::sql::Config,
     pub response_cache: crate::edge::response_cache::Config,
     pub cache: capability::cache::Config,
+    pub documents: capability::documents::Config,
     pub queue: backend::queue::Config,
+    /// `HEARTH_REDIS_URL` overrides the URL.
+    pub redis: backend::redis::Config,
+    pub push: capability::push::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
     pub consumer: crate::consumer::Config,
@@ -78,6 +84,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             admin: Admin::default(),
             database: backend::postgres::Config::default(),
+            dynamodb: backend::dynamodb::Config::default(),
             server: Server::default(),
             engine: Engine::default(),
             plugin_defaults: PluginLimits::default(),
@@ -93,7 +100,10 @@ impl Default for Config {
             sql: capability::sql::Config::default(),
             response_cache: crate::edge::response_cache::Config::default(),
             cache: capability::cache::Config::default(),
+            documents: capability::documents::Config::default(),
             queue: backend::queue::Config::default(),
+            redis: backend::redis::Config::default(),
+            push: capability::push::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
             consumer: crate::consumer::Config::default(),
@@ -161,10 +171,12 @@ impl Config {
         bounds::check(&config, &mut document);
         plugins::check(&config, &mut document);
         wire::check(&config, &mut document);
+        dynamodb::check(&config.dynamodb, &mut document);
         if let Err(text) = config.telemetry.check_filter() {
             document.blame(&["telemetry", "log_filter"], text);
         }
         outside::read_secrets(&mut config, env, &mut document);
+        outside::check_stores(&config, env, &mut document);
         let mut mistakes = document.into_mistakes();
         outside::apply_environment(&mut config, env, &mut mistakes);
         if mistakes.is_empty() {

@@ -40,7 +40,9 @@ fn list(reasons: &[String]) -> String {
 pub struct Clients {
     pub sql: capability::sql::Client,
     pub cache: capability::cache::Client,
+    pub documents: capability::documents::Client,
     pub queue: capability::queue::Client,
+    pub push: capability::push::Client,
     pub log: capability::log::Client,
     pub config: capability::config::Client,
     pub metrics: capability::metrics::Client,

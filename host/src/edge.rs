@@ -11,3 +11,4 @@ pub mod openapi;
 pub mod problem;
 pub mod rate;
 pub mod response_cache;
+pub mod x_cache;

@@ -8,6 +8,7 @@ pub mod body;
 pub mod compress;
 mod connection;
 mod guest;
+pub mod hold;
 pub mod outgoing;
 pub mod own;
 mod peers;
@@ -116,13 +117,14 @@ impl Listener {
                 self.metrics.count_connection_ended("too_many_of_peer");
                 continue;
             };
-            let served = served(
+            // In a place of its own: a task that awaits what it was given holds it twice.
+            let served = Box::pin(served(
                 serving.clone(),
                 self.tls.clone(),
                 stream,
                 peer,
                 answer.clone(),
-            );
+            ));
             tasks.spawn(async move {
                 served.await;
                 drop((permit, place));

@@ -2,6 +2,7 @@
 //! admin listener, and the removal of secrets from both.
 
 pub mod consumer;
+pub mod documents;
 pub mod host;
 pub mod logs;
 pub mod metrics;
@@ -11,6 +12,7 @@ pub mod redact;
 use serde::Deserialize;
 
 pub use self::consumer::ConsumerMetrics;
+pub use self::documents::WriterMetrics;
 pub use self::host::{HostMetrics, PluginMetrics};
 pub use self::logs::Logs;
 pub use self::metrics::Metrics;

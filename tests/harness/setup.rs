@@ -13,7 +13,7 @@ pub struct Setup {
     args: Vec<String>,
     /// The root secret that it shares with others; else it makes its own.
     secret: Option<String>,
-    variables: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -22,7 +22,7 @@ impl Setup {
             config: String::new(),
             args: Vec::new(),
             secret: None,
-            variables: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -46,7 +46,24 @@ impl Setup {
         self.plugin(
             "tickets",
             &plugin("tickets"),
-            &["sql", "log", "metrics", "config"],
+            &["sql", "cache", "log", "metrics", "config"],
+            "",
+        )
+    }
+
+    /// The forecasting plugin as it is deployed.
+    pub fn forecasting(self) -> Setup {
+        self.plugin(
+            "forecasting",
+            &plugin("forecasting"),
+            &[
+                "sql",
+                "cache",
+                "log",
+                "metrics",
+                "queue:webhook-events",
+                "queue:notification-events",
+            ],
             "",
         )
     }
@@ -59,6 +76,12 @@ impl Setup {
 
     pub fn arg(mut self, arg: &str) -> Setup {
         self.args.push(arg.into());
+        self
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Setup {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -97,7 +120,7 @@ impl Setup {
             .arg("--config")
             .arg(&file)
             .args(&self.args)
-            .envs(self.variables.iter().cloned());
+            .envs(self.environment.iter().cloned());
         command
     }
 }

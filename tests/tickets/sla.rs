@@ -2,6 +2,7 @@
 
 mod clocks;
 mod refusals;
+mod tier;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

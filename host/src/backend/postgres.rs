@@ -19,10 +19,12 @@ mod address;
 mod cancel;
 pub mod connection;
 mod error;
+pub mod events;
 mod harden;
 mod host;
 pub mod invalidations;
 pub mod lease;
+mod listen;
 pub mod plugin;
 mod schema;
 pub mod share;
@@ -39,6 +41,7 @@ use serde::Deserialize;
 pub use address::Url;
 pub(crate) use error::chain;
 pub use error::{OpenError, pool_unavailable, unavailable};
+pub use listen::{Listening, raise};
 pub use tokio_postgres_rustls::MakeRustlsConnect as Tls;
 
 /// The `[postgres]` table of hearth.toml. Times are milliseconds.
@@ -48,7 +51,8 @@ pub struct Config {
     /// `postgres://user:password@host:port/database?sslmode=...`, or libpq's
     /// `key=value` form. Without it the host starts a private cluster.
     pub url: Option<Url>,
-    /// What this host may open in all: its own tables' and every plugin's.
+    /// What this host may open in all: its own tables' and every plugin's. One that
+    /// listens for `push` comes on top.
     pub connections_max: u32,
     /// For the host's own tables.
     pub host_connections_max: u32,

@@ -3,7 +3,8 @@
 //! Each plugin has a share of this host's memory, which survives its swaps and
 //! which no other plugin can push out. The customer is part of every key and tag,
 //! stamped by the host. Of all callers of a host that miss a key, one computes.
-//! What one host declares stale all others hear of through Postgres.
+//! What one host declares stale all others hear of through Postgres. Where there is
+//! a second tier ([`shared`]) what one host computed the others need not.
 //!
 //! ```
 //! use hearth::capability::cache::{Client, Config, Scope, State, View};
@@ -20,7 +21,8 @@
 //! let mut view = View { call: &call, lent: &lent, state: &mut state, table: &mut table };
 //! let options = Options { ttl_ms: 1_000, stale_ms: 0, tags: vec![], scope: Scope::Local };
 //! view.set("tier".into(), b"premium".into(), options).await.unwrap().unwrap();
-//! assert_eq!(view.get("tier".into()).await.unwrap().unwrap().value, b"premium");
+//! let found = view.get("tier".into(), Scope::Local).await.unwrap();
+//! assert_eq!(found.unwrap().value, b"premium");
 //! # });
 //! ```
 
@@ -28,7 +30,10 @@ mod fleet;
 mod flight;
 mod marks;
 mod memory;
+mod second;
 mod share;
+pub mod shared;
+mod untold;
 mod view;
 
 use std::collections::HashMap;
@@ -41,6 +46,8 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 
 use self::fleet::Fleet;
 use self::flight::Lease;
+use self::share::Began;
+use self::shared::Shared;
 use super::Call;
 use crate::backend::postgres::Server;
 use crate::telemetry::HostMetrics;
@@ -48,7 +55,7 @@ use crate::telemetry::HostMetrics;
 pub use generated::hearth::plugin::cache::{
     Entry, Error as GuestError, Found, Host, HostLease, Options, Scope,
 };
-pub use marks::{Mark, Marks, Moment};
+pub use marks::{Declared, Mark, Marks, Moment};
 pub use share::Share;
 
 mod generated {
@@ -88,6 +95,34 @@ pub struct Config {
     /// Invalidations of one plugin that wait to be told; one more, and all that
     /// the plugin cached on other hosts goes instead.
     pub fleet_waiting_max: usize,
+    /// Where values lie that hosts share. Without it that is Redis where `[redis]`
+    /// has a URL, else DynamoDB where the host has one: its own, if no other.
+    pub shared: Option<SharedStore>,
+    /// One value whose scope is shared. An item of DynamoDB has 400 KB (AWS).
+    pub shared_value_bytes_max: usize,
+    /// How long a call waits for the shared tier before it goes on without.
+    pub shared_ms_max: u64,
+    /// Looks into it at once; more wait, of the same time.
+    pub shared_looks_max: usize,
+    /// For writing one value, beside the calls.
+    pub shared_write_ms_max: u64,
+    /// Values that wait to be written, and their bytes; more are not shared.
+    pub shared_waiting_max: usize,
+    pub shared_waiting_bytes_max: usize,
+    /// Of the last 16 looks so many may fail. Then it is not asked any more, but
+    /// probed every `shared_probe_ms` until it answers in time.
+    pub shared_failures_max: u32,
+    pub shared_probe_ms: u64,
+}
+
+/// Where shared values lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SharedStore {
+    Dynamodb,
+    Redis,
+    /// Each host has its memory alone.
+    None,
 }
 
 impl Default for Config {
@@ -105,6 +140,15 @@ impl Default for Config {
             fleet_away_ms_max: 5_000,
             fleet_kept_ms: 600_000,
             fleet_waiting_max: 1_000,
+            shared: None,
+            shared_value_bytes_max: 350 << 10,
+            shared_ms_max: 50,
+            shared_looks_max: 64,
+            shared_write_ms_max: 1_000,
+            shared_waiting_max: 1_000,
+            shared_waiting_bytes_max: 16 << 20,
+            shared_failures_max: 8,
+            shared_probe_ms: 500,
         }
     }
 }
@@ -121,7 +165,12 @@ impl Config {
         for tag in &options.tags {
             self.check_name("tag", tag, self.tag_bytes_max)?;
         }
-        match value.len() > self.entry_bytes_max {
+        let bytes_max = match options.scope {
+            Scope::Local => self.entry_bytes_max,
+            // Whether this host has such a tier or not.
+            Scope::Shared => self.entry_bytes_max.min(self.shared_value_bytes_max),
+        };
+        match value.len() > bytes_max {
             true => Err(Error::TooLarge),
             false => Ok(()),
         }
@@ -154,11 +203,13 @@ pub struct Client {
     metrics: HostMetrics,
     fleet: Arc<Fleet>,
     shares: Arc<Shares>,
+    shared: Option<Arc<Shared>>,
     callers: Arc<AtomicU64>,
 }
 
 /// Every plugin's share, by its name: it outlives the plugin's deployments.
-type Shares = Mutex<HashMap<String, Arc<Share>>>;
+type Shares = Mutex<SharesByPlugin>;
+type SharesByPlugin = HashMap<String, Arc<Share>>;
 
 impl Client {
     pub fn open(config: &Config, metrics: &HostMetrics) -> Client {
@@ -167,8 +218,16 @@ impl Client {
             metrics: metrics.clone(),
             fleet: Arc::new(Fleet::new(config)),
             shares: Arc::default(),
+            shared: None,
             callers: Arc::default(),
         }
+    }
+
+    /// With a second tier, for what is lent from now on. It serves nothing before
+    /// [`Client::follow_fleet`], since nobody would know what is stale.
+    pub fn with_shared(mut self, shared: Shared) -> Client {
+        self.shared = Some(Arc::new(shared));
+        self
     }
 
     /// What a deployment borrows: the share of its plugin.
@@ -176,8 +235,8 @@ impl Client {
         let mut shares = self.shares.lock();
         let share = shares.entry(plugin.to_owned()).or_insert_with(|| {
             let metrics = self.metrics.plugin_cache(plugin);
-            let fleet = self.fleet.clone();
-            Arc::new(Share::new(plugin, &self.config, metrics, fleet))
+            let (fleet, shared) = (self.fleet.clone(), self.shared.clone());
+            Arc::new(Share::new(plugin, &self.config, metrics, fleet, shared))
         });
         Lent {
             share: share.clone(),
@@ -188,6 +247,11 @@ impl Client {
     /// Tells the fleet and listens to it, until it is dropped.
     pub async fn follow_fleet(self, server: Server) {
         fleet::follow(&self.fleet, &self.shares, server).await;
+    }
+
+    /// Tells the fleet what it was not told yet, for a host that ends.
+    pub async fn tell_last(&self, server: Server) {
+        fleet::tell_last(&self.fleet, &self.shares, server).await;
     }
 }
 
@@ -217,7 +281,7 @@ pub struct LeaseHandle {
 pub struct State {
     caller: Option<u64>,
     /// When the call first used the cache: what it sets is as old.
-    began: Option<Moment>,
+    began: Option<Began>,
     leases: HashMap<u64, Held>,
     leased: u64,
 }

@@ -1,7 +1,7 @@
 //! The circumstances of one call, as every capability sees them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use tokio::time::Instant;
 
@@ -47,6 +47,48 @@ impl Claim {
     }
 }
 
+/// What a look into the cache found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cached {
+    Hit = 1,
+    Stale = 2,
+    Miss = 4,
+}
+
+const SHARED: u8 = 8;
+const AWAY: u8 = 16;
+
+/// What all looks of a call into the cache found, for `X-Cache`.
+#[derive(Debug, Default)]
+pub struct Lookups(AtomicU8);
+
+impl Lookups {
+    /// `shared` says that another host had computed it, `away` that the shared tier
+    /// could not be asked.
+    pub fn note(&self, found: Cached, shared: bool, away: bool) {
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let bits = found as u8 | flag(shared, SHARED) | flag(away, AWAY);
+        self.0.fetch_or(bits, Relaxed);
+    }
+
+    /// The worst of what was found; `None` where the call did not look.
+    pub fn found(&self) -> Option<Cached> {
+        let bits = self.0.load(Relaxed);
+        let worst_first = [Cached::Miss, Cached::Stale, Cached::Hit];
+        worst_first.into_iter().find(|one| bits & *one as u8 != 0)
+    }
+
+    /// Whether another host had computed something of it.
+    pub fn shared(&self) -> bool {
+        self.0.load(Relaxed) & SHARED != 0
+    }
+
+    /// Whether the shared tier could not be asked for something.
+    pub fn away(&self) -> bool {
+        self.0.load(Relaxed) & AWAY != 0
+    }
+}
+
 /// One call of a plugin: an HTTP request, or a batch of messages. The host
 /// stamps it; no value of a guest can change it.
 #[derive(Debug)]
@@ -62,6 +104,8 @@ pub struct Call {
     pub deadline: Instant,
     /// Of a request that carries an `Idempotency-Key`.
     pub claim: Option<Arc<Claim>>,
+    /// What it found in the cache. Whoever answers reads it when the call is over.
+    pub lookups: Arc<Lookups>,
     host_calls: AtomicU64,
     host_calls_max: u64,
 }
@@ -82,6 +126,7 @@ impl Call {
             customer,
             deadline,
             claim: None,
+            lookups: Arc::default(),
             host_calls: AtomicU64::new(0),
             host_calls_max,
         }

@@ -1,5 +1,7 @@
 //! What several commands open in the same way.
 
+pub mod dynamodb;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;

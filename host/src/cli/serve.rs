@@ -1,5 +1,6 @@
 //! `hearth serve`: open, serve, drain, stop. Wiring and nothing else.
 
+mod shared;
 mod signals;
 
 use std::path::Path;
@@ -13,9 +14,10 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use self::signals::Signals;
-use super::{demo, open};
+use super::{demo, open, open_files};
 use crate::admin::Admin;
 use crate::admin::token::Token;
+use crate::backend::dynamodb::Dynamo;
 use crate::backend::postgres::Server;
 use crate::backend::queue::Queues;
 use crate::capability;
@@ -44,6 +46,7 @@ use crate::secret::RootSecret;
 use crate::server::access::AccessLog;
 use crate::server::body::Bodies;
 use crate::server::compress::Compressor;
+use crate::server::hold;
 use crate::server::own::Own;
 use crate::server::tls::Tls;
 use crate::server::{Edge, Listener};
@@ -73,10 +76,10 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
 
 /// What must never reach a log, whoever writes it.
 fn redactor(config: &Config) -> Redactor {
-    let database = config
-        .database
-        .url
-        .iter()
+    let urls = [&config.database.url, &config.redis.url];
+    let urls = urls
+        .into_iter()
+        .flatten()
         .map(|url| url.expose().to_string());
     let of = |plugin: &config::Plugin| -> Vec<String> {
         plugin
@@ -85,13 +88,15 @@ fn redactor(config: &Config) -> Redactor {
             .map(|secret| secret.expose().to_string())
             .collect()
     };
-    Redactor::new(database.chain(config.plugins.values().flat_map(of)))
+    Redactor::new(urls.chain(config.plugins.values().flat_map(of)))
 }
 
 async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
     let mut signals = Signals::open()?;
+    open_files::raise(config.server.connections_max);
     let secret = Arc::new(open_secret(&config)?);
     let (postgres, cluster) = open::database(&config).await?;
+    let dynamodb = open::dynamodb::reach(&config).await?;
     let metrics = Metrics::new(&config.telemetry);
     let host_metrics = HostMetrics::new(&metrics);
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
@@ -99,17 +104,31 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
     let clock = open::clock();
     let queues = queues(&config, &postgres, &secret, &clock, &host_metrics).await?;
-    let clients = clients(
+    let backends = Backends {
+        postgres: &postgres,
+        dynamo: dynamodb.dynamo.as_ref(),
+        queues: &queues,
+        clock: &clock,
+    };
+    let mut clients = clients(
         &config,
-        &postgres,
-        &queues,
+        backends,
         &secret,
         &logs,
         &redactor,
         &metrics,
         &host_metrics,
     )?;
+    let dynamo = dynamodb.dynamo.as_ref();
+    if let Some(shared) = shared::open(&config, dynamo, &secret, &host_metrics)? {
+        clients.cache = clients.cache.with_shared(shared);
+    }
+    // What goes on beside the requests ends with this.
+    let mut beside = JoinSet::new();
+    dynamodb.prepare(&mut beside).await?;
+    beside.spawn(clients.documents.clone().run_writer());
     let (cache, outbound) = (clients.cache.clone(), clients.outbound.clone());
+    let push = clients.push.clone();
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, long));
     open_plugins(&rollout).await?;
@@ -124,7 +143,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &postgres,
         &secret,
         &rollout,
-        keys,
+        keys.clone(),
         &alive,
         &host_metrics,
     ));
@@ -136,12 +155,12 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         redactor,
         token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
     });
-    // What goes on beside the requests ends with this.
-    let mut beside = JoinSet::new();
     beside.spawn(sweep(rollout.clone()));
-    beside.spawn(cache.follow_fleet(postgres.clone()));
+    beside.spawn(cache.clone().follow_fleet(postgres.clone()));
     beside.spawn(outbound.sweep());
-    beside.spawn(edge.rate.clone().run_exchange(postgres));
+    beside.spawn(push.clone().follow());
+    beside.spawn(hold::end_with_keys(keys, push));
+    beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
     beside.spawn(async move { alive.beat().await });
     beside.spawn(edge.idempotency.clone().sweep());
     beside.spawn(queues.keep());
@@ -149,7 +168,9 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     rollout.consumers.begin(&rollout.router.deployments());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);
+    cache.tell_last(postgres).await;
     drop(rollout);
+    dynamodb.stop().await;
     if let Some(cluster) = cluster {
         cluster.stop().await;
     }
@@ -169,6 +190,7 @@ fn edge(
     Edge {
         router: rollout.router.clone(),
         keys,
+        push: rollout.deployer.clients.push.clone(),
         rate: Arc::new(Rate::open(&config.rate, metrics)),
         long: rollout.long.clone(),
         responses: ResponseCache::open(&config.response_cache, metrics),
@@ -193,16 +215,29 @@ fn edge(
     }
 }
 
+/// What the clients of capabilities have behind them.
+struct Backends<'a> {
+    postgres: &'a Server,
+    dynamo: Option<&'a Dynamo>,
+    queues: &'a Queues,
+    clock: &'a Clock,
+}
+
 fn clients(
     config: &Config,
-    postgres: &Server,
-    queues: &Queues,
+    backends: Backends<'_>,
     secret: &Arc<RootSecret>,
     logs: &Logs,
     redactor: &Redactor,
     metrics: &Metrics,
     host_metrics: &HostMetrics,
 ) -> anyhow::Result<Clients> {
+    let Backends {
+        postgres,
+        dynamo,
+        queues,
+        clock,
+    } = backends;
     Ok(Clients {
         sql: capability::sql::Client::open(
             Arc::new(postgres.clone()),
@@ -210,7 +245,14 @@ fn clients(
             config.sql.clone(),
         ),
         cache: capability::cache::Client::open(&config.cache, host_metrics),
+        documents: capability::documents::Client::open(
+            dynamo,
+            &config.documents,
+            clock,
+            host_metrics,
+        ),
         queue: capability::queue::Client::open(queues.clone(), &config.queue),
+        push: capability::push::Client::open(&config.push, postgres.clone(), host_metrics),
         log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
         config: capability::config::Client::open(secret.clone()),
         metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
@@ -363,6 +405,7 @@ async fn listen(
         signals.stop().await;
         tracing::info!("draining: no new connections, requests under way end");
         edge.draining.store(true, Relaxed);
+        edge.push.drain();
         drop(stop);
         rollout.consumers.drain(rollout.drain_max).await;
     };

@@ -2,7 +2,9 @@
 
 mod cache;
 mod consumer;
+mod dynamodb;
 mod outbound;
+mod push;
 mod queue;
 mod wire;
 
@@ -26,6 +28,11 @@ const HOUR_MS: u64 = 3_600_000;
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     wire::check(config, document);
     note(document, &["database"], &database(&config.database));
+    note(
+        document,
+        &["dynamodb"],
+        &dynamodb::reached(&config.dynamodb),
+    );
     note(document, &["engine"], &engine(&config.engine));
     note(document, &["engine"], &compiler(&config.engine));
     note(document, &["telemetry"], &telemetry(&config.telemetry));
@@ -39,10 +46,17 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["cache"], &cache::values(&config.cache));
     note(document, &["consumer"], &consumer::intake(&config.consumer));
     note(document, &["schedule"], &consumer::clock(&config.schedule));
+    let documents = &config.documents;
+    note(document, &["documents"], &dynamodb::documents(documents));
+    let writer = dynamodb::writer(&documents.writer);
+    note(document, &["documents", "writer"], &writer);
     note(document, &["queue"], &queue::messages(&config.queue));
     note(document, &["queue"], &queue::upkeep(&config.queue));
     note(document, &["queue", "sqs"], &queue::sqs(&config.queue.sqs));
     queue::check_sqs(&config.queue, document);
+    note(document, &["cache"], &cache::shared(&config.cache));
+    note(document, &["redis"], &cache::redis(&config.redis));
+    push::check(&config.push, document);
     note(document, &["log"], &log(&config.log));
     note(document, &["metrics"], &metrics(&config.metrics));
     outbound::check(&config.outbound, document);

@@ -10,9 +10,12 @@ use indexmap::IndexMap;
 
 use super::document::Document;
 use super::{Config, Mistake, Plugin, Secret, SecretSource};
+use crate::capability::cache::SharedStore;
 
 /// A secret is read whole, so a path to something large must end somewhere.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+const REDIS_URL: &str = "HEARTH_REDIS_URL";
 
 /// Lays the environment's values over the file's.
 pub(super) fn apply_environment(
@@ -27,6 +30,9 @@ pub(super) fn apply_environment(
     }
     if let Some(url) = read("HEARTH_DATABASE_URL") {
         config.database.url = Some(url.into());
+    }
+    if let Some(url) = read(REDIS_URL) {
+        config.redis.url = Some(url.into());
     }
     let address = "an address and a port, for example 127.0.0.1:8080";
     parse_into(
@@ -153,6 +159,7 @@ pub(super) fn resolve_paths(config: &mut Config, folder: &Path, data_dir_given: 
     config.admin.token_file.iter_mut().for_each(resolve);
     config.database.tls_root_file.iter_mut().for_each(resolve);
     config.outbound.tls_root_file.iter_mut().for_each(resolve);
+    config.redis.tls_root_file.iter_mut().for_each(resolve);
     let tls = &mut config.tls;
     tls.certificate_file.iter_mut().for_each(resolve);
     tls.key_file.iter_mut().for_each(resolve);
@@ -178,6 +185,7 @@ pub(super) fn read_secrets(
     let roots = [
         ("database", &config.database.tls_root_file),
         ("outbound", &config.outbound.tls_root_file),
+        ("redis", &config.redis.tls_root_file),
     ];
     for (section, path) in roots {
         if let Some(path) = path
@@ -197,6 +205,19 @@ pub(super) fn read_secrets(
                 Err(text) => document.blame(&["plugins", name, "secrets", key], text),
             }
         }
+    }
+}
+
+/// A store that was asked for and not named.
+pub(super) fn check_stores(
+    config: &Config,
+    env: &impl Fn(&str) -> Option<String>,
+    document: &mut Document<'_>,
+) {
+    let redis = config.redis.url.is_some() || env(REDIS_URL).is_some_and(|url| !url.is_empty());
+    if config.cache.shared == Some(SharedStore::Redis) && !redis {
+        let text = format!("there is no redis.url, and no {REDIS_URL}");
+        document.blame(&["cache", "shared"], text);
     }
 }
 

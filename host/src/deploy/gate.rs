@@ -198,6 +198,11 @@ impl Deployer {
         beside: &Beside,
         steps: &mut Steps,
     ) -> Result<Lents, Rejected> {
+        if candidate.is_granted("documents") && !self.clients.documents.is_there() {
+            let reason = "it wants `documents`, and this host has no DynamoDB: set `region` or \
+                          `endpoint_url` in [dynamodb]";
+            return Err(candidate.rejected("link", reason));
+        }
         let sql = self.sql(candidate, number, beside).await?;
         let package = &candidate.package;
         let (migrations, statements) = (package.migrations.len(), package.statements.len());
@@ -217,7 +222,9 @@ impl Deployer {
         Ok(Lents {
             sql: sql.sending(queue.sender.clone()),
             cache: clients.cache.lend(name),
+            documents: clients.documents.lend(),
             queue,
+            push: clients.push.lend(name),
             log: clients.log.lend(name, number, texts),
             metrics: clients.metrics.lend(name, number),
             config: clients.config.lend(name, number, settings, secrets),

@@ -236,10 +236,19 @@ impl Rollout {
             .await
             .map_err(|error| rejected(error.to_string()))?;
         tracing::info!(plugin = %label, mount = %deployment.mount, digest = %deployment.digest, "serving");
+        let pushes = deployment
+            .approved
+            .grants
+            .iter()
+            .any(|grant| grant == "push");
         let old = self
             .router
             .serve(deployment)
             .map_err(|taken| rejected(taken.to_string()))?;
+        if !pushes {
+            // Streams outlive a swap, but not the right to have them.
+            self.deployer.clients.push.end_plugin(&plugin);
+        }
         steps.done("swap", label);
         Ok(old)
     }
@@ -272,6 +281,7 @@ impl Rollout {
             return Ok(None);
         };
         let number = old.number;
+        self.deployer.clients.push.end_plugin(plugin);
         tokio::join!(self.drain(old), self.consumers.end(plugin));
         Ok(Some(number))
     }

@@ -106,7 +106,7 @@ impl Conditions {
 }
 
 /// The body of an answer, which is in memory already.
-pub(super) async fn whole(body: Full<Bytes>) -> Bytes {
+pub async fn whole(body: Full<Bytes>) -> Bytes {
     match body.collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(never) => match never {},

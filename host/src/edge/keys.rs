@@ -26,6 +26,7 @@ mod freshness;
 mod look_up;
 pub mod register;
 mod text;
+mod watch;
 
 use std::str::FromStr;
 use std::sync::Arc;

@@ -6,7 +6,8 @@
 //! stale at once. An answer whose call began before an invalidation is never kept.
 //!
 //! `X-Cache` says what happened: `HIT`, with `Age`; `MISS`; or `BYPASS`, where the
-//! client wanted an answer of its own.
+//! client wanted an answer of its own. Answers are kept in memory alone: what the
+//! hosts share are the values that plugins cache.
 
 mod key;
 mod route;
@@ -29,13 +30,13 @@ use self::key::Key;
 use self::route::Matched;
 use super::conditional::whole;
 use super::keys::Caller;
+use super::x_cache::{X_CACHE, tell_response};
 use crate::capability::cache::{Mark, Moment};
 use crate::plugin::deployment::Deployment;
 use crate::telemetry::HostMetrics;
 
 type Answer = Response<Full<Bytes>>;
 
-const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// Tags of one answer, separated by commas. Clients never see it.
 const HEARTH_CACHE_TAG: HeaderName = HeaderName::from_static("hearth-cache-tag");
 /// From here on a body is large.
@@ -229,11 +230,10 @@ impl Pending<'_> {
         if self.may_keep(asked, parts.status, &parts.headers, &body) {
             self.keep(asked, parts.status, &parts.headers, &body, &named);
         }
-        let said = if asked.bypass { "BYPASS" } else { "MISS" };
+        let did = if asked.bypass { "BYPASS" } else { "MISS" };
         self.end();
         let mut answer = Response::from_parts(parts, Full::new(body));
-        let said = HeaderValue::from_static(said);
-        answer.headers_mut().insert(X_CACHE, said);
+        tell_response(did, answer.headers_mut());
         answer
     }
 

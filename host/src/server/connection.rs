@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,14 +50,14 @@ impl Serving {
         let asked = pulse.clone();
         let service = service_fn(move |request| {
             let under_way = asked.request();
-            let answering = answer(request, peer);
+            // In a place of its own, which a connection that waits or streams has not.
+            let answering = Box::pin(answer(request, peer));
             async move {
                 let answer = answering.await;
                 Ok::<_, Infallible>(answer.map(|body| Watched::new(body, under_way)))
             }
         });
-        let connection = self.builder.serve_connection(TokioIo::new(wire), service);
-        tokio::pin!(connection);
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(wire), service));
         let mut leaving = false;
         loop {
             let next = match pulse.verdict(&self.patience) {

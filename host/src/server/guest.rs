@@ -7,6 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 
 use super::Whole;
+use super::hold::is_grip;
 use crate::edge::keys::Caller;
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance;
@@ -113,7 +114,7 @@ fn append(headers: &mut HeaderMap, name: &str, value: &[u8]) -> Result<(), BadRe
     let bad = || BadResponse::Header(name.chars().take(64).collect());
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
     let value = HeaderValue::from_bytes(value).map_err(|_| bad())?;
-    if NOT_THE_GUESTS.contains(&name.as_str()) {
+    if NOT_THE_GUESTS.contains(&name.as_str()) || is_grip(name.as_str()) {
         return Ok(());
     }
     // A second content type would leave clients to choose between them.

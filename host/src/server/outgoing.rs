@@ -3,13 +3,11 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::access::Ended;
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, Stream};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::sync::mpsc;
-
-use super::access::Ended;
 
 /// The source of a body ended before the body did. The connection (or the stream
 /// of HTTP/2) is broken off, so that the client does not take a part for the whole.
@@ -19,8 +17,7 @@ pub struct CutOff;
 
 enum Source {
     Whole(Full<Bytes>),
-    /// The channel's bound is what waits for a slow client.
-    Stream(mpsc::Receiver<Result<Bytes, CutOff>>),
+    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, CutOff>> + Send>>),
 }
 
 /// What the public listener sends behind a head.
@@ -34,10 +31,11 @@ impl Outgoing {
         Full::new(bytes.into()).into()
     }
 
-    /// Ends where the sender is dropped.
-    pub fn stream(pieces: mpsc::Receiver<Result<Bytes, CutOff>>) -> Outgoing {
+    /// Each piece goes as soon as there is one, and none is asked for before the
+    /// client has room for it.
+    pub fn stream(pieces: impl Stream<Item = Result<Bytes, CutOff>> + Send + 'static) -> Outgoing {
         Outgoing {
-            source: Source::Stream(pieces),
+            source: Source::Stream(Box::pin(pieces)),
             ended: None,
         }
     }
@@ -86,7 +84,7 @@ impl Body for Outgoing {
                 polled.map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
             }
             Source::Stream(pieces) => {
-                let polled = pieces.poll_recv(cx);
+                let polled = pieces.as_mut().poll_next(cx);
                 polled.map(|piece| piece.map(|piece| piece.map(Frame::data)))
             }
         };

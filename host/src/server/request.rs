@@ -2,6 +2,7 @@
 //! which plugin answers, and what the answer carries.
 
 mod admitted;
+mod held;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::body::Bodies;
 use super::compress::{self, Compressor};
 use super::outgoing::Outgoing;
 use super::own::Own;
+use crate::capability::push;
 use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
 use crate::edge::idempotency::Idempotency;
@@ -46,6 +48,7 @@ const REQUEST_ID_BYTES_MAX: usize = 64;
 pub struct Edge {
     pub router: Arc<Router>,
     pub keys: Keys,
+    pub push: push::Client,
     pub rate: Arc<Rate>,
     pub long: Arc<Long>,
     pub responses: ResponseCache,
@@ -206,8 +209,8 @@ impl Edge {
         let answered = match standing.as_ref().and_then(Standing::refusal) {
             Some(problem) => Err(problem),
             None => {
-                let admitted = self.admitted(deployment, parts, body, request_id, caller);
-                admitted.await.map(|answer| answer.map(Outgoing::from))
+                self.admitted(deployment, parts, body, request_id, caller.as_ref())
+                    .await
             }
         };
         match standing {

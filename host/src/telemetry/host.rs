@@ -2,23 +2,32 @@
 //! queues that are consumed in `consumer`, and nowhere else; a dashboard is written
 //! against these files.
 
+mod cache;
 mod outbound;
+mod push;
 
 use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram};
 
+pub use self::cache::{CacheMetrics, SharedCacheMetrics};
 use super::Metrics;
 use super::consumer::{self, ConsumerMetrics};
+use super::documents::{self, WriterMetrics};
 use super::queue::{self, QueueMetrics};
 
 pub use outbound::{OutboundConnections, OutboundMetrics};
+pub use push::PushMetrics;
 
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
 
 const RESPONSE_CACHE: &str = "hearth_response_cache_total";
 const CACHE_LOOKUPS: &str = "hearth_cache_lookups_total";
+const CACHE_SHARED_LOOKS: &str = "hearth_cache_shared_looks_total";
+const CACHE_SHARED_ERRORS: &str = "hearth_cache_shared_errors_total";
+const CACHE_SHARED_WRITES: &str = "hearth_cache_shared_writes_total";
+const CACHE_SHARED_SECONDS: &str = "hearth_cache_shared_seconds";
 const REQUESTS_LIMITED: &str = "hearth_requests_limited_total";
 const CONNECTIONS_ENDED: &str = "hearth_connections_ended_total";
 const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
@@ -26,7 +35,7 @@ const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
 
 const IDEMPOTENT: &str = "hearth_idempotency_total";
 
-const COUNTERS: [(&str, &str); 12] = [
+const COUNTERS: [(&str, &str); 15] = [
     (
         IDEMPOTENT,
         "Requests whose Idempotency-Key was used before, by what they were told.",
@@ -42,6 +51,18 @@ const COUNTERS: [(&str, &str); 12] = [
     (
         CACHE_LOOKUPS,
         "Looks into the cache by the guest, by plugin and outcome.",
+    ),
+    (
+        CACHE_SHARED_LOOKS,
+        "Looks into the shared tier that it answered, by plugin and outcome: stale is what was found and not served.",
+    ),
+    (
+        CACHE_SHARED_ERRORS,
+        "Looks into the shared tier that it did not answer, or not with what this fleet wrote, by reason.",
+    ),
+    (
+        CACHE_SHARED_WRITES,
+        "Values for the shared tier, by what became of them.",
     ),
     (
         "hearth_cache_coalesced_total",
@@ -76,7 +97,7 @@ const COUNTERS: [(&str, &str); 12] = [
         "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
     ),
 ];
-const GAUGES: [(&str, &str); 10] = [
+const GAUGES: [(&str, &str); 11] = [
     (
         "hearth_response_cache_bytes",
         "Bytes of answers that are kept.",
@@ -86,6 +107,10 @@ const GAUGES: [(&str, &str); 10] = [
         "Calls that wait for their turn, by plugin.",
     ),
     ("hearth_cache_bytes", "Bytes that a plugin has cached."),
+    (
+        "hearth_cache_shared_away",
+        "1 while the shared tier is not asked, since it failed of late.",
+    ),
     (
         "hearth_instances_waiting",
         "Instances that wait ready for a call.",
@@ -112,7 +137,7 @@ const GAUGES: [(&str, &str); 10] = [
         "Always 1; the labels say what was built.",
     ),
 ];
-const HISTOGRAMS: [(&str, &str); 4] = [
+const HISTOGRAMS: [(&str, &str); 5] = [
     (
         "hearth_request_seconds",
         "Time from a request's head to its answer.",
@@ -126,6 +151,10 @@ const HISTOGRAMS: [(&str, &str); 4] = [
         "Largest linear memory of one call of a guest.",
     ),
     ("hearth_compile_seconds", "Time to compile a component."),
+    (
+        CACHE_SHARED_SECONDS,
+        "Time that the shared tier took, by operation.",
+    ),
 ];
 
 /// The metrics of the host as a whole, with handles for its hot paths.
@@ -204,23 +233,14 @@ impl HostMetrics {
         self.metrics.gauge("hearth_response_cache_bytes", &[])
     }
 
-    /// The metrics of one plugin's cache. Take them once.
-    pub fn plugin_cache(&self, plugin: &str) -> CacheMetrics {
-        let named = |name| self.metrics.counter(name, &[("plugin", plugin)]);
-        let outcome = |outcome| {
-            let labels = [("plugin", plugin), ("outcome", outcome)];
-            self.metrics.counter(CACHE_LOOKUPS, &labels)
-        };
-        CacheMetrics {
-            hits: outcome("hit"),
-            misses: outcome("miss"),
-            stale: outcome("stale"),
-            coalesced: named("hearth_cache_coalesced_total"),
-            invalidations: named("hearth_cache_invalidations_total"),
-            bytes: self
-                .metrics
-                .gauge("hearth_cache_bytes", &[("plugin", plugin)]),
-        }
+    /// The metrics of the batch writer. Take them once.
+    pub fn documents_writer(&self) -> WriterMetrics {
+        WriterMetrics::new(&self.metrics)
+    }
+
+    /// The metrics of `push`. Take them once.
+    pub fn push(&self) -> PushMetrics {
+        PushMetrics::new(&self.metrics)
     }
 
     /// Counts samples of a plugin's own metrics that were dropped.
@@ -247,17 +267,6 @@ impl HostMetrics {
         self.refresh();
         self.metrics.render()
     }
-}
-
-/// The metrics of one plugin's cache.
-#[derive(Clone)]
-pub struct CacheMetrics {
-    pub hits: Counter,
-    pub misses: Counter,
-    pub stale: Counter,
-    pub coalesced: Counter,
-    pub invalidations: Counter,
-    pub bytes: Gauge,
 }
 
 /// The metrics of one plugin. Cloning shares them.
@@ -347,7 +356,9 @@ fn describe(metrics: &Metrics) {
     }
     consumer::describe(metrics);
     outbound::describe(metrics);
+    documents::describe(metrics);
     queue::describe(metrics);
+    push::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.

@@ -22,10 +22,19 @@
 //! ```
 //!
 //! That something does not exist is worth remembering, too: store an empty value.
+//!
+//! What is dear enough to be fetched from another host gets [`Options::shared`]. It
+//! is then looked for in memory and in the tier that all hosts share; with
+//! [`get_local`] and [`lookup_local`], and in [`get_or_compute`] without that option,
+//! in this host's memory alone.
 
 use std::time::Duration;
 
 use crate::bindings::imports::hearth::plugin::cache as host;
+
+/// The tag that the host invalidates for a customer whose tier changes: for what is
+/// made of `hearth.customer`.
+pub const CUSTOMER: &str = "hearth:customer";
 
 /// How long a value is good, and how it is found again.
 #[derive(Clone, Debug)]
@@ -140,9 +149,14 @@ pub enum Found {
     Miss(Lease),
 }
 
-/// A fresh value, or nothing.
+/// A fresh value, or nothing, from whichever host.
 pub fn get(key: &str) -> Option<Entry> {
-    host::get(key).map(Entry::from)
+    host::get(key, host::Scope::Shared).map(Entry::from)
+}
+
+/// A fresh value, or nothing, from this host's memory.
+pub fn get_local(key: &str) -> Option<Entry> {
+    host::get(key, host::Scope::Local).map(Entry::from)
 }
 
 /// Sets a value. It counts as old as the call's first use of the cache, so that
@@ -163,23 +177,33 @@ pub fn invalidate_tag(tag: &str) {
 }
 
 /// Asks for a value that this call would compute: where another one computes it
-/// already, this waits for it.
+/// already, this waits for it; where another host has it, it comes from there.
 pub fn lookup(key: &str) -> Found {
-    match host::lookup(key) {
+    look(key, host::Scope::Shared)
+}
+
+/// The same, in this host's memory alone.
+pub fn lookup_local(key: &str) -> Found {
+    look(key, host::Scope::Local)
+}
+
+fn look(key: &str, scope: host::Scope) -> Found {
+    match host::lookup(key, scope) {
         host::Found::Hit(entry) => Found::Hit(entry.into()),
         host::Found::Stale((entry, lease)) => Found::Stale(entry.into(), lease.map(Lease)),
         host::Found::Miss(lease) => Found::Miss(Lease(lease)),
     }
 }
 
-/// The cached value, or what `compute` makes, which is then cached. An error of
-/// `compute` is not. Where the value cannot be cached it is still answered.
+/// The cached value, or what `compute` makes, which is then cached, for as many
+/// hosts as the options say. An error of `compute` is not. Where the value cannot be
+/// cached it is still answered.
 pub fn get_or_compute<E>(
     key: &str,
     options: &Options,
     compute: impl FnOnce() -> Result<Vec<u8>, E>,
 ) -> Result<Vec<u8>, E> {
-    let lease = match lookup(key) {
+    let lease = match look(key, options.scope) {
         Found::Hit(entry) | Found::Stale(entry, None) => return Ok(entry.value),
         Found::Stale(_, Some(lease)) | Found::Miss(lease) => lease,
     };

@@ -129,7 +129,17 @@ impl Fields {
         })
     }
 
-    /// A field that may be anything but null, without NUL characters.
+    /// A field that may be anything but null, without NUL characters: for the plugin
+    /// to convert.
+    ///
+    /// ```
+    /// # use hearth_plugin::{Fields, Json};
+    /// let mut fields = Fields::of(Json::parse(r#"{"price": "1.50"}"#).unwrap().0).unwrap();
+    /// let price = fields.value("price").convert("wrong_type", "this must be a price", |value| {
+    ///     value.as_str().map(str::to_string)
+    /// });
+    /// assert_eq!(price.required(), "1.50");
+    /// ```
     pub fn value(&mut self, name: &str) -> Field<'_, Value> {
         self.read(name, |value| match has_nul(&value) {
             true => nul(),
@@ -208,9 +218,23 @@ impl Fields {
 
     /// Remembers a mistake which only the plugin can see.
     pub fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
-        let place = Place::Pointer(self.pointer(name));
+        self.refuse_at(&[name], code, detail);
+    }
+
+    /// Remembers a mistake in a part of a field, such as an item of a list.
+    ///
+    /// ```
+    /// # use hearth_plugin::{Fields, Json};
+    /// let mut fields = Fields::of(Json::parse(r#"{"days": [1, 32]}"#).unwrap().0).unwrap();
+    /// let days = fields.list("days").required();
+    /// fields.refuse_at(&["days", "1"], "out_of_range", "there is no such day");
+    /// assert!(format!("{:?}", fields.finish()).contains("/days/1"));
+    /// ```
+    pub fn refuse_at(&mut self, path: &[&str], code: &'static str, detail: impl Into<String>) {
+        let names = path.iter().map(|name| escaped(name));
+        let parts = names.fold(self.prefix.clone(), |pointer, name| pointer + "/" + &name);
         self.errors.push(FieldError {
-            place,
+            place: Place::Pointer(parts),
             code,
             detail: detail.into(),
         });
@@ -243,13 +267,13 @@ impl Fields {
     }
 
     fn pointer(&self, name: &str) -> String {
-        [
-            &self.prefix,
-            "/",
-            &name.replace('~', "~0").replace('/', "~1"),
-        ]
-        .concat()
+        [&self.prefix, "/", &escaped(name)].concat()
     }
+}
+
+/// A name as a part of a JSON pointer (RFC 6901, section 3).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn nul<T>() -> State<T> {

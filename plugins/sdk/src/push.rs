@@ -5,13 +5,17 @@
 //! ```no_run
 //! use hearth_plugin::prelude::*;
 //! use hearth_plugin::push::{self, Event};
-//! fn stream(request: &Request) -> Answer {
-//!     Ok(push::hold(&["inbox"], request.header("last-event-id")))
+//! fn stream(_: &Request) -> Answer {
+//!     Ok(push::hold(&["inbox"], None))
 //! }
 //! fn tell() -> Result<String, push::Error> {
 //!     push::publish("inbox", &Event::new("hello").kind("greeting"))
 //! }
 //! ```
+//!
+//! A client that comes back sends `Last-Event-ID` by itself, and the host goes on from
+//! there: a handler has nothing to do for it. One that cannot be served from the log
+//! any more gets `event: reset` and reads anew what it shows.
 
 use crate::bindings::imports::hearth::plugin::push as host;
 use crate::problem::Problem;
@@ -26,7 +30,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event with this text. The host gives it an id.
+    /// An event with this text.
     pub fn new(data: impl Into<String>) -> Self {
         Event {
             id: None,
@@ -35,7 +39,7 @@ impl Event {
         }
     }
 
-    /// What a client sends back as `Last-Event-ID`.
+    /// The plugin's own id, for [`hold`]'s `last_id`. Clients get the host's.
     pub fn id(mut self, id: &str) -> Self {
         self.id = Some(id.into());
         self
@@ -46,17 +50,35 @@ impl Event {
         self.kind = Some(kind.into());
         self
     }
+
+    fn lowered(&self) -> host::Event {
+        host::Event {
+            id: self.id.clone(),
+            kind: self.kind.clone(),
+            data: self.data.clone(),
+        }
+    }
 }
 
-/// Why an event was not published.
+/// Why nothing was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Larger than an event may be.
     TooLarge,
-    /// The fleet cannot be told now.
+    /// The fleet cannot be told now. The event may come all the same.
     Unavailable,
     /// A channel, id or kind that has no form on the wire.
     Invalid(String),
+}
+
+impl From<host::Error> for Error {
+    fn from(error: host::Error) -> Self {
+        match error {
+            host::Error::TooLarge => Error::TooLarge,
+            host::Error::Unavailable => Error::Unavailable,
+            host::Error::Invalid(reason) => Error::Invalid(reason),
+        }
+    }
 }
 
 impl From<Error> for Problem {
@@ -71,27 +93,36 @@ impl From<Error> for Problem {
     }
 }
 
-/// Publishes to a channel of the caller's customer; answers the event's id.
+/// Publishes to a channel of the caller's customer, durably; answers the id that
+/// clients get. To be called after the commit of what it tells of.
 pub fn publish(channel: &str, event: &Event) -> Result<String, Error> {
-    let event = host::Event {
-        id: event.id.clone(),
-        kind: event.kind.clone(),
-        data: event.data.clone(),
-    };
-    host::publish(channel, &event).map_err(|error| match error {
-        host::Error::TooLarge => Error::TooLarge,
-        host::Error::Unavailable => Error::Unavailable,
-        host::Error::Invalid(reason) => Error::Invalid(reason),
-    })
+    Ok(host::publish(channel, &event.lowered())?)
+}
+
+/// Publishes to channels of the caller's customer, all or none, in this order and for
+/// the price of one; answers one id each.
+pub fn publish_many(publications: &[(&str, Event)]) -> Result<Vec<String>, Error> {
+    let publications: Vec<host::Publication> = publications
+        .iter()
+        .map(|(channel, event)| host::Publication {
+            channel: (*channel).into(),
+            event: event.lowered(),
+        })
+        .collect();
+    Ok(host::publish_many(&publications)?)
 }
 
 /// An answer that becomes a stream of these channels' events. With the last id that
-/// the handler saw, or that the client sent as `Last-Event-ID`, what came since is
-/// sent first. The headers are those of GRIP, with `prev-id` for that id.
+/// the handler saw (what `publish` answered, or the plugin's own), what came since is
+/// sent first; without, what came since the client's `Last-Event-ID`, or else since the
+/// handler was called. An answer's body is sent before anything: add one with
+/// [`Response::body`].
 pub fn hold(channels: &[&str], last_id: Option<&str>) -> Response {
     let response = Response::new(200)
         .header("content-type", "text/event-stream")
         .header("grip-hold", "stream");
+    // What a client made up never becomes another parameter of the header.
+    let last_id = last_id.filter(|id| is_name(id));
     let channel = |channel: &str| match last_id {
         Some(id) => [channel, "; prev-id=", id].concat(),
         None => channel.to_owned(),
@@ -99,4 +130,27 @@ pub fn hold(channels: &[&str], last_id: Option<&str>) -> Response {
     channels.iter().fold(response, |response, name| {
         response.header("grip-channel", &channel(name))
     })
+}
+
+fn is_name(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';');
+    !id.is_empty() && id.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_that_a_client_made_up_names_no_other_channel() {
+        let header = |id| {
+            hold(&["inbox"], Some(id))
+                .get_header("grip-channel")
+                .map(str::to_owned)
+        };
+        assert_eq!(header("psh_1").unwrap(), "inbox; prev-id=psh_1");
+        for made_up in ["", "1, other", "1;x=y", "\"1\"", "1\r\nx: y"] {
+            assert_eq!(header(made_up).unwrap(), "inbox", "{made_up:?}");
+        }
+    }
 }

@@ -68,7 +68,7 @@ pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
             moved: false,
             answered: public && is_agent,
         };
-        track::follow(tx, &[change])?;
+        track::follow(tx, &author.tier, &[change])?;
         Response::json(201, &comment)
     })
 }

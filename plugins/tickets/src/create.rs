@@ -108,8 +108,8 @@ pub fn insert_all(
         .iter()
         .map(|id| audits::new(id, true, audits::created()));
     let audits = Json(audits.collect());
-    let found = in_force(database, &[])?;
-    let (plan, now) = (Plan::of(&found), found.now);
+    let found = in_force(database, &[], &author.tier)?;
+    let (plan, now) = (Plan::of(&found, &author.tier), found.now);
     let clocks = tickets.iter();
     let clocks = clocks.map(|new| track::started(&plan, &new.ticket, now));
     let clocks = Json(clocks.collect());

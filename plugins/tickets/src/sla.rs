@@ -11,6 +11,7 @@ pub mod hours;
 pub mod plan;
 pub mod policies;
 pub mod policy;
+pub mod tier;
 pub mod track;
 pub mod view;
 

@@ -5,6 +5,8 @@ use hearth_plugin::fields::Field;
 use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
 
+use crate::sla::tier;
+
 /// The scope of keys that belong to support staff.
 pub const AGENT: &str = "agent";
 
@@ -193,18 +195,22 @@ pub fn fits(custom_fields: &Map<String, Value>) -> bool {
     Value::Object(custom_fields.clone()).to_string().len() <= CUSTOM_FIELDS_BYTES_MAX
 }
 
-/// Who does something, as comments and audits remember it.
+/// Who does something, as comments and audits remember it, and the tier of its
+/// customer, by which the clocks of tickets go.
 pub struct Author<'r> {
     pub key_id: &'r str,
     pub is_agent: bool,
+    pub tier: String,
 }
 
 impl<'r> Author<'r> {
+    /// To be called outside of transactions: it may wait for another request.
     pub fn of(request: &'r Request) -> Result<Self, Problem> {
         let caller = request.caller()?;
         Ok(Author {
             key_id: &caller.key_id,
             is_agent: caller.has_scope(AGENT),
+            tier: tier::of_caller(&request.database())?,
         })
     }
 }

@@ -153,7 +153,7 @@ pub fn apply(tx: &Transaction, edits: &mut [Edit], author: &Author<'_>) -> Resul
         }
     }
     let changes: Vec<_> = edits.iter().map(|edit| edit.tracked(author)).collect();
-    Ok(track::follow(tx, &changes)?)
+    Ok(track::follow(tx, &author.tier, &changes)?)
 }
 
 fn ids_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<String> {

@@ -14,7 +14,7 @@ fn text(bytes: Vec<u8>) -> String {
 }
 
 fn show(_: &Request, key: String) -> Answer {
-    Response::json(200, &cache::get(&key).map(|entry| text(entry.value)))
+    Response::json(200, &cache::get_local(&key).map(|entry| text(entry.value)))
 }
 
 fn store(request: &Request, key: String) -> Answer {
@@ -34,7 +34,7 @@ fn invalidate(_: &Request, tag: String) -> Answer {
 
 /// Computes for as many milliseconds as the body says; past a limit it traps.
 fn compute(request: &Request, key: String) -> Answer {
-    let lease = match cache::lookup(&key) {
+    let lease = match cache::lookup_local(&key) {
         Found::Hit(entry) | Found::Stale(entry, None) => {
             return Response::json(200, &("found", text(entry.value)));
         }
@@ -51,9 +51,19 @@ fn compute(request: &Request, key: String) -> Answer {
     Response::json(200, &(format!("{stored:?}"), work))
 }
 
+/// Computes what the body says, for every host of the fleet.
+fn share(request: &Request, key: String) -> Answer {
+    let mut computed = false;
+    let value = cache::get_or_compute(&key, &options().shared(), || {
+        computed = true;
+        Ok::<_, Problem>(request.body().to_vec())
+    })?;
+    Response::json(200, &(computed, text(value)))
+}
+
 /// Asks for a key whose lease this very call holds.
 fn twice(_: &Request, key: String) -> Answer {
-    let first = cache::lookup(&key);
+    let first = cache::lookup_local(&key);
     let second = cache::lookup(&key);
     let both = matches!((first, second), (Found::Miss(_), Found::Miss(_)));
     Response::json(200, &both)
@@ -66,6 +76,7 @@ fn router() -> Router {
         .delete("/keys/{key}", remove)
         .delete("/tags/{tag}", invalidate)
         .post("/computed/{key}", compute)
+        .post("/shared/{key}", share)
         .post("/twice/{key}", twice)
 }
 

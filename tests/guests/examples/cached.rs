@@ -8,7 +8,7 @@ use hearth_plugin::prelude::*;
 
 /// What is stored lies in the cache, which for a test is store enough.
 fn stored(name: &str) -> String {
-    let entry = cache::get(name);
+    let entry = cache::get_local(name);
     entry.map_or_else(String::new, |entry| {
         String::from_utf8_lossy(&entry.value).into_owned()
     })

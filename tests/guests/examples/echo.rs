@@ -25,6 +25,8 @@ fn dressed(request: &Request, bytes: i64) -> Answer {
         "content-encoding",
         "set-cookie",
         "vary",
+        "grip-hold",
+        "grip-channel",
     ];
     let plain = Response::new(200).body(kind, vec![b'a'; bytes]);
     Ok(names.iter().fold(plain, |answer, name| match wanted(name) {

@@ -1,43 +1,12 @@
 //! From a URL to how to connect.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use zeroize::Zeroizing;
 
 use super::{Config, OpenError};
-
-/// A Postgres URL. It may hold a password, so it is never shown.
-#[derive(Clone, Deserialize)]
-#[serde(from = "String")]
-pub struct Url(Zeroizing<String>);
-
-impl Url {
-    /// The text itself, for [`super::Server::open`] and nothing else.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Url {
-    fn from(text: String) -> Url {
-        Url(Zeroizing::new(text))
-    }
-}
-
-impl fmt::Debug for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Url(hidden)")
-    }
-}
-
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
+pub use crate::backend::url::Url;
 
 /// A connection that says nothing for so long is asked whether it still lives.
 const KEEPALIVE: Duration = Duration::from_secs(10);

@@ -62,7 +62,7 @@ async fn prepare_session(
     Ok(())
 }
 
-fn session_settings(config: &Config) -> String {
+pub(super) fn session_settings(config: &Config) -> String {
     format!(
         "SET search_path = pg_catalog; SET TimeZone = 'UTC'; \
          SET statement_timeout = {}; SET lock_timeout = {}; \

@@ -44,6 +44,14 @@ const MIGRATIONS: &[Migration] = &[
         version: 7,
         text: include_str!("migrations/0007_schedules.sql"),
     },
+    Migration {
+        version: 8,
+        text: include_str!("migrations/0008_push.sql"),
+    },
+    Migration {
+        version: 9,
+        text: include_str!("migrations/0009_cache_clock.sql"),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.

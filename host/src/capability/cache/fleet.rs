@@ -4,131 +4,165 @@
 //! never within a plugin's transaction. A host that has not been able to listen
 //! for a while serves nothing from its cache, since it would not know.
 
-use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::marks::Declared;
+use super::share::Share;
 use super::{Config, Shares};
 use crate::backend::postgres::Server;
-use crate::backend::postgres::invalidations::{Invalidation, Log, LogError, Read, Stale};
+use crate::backend::postgres::invalidations::{
+    EVERY_PLUGIN, Found, Invalidation, Log, LogError, Lost, Position, Tick, Told,
+};
 
 /// What one read may find before a host takes everything for stale.
 const READ_ROWS_MAX: usize = 10_000;
 /// How often old rows are removed, by whichever host comes first.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How long a host that ends tries to tell what it has not told yet.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub(super) struct Fleet {
     config: Config,
-    /// By plugin, so that one cannot push out what another has to tell.
-    waiting: Mutex<HashMap<String, HashSet<Invalidation>>>,
-    told: Notify,
-    /// When what others told was last known; `None` as long as nobody listens,
-    /// and then there is no fleet.
-    listened: Mutex<Option<Instant>>,
+    declared: Notify,
+    /// How far this host has heard; `None` as long as nobody listens, and then
+    /// there is no fleet.
+    heard: Mutex<Option<Heard>>,
+}
+
+/// How far a host had heard, and what time it was for Postgres.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    pub(super) position: Position,
+    asked: Instant,
+    answered: Instant,
+}
+
+impl Heard {
+    /// Microseconds since 1970 by Postgres's clock: it is no earlier now.
+    pub(super) fn earliest(&self) -> i64 {
+        self.micros_since(self.answered)
+    }
+
+    /// The same: it is no later.
+    pub(super) fn latest(&self) -> i64 {
+        self.micros_since(self.asked)
+    }
+
+    fn micros_since(&self, then: Instant) -> i64 {
+        let passed = i64::try_from(then.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.position.micros.saturating_add(passed)
+    }
 }
 
 impl Fleet {
     pub(super) fn new(config: &Config) -> Fleet {
         Fleet {
             config: config.clone(),
-            waiting: Mutex::default(),
-            told: Notify::new(),
-            listened: Mutex::default(),
+            declared: Notify::new(),
+            heard: Mutex::default(),
         }
     }
 
     pub(super) fn vouches(&self) -> bool {
-        let away_max = Duration::from_millis(self.config.fleet_away_ms_max);
-        self.listened
-            .lock()
-            .is_none_or(|listened| listened.elapsed() <= away_max)
+        self.heard.lock().is_none_or(|heard| self.is_recent(&heard))
     }
 
-    pub(super) fn tell(&self, stale: Invalidation) {
-        self.wait_to_tell(stale);
-        self.told.notify_one();
+    /// How far this host has heard, where that was of late.
+    pub(super) fn heard(&self) -> Option<Heard> {
+        self.heard.lock().filter(|heard| self.is_recent(heard))
     }
 
-    fn wait_to_tell(&self, stale: Invalidation) {
-        let mut waiting = self.waiting.lock();
-        let of_plugin = waiting.entry(stale.plugin.clone()).or_default();
-        if of_plugin.len() < self.config.fleet_waiting_max {
-            of_plugin.insert(stale);
-            return;
+    fn is_recent(&self, heard: &Heard) -> bool {
+        heard.asked.elapsed() <= Duration::from_millis(self.config.fleet_away_ms_max)
+    }
+
+    /// From where on this host has heard of everything, for a plugin that is new.
+    pub(super) fn tick(&self) -> Tick {
+        self.heard.lock().map_or(0, |heard| heard.position.tick)
+    }
+
+    pub(super) fn tell_soon(&self) {
+        self.declared.notify_one();
+    }
+
+    /// Whether there was something to tell. What could not be told waits on.
+    async fn tell(&self, log: &Log, shares: &Shares) -> Result<bool, LogError> {
+        let shares: Vec<Arc<Share>> = shares.lock().values().cloned().collect();
+        let untold: Vec<(Arc<Share>, Vec<Declared>)> = shares
+            .into_iter()
+            .map(|share| (share.clone(), share.marks.untold()))
+            .filter(|(_, declared)| !declared.is_empty())
+            .collect();
+        if untold.is_empty() {
+            return Ok(false);
         }
-        of_plugin.clear();
-        of_plugin.insert(Invalidation {
-            plugin: stale.plugin,
-            customer: None,
-            what: Stale::Plugin,
-        });
-    }
-
-    /// What could not be told waits on.
-    async fn tell_waiting(&self, log: &Log) -> Result<(), LogError> {
-        let mut batch = Batch::take(self);
-        if !batch.stale.is_empty() {
-            log.append(&batch.stale).await?;
-            batch.stale.clear();
+        let tick = log.append(&invalidations(&untold)).await?;
+        for (share, declared) in &untold {
+            share.marks.told(declared, tick);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Reads what others have told. The question counts, not the answer: what is
     /// told in between may not be in it.
     async fn listen(&self, log: &mut Log, shares: &Shares) -> Result<(), LogError> {
         let asked = Instant::now();
-        let last = *self.listened.lock();
-        let kept = Duration::from_millis(self.config.fleet_kept_ms);
-        if last.is_some_and(|last| last.elapsed() >= kept) {
-            log.forget();
+        let read = log.read().await?;
+        // No plugin is lent a share in between: it would miss what is applied.
+        let shares = shares.lock();
+        match read.found {
+            Found::New(told) => told.iter().for_each(|told| apply(&shares, told)),
+            Found::Begun { told, lost } => {
+                for (plugin, share) in shares.iter() {
+                    share.begin(tick_lost(&lost, plugin, read.position.tick));
+                }
+                told.iter().for_each(|told| apply(&shares, told));
+            }
         }
-        match log.read().await? {
-            Read::New(stale) => stale.iter().for_each(|stale| apply(shares, stale)),
-            Read::Begun => all_stale(shares),
-        }
-        *self.listened.lock() = Some(asked);
+        *self.heard.lock() = Some(Heard {
+            position: read.position,
+            asked,
+            answered: Instant::now(),
+        });
         Ok(())
     }
 }
 
-/// What is being told. Dropped, what was not told waits on.
-struct Batch<'a> {
-    fleet: &'a Fleet,
-    stale: Vec<Invalidation>,
+fn invalidations(untold: &[(Arc<Share>, Vec<Declared>)]) -> Vec<Invalidation> {
+    let of_share = |(share, declared): &(Arc<Share>, Vec<Declared>)| {
+        let invalidation = |declared: &Declared| Invalidation {
+            plugin: share.plugin.to_string(),
+            customer: declared.customer.clone(),
+            what: declared.what.clone(),
+        };
+        declared.iter().map(invalidation).collect::<Vec<_>>()
+    };
+    untold.iter().flat_map(of_share).collect()
 }
 
-impl Batch<'_> {
-    fn take(fleet: &Fleet) -> Batch<'_> {
-        let mut waiting = fleet.waiting.lock();
-        let stale = waiting.drain().flat_map(|(_, stale)| stale).collect();
-        Batch { fleet, stale }
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        for stale in self.stale.drain(..) {
-            self.fleet.wait_to_tell(stale);
+/// Up to where nothing is known of what was told of a plugin.
+fn tick_lost(lost: &Lost, plugin: &str, now: Tick) -> Tick {
+    match lost {
+        Lost::All => now,
+        Lost::Swept(ticks) => {
+            let of = |name: &str| ticks.get(name).copied().unwrap_or(0);
+            of(plugin).max(of(EVERY_PLUGIN))
         }
     }
 }
 
-fn apply(shares: &Shares, stale: &Invalidation) {
-    // A plugin that this host does not know has nothing cached here.
-    let share = shares.lock().get(&stale.plugin).cloned();
-    if let Some(share) = share {
-        share.apply(stale.customer.as_deref(), &stale.what);
-    }
-}
-
-fn all_stale(shares: &Shares) {
-    let shares: Vec<_> = shares.lock().values().cloned().collect();
-    for share in shares {
-        share.apply(None, &Stale::Plugin);
+/// A plugin that this host does not know has nothing cached here.
+fn apply(shares: &super::SharesByPlugin, told: &Told) {
+    let stale = &told.stale;
+    let hear = |share: &Arc<Share>| share.hear(stale.customer.as_deref(), &stale.what, told.tick);
+    match &*stale.plugin {
+        EVERY_PLUGIN => shares.values().for_each(hear),
+        plugin => shares.get(plugin).into_iter().for_each(hear),
     }
 }
 
@@ -142,7 +176,10 @@ pub(super) async fn follow(fleet: &Fleet, shares: &Shares, server: Server) {
     loop {
         let round = async {
             fleet.listen(&mut log, shares).await?;
-            fleet.tell_waiting(&log).await?;
+            if fleet.tell(&log, shares).await? {
+                // What is computed from here on is newer than what was told.
+                fleet.listen(&mut log, shares).await?;
+            }
             if swept.elapsed() >= SWEEP {
                 swept = Instant::now();
                 let kept = Duration::from_millis(fleet.config.fleet_kept_ms);
@@ -164,12 +201,22 @@ pub(super) async fn follow(fleet: &Fleet, shares: &Shares, server: Server) {
     }
 }
 
+/// Tells what is left to tell, for a host that ends.
+pub(super) async fn tell_last(fleet: &Fleet, shares: &Shares, server: Server) {
+    let log = Log::new(server, READ_ROWS_MAX);
+    match timeout(LAST_WORDS, fleet.tell(&log, shares)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the last invalidations were not told"),
+        Err(_) => tracing::warn!("the last invalidations were not told in time"),
+    }
+}
+
 /// Until there is something to tell, or it is time to listen.
 async fn pause(fleet: &Fleet, poll: Duration, away: bool) {
     match away {
         true => sleep(poll).await,
         false => {
-            let _ = timeout(poll, fleet.told.notified()).await;
+            let _ = timeout(poll, fleet.declared.notified()).await;
         }
     }
 }

@@ -10,13 +10,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::marks::Moment;
 use super::memory::{Key, Stored};
-use super::share::Share;
+use super::share::{Began, Share};
 
 /// A computation that others may wait for.
 pub(super) struct Flight {
     /// The call that computes.
     holder: u64,
-    pub(super) began: Moment,
+    pub(super) began: Began,
     /// When waiting for it makes no sense any more.
     until: Instant,
     state: watch::Sender<State>,
@@ -24,7 +24,8 @@ pub(super) struct Flight {
 
 #[derive(Clone)]
 enum State {
-    UnderWay,
+    /// The number grows when there is something new to look at meanwhile.
+    UnderWay(u32),
     /// Nobody computes: whoever asks next does.
     GivenUp,
     Landed {
@@ -35,12 +36,12 @@ enum State {
 }
 
 impl Flight {
-    fn new(holder: u64, began: Moment, wait_max: Duration) -> Flight {
+    fn new(holder: u64, began: Began, wait_max: Duration) -> Flight {
         Flight {
             holder,
             began,
             until: Instant::now() + wait_max,
-            state: watch::Sender::new(State::UnderWay),
+            state: watch::Sender::new(State::UnderWay(0)),
         }
     }
 
@@ -53,7 +54,12 @@ impl Flight {
     /// while it was computed is good only for those who asked before.
     pub(super) async fn wait(&self, asked: Moment) -> Option<Arc<Stored>> {
         let mut state = self.state.subscribe();
-        let over = state.wait_for(|state| !matches!(state, State::UnderWay));
+        let seen = match &*state.borrow() {
+            State::UnderWay(seen) => Some(*seen),
+            _ => None,
+        };
+        let news = |state: &State| !matches!(state, State::UnderWay(now) if Some(*now) == seen);
+        let over = state.wait_for(news);
         match &*timeout_at(self.until, over).await.ok()?.ok()? {
             State::Landed {
                 stored,
@@ -61,6 +67,15 @@ impl Flight {
             } if *invalidated <= stored.began || asked < *invalidated => Some(stored.clone()),
             _ => None,
         }
+    }
+
+    /// Who waits is to look whether something stale is there now.
+    pub(super) fn look_again(&self) {
+        self.state.send_modify(|state| {
+            if let State::UnderWay(seen) = state {
+                *seen = seen.wrapping_add(1);
+            }
+        });
     }
 }
 
@@ -85,7 +100,7 @@ impl Flights {
         &self,
         key: &Key,
         holder: u64,
-        began: Moment,
+        began: Began,
         wait_max: Duration,
         known: impl FnOnce() -> Result<T, ()>,
     ) -> Result<T, Joined> {
@@ -137,7 +152,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.share.flights.remove(&self.key, &self.flight);
         self.flight.state.send_if_modified(|state| {
-            let given_up = matches!(state, State::UnderWay);
+            let given_up = matches!(state, State::UnderWay(_));
             if given_up {
                 *state = State::GivenUp;
             }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use moka::ops::compute::Op;
+
 use super::marks::{Mark, Moment};
 
 /// The customer, whom the host stamps, and what the guest calls it.
@@ -17,7 +19,9 @@ pub struct Key {
 #[derive(Debug)]
 pub struct Stored {
     pub value: Vec<u8>,
-    pub set: Instant,
+    /// When it came to this host, and how old it was then.
+    pub came: Instant,
+    pub aged: Duration,
     pub ttl: Duration,
     /// Past `ttl`.
     pub stale: Duration,
@@ -29,15 +33,21 @@ pub struct Stored {
 
 impl Stored {
     pub fn age(&self) -> Duration {
-        self.set.elapsed()
+        self.aged.saturating_add(self.came.elapsed())
     }
 
     pub fn is_fresh(&self) -> bool {
         self.age() < self.ttl
     }
 
-    fn is_over(&self) -> bool {
-        self.age() >= self.ttl.saturating_add(self.stale)
+    pub fn is_over(&self) -> bool {
+        self.left().is_zero()
+    }
+
+    /// For how long it may yet be served, be it as stale.
+    fn left(&self) -> Duration {
+        let life = self.ttl.saturating_add(self.stale);
+        life.saturating_sub(self.age())
     }
 }
 
@@ -55,7 +65,7 @@ struct Lifetime;
 
 impl moka::Expiry<Key, Arc<Stored>> for Lifetime {
     fn expire_after_create(&self, _: &Key, stored: &Arc<Stored>, _: Instant) -> Option<Duration> {
-        Some(stored.ttl.saturating_add(stored.stale))
+        Some(stored.left())
     }
 
     fn expire_after_update(
@@ -65,7 +75,7 @@ impl moka::Expiry<Key, Arc<Stored>> for Lifetime {
         _: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(stored.ttl.saturating_add(stored.stale))
+        Some(stored.left())
     }
 }
 
@@ -96,11 +106,28 @@ impl Memory {
         self.entries.get(key).filter(|stored| !stored.is_over())
     }
 
-    /// moka enforces its bound from time to time, which for large values may be
-    /// too late.
     pub fn put(&self, key: Key, stored: Arc<Stored>) {
         let bytes = u64::from(weigh(&key, &stored));
         self.entries.insert(key, stored);
+        self.enforce(bytes);
+    }
+
+    /// Puts it where there is nothing that is `better`.
+    pub fn fill(&self, key: Key, stored: Arc<Stored>, better: impl FnOnce(&Arc<Stored>) -> bool) {
+        let bytes = u64::from(weigh(&key, &stored));
+        self.entries.entry(key).and_compute_with(|known| {
+            let known = known.map(moka::Entry::into_value);
+            match known.is_some_and(|known| better(&known)) {
+                true => Op::Nop,
+                false => Op::Put(stored),
+            }
+        });
+        self.enforce(bytes);
+    }
+
+    /// moka enforces its bound from time to time, which for large values may be
+    /// too late.
+    fn enforce(&self, bytes: u64) {
         if self.owed.fetch_add(bytes, Relaxed) + bytes > self.owed_max {
             self.owed.store(0, Relaxed);
             self.entries.run_pending_tasks();

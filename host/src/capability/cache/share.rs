@@ -6,12 +6,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fleet::Fleet;
-use super::flight::{Flights, Joined, Lease};
-use super::marks::{Marks, Moment};
+use super::flight::{Flight, Flights, Joined, Lease};
+use super::marks::{Mark, Marks, Moment};
 use super::memory::{Key, Memory, Stored};
-use super::{Config, Error, Options};
-use crate::backend::postgres::invalidations::{Invalidation, Stale};
+use super::second::Second;
+use super::shared::Shared;
+use super::{Config, Error, Options, Scope};
+use crate::backend::postgres::invalidations::{Position, Stale, Tick};
 use crate::telemetry::host::CacheMetrics;
+
+/// When a computation began.
+#[derive(Clone, Copy, Debug)]
+pub struct Began {
+    /// On this host.
+    pub moment: Moment,
+    /// In the fleet; `None` where this host hears nothing of it.
+    pub position: Option<Position>,
+}
 
 /// What a look-up found.
 pub enum Found {
@@ -26,8 +37,9 @@ pub struct Share {
     pub(super) flights: Flights,
     pub(super) config: Config,
     pub(super) metrics: CacheMetrics,
-    memory: Memory,
-    fleet: Arc<Fleet>,
+    pub(super) memory: Memory,
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) shared: Option<Arc<Shared>>,
 }
 
 impl Share {
@@ -36,15 +48,20 @@ impl Share {
         config: &Config,
         metrics: CacheMetrics,
         fleet: Arc<Fleet>,
+        shared: Option<Arc<Shared>>,
     ) -> Share {
+        let marks = Marks::new(config.marks_max, config.fleet_waiting_max);
+        // What was told before was not kept for it.
+        marks.begin(fleet.tick());
         Share {
             plugin: plugin.into(),
-            marks: Marks::new(config.marks_max),
+            marks,
             flights: Flights::default(),
             memory: Memory::new(config.plugin_bytes_max as u64),
             config: config.clone(),
             metrics,
             fleet,
+            shared,
         }
     }
 
@@ -53,23 +70,47 @@ impl Share {
         self.fleet.vouches()
     }
 
+    /// What begins now. The position is from before, so it is none too late.
+    pub(super) fn now(&self) -> Began {
+        Began {
+            position: self.fleet.heard().map(|heard| heard.position),
+            moment: self.marks.now(),
+        }
+    }
+
     /// What is there, fresh or stale, and was not invalidated.
     fn known(&self, key: &Key) -> Option<Arc<Stored>> {
-        let holds = |stored: &Arc<Stored>| self.marks.holds(stored.began, &stored.marks);
         self.memory
             .get(key)
-            .filter(holds)
+            .filter(|stored| self.holds(stored))
             .filter(|_| self.vouches())
     }
 
+    pub(super) fn holds(&self, stored: &Stored) -> bool {
+        self.marks.holds(stored.began, &stored.marks)
+    }
+
     /// A fresh value, and nothing else.
-    pub fn get(&self, key: &Key) -> Option<Arc<Stored>> {
-        let found = self.known(key).filter(|stored| stored.is_fresh());
-        match found {
-            Some(_) => self.metrics.hits.increment(1),
-            None => self.metrics.misses.increment(1),
+    pub async fn get(&self, key: &Key, scope: Scope) -> (Option<Arc<Stored>>, Second) {
+        let fresh = |stored: &Arc<Stored>| stored.is_fresh();
+        let (found, second) = match (self.known(key).filter(fresh), scope) {
+            (None, Scope::Shared) => self.fetch(key).await,
+            (found, _) => (found, Second::Nothing),
+        };
+        let found = found.filter(fresh);
+        match (&found, second) {
+            (Some(_), Second::Served) => self.metrics.shared.increment(1),
+            (Some(_), _) => self.metrics.hits.increment(1),
+            (None, _) => self.metrics.misses.increment(1),
         }
-        found
+        (found, second)
+    }
+
+    pub(super) fn marks_of(&self, key: &Key, tags: &[String]) -> Vec<Mark> {
+        let customer = key.customer.as_deref();
+        let tags = tags.iter().map(|tag| self.marks.tag(customer, tag));
+        let own = self.marks.key(customer, &key.name);
+        tags.chain([own]).collect()
     }
 
     /// Stores what was computed since `began`, unless it was invalidated in the
@@ -78,62 +119,65 @@ impl Share {
         &self,
         key: Key,
         value: Vec<u8>,
-        options: &Options,
-        began: Moment,
+        options: Options,
+        began: Began,
     ) -> Result<(Arc<Stored>, Moment), Error> {
-        self.config.check(&key.name, &value, options)?;
-        let customer = key.customer.as_deref();
-        let tags = options.tags.iter().map(|tag| self.marks.tag(customer, tag));
-        let own = self.marks.key(customer, &key.name);
+        self.config.check(&key.name, &value, &options)?;
         let capped = |ms: u64| Duration::from_millis(ms.min(self.config.ttl_ms_max));
         let stored = Arc::new(Stored {
-            marks: tags.chain([own]).collect(),
-            set: Instant::now(),
+            marks: self.marks_of(&key, &options.tags),
+            came: Instant::now(),
+            aged: Duration::ZERO,
             ttl: capped(options.ttl_ms),
             stale: capped(options.stale_ms),
             value,
-            began,
+            began: began.moment,
         });
         let invalidated = self.marks.last(&stored.marks);
-        if invalidated <= began {
-            self.memory.put(key, stored.clone());
+        if invalidated <= began.moment {
+            self.memory.put(key.clone(), stored.clone());
             self.metrics.bytes.set(self.memory.bytes() as f64);
+            if options.scope == Scope::Shared {
+                self.hand_out(key, &stored, options.tags, began);
+            }
         }
         Ok((stored, invalidated))
     }
 
     /// `caller` is a number of the call's own: it never waits for itself.
-    pub async fn lookup(self: &Arc<Self>, key: Key, caller: u64) -> Found {
+    pub async fn lookup(self: &Arc<Self>, key: Key, caller: u64, scope: Scope) -> (Found, Second) {
         let asked = self.marks.now();
         let mut followed = false;
         loop {
             let flight = match self.join(&key, caller) {
-                Ok(found) => return self.counted(found),
+                Ok(found) => {
+                    let (found, second) = self.look_further(found, scope).await;
+                    self.count(&found, second);
+                    return (found, second);
+                }
                 Err(flight) => flight,
             };
             if !std::mem::replace(&mut followed, true) {
                 self.metrics.coalesced.increment(1);
             }
             if let Some(stored) = flight.wait(asked).await {
-                return Found::Hit(stored);
+                return (Found::Hit(stored), Second::Nothing);
             }
         }
     }
 
-    fn join(self: &Arc<Self>, key: &Key, caller: u64) -> Result<Found, Arc<super::flight::Flight>> {
+    fn join(self: &Arc<Self>, key: &Key, caller: u64) -> Result<Found, Arc<Flight>> {
         let wait_max = Duration::from_millis(self.config.lease_ms_max);
         let mut stale = None;
-        let joined = self
-            .flights
-            .join(key, caller, self.marks.now(), wait_max, || {
-                match self.known(key) {
-                    Some(stored) if stored.is_fresh() => Ok(Found::Hit(stored)),
-                    found => {
-                        stale = found;
-                        Err(())
-                    }
+        let joined = self.flights.join(key, caller, self.now(), wait_max, || {
+            match self.known(key) {
+                Some(stored) if stored.is_fresh() => Ok(Found::Hit(stored)),
+                found => {
+                    stale = found;
+                    Err(())
                 }
-            });
+            }
+        });
         let lease = |flight| Lease {
             share: self.clone(),
             key: key.clone(),
@@ -150,47 +194,48 @@ impl Share {
         }
     }
 
-    fn counted(&self, found: Found) -> Found {
-        match &found {
-            Found::Hit(_) => self.metrics.hits.increment(1),
-            Found::Stale(..) => self.metrics.stale.increment(1),
-            Found::Miss(_) => self.metrics.misses.increment(1),
+    fn count(&self, found: &Found, second: Second) {
+        match (found, second) {
+            (Found::Hit(_), Second::Served) => self.metrics.shared.increment(1),
+            (Found::Hit(_), _) => self.metrics.hits.increment(1),
+            (Found::Stale(..), _) => self.metrics.stale.increment(1),
+            (Found::Miss(_), _) => self.metrics.misses.increment(1),
         }
-        found
     }
 
-    pub fn delete(&self, key: &Key) -> Moment {
+    pub(super) fn delete(&self, key: &Key) -> Began {
         self.memory.remove(key);
         let stale = Stale::Key(key.name.to_string());
-        self.tell(key.customer.as_deref(), stale)
+        self.declare(key.customer.as_deref(), stale)
     }
 
-    pub fn invalidate_tag(&self, customer: Option<&str>, tag: &str) -> Moment {
-        self.tell(customer, Stale::Tag(tag.to_owned()))
+    pub(super) fn invalidate_tag(&self, customer: Option<&str>, tag: &str) -> Began {
+        self.declare(customer, Stale::Tag(tag.to_owned()))
     }
 
-    /// Here at once, and on the other hosts soon.
-    fn tell(&self, customer: Option<&str>, what: Stale) -> Moment {
-        let moment = self.apply(customer, &what);
+    /// Here at once, and on the other hosts soon. What begins afterwards is newer.
+    fn declare(&self, customer: Option<&str>, what: Stale) -> Began {
+        let moment = self.marks.declare(customer, what);
         self.metrics.invalidations.increment(1);
-        self.fleet.tell(Invalidation {
-            plugin: self.plugin.to_string(),
-            customer: customer.map(str::to_owned),
-            what,
-        });
-        moment
+        self.fleet.tell_soon();
+        Began {
+            moment,
+            ..self.now()
+        }
     }
 
-    pub(super) fn apply(&self, customer: Option<&str>, what: &Stale) -> Moment {
-        match what {
-            Stale::Tag(tag) => self.marks.mark(self.marks.tag(customer, tag)),
-            Stale::Key(key) => self.marks.mark(self.marks.key(customer, key)),
-            Stale::Plugin => {
-                let moment = self.marks.mark_all();
-                self.memory.clear();
-                moment
-            }
+    /// Another host declared something stale.
+    pub(super) fn hear(&self, customer: Option<&str>, what: &Stale, tick: Tick) {
+        self.marks.heard(customer, what, tick);
+        if matches!(what, Stale::Plugin) {
+            self.memory.clear();
         }
+    }
+
+    /// This host begins to listen: it knows nothing of what was told up to `tick`.
+    pub(super) fn begin(&self, tick: Tick) {
+        self.marks.begin(tick);
+        self.memory.clear();
     }
 }
 
@@ -200,7 +245,7 @@ impl Lease {
     pub(super) fn fulfil(
         slot: &mut Option<Lease>,
         value: Vec<u8>,
-        options: &Options,
+        options: Options,
     ) -> Result<(), Error> {
         let Some(lease) = slot.as_ref() else {
             return Err(Error::Invalid("the lease has been fulfilled".into()));

@@ -5,28 +5,37 @@ use std::sync::Arc;
 use wasmtime::component::Resource;
 
 use super::flight::Lease;
-use super::marks::Moment;
 use super::memory::{Key, Stored};
-use super::share;
+use super::second::Second;
+use super::share::{self, Began};
 use super::{
-    Entry, Error, Found, GuestError, Held, Host, HostLease, LeaseHandle, Options, View,
+    Entry, Error, Found, GuestError, Held, Host, HostLease, LeaseHandle, Options, Scope, View,
     convert_error,
 };
+use crate::capability::call::Cached;
 
 type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
 
 impl Host for View<'_> {
-    async fn get(&mut self, key: String) -> wasmtime::Result<Option<Entry>> {
+    async fn get(&mut self, key: String, scope: Scope) -> wasmtime::Result<Option<Entry>> {
         self.call.host_call()?;
         self.began();
-        let stored = self.lent.share.get(&self.key(&key));
+        if self.check_key(&key).is_err() {
+            return Ok(None);
+        }
+        let (stored, second) = self.lent.share.get(&self.key(&key), scope).await;
+        let found = match stored {
+            Some(_) => Cached::Hit,
+            None => Cached::Miss,
+        };
+        self.note(scope, found, second);
         Ok(stored.map(|stored| entry(&stored)))
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>, options: Options) -> Guest<()> {
         self.call.host_call()?;
         let began = self.began();
-        let put = self.lent.share.put(self.key(&key), value, &options, began);
+        let put = self.lent.share.put(self.key(&key), value, options, began);
         Ok(put.map(|_| ()).map_err(convert_error))
     }
 
@@ -34,8 +43,7 @@ impl Host for View<'_> {
         self.call.host_call()?;
         self.began();
         if self.check_key(&key).is_ok() {
-            let moment = self.lent.share.delete(&self.key(&key));
-            self.state.began = Some(moment);
+            self.state.began = Some(self.lent.share.delete(&self.key(&key)));
         }
         Ok(())
     }
@@ -51,7 +59,7 @@ impl Host for View<'_> {
         Ok(())
     }
 
-    async fn lookup(&mut self, key: String) -> wasmtime::Result<Found> {
+    async fn lookup(&mut self, key: String, scope: Scope) -> wasmtime::Result<Found> {
         self.call.host_call()?;
         self.began();
         if let Err(error) = self.check_key(&key) {
@@ -59,7 +67,15 @@ impl Host for View<'_> {
         }
         let lent = self.lent;
         let caller = *self.state.caller.get_or_insert_with(|| lent.caller());
-        let found = match lent.share.lookup(self.key(&key), caller).await {
+        let key = self.key(&key);
+        let (found, second) = lent.share.lookup(key, caller, scope).await;
+        let cached = match &found {
+            share::Found::Hit(_) => Cached::Hit,
+            share::Found::Stale(..) => Cached::Stale,
+            share::Found::Miss(_) => Cached::Miss,
+        };
+        self.note(scope, cached, second);
+        let found = match found {
             share::Found::Hit(stored) => Found::Hit(entry(&stored)),
             share::Found::Stale(stored, None) => Found::Stale((entry(&stored), None)),
             share::Found::Stale(stored, Some(lease)) => {
@@ -81,7 +97,7 @@ impl HostLease for View<'_> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         let fulfilled = match self.state.leases.get_mut(&number) {
-            Some(Held::Lease(lease)) => Lease::fulfil(lease, value, &options),
+            Some(Held::Lease(lease)) => Lease::fulfil(lease, value, options),
             Some(Held::Refused(error)) => Err(error.clone()),
             None => Err(Error::Invalid("the lease is of a call that ended".into())),
         };
@@ -109,8 +125,16 @@ impl View<'_> {
         config.check_name("key", key, config.key_bytes_max)
     }
 
-    fn began(&mut self) -> Moment {
-        let now = || self.lent.share.marks.now();
+    /// What a host keeps for itself is no matter of the client's.
+    fn note(&self, scope: Scope, found: Cached, second: Second) {
+        if scope == Scope::Shared {
+            let (shared, away) = (second == Second::Served, second == Second::Away);
+            self.call.lookups.note(found, shared, away);
+        }
+    }
+
+    fn began(&mut self) -> Began {
+        let now = || self.lent.share.now();
         *self.state.began.get_or_insert_with(now)
     }
 

@@ -50,3 +50,42 @@ pub(super) fn values(cache: &capability::cache::Config) -> [Bound; 12] {
         ),
     ]
 }
+
+pub(super) fn shared(cache: &capability::cache::Config) -> [Bound; 8] {
+    [
+        // With its seal and its tags it must fit into an item of DynamoDB.
+        (
+            "shared_value_bytes_max",
+            cache.shared_value_bytes_max as u64,
+            1..=390 * KIB,
+        ),
+        ("shared_ms_max", cache.shared_ms_max, 1..=10_000),
+        (
+            "shared_looks_max",
+            cache.shared_looks_max as u64,
+            1..=10_000,
+        ),
+        ("shared_write_ms_max", cache.shared_write_ms_max, 1..=60_000),
+        (
+            "shared_waiting_max",
+            cache.shared_waiting_max as u64,
+            1..=1_000_000,
+        ),
+        // One of the largest has room.
+        (
+            "shared_waiting_bytes_max",
+            cache.shared_waiting_bytes_max as u64,
+            MIB..=4 * GIB - 1,
+        ),
+        (
+            "shared_failures_max",
+            cache.shared_failures_max.into(),
+            0..=15,
+        ),
+        ("shared_probe_ms", cache.shared_probe_ms, 10..=60_000),
+    ]
+}
+
+pub(super) fn redis(redis: &crate::backend::redis::Config) -> [Bound; 1] {
+    [("connect_ms_max", redis.connect_ms_max, 1..=600_000)]
+}

@@ -1,5 +1,6 @@
 //! One key in Postgres.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -66,6 +67,29 @@ const KEY: &str = "
     FROM hearth.key_changes AS changes
     LEFT JOIN (hearth.keys JOIN hearth.customers ON customers.id = keys.customer_id)
            ON keys.hmac = ANY ($1)";
+
+/// Keys that are not revoked, in one snapshot with the number of changes.
+const STANDING: &str = "
+    SELECT changes.version, keys.id, keys.expires_at
+    FROM hearth.key_changes AS changes
+    LEFT JOIN hearth.keys ON keys.id = ANY ($1) AND keys.revoked_at IS NULL";
+
+/// Those of the keys that are not revoked, with their ends.
+pub(super) async fn standing(
+    server: &Server,
+    ids: &[&str],
+) -> Result<(i64, HashMap<String, Option<SystemTime>>), Missed> {
+    let client = server.host().get().await?;
+    let statement = client.prepare_cached(STANDING).await?;
+    let (mut version, mut good) = (0, HashMap::new());
+    for row in client.query(&statement, &[&ids]).await? {
+        version = row.try_get(0)?;
+        if let Some(id) = row.try_get(1)? {
+            good.insert(id, row.try_get(2)?);
+        }
+    }
+    Ok((version, good))
+}
 
 pub(super) async fn version(server: &Server) -> Result<i64, Missed> {
     let client = server.host().get().await?;

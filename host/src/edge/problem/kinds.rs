@@ -206,6 +206,22 @@ impl Problem {
         )
     }
 
+    /// 429: as many streams are open as a customer may have.
+    pub fn too_many_streams(retry_after: Duration) -> Self {
+        let detail = "This customer has as many streams open as it may have.";
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        retrying(
+            new(
+                Blame::Client,
+                "too-many-streams",
+                status,
+                "Too many streams",
+                detail,
+            ),
+            retry_after,
+        )
+    }
+
     /// 431, with the limits in headers and bytes.
     pub fn headers_too_large(headers_max: usize, bytes_max: usize) -> Self {
         let detail = format!(
@@ -261,6 +277,19 @@ impl Problem {
             "guest-bad-response",
             status,
             "Bad plugin response",
+            detail,
+        )
+    }
+
+    /// 500: the plugin wants a stream that it cannot have. Why is in the log.
+    pub fn guest_bad_hold() -> Self {
+        let detail = "The plugin's answer cannot be held open.";
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        new(
+            Blame::Guest,
+            "guest-bad-hold",
+            status,
+            "Bad plugin stream",
             detail,
         )
     }

@@ -10,7 +10,10 @@ use http::{Method, StatusCode};
 use hyper::body::Incoming;
 
 use super::super::body::BodyError;
-use super::super::{Whole, guest};
+use super::super::hold::Grip;
+use super::super::outgoing::Outgoing;
+use super::super::{Answer, guest};
+use super::held::Answered;
 use super::{COME_AGAIN, Edge, HEARTH_PLUGIN};
 use crate::capability::{Call, Claim};
 use crate::edge::conditional::Conditions;
@@ -18,6 +21,7 @@ use crate::edge::idempotency::{Asked, REPLAYED, Turn};
 use crate::edge::keys::Caller;
 use crate::edge::problem::Problem;
 use crate::edge::response_cache::Begun;
+use crate::edge::x_cache::tell_lookups;
 use crate::plugin::call::{self, Failure};
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance::{Request as GuestRequest, Response as GuestResponse};
@@ -29,22 +33,31 @@ impl Edge {
         parts: Parts,
         body: Incoming,
         request_id: &Arc<str>,
-        caller: Option<Caller>,
-    ) -> Result<Whole, Problem> {
+        caller: Option<&Caller>,
+    ) -> Result<Answer, Problem> {
         let conditions = Conditions::of(&parts.method, &parts.headers);
-        let begun = self.responses.begin(deployment, &parts, caller.as_ref());
+        let begun = self.responses.begin(deployment, &parts, caller);
         let answer = match begun.await {
             Begun::Hit(answer) => answer,
             Begun::Ask(pending) => {
+                let method = parts.method.clone();
                 let mut parts = parts;
                 if pending.keeps() {
                     parts.method = Method::GET;
                 }
                 let asked = self.asked(deployment, parts, body, request_id, caller);
-                pending.finish(asked.await?).await
+                let answered = asked.await?;
+                if let Some(held) = answered.held {
+                    // It belongs to this client: nothing keeps it, or judges it.
+                    return self
+                        .hold(deployment, &method, request_id, caller, held)
+                        .await;
+                }
+                pending.finish(answered.answer).await
             }
         };
-        conditions.apply(answer).await
+        let answer = conditions.apply(answer).await?;
+        Ok(answer.map(Outgoing::from))
     }
 
     /// A plugin that knows no HEAD is asked as for GET; the answer's body goes no
@@ -55,22 +68,22 @@ impl Edge {
         mut parts: Parts,
         body: Incoming,
         request_id: &Arc<str>,
-        caller: Option<Caller>,
-    ) -> Result<Whole, Problem> {
+        caller: Option<&Caller>,
+    ) -> Result<Answered, Problem> {
         let body = self
             .bodies
             .read(body, deployment.limits.body_bytes_max)
             .await
             .map_err(unread)?;
-        let caller = caller.as_ref();
-        let answer = self.handled(deployment, &parts, &body, request_id, caller);
-        let answer = answer.await?;
-        if parts.method == Method::HEAD && answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+        let answered = self.handled(deployment, &parts, &body, request_id, caller);
+        let answered = answered.await?;
+        let refused = answered.answer.status() == StatusCode::METHOD_NOT_ALLOWED;
+        if parts.method == Method::HEAD && refused {
             parts.method = Method::GET;
-            let answer = self.handled(deployment, &parts, &body, request_id, caller);
-            return answer.await;
+            let answered = self.handled(deployment, &parts, &body, request_id, caller);
+            return answered.await;
         }
-        Ok(answer)
+        Ok(answered)
     }
 
     async fn handled(
@@ -80,7 +93,8 @@ impl Edge {
         body: &Bytes,
         request_id: &Arc<str>,
         caller: Option<&Caller>,
-    ) -> Result<Whole, Problem> {
+    ) -> Result<Answered, Problem> {
+        let since = self.push.position();
         let customer = caller.map(|caller| caller.customer_id.clone());
         let asked = Asked {
             customer: customer.as_deref(),
@@ -89,6 +103,7 @@ impl Edge {
             body,
             wall_max: deployment.wall_max(),
         };
+        let mut lookups = None;
         let response = match self.idempotency.begin(&asked).await? {
             Turn::Replay(mut response) => {
                 let (name, value) = REPLAYED;
@@ -98,6 +113,7 @@ impl Edge {
             turn => {
                 let request = guest::request(parts, body, deployment, request_id, caller);
                 let call = call::circumstances(deployment, request_id.clone(), customer);
+                lookups = Some(call.lookups.clone());
                 let handled = match turn {
                     Turn::Run(claim) => self.once(deployment, call, request, claim).await,
                     _ => call::handle(deployment, &self.long, call, request).await,
@@ -106,14 +122,18 @@ impl Edge {
                 handled.map_err(|failure| refused(deployment, request_id, &failure))?
             }
         };
+        let grip = Grip::of(&response);
         let mut answer = guest::response(response, deployment.limits.response_bytes_max).map_err(|bad| {
             tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad response: {bad}");
             Problem::guest_bad_response()
         })?;
+        if let Some(lookups) = lookups {
+            tell_lookups(&lookups, answer.headers_mut());
+        }
         if let Ok(label) = HeaderValue::from_str(&deployment.label()) {
             answer.headers_mut().insert(HEARTH_PLUGIN, label);
         }
-        Ok(answer)
+        Ok(Answered::of(answer, grip, since, parts))
     }
 
     /// A call with an idempotency key goes on to its end when the client goes

@@ -8,9 +8,6 @@ use super::hours::Hours;
 use super::policy::{BUILT_IN, Policy};
 use crate::sql::sla::InForce;
 
-/// The tier of a customer that the host does not tell.
-const TIER: &str = "standard";
-
 /// What a ticket's clocks go by.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -22,8 +19,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn of(found: &InForce) -> Self {
-        let tier = found.tier.as_deref().unwrap_or(TIER);
+    pub fn of(found: &InForce, tier: &str) -> Self {
         let own = found.policy_id.as_ref();
         Plan {
             policy_id: own.map_or_else(|| [BUILT_IN, tier].concat(), String::clone),

@@ -26,8 +26,8 @@ pub struct Tracked {
     pub clocks: Clocks,
 }
 
-/// Takes over what happened to locked tickets.
-pub fn follow(tx: &Transaction, changes: &[Change<'_>]) -> Result<(), sql::Error> {
+/// Takes over what happened to locked tickets of a customer of this tier.
+pub fn follow(tx: &Transaction, tier: &str, changes: &[Change<'_>]) -> Result<(), sql::Error> {
     let told = |change: &&Change| change.moved || change.answered;
     let changes: Vec<&Change> = changes.iter().filter(told).collect();
     if changes.is_empty() {
@@ -37,8 +37,8 @@ pub fn follow(tx: &Transaction, changes: &[Change<'_>]) -> Result<(), sql::Error
         .iter()
         .map(|change| change.ticket.id.clone())
         .collect();
-    let found = in_force(tx, &ids)?;
-    let plan = Plan::of(&found);
+    let found = in_force(tx, &ids, tier)?;
+    let plan = Plan::of(&found, tier);
     let tracked = read(found.clocks);
     let clocks = |change: &&Change| followed(&plan, &tracked, change);
     let rows: Vec<Value> = changes.iter().filter_map(clocks).collect();

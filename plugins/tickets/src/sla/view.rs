@@ -5,16 +5,19 @@ use hearth_plugin::prelude::*;
 use super::calendar::MICROS_PER_MINUTE;
 use super::clock::{Check, Clock, Clocks};
 use super::plan::Plan;
+use super::tier;
 use super::track::{self, Tracked};
 use crate::sql::sla::in_force;
 use crate::ticket::TicketId;
 
 /// Now, by the policy in force: 404 where there is no such ticket.
 pub fn show(request: &Request, TicketId(id): TicketId) -> Answer {
-    let mut found = in_force(&request.database(), std::slice::from_ref(&id))?;
+    let database = request.database();
+    let tier = tier::of_caller(&database)?;
+    let mut found = in_force(&database, std::slice::from_ref(&id), &tier)?;
     let tracked = track::read(found.clocks.take());
     let tracked = tracked.into_iter().next().ok_or_else(Problem::not_found)?;
-    Response::json(200, &answer(&Plan::of(&found), tracked, found.now))
+    Response::json(200, &answer(&Plan::of(&found, &tier), tracked, found.now))
 }
 
 /// The members of the answer.

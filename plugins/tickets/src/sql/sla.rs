@@ -3,11 +3,13 @@
 use hearth_plugin::prelude::*;
 
 row! {
-    /// The policy and calendar of the customer's tier, where it has some of its
+    /// The tier of the caller's customer.
+    pub struct CustomerRow { tier: String }
+
+    /// The policy and calendar of a tier, where the customer has some of its
     /// own, what time it is, and the clocks of tickets as a list of objects.
     pub struct InForce {
         now: Timestamp,
-        tier: Option<String>,
         policy_id: Option<String>,
         targets: Option<Json>,
         warn_before: Option<Json>,
@@ -45,8 +47,8 @@ row! {
 
 sql! {
     /// All that the clocks of tickets are computed from, in one statement.
-    pub read fn in_force(ids: &[String]) -> InForce =
-        "SELECT statement_timestamp() AS now, customer.tier, sla_policies.id AS policy_id, \
+    pub read fn in_force(ids: &[String], tier: &str) -> InForce =
+        "SELECT statement_timestamp() AS now, sla_policies.id AS policy_id, \
          sla_policies.targets, sla_policies.warn_before, sla_calendars.id AS calendar_id, \
          sla_calendars.time_zone, sla_calendars.hours, sla_calendars.holidays, \
          (SELECT jsonb_agg(to_jsonb(followed)) FROM ( \
@@ -57,10 +59,12 @@ sql! {
          resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at \
          FROM tickets LEFT JOIN ticket_clocks ON ticket_clocks.ticket_id = tickets.id \
          WHERE tickets.id = ANY ($1)) AS followed) AS clocks \
-         FROM (SELECT 1 AS one) AS once LEFT JOIN hearth.customer AS customer ON true \
-         LEFT JOIN sla_tiers ON sla_tiers.tier = customer.tier \
+         FROM (SELECT 1 AS one) AS once LEFT JOIN sla_tiers ON sla_tiers.tier = $2 \
          LEFT JOIN sla_policies ON sla_policies.id = sla_tiers.policy_id \
          LEFT JOIN sla_calendars ON sla_calendars.id = sla_policies.calendar_id";
+
+    /// No row for a caller without a customer.
+    pub read fn customer() -> Option<CustomerRow> = "SELECT tier FROM hearth.customer";
 
     /// Writes the clocks of tickets that there are.
     pub write fn write_clocks(clocks: &Json) -> u64 =

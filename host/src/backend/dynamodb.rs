@@ -1,0 +1,252 @@
+//! The one place that knows how to reach a DynamoDB.
+//!
+//! A [`Dynamo`] is opened once per process: the official SDK's client with this
+//! host's timeouts, and the names of the two tables. Both have strings as keys, the
+//! TTL attribute [`TTL`] and are paid by the request:
+//!
+//! - `<prefix>-documents`: partition key [`PARTITION`], sort key [`SORT`];
+//! - `<prefix>-cache`: partition key [`CACHE_KEY`].
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use hearth::backend::dynamodb::{Config, Dynamo};
+//!
+//! let config = Config { region: Some("eu-central-1".into()), ..Config::default() };
+//! let dynamo = Dynamo::open(&config, None).await;
+//! dynamo.prepare().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod cache;
+mod failure;
+mod patience;
+pub mod size;
+mod tables;
+pub mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedHttpClient, retry::RetryConfig,
+};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use serde::Deserialize;
+
+pub use failure::{Failure, failure};
+pub use tables::PrepareError;
+
+/// The partition key of the table of documents.
+pub const PARTITION: &str = "pk";
+/// The sort key of the table of documents.
+pub const SORT: &str = "sk";
+/// The key of the table of cached values.
+pub const CACHE_KEY: &str = "key";
+/// In both tables: the second since 1970 after which DynamoDB may remove an item.
+/// It does so within days, so whoever reads compares for itself.
+pub const TTL: &str = "ttl";
+
+/// An emulator asks for a region and does not care which.
+const REGION_OF_EMULATORS: &str = "us-east-1";
+
+/// Section `[dynamodb]`. Times are milliseconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where DynamoDB's protocol is spoken, for example by an emulator. Without it
+    /// the region's own endpoint.
+    pub endpoint_url: Option<String>,
+    /// For example `eu-central-1`. Without it and without `endpoint_url` the host
+    /// starts a private DynamoDB.
+    pub region: Option<String>,
+    /// What the names of the tables begin with.
+    pub table_prefix: String,
+    /// Whether tables that are missing are made. They always are in a private
+    /// DynamoDB.
+    pub create_tables: bool,
+    /// For one operation, the first included.
+    pub attempts_max: u32,
+    /// The longest wait before the second attempt; it doubles with each, up to
+    /// `backoff_ms_max`, and is drawn anew between nothing and that.
+    pub backoff_ms: u64,
+    pub backoff_ms_max: u64,
+    pub connect_ms_max: u64,
+    pub attempt_ms_max: u64,
+    /// For an operation with all its attempts.
+    pub operation_ms_max: u64,
+    /// For looking at the tables when the host starts.
+    pub start_ms_max: u64,
+    /// What a private DynamoDB does before it acknowledges a write.
+    pub embedded_sync: EmbeddedSync,
+    /// How often a private DynamoDB removes what has expired.
+    pub embedded_sweep_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            endpoint_url: None,
+            region: None,
+            table_prefix: "hearth".to_owned(),
+            create_tables: false,
+            attempts_max: 3,
+            backoff_ms: 100,
+            backoff_ms_max: 5_000,
+            connect_ms_max: 1_000,
+            attempt_ms_max: 3_000,
+            operation_ms_max: 10_000,
+            start_ms_max: 10_000,
+            embedded_sync: EmbeddedSync::Full,
+            embedded_sweep_ms: 60_000,
+        }
+    }
+}
+
+impl Config {
+    /// Whether the operator has a DynamoDB, so that none need be started.
+    pub fn is_reachable(&self) -> bool {
+        self.endpoint_url.is_some() || self.region.is_some()
+    }
+}
+
+/// How far a write of a private DynamoDB gets before it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmbeddedSync {
+    /// Onto the disk: a power cut takes nothing back.
+    Full,
+    /// To the kernel: a killed process takes nothing back, a power cut perhaps the
+    /// last writes.
+    Normal,
+}
+
+/// A client and the tables that are the host's. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Dynamo {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    client_once: Client,
+    create_tables: bool,
+    attempts_max: u32,
+    backoff_ms: u64,
+    backoff_ms_max: u64,
+    start_max: Duration,
+    documents: String,
+    cache: String,
+}
+
+impl Dynamo {
+    /// Makes the client and asks nobody yet. `embedded` is the URL of a private
+    /// DynamoDB, which then is the one, with credentials that it does not look at.
+    /// Any other has the SDK's default chain of credentials: environment, profile,
+    /// web identity, container, instance.
+    pub async fn open(config: &Config, embedded: Option<&str>) -> Dynamo {
+        let client = match embedded {
+            Some(url) => Client::from_conf(private(config, url)),
+            None => {
+                let loaded = remote(config).await;
+                let mut own = aws_sdk_dynamodb::config::Builder::from(&loaded);
+                own.set_endpoint_url(config.endpoint_url.clone());
+                Client::from_conf(own.build())
+            }
+        };
+        let once = client.config().to_builder();
+        let once = once.retry_config(RetryConfig::disabled());
+        Dynamo {
+            shared: Arc::new(Shared {
+                client_once: Client::from_conf(once.build()),
+                client,
+                create_tables: config.create_tables || embedded.is_some(),
+                attempts_max: config.attempts_max,
+                backoff_ms: config.backoff_ms,
+                backoff_ms_max: config.backoff_ms_max,
+                start_max: Duration::from_millis(config.start_ms_max),
+                documents: format!("{}-documents", config.table_prefix),
+                cache: format!("{}-cache", config.table_prefix),
+            }),
+        }
+    }
+
+    /// Makes both tables where they are missing and may be made, and checks their
+    /// keys and their TTL.
+    ///
+    /// # Errors
+    /// With what is wrong and how to mend it; [`PrepareError::Away`] where DynamoDB
+    /// did not answer within `start_ms_max`.
+    pub async fn prepare(&self) -> Result<(), PrepareError> {
+        tables::prepare(self).await
+    }
+
+    /// Retries by itself what can be retried, within `operation_ms_max`.
+    pub fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
+    /// Tries everything once: for what may not be done twice, or has an order of its
+    /// own.
+    pub fn client_once(&self) -> &Client {
+        &self.shared.client_once
+    }
+
+    pub fn documents_table(&self) -> &str {
+        &self.shared.documents
+    }
+
+    pub fn cache_table(&self) -> &str {
+        &self.shared.cache
+    }
+}
+
+fn private(config: &Config, url: &str) -> aws_sdk_dynamodb::Config {
+    let credentials = Credentials::new("hearth", "hearth", None, None, "embedded");
+    aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(Builder::new().build_http())
+        .region(Region::from_static(REGION_OF_EMULATORS))
+        .endpoint_url(url)
+        .credentials_provider(credentials)
+        .retry_config(retries(config))
+        .timeout_config(timeouts(config))
+        .build()
+}
+
+async fn remote(config: &Config) -> aws_config::SdkConfig {
+    let region = config.region.clone();
+    let region = region.unwrap_or_else(|| REGION_OF_EMULATORS.to_owned());
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https())
+        .region(Region::new(region))
+        .retry_config(retries(config))
+        .timeout_config(timeouts(config))
+        .load()
+        .await
+}
+
+fn https() -> SharedHttpClient {
+    Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+}
+
+fn retries(config: &Config) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(config.attempts_max)
+        .with_initial_backoff(Duration::from_millis(config.backoff_ms))
+        .with_max_backoff(Duration::from_millis(config.backoff_ms_max))
+}
+
+fn timeouts(config: &Config) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_millis(config.connect_ms_max))
+        .operation_attempt_timeout(Duration::from_millis(config.attempt_ms_max))
+        .operation_timeout(Duration::from_millis(config.operation_ms_max))
+        .build()
+}

@@ -1,0 +1,133 @@
+//! The shared tier as one plugin's share uses it: what it takes from there, and on
+//! what conditions, and what it puts there for the other hosts.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Scope;
+use super::memory::{Key, Stored};
+use super::share::{Began, Found, Share};
+use super::shared::{Entry, Looked, Name, Write};
+use crate::backend::postgres::invalidations::Era;
+
+/// How far Postgres's clock may have been put back since an entry was set. One from
+/// further ahead says nothing of its age.
+const AHEAD_MICROS_MAX: i64 = 1_000_000;
+
+/// What the shared tier had to do with what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Second {
+    /// Nothing: memory had it, or the tier has nothing either.
+    Nothing,
+    /// It had the value.
+    Served,
+    /// It could not be asked.
+    Away,
+}
+
+impl Share {
+    /// Looks into the shared tier. What is good there is then in memory, too.
+    pub(super) async fn fetch(&self, key: &Key) -> (Option<Arc<Stored>>, Second) {
+        let Some(shared) = &self.shared else {
+            return (None, Second::Nothing);
+        };
+        // What cannot be judged is not served.
+        let Some(heard) = self.fleet.heard() else {
+            return (None, Second::Away);
+        };
+        let name = Name {
+            era: heard.position.era,
+            plugin: &self.plugin,
+            customer: key.customer.as_deref(),
+            key: &key.name,
+        };
+        let entry = match shared.look(&name).await {
+            Looked::Entry(entry) => entry,
+            Looked::Nothing => {
+                self.metrics.shared_misses.increment(1);
+                return (None, Second::Nothing);
+            }
+            Looked::Away => return (None, Second::Away),
+        };
+        let Some(stored) = self.judged(key, entry, name.era) else {
+            self.metrics.shared_stale.increment(1);
+            return (None, Second::Nothing);
+        };
+        self.metrics.shared_hits.increment(1);
+        let stored = Arc::new(stored);
+        // Something newer may have been set here meanwhile.
+        let better =
+            |known: &Arc<Stored>| self.holds(known) && (known.is_fresh() || !stored.is_fresh());
+        self.memory.fill(key.clone(), stored.clone(), better);
+        (Some(stored), Second::Served)
+    }
+
+    /// An entry of the shared tier as it is kept here; `None` where it is over, or
+    /// was declared stale since its computation began, or may have been.
+    fn judged(&self, key: &Key, entry: Entry, era: Era) -> Option<Stored> {
+        // What is declared from here on makes it stale in memory.
+        let began = self.marks.now();
+        let marks = self.marks_of(key, &entry.tags);
+        let heard = self
+            .fleet
+            .heard()
+            .filter(|heard| heard.position.era == era)?;
+        let aged = heard.latest().saturating_sub(entry.set_micros);
+        if aged < -AHEAD_MICROS_MAX || !self.marks.holds_since(entry.began, &marks) {
+            return None;
+        }
+        let stored = Stored {
+            came: Instant::now(),
+            aged: Duration::from_micros(u64::try_from(aged).unwrap_or(0)),
+            ttl: entry.ttl,
+            stale: entry.stale,
+            value: entry.value,
+            began,
+            marks,
+        };
+        (!stored.is_over()).then_some(stored)
+    }
+
+    /// Lets the other hosts have it, beside the call: not where they would find it
+    /// stale, since it began before an invalidation of this call was told.
+    pub(super) fn hand_out(&self, key: Key, stored: &Arc<Stored>, tags: Vec<String>, began: Began) {
+        let (Some(shared), Some(began), Some(heard)) =
+            (&self.shared, began.position, self.fleet.heard())
+        else {
+            return;
+        };
+        if !stored.is_over() && self.marks.holds_since(began.tick, &stored.marks) {
+            shared.write(Write {
+                plugin: self.plugin.clone(),
+                key,
+                stored: stored.clone(),
+                tags,
+                began,
+                set_micros: heard.earliest(),
+            });
+        }
+    }
+
+    /// Whoever is to compute looks into the shared tier first, for all who wait.
+    pub(super) async fn look_further(&self, found: Found, scope: Scope) -> (Found, Second) {
+        let (lease, known) = match found {
+            Found::Miss(lease) if scope == Scope::Shared => (lease, None),
+            Found::Stale(stored, Some(lease)) if scope == Scope::Shared => (lease, Some(stored)),
+            found => return (found, Second::Nothing),
+        };
+        let (fetched, second) = self.fetch(&lease.key).await;
+        match (fetched, known) {
+            (Some(stored), _) if stored.is_fresh() => {
+                lease.land(stored.clone(), self.marks.last(&stored.marks));
+                (Found::Hit(stored), second)
+            }
+            (Some(stale), None) => {
+                lease.flight.look_again();
+                (Found::Stale(stale, Some(lease)), second)
+            }
+            (Some(_), Some(known)) => (Found::Stale(known, Some(lease)), Second::Nothing),
+            (None, Some(known)) => (Found::Stale(known, Some(lease)), second),
+            (None, None) => (Found::Miss(lease), second),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The second tier: what the hosts of a fleet computed for one another.
+//!
+//! It is asked when a value is not in memory, for as long as `shared_ms_max` and no
+//! longer; a tier that fails is not asked at all until it answers again. Writing to
+//! it happens beside the calls. What lies there is sealed ([`seal`]): whoever can
+//! write to the store can make it forget, and nothing else.
+//!
+//! Whether an entry still holds is not judged here, but by the [`super::marks`] of
+//! the host that found it.
+
+mod breaker;
+mod seal;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+
+use self::breaker::Breaker;
+use self::writer::Writer;
+use super::Config;
+use crate::backend::dynamodb::Failure;
+use crate::backend::dynamodb::cache::CacheTable;
+use crate::backend::redis::Redis;
+use crate::secret::RootSecret;
+use crate::telemetry::HostMetrics;
+use crate::telemetry::host::SharedCacheMetrics;
+
+pub use self::seal::{Entry, Name, Seal};
+pub(super) use self::writer::Write;
+
+/// An item of DynamoDB: 400 KB, as AWS counts them.
+const ITEM_BYTES_MAX: usize = 400 << 10;
+
+/// Where shared values lie.
+pub enum Store {
+    Dynamodb(CacheTable),
+    Redis(Box<Redis>),
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It answered, and would not keep this.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// It did not answer, or not with what was asked of it.
+    #[error("away: {0}")]
+    Away(String),
+}
+
+impl Store {
+    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Store::Dynamodb(table) => table.get(name).await.map_err(away),
+            Store::Redis(redis) => match redis.get(name, ITEM_BYTES_MAX).await {
+                // Something else lies there: it is no entry.
+                Err(error) if error.is_refusal() => Ok(Some(Vec::new())),
+                got => got.map_err(away),
+            },
+        }
+    }
+
+    async fn put(&self, sealed: Sealed) -> Result<(), StoreError> {
+        match self {
+            Store::Dynamodb(table) => {
+                let (at_ms, until_s) = (sealed.set_micros / 1_000, sealed.until_s());
+                let put = table.put(&sealed.name, sealed.bytes, at_ms, until_s);
+                put.await.map_err(|failure| match failure {
+                    Failure::Invalid(_) => StoreError::Refused(failure.to_string()),
+                    failure => away(failure),
+                })
+            }
+            Store::Redis(redis) => {
+                let put = redis.put(&sealed.name, &sealed.bytes, sealed.life);
+                put.await.map_err(|error| match error.is_refusal() {
+                    true => StoreError::Refused(error.to_string()),
+                    false => away(error),
+                })
+            }
+        }
+    }
+
+    /// Reaches it anew, for a connection that hangs tells nothing. The SDK has
+    /// another one when it wants one.
+    async fn reconnect(&self) -> Result<(), StoreError> {
+        match self {
+            Store::Dynamodb(_) => Ok(()),
+            Store::Redis(redis) => redis.reconnect().await.map_err(away),
+        }
+    }
+}
+
+fn away(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Away(error.to_string())
+}
+
+/// A value as it is stored.
+struct Sealed {
+    name: String,
+    bytes: Vec<u8>,
+    /// Microseconds since 1970 by Postgres's clock.
+    set_micros: i64,
+    /// For how long it is of use to anybody.
+    life: Duration,
+}
+
+impl Sealed {
+    /// The first second since 1970 in which it is of no use.
+    fn until_s(&self) -> i64 {
+        let life = i64::try_from(self.life.as_micros()).unwrap_or(i64::MAX);
+        self.set_micros.saturating_add(life) / 1_000_000 + 1
+    }
+}
+
+/// What a look into the shared tier found.
+pub(super) enum Looked {
+    Entry(Entry),
+    Nothing,
+    /// It did not answer in time, or was not asked because of late it never did.
+    Away,
+}
+
+/// The shared tier of one host. Dropped, what waits to be written is not.
+pub struct Shared {
+    core: Arc<Core>,
+    writer: Writer,
+}
+
+/// What looking, writing and probing have in common.
+struct Core {
+    store: Store,
+    seal: Seal,
+    breaker: Breaker,
+    looks: Semaphore,
+    look_max: Duration,
+    write_max: Duration,
+    probe: Duration,
+    metrics: SharedCacheMetrics,
+}
+
+impl Shared {
+    /// Begins to write, and to reach the store where it is away. Asks for a runtime
+    /// and does not wait for the store.
+    pub fn open(
+        store: Store,
+        config: &Config,
+        secret: &RootSecret,
+        metrics: &HostMetrics,
+    ) -> Shared {
+        let core = Arc::new(Core {
+            store,
+            seal: Seal::new(secret),
+            breaker: Breaker::new(config.shared_failures_max),
+            looks: Semaphore::new(config.shared_looks_max),
+            look_max: Duration::from_millis(config.shared_ms_max),
+            write_max: Duration::from_millis(config.shared_write_ms_max),
+            probe: Duration::from_millis(config.shared_probe_ms),
+            metrics: metrics.shared_cache(),
+        });
+        let writer = Writer::start(&core, config);
+        tokio::spawn(probe(Arc::downgrade(&core)));
+        Shared { core, writer }
+    }
+
+    pub(super) async fn look(&self, name: &Name<'_>) -> Looked {
+        self.core.look(name).await
+    }
+
+    /// Beside the call; what finds no room is dropped and counted.
+    pub(super) fn write(&self, write: Write) {
+        self.writer.write(write);
+    }
+}
+
+impl Core {
+    async fn look(&self, name: &Name<'_>) -> Looked {
+        if self.breaker.is_open() {
+            self.metrics.looks_refused.increment(1);
+            return Looked::Away;
+        }
+        let asked = Instant::now();
+        let stored_as = self.seal.name(name);
+        let looking = async {
+            // A store that is slow has many waiting; its time passes for them, too.
+            let _turn = self.looks.acquire().await.map_err(away)?;
+            self.store.get(&stored_as).await
+        };
+        let found = match timeout(self.look_max, looking).await {
+            Ok(found) => found,
+            Err(_) => Err(StoreError::Away("it took too long".into())),
+        };
+        let seconds = asked.elapsed().as_secs_f64();
+        self.metrics.look_seconds.record(seconds);
+        match found {
+            Ok(found) => {
+                self.breaker.note(true);
+                self.opened(name, found)
+            }
+            Err(error) => {
+                self.metrics.look_errors.increment(1);
+                self.failed(&error);
+                Looked::Away
+            }
+        }
+    }
+
+    fn opened(&self, name: &Name<'_>, found: Option<Vec<u8>>) -> Looked {
+        let Some(sealed) = found else {
+            return Looked::Nothing;
+        };
+        match self.seal.open(name, sealed) {
+            Some(entry) => Looked::Entry(entry),
+            None => {
+                self.metrics.looks_forged.increment(1);
+                tracing::debug!(
+                    plugin = name.plugin,
+                    "the shared tier held what no host of this fleet sealed"
+                );
+                Looked::Nothing
+            }
+        }
+    }
+
+    fn failed(&self, error: &StoreError) {
+        if self.breaker.note(false) {
+            self.metrics.away.set(1.0);
+            tracing::warn!(%error, "the cache's shared tier is away: this host goes on with its memory alone");
+        }
+    }
+
+    /// As a look would be answered, on a connection of its own.
+    async fn is_back(&self) -> Result<(), StoreError> {
+        let late = |_| StoreError::Away("it took too long".into());
+        let reach = timeout(self.write_max, self.store.reconnect());
+        reach.await.map_err(late)??;
+        let look = timeout(self.look_max, self.store.get("probe"));
+        look.await.map_err(late)?.map(|_| ())
+    }
+}
+
+/// Reaches the store at first, and whenever it is away, until it answers: no call
+/// pays for finding out. Ends with the tier.
+async fn probe(core: std::sync::Weak<Core>) {
+    let mut first = true;
+    while let Some(core) = core.upgrade() {
+        let pause = core.probe;
+        if std::mem::take(&mut first) || core.breaker.is_open() {
+            match core.is_back().await {
+                Ok(()) => {
+                    if core.breaker.close() {
+                        tracing::info!("the cache's shared tier is back");
+                    }
+                    core.metrics.away.set(0.0);
+                }
+                Err(error) => core.failed(&error),
+            }
+        }
+        drop(core);
+        sleep(pause).await;
+    }
+}

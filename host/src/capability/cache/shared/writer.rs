@@ -1,0 +1,152 @@
+//! Writing to the shared tier, beside the calls.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, timeout};
+
+use super::super::Config;
+use super::super::memory::{Key, Stored};
+use super::{Core, Entry, ITEM_BYTES_MAX, Name, Sealed, StoreError};
+use crate::backend::postgres::invalidations::Position;
+
+/// Writes at once. Those of one key follow one another, so that the last one stays.
+const LANES: usize = 8;
+/// What an item takes beside its value and tags, in DynamoDB's reckoning as well.
+const OVERHEAD_BYTES: usize = 512;
+
+/// A value that other hosts shall find.
+pub(in super::super) struct Write {
+    pub(in super::super) plugin: Arc<str>,
+    pub(in super::super) key: Key,
+    pub(in super::super) stored: Arc<Stored>,
+    pub(in super::super) tags: Vec<String>,
+    /// When its computation began.
+    pub(in super::super) began: Position,
+    /// When it was set, in microseconds since 1970 by Postgres's clock.
+    pub(in super::super) set_micros: i64,
+}
+
+impl Write {
+    fn bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|tag| tag.len() + 4).sum();
+        OVERHEAD_BYTES + tags + self.stored.value.len()
+    }
+
+    fn entry(&self) -> Entry {
+        Entry {
+            began: self.began.tick,
+            set_micros: self.set_micros,
+            ttl: self.stored.ttl,
+            stale: self.stored.stale,
+            tags: self.tags.clone(),
+            value: self.stored.value.clone(),
+        }
+    }
+
+    fn name(&self) -> Name<'_> {
+        Name {
+            era: self.began.era,
+            plugin: &self.plugin,
+            customer: self.key.customer.as_deref(),
+            key: &self.key.name,
+        }
+    }
+}
+
+type Waiting = (Write, OwnedSemaphorePermit);
+
+/// The queue in front of the store.
+pub(super) struct Writer {
+    core: Arc<Core>,
+    lanes: Vec<mpsc::Sender<Waiting>>,
+    hasher: RandomState,
+    /// Bytes that may wait.
+    room: Arc<Semaphore>,
+}
+
+impl Writer {
+    pub(super) fn start(core: &Arc<Core>, config: &Config) -> Writer {
+        let each_max = config.shared_waiting_max.div_ceil(LANES).max(1);
+        let lane = |_| {
+            let (sender, receiver) = mpsc::channel(each_max);
+            tokio::spawn(write_all(core.clone(), receiver));
+            sender
+        };
+        Writer {
+            lanes: (0..LANES).map(lane).collect(),
+            core: core.clone(),
+            hasher: RandomState::new(),
+            room: Arc::new(Semaphore::new(config.shared_waiting_bytes_max)),
+        }
+    }
+
+    pub(super) fn write(&self, write: Write) {
+        let metrics = &self.core.metrics;
+        if self.core.breaker.is_open() {
+            return metrics.writes_refused.increment(1);
+        }
+        let bytes = write.bytes();
+        if bytes > ITEM_BYTES_MAX {
+            return metrics.writes_too_large.increment(1);
+        }
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let hash = self.hasher.hash_one((&write.plugin, &write.key));
+        let lane = usize::try_from(hash % LANES as u64).unwrap_or(0);
+        let room = self.room.clone().try_acquire_many_owned(bytes);
+        let taken = match (room, self.lanes.get(lane)) {
+            (Ok(room), Some(lane)) => lane.try_send((write, room)).is_ok(),
+            _ => false,
+        };
+        if !taken {
+            metrics.writes_dropped.increment(1);
+        }
+    }
+}
+
+/// One lane, until its sender is gone.
+async fn write_all(core: Arc<Core>, mut waiting: mpsc::Receiver<Waiting>) {
+    while let Some((write, _room)) = waiting.recv().await {
+        core.write(&write).await;
+    }
+}
+
+impl Core {
+    async fn write(&self, write: &Write) {
+        if self.breaker.is_open() {
+            return self.metrics.writes_refused.increment(1);
+        }
+        let (name, entry) = (write.name(), write.entry());
+        let Some(bytes) = self.seal.close(&name, &entry) else {
+            return self.metrics.writes_too_large.increment(1);
+        };
+        let sealed = Sealed {
+            name: self.seal.name(&name),
+            bytes,
+            set_micros: entry.set_micros,
+            life: entry.ttl.saturating_add(entry.stale),
+        };
+        let asked = Instant::now();
+        let put = timeout(self.write_max, self.store.put(sealed)).await;
+        self.metrics
+            .write_seconds
+            .record(asked.elapsed().as_secs_f64());
+        self.written(put.unwrap_or_else(|_| Err(StoreError::Away("it took too long".into()))));
+    }
+
+    /// A store that answers is not away, whatever it answers.
+    fn written(&self, put: Result<(), StoreError>) {
+        match put {
+            // It says nothing of how soon the store answers a look.
+            Ok(()) => self.metrics.writes.increment(1),
+            Err(error) => {
+                self.metrics.write_errors.increment(1);
+                tracing::debug!(%error, "a value was not written to the shared tier");
+                if matches!(error, StoreError::Away(_)) {
+                    self.failed(&error);
+                }
+            }
+        }
+    }
+}

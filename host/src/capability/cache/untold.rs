@@ -1,0 +1,83 @@
+//! What this host declared stale and has not told the others of yet.
+
+use std::collections::HashMap;
+
+use super::marks::{Mark, Moment};
+use crate::backend::postgres::invalidations::Stale;
+
+/// One declaration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// `None` where everything of the plugin goes.
+    pub(super) mark: Option<Mark>,
+    pub(super) moment: Moment,
+    pub customer: Option<String>,
+    pub what: Stale,
+}
+
+/// Bounded: one too many, and everything is declared in their stead.
+pub(super) struct Untold {
+    some: HashMap<Mark, Declared>,
+    everything: Option<Moment>,
+    some_max: usize,
+}
+
+impl Untold {
+    pub(super) fn new(some_max: usize) -> Untold {
+        Untold {
+            some: HashMap::new(),
+            everything: None,
+            some_max,
+        }
+    }
+
+    pub(super) fn add(&mut self, mark: Mark, moment: Moment, customer: Option<&str>, what: Stale) {
+        if self.some.len() >= self.some_max && !self.some.contains_key(&mark) {
+            return self.add_all(moment);
+        }
+        let declared = Declared {
+            mark: Some(mark),
+            moment,
+            customer: customer.map(str::to_owned),
+            what,
+        };
+        self.some.insert(mark, declared);
+    }
+
+    pub(super) fn add_all(&mut self, moment: Moment) {
+        self.some.clear();
+        self.everything = Some(moment);
+    }
+
+    pub(super) fn all(&self) -> Vec<Declared> {
+        let everything = self.everything.map(|moment| Declared {
+            mark: None,
+            moment,
+            customer: None,
+            what: Stale::Plugin,
+        });
+        self.some.values().cloned().chain(everything).collect()
+    }
+
+    /// What was declared again since waits on.
+    pub(super) fn remove(&mut self, told: &Declared) {
+        let Some(mark) = told.mark else {
+            if self.everything == Some(told.moment) {
+                self.everything = None;
+            }
+            return;
+        };
+        if self
+            .some
+            .get(&mark)
+            .is_some_and(|known| known.moment == told.moment)
+        {
+            self.some.remove(&mark);
+        }
+    }
+
+    pub(super) fn has_any(&self, marks: &[Mark]) -> bool {
+        let has = |mark: &Mark| self.some.contains_key(mark);
+        self.everything.is_some() || marks.iter().any(has)
+    }
+}

@@ -1,0 +1,214 @@
+//! The capability `documents`: a DynamoDB table lent to the plugin.
+//!
+//! An item's partition key is the plugin, the customer and the partition that the
+//! plugin names; the host puts the first two there. Plain puts and deletes go
+//! through the batch writer of [`crate::backend::dynamodb::writer`]; reads and
+//! updates go straight. Reads are strongly consistent unless `consistent_reads` is
+//! off: what was acknowledged is what is read.
+//!
+//! ```no_run
+//! use hearth::backend::dynamodb::{Config as DynamoConfig, Dynamo};
+//! use hearth::capability::Call;
+//! use hearth::capability::documents::{Client, Config, Host, Item, Key, View};
+//! # use hearth::telemetry::{HostMetrics, Metrics};
+//! # async fn example(metrics: HostMetrics) -> wasmtime::Result<()> {
+//! let dynamo = Dynamo::open(&DynamoConfig::default(), Some("http://127.0.0.1:8000")).await;
+//! let clock = hearth::clock::Clock::system();
+//! let client = Client::open(Some(&dynamo), &Config::default(), &clock, &metrics);
+//! tokio::spawn(client.clone().run_writer());
+//! let (call, lent) = (Call::of("notifications", Some("acme")), client.lend());
+//! let mut view = View { call: &call, lent: &lent };
+//! let item = Item {
+//!     partition: "inbox".into(),
+//!     sort: "2026-11-23".into(),
+//!     attributes: r#"{"title":"Hello"}"#.into(),
+//!     expires_at_ms: None,
+//! };
+//! view.put(item.clone()).await?.unwrap();
+//! let key = Key { partition: "inbox".into(), sort: "2026-11-23".into() };
+//! assert_eq!(view.get(key).await?.unwrap(), Some(item));
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod item;
+mod json;
+mod number;
+mod query;
+mod range;
+mod update;
+mod view;
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use serde::Deserialize;
+use wasmtime::component::{HasData, Linker};
+
+use super::Call;
+use crate::backend::dynamodb::writer::{self, Writer};
+use crate::backend::dynamodb::{Dynamo, size};
+use crate::clock::Clock;
+use crate::telemetry::HostMetrics;
+
+pub use error::Error;
+pub use generated::hearth::plugin::documents::{
+    Change, Condition, Error as GuestError, Host, Item, Key, Page, Range,
+};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "package hearth:lends-documents; world lends { import hearth:plugin/documents@0.1.0; }",
+        imports: { default: async | trappable },
+        additional_derives: [PartialEq],
+    });
+}
+
+/// Section `[documents]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Whether a read sees every write that was acknowledged before it. Others cost
+    /// half as much and may be a second behind.
+    pub consistent_reads: bool,
+    /// Items of one `put-many` or `delete-many`.
+    pub items_max: usize,
+    /// Bytes of one item as DynamoDB counts them, with its key and what the host
+    /// keeps beside it.
+    pub item_bytes_max: usize,
+    /// Items of one page of a query.
+    pub query_items_max: u32,
+    /// Bytes of the attributes of one page, its first item excepted.
+    pub query_bytes_max: usize,
+    /// Requests to DynamoDB for one page; what expired and is still there makes a
+    /// page take more than one.
+    pub query_requests_max: u32,
+    /// Items that `count` counts at most.
+    pub count_max: u32,
+    /// Changes of one update.
+    pub changes_max: usize,
+    /// How the batch writer writes.
+    pub writer: writer::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            consistent_reads: true,
+            items_max: 10_000,
+            item_bytes_max: size::ITEM_BYTES_MAX,
+            query_items_max: 1_000,
+            query_bytes_max: 2 << 20,
+            query_requests_max: 20,
+            count_max: 10_000,
+            changes_max: 64,
+            writer: writer::Config::default(),
+        }
+    }
+}
+
+/// The table of all plugins. One per process; cloning shares it.
+#[derive(Clone)]
+pub struct Client {
+    lent: Lent,
+}
+
+impl Client {
+    /// Without a DynamoDB there is nothing to lend, and no plugin gets the grant.
+    pub fn open(
+        dynamo: Option<&Dynamo>,
+        config: &Config,
+        clock: &Clock,
+        metrics: &HostMetrics,
+    ) -> Client {
+        let table = dynamo.map(|dynamo| {
+            Arc::new(Table {
+                config: config.clone(),
+                dynamo: dynamo.clone(),
+                clock: clock.clone(),
+                writer: Writer::open(dynamo, &config.writer, metrics.documents_writer()),
+            })
+        });
+        Client {
+            lent: Lent { table },
+        }
+    }
+
+    /// Whether there is a table.
+    pub fn is_there(&self) -> bool {
+        self.lent.table.is_some()
+    }
+
+    /// What a deployment borrows.
+    pub fn lend(&self) -> Lent {
+        self.lent.clone()
+    }
+
+    /// Writes what all plugins put and delete, until it is dropped.
+    pub async fn run_writer(self) {
+        if let Some(table) = &self.lent.table {
+            table.writer.clone().run().await;
+        }
+    }
+}
+
+/// What one deployment borrows: nothing, on a host without a DynamoDB.
+#[derive(Clone)]
+pub struct Lent {
+    table: Option<Arc<Table>>,
+}
+
+struct Table {
+    config: Config,
+    dynamo: Dynamo,
+    /// Says what has expired.
+    clock: Clock,
+    writer: Writer,
+}
+
+impl Table {
+    /// In milliseconds since 1970, as expiry is told.
+    fn now_ms(&self) -> u64 {
+        let since = self.clock.now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+    }
+}
+
+/// A call accumulates nothing here.
+pub type State = ();
+
+/// The capability as one call borrows it.
+pub struct View<'a> {
+    pub call: &'a Call,
+    pub lent: &'a Lent,
+}
+
+/// What the guest gets of an error.
+fn convert_error(error: Error) -> GuestError {
+    match error {
+        Error::TooLarge => GuestError::TooLarge,
+        Error::ConditionFailed => GuestError::ConditionFailed,
+        Error::Deadline => GuestError::DeadlineExceeded,
+        Error::Unavailable => GuestError::Unavailable,
+        Error::Invalid(reason) => GuestError::Invalid(reason),
+    }
+}
+
+/// Tells the linker's generated code what a [`View`] is.
+pub struct Access;
+
+impl HasData for Access {
+    type Data<'a> = View<'a>;
+}
+
+/// Links the interface. `view` finds this capability's parts in a store's state.
+pub fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
+    generated::hearth::plugin::documents::add_to_linker::<T, Access>(linker, view)
+}

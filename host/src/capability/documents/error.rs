@@ -1,0 +1,63 @@
+//! Why a document was not read or written.
+
+use crate::backend::dynamodb::Failure;
+use crate::backend::dynamodb::writer::WriteError;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The guest's.
+    #[error("the item is larger than an item may be")]
+    TooLarge,
+    /// Nobody's.
+    #[error("the condition did not hold")]
+    ConditionFailed,
+    /// A write may have happened all the same.
+    #[error("the deadline passed")]
+    Deadline,
+    /// The backend's. A write may have happened all the same.
+    #[error("DynamoDB is away, throttles, or too much waits for it")]
+    Unavailable,
+    /// The guest's.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::ConditionFailed => Error::ConditionFailed,
+            Failure::Invalid(reason) => refused(reason),
+            Failure::Throttled(_) | Failure::Away(_) => {
+                tracing::debug!(%failure, "a document was not reached");
+                Error::Unavailable
+            }
+            Failure::Denied(_) => {
+                tracing::error!(%failure, "documents cannot be reached");
+                Error::Unavailable
+            }
+        }
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Error {
+        match error {
+            WriteError::Deadline => Error::Deadline,
+            WriteError::Full | WriteError::Unavailable(_) => {
+                tracing::debug!(%error, "a document was not written");
+                Error::Unavailable
+            }
+            WriteError::Invalid(reason) => refused(reason),
+        }
+    }
+}
+
+/// DynamoDB has one code for all that is wrong with a request. Sizes are checked
+/// before; what an update makes of an item only DynamoDB knows.
+fn refused(reason: String) -> Error {
+    let too_large = ["Item size has exceeded", "Item size to update has exceeded"];
+    match too_large.iter().any(|text| reason.contains(text)) {
+        true => Error::TooLarge,
+        false => Error::Invalid(reason),
+    }
+}

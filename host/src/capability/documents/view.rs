@@ -1,0 +1,254 @@
+//! The interface's functions, on what a call borrows.
+
+use std::sync::Arc;
+
+use tokio::time::timeout_at;
+
+use super::query::Query;
+use super::range::Wanted;
+use super::update::Update;
+use super::{
+    Change, Condition, Error, GuestError, Host, Item, Key, Page, Range, Table, View, convert_error,
+    item,
+};
+use crate::backend::dynamodb::failure;
+use crate::backend::dynamodb::writer::{Owner, Write};
+
+type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
+
+impl Host for View<'_> {
+    async fn get(&mut self, key: Key) -> Guest<Option<Item>> {
+        self.call.host_call()?;
+        Ok(self.bounded(self.get_item(key)).await)
+    }
+
+    async fn put(&mut self, item: Item) -> Guest<()> {
+        self.call.host_call()?;
+        Ok(self
+            .write_one(|view, table| item::put(view.call, &table.config, &item))
+            .await)
+    }
+
+    async fn put_many(
+        &mut self,
+        items: Vec<Item>,
+    ) -> wasmtime::Result<Vec<Result<(), GuestError>>> {
+        self.call.host_call()?;
+        let put = |table: &Table, item: &Item| item::put(self.call, &table.config, item);
+        Ok(self.write_many(&items, put).await)
+    }
+
+    async fn update(
+        &mut self,
+        key: Key,
+        changes: Vec<Change>,
+        condition: Condition,
+    ) -> Guest<Item> {
+        self.call.host_call()?;
+        Ok(self
+            .bounded(self.update_item(key, changes, condition))
+            .await)
+    }
+
+    async fn query(
+        &mut self,
+        partition: String,
+        range: Range,
+        limit: u32,
+        cursor: Option<String>,
+        descending: bool,
+    ) -> Guest<Page> {
+        self.call.host_call()?;
+        let page = self.page(partition, range, limit, cursor, descending);
+        Ok(self.bounded(page).await)
+    }
+
+    async fn count(&mut self, partition: String, range: Range, limit: u32) -> Guest<u32> {
+        self.call.host_call()?;
+        Ok(self
+            .bounded(self.count_items(partition, range, limit))
+            .await)
+    }
+
+    async fn delete(&mut self, key: Key) -> Guest<()> {
+        self.call.host_call()?;
+        Ok(self
+            .write_one(|view, _| item::delete(view.call, &key))
+            .await)
+    }
+
+    async fn delete_many(
+        &mut self,
+        keys: Vec<Key>,
+    ) -> wasmtime::Result<Vec<Result<(), GuestError>>> {
+        self.call.host_call()?;
+        let delete = |_: &Table, key: &Key| item::delete(self.call, key);
+        Ok(self.write_many(&keys, delete).await)
+    }
+}
+
+impl View<'_> {
+    /// A deployment without a table has no grant for one either.
+    fn table(&self) -> Result<&Arc<Table>, Error> {
+        self.lent.table.as_ref().ok_or(Error::Unavailable)
+    }
+
+    async fn bounded<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, GuestError> {
+        let done = timeout_at(self.call.deadline, work).await;
+        done.unwrap_or(Err(Error::Deadline)).map_err(convert_error)
+    }
+
+    async fn get_item(&self, key: Key) -> Result<Option<Item>, Error> {
+        let table = self.table()?;
+        let stamped = item::key(self.call, &key)?;
+        let get = table
+            .dynamo
+            .client()
+            .get_item()
+            .table_name(table.dynamo.documents_table())
+            .set_key(Some(item::key_attributes(&stamped)))
+            .consistent_read(table.config.consistent_reads);
+        let got = get.send().await.map_err(|error| failure(&error))?;
+        let shown = |attributes| item::shown(&key.partition, &attributes, table.now_ms());
+        Ok(got.item.and_then(shown))
+    }
+
+    async fn update_item(
+        &self,
+        key: Key,
+        changes: Vec<Change>,
+        condition: Condition,
+    ) -> Result<Item, Error> {
+        let table = self.table()?;
+        let changes_max = table.config.changes_max;
+        if changes.len() > changes_max {
+            return Err(Error::Invalid(format!(
+                "an update may have {changes_max} changes (documents.changes_max)"
+            )));
+        }
+        let stamped = item::key(self.call, &key)?;
+        let update = Update::new(table, stamped, &changes, &condition, table.now_ms())?;
+        let attributes = update.run().await?;
+        // What was just changed has not expired, even where it has by now.
+        item::shown(&key.partition, &attributes, 0).ok_or(Error::Unavailable)
+    }
+
+    async fn page(
+        &self,
+        partition: String,
+        range: Range,
+        limit: u32,
+        cursor: Option<String>,
+        descending: bool,
+    ) -> Result<Page, Error> {
+        let table = self.table()?;
+        let stamped = item::stamp(self.call, &partition)?;
+        let empty = Page {
+            items: Vec::new(),
+            cursor: None,
+        };
+        let Some(wanted) = Wanted::of(range)? else {
+            return Ok(empty);
+        };
+        let after = cursor
+            .map(|cursor| wanted.read_cursor(&cursor))
+            .transpose()?;
+        let query = Query {
+            table,
+            partition: &partition,
+            stamped: &stamped,
+            wanted,
+            descending,
+            now_ms: table.now_ms(),
+        };
+        match limit.min(table.config.query_items_max) {
+            0 => Err(Error::Invalid("a page has at least one item".to_owned())),
+            limit => query.page(limit, after).await,
+        }
+    }
+
+    async fn count_items(&self, partition: String, range: Range, limit: u32) -> Result<u32, Error> {
+        let table = self.table()?;
+        let stamped = item::stamp(self.call, &partition)?;
+        let count_max = table.config.count_max;
+        if limit > count_max {
+            return Err(Error::Invalid(format!(
+                "up to {count_max} items can be counted (documents.count_max)"
+            )));
+        }
+        let Some(wanted) = Wanted::of(range)? else {
+            return Ok(0);
+        };
+        let query = Query {
+            table,
+            partition: &partition,
+            stamped: &stamped,
+            wanted,
+            descending: false,
+            now_ms: table.now_ms(),
+        };
+        query.count(limit).await
+    }
+
+    async fn write_one(
+        &self,
+        write: impl FnOnce(&Self, &Table) -> Result<Write, Error>,
+    ) -> Result<(), GuestError> {
+        let written = async {
+            let table = self.table()?;
+            let write = write(self, table)?;
+            let mut outcomes = self.write(table, vec![write]).await;
+            outcomes.pop().unwrap_or(Err(Error::Unavailable))
+        };
+        written.await.map_err(convert_error)
+    }
+
+    /// Each in its own right: what is wrong with one keeps no other from being written.
+    async fn write_many<T>(
+        &self,
+        all: &[T],
+        write: impl Fn(&Table, &T) -> Result<Write, Error>,
+    ) -> Vec<Result<(), GuestError>> {
+        let refuse = |error: Error| {
+            all.iter()
+                .map(|_| Err(convert_error(error.clone())))
+                .collect()
+        };
+        let table = match self.table() {
+            Ok(table) => table,
+            Err(error) => return refuse(error),
+        };
+        let items_max = table.config.items_max;
+        if all.len() > items_max {
+            let text = format!("a call may have {items_max} items (documents.items_max)");
+            return refuse(Error::Invalid(text));
+        }
+        let mut outcomes = Vec::with_capacity(all.len());
+        let mut writes = Vec::with_capacity(all.len());
+        for one in all {
+            let write = write(table, one);
+            outcomes.push(write.map(|write| writes.push(write)));
+        }
+        let mut written = self.write(table, writes).await.into_iter();
+        let outcome = |outcome: Result<(), Error>| {
+            let written = |()| written.next().unwrap_or(Err(Error::Unavailable));
+            outcome.and_then(written).map_err(convert_error)
+        };
+        outcomes.into_iter().map(outcome).collect()
+    }
+
+    async fn write(&self, table: &Table, writes: Vec<Write>) -> Vec<Result<(), Error>> {
+        let owner = Owner {
+            plugin: self.call.plugin.clone(),
+            customer: self.call.customer.clone(),
+        };
+        let outcomes = table.writer.write(owner, writes, self.call.deadline).await;
+        let outcomes = outcomes.into_iter();
+        outcomes
+            .map(|outcome| outcome.map_err(Error::from))
+            .collect()
+    }
+}

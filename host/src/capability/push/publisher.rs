@@ -1,0 +1,133 @@
+//! What calls publish, merged: one statement at a time, with all that has come since
+//! the one before.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+
+use super::{Config, Error, Shared};
+use crate::backend::postgres::events::{Position, Published};
+use crate::backend::postgres::raise;
+
+/// What an event takes beside its data, about.
+const OVERHEAD_BYTES: usize = 256;
+
+pub struct Publisher {
+    waiting: Mutex<Waiting>,
+    come: Notify,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+}
+
+/// What one call publishes.
+struct Job {
+    events: Vec<Published>,
+    bytes: usize,
+    answer: oneshot::Sender<Result<Position, Error>>,
+}
+
+impl Publisher {
+    pub fn new(config: &Config) -> Publisher {
+        Publisher {
+            waiting: Mutex::default(),
+            come: Notify::new(),
+            bytes_max: config.waiting_bytes_max,
+        }
+    }
+
+    /// Answers the place of the last one once all are durable.
+    pub async fn publish(&self, events: Vec<Published>) -> Result<Position, Error> {
+        let bytes = events
+            .iter()
+            .map(|event| event.data.len() + OVERHEAD_BYTES)
+            .sum();
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut waiting = self.waiting.lock();
+            if waiting.bytes.saturating_add(bytes) > self.bytes_max {
+                return Err(Error::Unavailable);
+            }
+            waiting.bytes += bytes;
+            waiting.jobs.push_back(Job {
+                events,
+                bytes,
+                answer,
+            });
+        }
+        self.come.notify_one();
+        answered.await.unwrap_or(Err(Error::Unavailable))
+    }
+
+    /// What goes into the next statement: at least one job, where there is any.
+    fn take(&self, config: &Config) -> Vec<Job> {
+        let mut waiting = self.waiting.lock();
+        let (mut jobs, mut events, mut bytes) = (Vec::new(), 0, 0);
+        while let Some(job) = waiting.jobs.front() {
+            (events, bytes) = (events + job.events.len(), bytes + job.bytes);
+            let full = events > config.batch_events_max || bytes > config.batch_bytes_max;
+            if full && !jobs.is_empty() {
+                break;
+            }
+            let Some(job) = waiting.jobs.pop_front() else {
+                break;
+            };
+            waiting.bytes -= job.bytes;
+            // Nobody waits for it: its call has ended.
+            if !job.answer.is_closed() {
+                jobs.push(job);
+            }
+        }
+        jobs
+    }
+}
+
+/// Appends what waits, for as long as it is polled.
+pub async fn run(shared: &Shared) {
+    loop {
+        let jobs = shared.publisher.take(&shared.config);
+        match jobs.is_empty() {
+            true => shared.publisher.come.notified().await,
+            false => append(shared, jobs).await,
+        }
+    }
+}
+
+async fn append(shared: &Shared, jobs: Vec<Job>) {
+    let mut events = Vec::new();
+    let mut answers = Vec::new();
+    for job in jobs {
+        answers.push((job.events.len(), job.answer));
+        events.extend(job.events);
+    }
+    let patience = Duration::from_millis(shared.config.publish_ms_max);
+    let last = match timeout(patience, shared.log.append(&events)).await {
+        Ok(Ok(last)) => last,
+        failed => {
+            let error = match failed {
+                Ok(Err(error)) => error.to_string(),
+                _ => "it took too long".to_owned(),
+            };
+            tracing::warn!(%error, events = events.len(), blame = "backend", "nothing could be published");
+            for (_, answer) in answers {
+                let _ = answer.send(Err(Error::Unavailable));
+            }
+            return;
+        }
+    };
+    raise(&shared.told, last.0);
+    shared.metrics.batches.increment(1);
+    let mut left = events.len();
+    for (count, answer) in answers {
+        left -= count;
+        let place = last.0.saturating_sub(i64::try_from(left).unwrap_or(0));
+        let _ = answer.send(Ok(Position(place)));
+    }
+}

@@ -1,0 +1,31 @@
+//! The cache's shared tier, where there is a store for one.
+
+use crate::backend::dynamodb::Dynamo;
+use crate::backend::dynamodb::cache::CacheTable;
+use crate::backend::redis::Redis;
+use crate::capability::cache::SharedStore;
+use crate::capability::cache::shared::{Shared, Store};
+use crate::config::Config;
+use crate::secret::RootSecret;
+use crate::telemetry::HostMetrics;
+
+/// `None` where each host has its memory alone. A store that is away is none that
+/// is missing: the host starts, and goes on with its memory until it is back.
+pub(super) fn open(
+    config: &Config,
+    dynamo: Option<&Dynamo>,
+    secret: &RootSecret,
+    metrics: &HostMetrics,
+) -> anyhow::Result<Option<Shared>> {
+    let store = match (config.cache.shared, &config.redis.url, dynamo) {
+        (Some(SharedStore::None), ..) | (None, None, None) => return Ok(None),
+        (Some(SharedStore::Redis) | None, Some(url), _) => {
+            Store::Redis(Redis::open(&config.redis, url)?.into())
+        }
+        (Some(SharedStore::Dynamodb) | None, _, Some(dynamo)) => {
+            Store::Dynamodb(CacheTable::of(dynamo))
+        }
+        (Some(wanted), ..) => anyhow::bail!("cache.shared is {wanted:?}, which this host has not"),
+    };
+    Ok(Some(Shared::open(store, &config.cache, secret, metrics)))
+}

@@ -1,0 +1,85 @@
+//! Keys that something goes on with after their request: whether they are still good.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::Keys;
+use super::look_up::{self, Missed};
+
+/// What is known of keys that are in use.
+pub struct Watch {
+    keys: Keys,
+    known: HashMap<Arc<str>, Known>,
+}
+
+struct Known {
+    /// The number of changes at which it was good.
+    version: i64,
+    expires_at: Option<SystemTime>,
+}
+
+impl Keys {
+    /// Begins to watch.
+    pub fn watch(&self) -> Watch {
+        Watch {
+            keys: self.clone(),
+            known: HashMap::new(),
+        }
+    }
+}
+
+impl Watch {
+    /// Those of the keys in use, by id, that are no longer good. While Postgres is away
+    /// nobody can revoke one, and the clock alone ends some.
+    pub async fn ended(&mut self, used: &[Arc<str>]) -> HashSet<Arc<str>> {
+        let mut ended = HashSet::new();
+        if used.is_empty() {
+            self.known.clear();
+            return ended;
+        }
+        if let Ok(version) = self.keys.confirm_now().await {
+            let old = |key: &&Arc<str>| self.known.get(*key).is_none_or(|k| k.version < version);
+            let asked: Vec<&str> = used.iter().filter(old).map(|key| &**key).collect();
+            if !asked.is_empty()
+                && let Ok(gone) = self.ask(&asked).await
+            {
+                ended = gone;
+            }
+        }
+        let now = SystemTime::now();
+        let expired = |known: &Known| known.expires_at.is_some_and(|end| end <= now);
+        let over = used
+            .iter()
+            .filter(|key| self.known.get(*key).is_some_and(expired));
+        ended.extend(over.cloned());
+        let used: HashSet<&Arc<str>> = used.iter().collect();
+        self.known.retain(|key, _| used.contains(key));
+        ended
+    }
+
+    /// Reads what these keys are now, and answers those that are gone.
+    async fn ask(&mut self, asked: &[&str]) -> Result<HashSet<Arc<str>>, Missed> {
+        let shared = &self.keys.shared;
+        let limit = Duration::from_millis(shared.config.look_ms_max);
+        let read = tokio::time::timeout(limit, look_up::standing(&shared.server, asked)).await;
+        let (version, good) = read.unwrap_or(Err(Missed::Away))?;
+        let mut gone = HashSet::new();
+        for id in asked {
+            match good.get(*id) {
+                Some(expires_at) => {
+                    let expires_at = *expires_at;
+                    let known = Known {
+                        version,
+                        expires_at,
+                    };
+                    self.known.insert(Arc::from(*id), known);
+                }
+                None => {
+                    gone.insert(Arc::from(*id));
+                }
+            }
+        }
+        Ok(gone)
+    }
+}

@@ -1,0 +1,127 @@
+//! An answer that becomes a stream. Its call has ended: no permit, no instance and no
+//! body is held by it.
+
+use http::request::Parts;
+use http::{HeaderName, Method, StatusCode};
+
+use super::super::hold::{self, BadHold, Grip};
+use super::super::outgoing::Outgoing;
+use super::super::{Answer, Whole};
+use super::{COME_AGAIN, Edge};
+use crate::backend::postgres::events::Position;
+use crate::capability::push::{Hold, Refused, Space, Start};
+use crate::edge::keys::Caller;
+use crate::edge::problem::Problem;
+use crate::plugin::deployment::Deployment;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const GRANT: &str = "push";
+
+/// What a plugin said: whole, or the beginning of a stream.
+pub(super) struct Answered {
+    /// An empty one where it is held.
+    pub answer: Whole,
+    pub held: Option<Held>,
+}
+
+/// The beginning of a stream.
+pub(super) struct Held {
+    answer: Whole,
+    grip: Grip,
+    /// Up to where the log was known when the handler was called.
+    since: Option<Position>,
+    /// What the client said that it saw last.
+    last_event_id: Option<Vec<u8>>,
+}
+
+impl Answered {
+    pub fn of(
+        answer: Whole,
+        grip: Option<Grip>,
+        since: Option<Position>,
+        parts: &Parts,
+    ) -> Answered {
+        let Some(grip) = grip else {
+            return Answered { answer, held: None };
+        };
+        let last_event_id = parts.headers.get(LAST_EVENT_ID);
+        let held = Held {
+            grip,
+            since,
+            last_event_id: last_event_id.map(|id| id.as_bytes().to_vec()),
+            answer,
+        };
+        Answered {
+            answer: Whole::default(),
+            held: Some(held),
+        }
+    }
+}
+
+impl Edge {
+    pub(super) async fn hold(
+        &self,
+        deployment: &Deployment,
+        method: &Method,
+        request_id: &str,
+        caller: Option<&Caller>,
+        held: Held,
+    ) -> Result<Answer, Problem> {
+        let refused = |bad: BadHold| {
+            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad hold: {bad}");
+            Problem::guest_bad_hold()
+        };
+        check(deployment, method, &held).map_err(refused)?;
+        let start = self.start(&held)?;
+        let channels = held.grip.channels(self.push.config(), &start);
+        let channels = channels.map_err(refused)?;
+        let (head, opening) = hold::apart(held.answer).await;
+        if *method == Method::HEAD {
+            return Ok(head.map(|()| Outgoing::whole("")));
+        }
+        let hold = Hold {
+            space: Space {
+                plugin: deployment.plugin.clone(),
+                customer: caller.map(|caller| caller.customer_id.clone()),
+            },
+            key: caller.map(|caller| caller.key_id.clone()),
+            channels,
+        };
+        let stream = self.push.hold(hold, opening).map_err(no_room)?;
+        Ok(hold::answer(head, stream))
+    }
+
+    /// Where a stream begins whose handler named no id.
+    fn start(&self, held: &Held) -> Result<Start, Problem> {
+        if let Some(id) = held.last_event_id.as_deref().filter(|id| !id.is_empty()) {
+            let id = str::from_utf8(id).unwrap_or_default();
+            return Ok(Start::of(id, self.push.config()));
+        }
+        let since = held.since.map(Start::After);
+        since.ok_or_else(|| Problem::unavailable(COME_AGAIN))
+    }
+}
+
+fn check(deployment: &Deployment, method: &Method, held: &Held) -> Result<(), BadHold> {
+    let granted = deployment
+        .approved
+        .grants
+        .iter()
+        .any(|grant| grant == GRANT);
+    let status = held.answer.status();
+    match () {
+        () if !granted => Err(BadHold::NotGranted),
+        () if *method != Method::GET && *method != Method::HEAD => {
+            Err(BadHold::Method(method.to_string()))
+        }
+        () if status != StatusCode::OK => Err(BadHold::Status(status.as_u16())),
+        () => Ok(()),
+    }
+}
+
+fn no_room(refused: Refused) -> Problem {
+    match refused {
+        Refused::HostFull => Problem::overloaded(COME_AGAIN),
+        Refused::CustomerFull => Problem::too_many_streams(COME_AGAIN),
+    }
+}

@@ -1,0 +1,118 @@
+//! Where a budget stands: what was spent in its period, and what is expected.
+
+use hearth_plugin::prelude::*;
+use hearth_plugin::sql::Numeric;
+
+use super::definition::filter_of;
+use super::period::Period;
+use crate::costs::{self, Costs, Scope, numbers};
+use crate::model::{self, MONTHS_MAX};
+use crate::money::{self, Rounding};
+use crate::month::Month;
+use crate::selection::Metric;
+use crate::sql::budgets::{Alert, Budget, spent};
+
+/// A budget in its period.
+pub struct Standing {
+    pub from: Month,
+    pub to: Month,
+    /// Exactly what was spent up to now.
+    pub actual: Numeric,
+    /// What the whole period will cost; `None` where the history is too short, or
+    /// ends too long ago.
+    pub forecast: Option<Numeric>,
+    through: Option<Month>,
+}
+
+impl Standing {
+    pub fn of(on: &dyn Connection, budget: &Budget, now: Month) -> Result<Standing, Problem> {
+        let period = Period::named(&budget.period).unwrap_or(Period::Monthly);
+        let metric = Metric::parse(&budget.metric).unwrap_or(Metric::Billed);
+        let (from, to) = period.around(now);
+        let filter = filter_of(budget);
+        let actual = spent(
+            on,
+            metric.name(),
+            &budget.currency,
+            from.0,
+            now.0,
+            filter.service.as_deref(),
+            filter.account.as_deref(),
+            filter.tag_key.as_deref(),
+            filter.tag_value.as_deref(),
+        )?;
+        let mut standing = Standing {
+            from,
+            to,
+            actual: actual.amount,
+            forecast: None,
+            through: None,
+        };
+        if let Some(scope) = Scope::of(on, &budget.currency, now)? {
+            let costs = costs::read_filtered(on, metric, &scope, &filter)?;
+            standing.through = Some(costs.through);
+            standing.forecast = forecast(&costs, from, to);
+        }
+        Ok(standing)
+    }
+
+    pub fn to_json(&self, budget: &Budget, sent: &[Alert]) -> Value {
+        let percent = |amount: &Numeric| {
+            let percent = 100.0 * money::number(amount) / money::number(&budget.amount);
+            (percent * 100.0).round() / 100.0
+        };
+        let alert = |alert: &Alert| {
+            json!({
+                "kind": alert.kind,
+                "threshold": alert.threshold,
+                "amount": alert.amount.0,
+                "sent_at": alert.sent_at.to_string(),
+            })
+        };
+        json!({
+            "period_start": self.from.to_string(),
+            "period_end": self.to.to_string(),
+            "data_through": self.through.map(|month| month.to_string()),
+            "actual": self.actual.0,
+            "actual_percent": percent(&self.actual),
+            "forecast": self.forecast.as_ref().map(|amount| &amount.0),
+            "forecast_percent": self.forecast.as_ref().map(percent),
+            "alerts_sent": sent.iter().map(alert).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// What the months from one to another cost in all: what is known of the whole ones,
+/// and of the others what is expected; but of a month of which a part is known, not
+/// less than that part.
+fn forecast(costs: &Costs, from: Month, to: Month) -> Option<Numeric> {
+    let history = numbers(&costs.total);
+    let ahead = usize::try_from(to.since(costs.through)).unwrap_or(0);
+    if ahead > MONTHS_MAX {
+        return None;
+    }
+    let months = costs
+        .months(&costs.total)
+        .filter(|(month, _)| *month >= from);
+    let known: f64 = months
+        .filter_map(|(_, amount)| amount.as_ref().map(money::number))
+        .sum();
+    let partial = costs.partial.as_ref();
+    let part = |month: Month| {
+        let partial = partial.filter(|own| own.month == month);
+        partial.map_or(f64::NEG_INFINITY, |own| money::number(&own.amount))
+    };
+    let expected = model::expected(&history, ahead).ok()?;
+    let months = expected.into_iter().zip(1..).map(|(amount, months)| {
+        let month = costs.through.plus(months);
+        (month, amount.max(part(month)))
+    });
+    let expected: f64 = months
+        .filter(|(month, _)| *month >= from)
+        .map(|(_, amount)| amount)
+        .sum();
+    let sum = known + expected;
+    Some(Numeric(
+        Rounding::for_amounts_of(sum.abs()).round(sum).to_string(),
+    ))
+}

@@ -1,0 +1,88 @@
+//! Looking at budgets, and telling of thresholds that were reached: once in each
+//! period, in the transaction of what reached them.
+
+use hearth_plugin::prelude::*;
+use hearth_plugin::queue::Message;
+use hearth_plugin::sql::Numeric;
+
+use super::standing::Standing;
+use crate::month::Month;
+use crate::sql::budgets::{Budget, budgets, reach};
+
+/// Who hears of it: the webhooks and the notifications, by one event id.
+const QUEUES: [&str; 2] = ["webhook-events", "notification-events"];
+
+/// Looks at all budgets. Answers how many alerts were sent.
+pub fn all(tx: &Transaction) -> Result<usize, Problem> {
+    let mut alerts = 0;
+    for budget in budgets(tx)? {
+        alerts += one(tx, &budget)?;
+    }
+    Ok(alerts)
+}
+
+/// Looks at one.
+pub fn one(tx: &Transaction, budget: &Budget) -> Result<usize, Problem> {
+    let standing = Standing::of(tx, budget, Month::now())?;
+    let actual = Some(&standing.actual);
+    let kinds = [
+        ("actual", actual, &budget.alert_actual),
+        (
+            "forecast",
+            standing.forecast.as_ref(),
+            &budget.alert_forecast,
+        ),
+    ];
+    let mut alerts = 0;
+    for (kind, amount, thresholds) in kinds {
+        let Some(amount) = amount.filter(|_| !thresholds.is_empty()) else {
+            continue;
+        };
+        let from = standing.from.0;
+        let reached = reach(
+            tx,
+            &budget.id,
+            from,
+            kind,
+            amount,
+            &budget.amount,
+            thresholds,
+        )?;
+        for threshold in &reached {
+            tell(tx, budget, &standing, kind, amount, threshold.threshold)?;
+        }
+        alerts += reached.len();
+    }
+    Ok(alerts)
+}
+
+fn tell(
+    tx: &Transaction,
+    budget: &Budget,
+    standing: &Standing,
+    kind: &str,
+    amount: &Numeric,
+    threshold: i64,
+) -> Result<(), Problem> {
+    let event = json!({
+        "event_id": id::new("evt"),
+        "type": format!("budget.{kind}_exceeded"),
+        "occurred_at": Timestamp::now().to_string(),
+        "data": {
+            "budget_id": budget.id,
+            "name": budget.name,
+            "period_start": standing.from.to_string(),
+            "period_end": standing.to.to_string(),
+            "metric": budget.metric,
+            "currency": budget.currency,
+            "budget_amount": budget.amount.0,
+            "amount": amount.0,
+            "threshold": threshold,
+        },
+    });
+    for queue in QUEUES {
+        tx.enqueue(queue, Message::json(&event))?;
+    }
+    metrics::count("budget_alerts", 1, &[("kind", kind)]);
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Rows as CSV (RFC 4180), the names of the columns in the first line.
+
+use hearth_plugin::prelude::*;
+
+use super::record::{Cells, Column};
+
+/// Hands every row over with the number of its line, or why it is none.
+pub fn read(
+    text: &str,
+    take: &mut dyn FnMut(usize, Result<Cells, String>) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let mut lines = Lines {
+        rest: text,
+        line: 1,
+        cells: Vec::new(),
+    };
+    if !matches!(lines.advance(), Some((_, Ok(())))) {
+        let detail = "the first line must name the columns, as BilledCost,ChargePeriodStart";
+        return Err(Problem::new(422, "no-header", "No header").detail(detail));
+    }
+    let names: Vec<_> = lines
+        .cells
+        .iter()
+        .map(|name| Column::named(name.trim()))
+        .collect();
+    while let Some((line, read)) = lines.advance() {
+        take(line, read.and_then(|()| cells(&names, &mut lines.cells)))?;
+    }
+    Ok(())
+}
+
+fn cells(names: &[Option<Column>], row: &mut [String]) -> Result<Cells, String> {
+    if row.len() != names.len() {
+        let (has, wanted) = (row.len(), names.len());
+        return Err(format!("this has {has} columns, and the header {wanted}"));
+    }
+    let mut cells = Cells::default();
+    for (name, text) in names.iter().zip(row) {
+        if let Some(column) = name {
+            cells.set(*column, Some(std::mem::take(text)));
+        }
+    }
+    Ok(cells)
+}
+
+/// The lines of a file, one at a time. A quoted cell may hold line breaks.
+struct Lines<'t> {
+    rest: &'t str,
+    line: usize,
+    cells: Vec<String>,
+}
+
+impl Lines<'_> {
+    /// Reads the cells of the next line that is not empty; where it begins.
+    fn advance(&mut self) -> Option<(usize, Result<(), String>)> {
+        while let Some(rest) = self.rest.strip_prefix(['\r', '\n']) {
+            self.line += usize::from(self.rest.starts_with('\n'));
+            self.rest = rest;
+        }
+        if self.rest.is_empty() {
+            return None;
+        }
+        self.cells.clear();
+        let line = self.line;
+        Some((line, self.read()))
+    }
+
+    fn read(&mut self) -> Result<(), String> {
+        loop {
+            let cell = self.cell()?;
+            self.cells.push(cell);
+            match self.rest.strip_prefix(',') {
+                Some(rest) => self.rest = rest,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// One cell; what follows it is a comma, a line break or the end.
+    fn cell(&mut self) -> Result<String, String> {
+        let Some(quoted) = self.rest.strip_prefix('"') else {
+            let end = self.rest.find([',', '\r', '\n']).unwrap_or(self.rest.len());
+            let (cell, rest) = self.rest.split_at(end);
+            self.rest = rest;
+            return Ok(cell.into());
+        };
+        self.rest = quoted;
+        let mut text = String::new();
+        loop {
+            let Some((part, rest)) = self.rest.split_once('"') else {
+                self.rest = "";
+                return Err("a quotation mark is never closed".into());
+            };
+            text.push_str(part);
+            self.line += part.bytes().filter(|byte| *byte == b'\n').count();
+            match rest.strip_prefix('"') {
+                Some(rest) => {
+                    text.push('"');
+                    self.rest = rest;
+                }
+                None => {
+                    self.rest = rest;
+                    break;
+                }
+            }
+        }
+        match self.rest.is_empty() || self.rest.starts_with([',', '\r', '\n']) {
+            true => Ok(text),
+            false => {
+                let end = self.rest.find('\n').unwrap_or(self.rest.len());
+                self.rest = self.rest.get(end..).unwrap_or_default();
+                Err("something follows a closed quotation mark".into())
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The statements of the plugin. None names customer_id: the host's policy adds it
+//! to each, and its default fills it in.
+
+pub mod budgets;
+pub mod months;
+pub mod records;

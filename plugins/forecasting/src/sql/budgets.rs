@@ -1,0 +1,129 @@
+//! Budgets and the alerts that were sent.
+
+use hearth_plugin::prelude::*;
+use hearth_plugin::sql::Numeric;
+
+row! {
+    #[derive(Clone, Debug)]
+    pub struct Budget {
+        id: String,
+        version: i64,
+        name: String,
+        amount: Numeric,
+        currency: String,
+        metric: String,
+        period: String,
+        service: Option<String>,
+        account: Option<String>,
+        tag_key: Option<String>,
+        tag_value: Option<String>,
+        alert_actual: Vec<i64>,
+        alert_forecast: Vec<i64>,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+    }
+
+    pub struct Alert {
+        period_start: i64,
+        kind: String,
+        threshold: i64,
+        amount: Numeric,
+        sent_at: Timestamp,
+    }
+
+    pub struct Threshold { threshold: i64 }
+
+    /// What was written; no row where there is no room.
+    pub struct Stamp { version: i64, created_at: Timestamp, updated_at: Timestamp }
+
+    pub struct Spent { amount: Numeric }
+}
+
+sql! {
+    /// All of the customer's, of which there are few.
+    pub read fn budgets() -> Vec<Budget> =
+        "SELECT id, version, name, amount, currency, metric, period, service, account, tag_key, \
+         tag_value, alert_actual, alert_forecast, created_at, updated_at FROM budgets ORDER BY id";
+
+    pub read fn budget_by_id(id: &str) -> Option<Budget> =
+        "SELECT id, version, name, amount, currency, metric, period, service, account, tag_key, \
+         tag_value, alert_actual, alert_forecast, created_at, updated_at FROM budgets \
+         WHERE id = $1";
+
+    pub write fn lock_budget(id: &str) -> Option<Budget> =
+        "SELECT id, version, name, amount, currency, metric, period, service, account, tag_key, \
+         tag_value, alert_actual, alert_forecast, created_at, updated_at FROM budgets \
+         WHERE id = $1 FOR UPDATE";
+
+    /// Makes or replaces a budget; no row where the customer has as many others as
+    /// there may be.
+    pub write fn put_budget(
+        id: &str,
+        name: &str,
+        amount: &Numeric,
+        currency: &str,
+        metric: &str,
+        period: &str,
+        service: Option<&str>,
+        account: Option<&str>,
+        tag_key: Option<&str>,
+        tag_value: Option<&str>,
+        alert_actual: &[i64],
+        alert_forecast: &[i64],
+        others_max: i64,
+    ) -> Option<Stamp> =
+        "INSERT INTO budgets (id, name, amount, currency, metric, period, service, account, \
+         tag_key, tag_value, alert_actual, alert_forecast) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
+         WHERE (SELECT count(*) FROM budgets AS others WHERE others.id <> $1) < $13 \
+         ON CONFLICT (customer_id, id) DO UPDATE SET version = budgets.version + 1, \
+         name = excluded.name, amount = excluded.amount, currency = excluded.currency, \
+         metric = excluded.metric, period = excluded.period, service = excluded.service, \
+         account = excluded.account, tag_key = excluded.tag_key, tag_value = excluded.tag_value, \
+         alert_actual = excluded.alert_actual, alert_forecast = excluded.alert_forecast, \
+         updated_at = now() RETURNING version, created_at, updated_at";
+
+    pub write fn delete_budget(id: &str) -> u64 = "DELETE FROM budgets WHERE id = $1";
+
+    /// The alerts of a period.
+    pub read fn alerts(budget_id: &str, period_start: i64) -> Vec<Alert> =
+        "SELECT period_start, kind, threshold, amount, sent_at FROM budget_alerts \
+         WHERE budget_id = $1 AND period_start = $2 ORDER BY kind, threshold";
+
+    /// Forgets the alerts of a budget that has become another.
+    pub write fn forget_alerts(budget_id: &str) -> u64 =
+        "DELETE FROM budget_alerts WHERE budget_id = $1";
+
+    /// What was spent, exactly.
+    pub read fn spent(
+        metric: &str,
+        currency: &str,
+        from: i64,
+        until: i64,
+        service: Option<&str>,
+        account: Option<&str>,
+        tag_key: Option<&str>,
+        tag_value: Option<&str>,
+    ) -> Spent =
+        "SELECT trim_scale(coalesce(sum(CASE $1::text WHEN 'EffectiveCost' THEN effective \
+         WHEN 'ListCost' THEN list WHEN 'ContractedCost' THEN contracted ELSE billed END), 0)) \
+         AS amount FROM cost_months WHERE currency = $2 AND month BETWEEN $3 AND $4 \
+         AND ($5::text IS NULL OR service = $5) AND ($6::text IS NULL OR account = $6) \
+         AND ($7::text IS NULL OR tags ->> $7 = $8)";
+
+    /// Which thresholds (percent of a budget) an amount has reached that were not
+    /// told of in this period. From now on they were.
+    pub write fn reach(
+        budget_id: &str,
+        period_start: i64,
+        kind: &str,
+        amount: &Numeric,
+        budget: &Numeric,
+        thresholds: &[i64],
+    ) -> Vec<Threshold> =
+        "INSERT INTO budget_alerts (budget_id, period_start, kind, threshold, amount) \
+         SELECT $1, $2, $3, threshold, $4::numeric FROM unnest($6::bigint[]) AS given (threshold) \
+         WHERE $4::numeric * 100 >= $5::numeric * threshold \
+         ON CONFLICT (customer_id, budget_id, period_start, kind, threshold) DO NOTHING \
+         RETURNING threshold";
+}

@@ -1,0 +1,25 @@
+//! The tier of the caller's customer, which is the host's to say and seldom changes:
+//! this host's memory has it, and a change of it reaches every host within a second.
+
+use std::time::Duration;
+
+use hearth_plugin::cache::{self, Options};
+use hearth_plugin::prelude::*;
+
+use crate::sql::sla::customer;
+
+/// The tier of a customer that the host does not tell.
+const TIER: &str = "standard";
+/// It is read again now and then, whatever was heard.
+const KEPT: Duration = Duration::from_secs(10 * 60);
+
+/// Of all requests of a host that want it and miss it, one reads it.
+pub fn of_caller(database: &Database) -> Result<String, sql::Error> {
+    let options = Options::for_(KEPT).tag(cache::CUSTOMER);
+    let tier = cache::get_or_compute("tier", &options, || {
+        let found = customer(database)?;
+        let tier = found.map_or_else(|| TIER.into(), |customer| customer.tier);
+        Ok::<_, sql::Error>(tier.into_bytes())
+    })?;
+    Ok(String::from_utf8_lossy(&tier).into_owned())
+}

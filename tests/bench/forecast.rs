@@ -1,0 +1,121 @@
+//! `make bench-forecast FILE=series.csv`: how good the forecasts of the packed plugin
+//! are on series whose end was held out. Each goes through a real host as the
+//! caller's own history.
+
+mod measures;
+mod naive2;
+mod series;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use self::measures::{Judged, Sums};
+use self::series::Series;
+use crate::harness::host::{Host, Setup};
+
+/// The default and each single model.
+const MODELS: [&str; 4] = ["combined", "seasonal_naive", "damped", "theta"];
+
+/// One forecast: the amounts, and the interval of each.
+struct Forecast {
+    means: Vec<f64>,
+    intervals: Vec<(f64, f64)>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a benchmark"]
+async fn of_a_file() {
+    let Some(file) = std::env::var_os("HEARTH_BENCH_FILE").map(PathBuf::from) else {
+        println!("no series: make bench-forecast FILE=series.csv");
+        return;
+    };
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| {
+        panic!("{} cannot be read: {error}", file.display());
+    });
+    let series = series::read(&text);
+    println!("{} series", series.len());
+    let base = std::env::var("HEARTH_BENCH_BASE").ok();
+    let naive2 = of_naive2(&series);
+    let base = base
+        .as_deref()
+        .and_then(measures::base)
+        .unwrap_or(naive2.mean());
+    println!(
+        "OWA is against sMAPE {:.3}, MASE {:.4}\n\n{}\n{}",
+        base.smape,
+        base.mase,
+        measures::HEADER,
+        naive2.line("naive2", &base)
+    );
+    let host = Setup::new().forecasting().start();
+    let key = host.key("bench", &[]);
+    for model in MODELS {
+        let sums = of_model(&host, &key, model, &series).await;
+        println!("{}", sums.line(model, &base));
+    }
+}
+
+fn of_naive2(series: &[Series]) -> Sums {
+    let mut sums = Sums::default();
+    for series in series {
+        let means = naive2::forecast(&series.known(), series.held_out.len());
+        let forecast = Forecast {
+            means,
+            intervals: Vec::new(),
+        };
+        sums.add(&Judged::of(series, &forecast));
+    }
+    sums
+}
+
+async fn of_model(host: &Host, key: &str, model: &str, series: &[Series]) -> Sums {
+    let mut sums = Sums::default();
+    let before = cpu(host).await;
+    for series in series {
+        let started = Instant::now();
+        let answer = ask(host, key, model, series).await;
+        let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
+        match answer {
+            Ok(forecast) => sums.add(&Judged::of(series, &forecast).took(milliseconds)),
+            Err(problem) => println!("line {}: {model}: {problem}", series.line),
+        }
+    }
+    let after = cpu(host).await;
+    sums.with_cpu(after.0 - before.0, after.1 - before.1)
+}
+
+/// The plugin's CPU seconds, and its calls, up to now.
+async fn cpu(host: &Host) -> (f64, f64) {
+    let labels = ["plugin=\"forecasting\""];
+    let seconds = host.metric("hearth_guest_cpu_seconds_sum", &labels);
+    let calls = host.metric("hearth_guest_cpu_seconds_count", &labels);
+    (seconds.await, calls.await)
+}
+
+/// The forecast, or what the plugin says of a series that it cannot forecast.
+async fn ask(host: &Host, key: &str, model: &str, series: &Series) -> Result<Forecast, String> {
+    let wish = json!({
+        "history": series.history,
+        "months": series.held_out.len(),
+        "level": 90,
+        "model": model,
+    });
+    let answer = host.post("/costs/forecast", key).json(&wish).send().await;
+    let answer = answer.map_err(|error| error.to_string())?;
+    let status = answer.status();
+    let body: Value = answer.json().await.map_err(|error| error.to_string())?;
+    if !status.is_success() {
+        return Err(format!("{status}: {}", body["detail"]));
+    }
+    let months = body["forecast"].as_array().cloned().unwrap_or_default();
+    let number = |month: &Value, name: &str| month[name].as_f64().unwrap_or(f64::NAN);
+    Ok(Forecast {
+        means: months.iter().map(|month| number(month, "mean")).collect(),
+        intervals: months
+            .iter()
+            .map(|month| (number(month, "lower"), number(month, "upper")))
+            .collect(),
+    })
+}

@@ -1,0 +1,13 @@
+//! The capability `documents`: what is stored comes back exactly, to whom it belongs
+//! alone, and what was acknowledged is there.
+
+mod batches;
+mod expiry;
+mod faults;
+mod fixture;
+mod guest;
+mod items;
+mod moto;
+mod query;
+mod tenancy;
+mod update;
