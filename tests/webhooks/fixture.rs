@@ -40,7 +40,12 @@ pub fn setup(setup: Setup) -> Setup {
 pub fn setup_with(setup: Setup, grants: &[&str]) -> Setup {
     setup
         .config("[outbound]\nallow_addresses = [\"127.0.0.0/8\"]")
-        .plugin("webhooks", &plugin("webhooks"), grants, "")
+        .plugin(
+            "webhooks",
+            &plugin("webhooks"),
+            grants,
+            "[plugins.webhooks.config]\nevents = \"notification-events\"",
+        )
         .guest("teller", &["queue:webhook-events"], "")
 }
 

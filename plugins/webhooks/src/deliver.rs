@@ -55,15 +55,28 @@ pub fn deliver(messages: &Messages, customer: &str, order: &Order) -> Dispositio
     worker.run().unwrap_or_else(failed)
 }
 
-/// A trouble of the database passes; anything else would come again for ever.
+/// A trouble of the database or of a queue passes; what would come again for ever is
+/// a dead letter.
 pub fn failed(error: Error) -> Disposition {
-    match error {
-        Error::Unavailable
-        | Error::DeadlineExceeded
-        | Error::SerializationConflict
-        | Error::OutcomeUnknown => Disposition::RetryAfter(spread(2)),
-        error => Disposition::DeadLetter(format!("the database refused it: {error:?}")),
+    match is_final(&error) {
+        true => Disposition::DeadLetter(format!("the database refused it: {error:?}")),
+        false => Disposition::RetryAfter(spread(2)),
     }
+}
+
+/// Whether the same would fail the same way again.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::UniqueViolation(_)
+            | Error::ForeignKeyViolation(_)
+            | Error::CheckViolation(_)
+            | Error::TooLarge
+            | Error::Denied(_)
+            | Error::Invalid(_)
+            | Error::RowCount(_)
+            | Error::Unexpected
+    )
 }
 
 /// From so many seconds to twice of them.

@@ -30,14 +30,20 @@ impl Worker<'_> {
         metrics::count("attempts", 1, &[("outcome", attempt.outcome)]);
         metrics::observe("attempt", attempt.duration.as_secs_f64(), "seconds", &[]);
         let row = Row::of(attempt);
+        let mut notify = true;
         loop {
             let written = match verdict {
                 Verdict::Delivered => self.write_success(attempt, &row, slow),
-                verdict => self.write_failure(leased, attempt, &row, slow, verdict),
+                verdict => {
+                    let row = (&row, slow, notify);
+                    self.write_failure(leased, attempt, row, verdict)
+                }
             };
+            // The queue of notifications may be full, which must not stop this.
+            notify = false;
             match written {
                 Err(Error::UniqueViolation(_)) => return Ok(self.as_written(verdict)),
-                Err(Error::Unavailable | Error::OutcomeUnknown) if self.has_time() => {
+                Err(error) if !super::is_final(&error) && self.has_time() => {
                     std::thread::sleep(BETWEEN_WRITES);
                 }
                 written => return written,
@@ -103,8 +109,7 @@ impl Worker<'_> {
         &self,
         leased: &Leased,
         attempt: &Attempt,
-        row: &Row,
-        slow: i64,
+        (row, slow, notify): (&Row, i64, bool),
         verdict: Verdict,
     ) -> Result<Disposition, Error> {
         let endpoint = self.order.endpoint_id.as_str();
@@ -127,7 +132,7 @@ impl Worker<'_> {
             let mut stops = false;
             if let Some(mut locked) = locked.filter(|_| gone || failing) {
                 let reason = if gone { Reason::Gone } else { Reason::Failing };
-                switch::off(tx, &mut locked, reason, now)?;
+                switch::off(tx, &mut locked, reason, now, notify)?;
                 stops = true;
             }
             let status = match wait {
