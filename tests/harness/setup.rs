@@ -13,7 +13,7 @@ pub struct Setup {
     args: Vec<String>,
     /// The root secret that it shares with others; else it makes its own.
     secret: Option<String>,
-    environment: Vec<(String, String)>,
+    variables: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -22,7 +22,7 @@ impl Setup {
             config: String::new(),
             args: Vec::new(),
             secret: None,
-            environment: Vec::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -62,15 +62,15 @@ impl Setup {
         self
     }
 
-    /// A variable of its environment.
-    pub fn env(mut self, name: &str, value: &str) -> Setup {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-
     /// The root secret of a fleet.
     pub fn secret(mut self, text: &str) -> Setup {
         self.secret = Some(text.into());
+        self
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Setup {
+        self.variables.push((name.into(), value.into()));
         self
     }
 
@@ -97,7 +97,7 @@ impl Setup {
             .arg("--config")
             .arg(&file)
             .args(&self.args)
-            .envs(self.environment.iter().cloned());
+            .envs(self.variables.iter().cloned());
         command
     }
 }

@@ -59,6 +59,9 @@ impl Bench {
         };
         if let Some(sqs) = &sqs {
             config.backend = Backend::Sqs;
+            // An emulator on a busy machine is slower than the service.
+            config.sqs.attempt_ms_max = 30_000;
+            config.sqs.operation_ms_max = 30_000;
             config.sqs.endpoint_url = Some(sqs.url.clone());
             config.sqs.queues = [("plain", "plain"), ("ordered", "ordered.fifo")]
                 .map(|(name, given)| (name.to_owned(), given.to_owned()))

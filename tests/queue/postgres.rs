@@ -15,9 +15,9 @@ use crate::harness::postgres::{Cluster, until};
 /// Messages written straight into the table, many at once.
 async fn fill(database: &Client, customer: &str, messages: usize, group: Option<&str>) {
     let text = "
-        INSERT INTO hearth.outbox (id, queue, plugin, customer, group_key, body, attributes,
-                                   sent_at, state, due_at)
-        SELECT gen_random_uuid(), 'plain', 'tickets', $1, $3, 'x', '[]', now(), 0, now()
+        INSERT INTO hearth.outbox (id, message, queue, plugin, customer, group_key, body,
+                                   attributes, sent_at, state, due_at)
+        SELECT gen_random_uuid(), gen_random_uuid(), 'plain', 'tickets', $1, $3, 'x', '[]', now(), 0, now()
         FROM generate_series(1, $2::int)";
     let messages = i32::try_from(messages).unwrap();
     database

@@ -1,5 +1,7 @@
 //! `hearth serve`: open, serve, drain, stop. Wiring and nothing else.
 
+mod signals;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use self::signals::Signals;
 use super::{demo, open};
 use crate::admin::Admin;
 use crate::admin::token::Token;
@@ -384,27 +387,5 @@ async fn sweep(rollout: Arc<Rollout>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         rollout.sweep();
-    }
-}
-
-/// SIGTERM from a supervisor, SIGINT from a terminal.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn open() -> std::io::Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

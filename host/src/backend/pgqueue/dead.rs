@@ -25,12 +25,11 @@ const REDRIVE: &str = "
                      WHERE queue = $1 AND ($2::uuid[] IS NULL OR id = ANY ($2))
                      ORDER BY number LIMIT $4)
         RETURNING *)
-    INSERT INTO hearth.outbox (id, queue, plugin, customer, group_key, body, attributes, sent_at,
-                               state, due_at)
-    SELECT id, queue, plugin, customer, group_key, body, attributes, sent_at, 0,
+    INSERT INTO hearth.outbox (id, message, queue, plugin, customer, group_key, body, attributes,
+                               sent_at, state, due_at)
+    SELECT gen_random_uuid(), id, queue, plugin, customer, group_key, body, attributes, sent_at, 0,
            clock_timestamp() + $3::bigint * interval '1 millisecond'
-    FROM gone ORDER BY number
-    ON CONFLICT (id) DO NOTHING";
+    FROM gone ORDER BY number";
 
 const DROP: &str = "
     DELETE FROM hearth.dead_letters
@@ -113,7 +112,9 @@ impl PgQueue {
                 Ok(held.client.execute(&statement, &params).await?)
             });
             let chunk = chunk.await?;
-            self.local(queue).sent(chunk);
+            if chunk > 0 {
+                self.local(queue).sent(chunk);
+            }
             moved += chunk;
             if i64::try_from(chunk).unwrap_or(i64::MAX) < CHUNK {
                 return Ok(moved);

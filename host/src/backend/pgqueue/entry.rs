@@ -11,10 +11,12 @@ use crate::backend::queue::{Outgoing, attributes_text, customer_text, id_text};
 /// message or of the one that it repeats. Its parameters are [`Entry::params`].
 pub const ENQUEUE: &str = "SELECT hearth.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
-/// A message with the id that it will have.
+/// A message with the ids that it will have.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub(in crate::backend) id: Uuid,
+    /// The id of the message, which is another where the message comes here again.
+    pub(in crate::backend) known_as: Uuid,
     pub(in crate::backend) message: Outgoing,
     pub(in crate::backend) attributes: String,
     /// Deliveries that counted before it came here.
@@ -32,8 +34,10 @@ pub struct Stamp {
 
 impl Entry {
     pub(in crate::backend) fn new(message: Outgoing) -> Entry {
+        let id = Uuid::now_v7();
         Entry {
-            id: Uuid::now_v7(),
+            id,
+            known_as: id,
             attributes: attributes_text(&message.attributes),
             message,
             attempts: 0,
@@ -43,7 +47,7 @@ impl Entry {
 
     /// The id by which it is known outside.
     pub fn id(&self) -> String {
-        id_text(self.id)
+        id_text(self.known_as)
     }
 
     pub fn message(&self) -> &Outgoing {

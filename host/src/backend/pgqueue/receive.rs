@@ -229,17 +229,16 @@ fn found(rows: &[Row], queue: &Arc<str>, lease: Uuid) -> Result<Found, Failure> 
         turn: None,
     };
     for row in rows {
-        match row.try_get::<_, Option<Uuid>>(0)? {
+        match row.try_get::<_, Option<Uuid>>("id")? {
             Some(id) => {
-                let place: i64 = row.try_get(1)?;
                 let delivery = delivery(row, id, queue, lease)?;
-                found.deliveries.push((place, delivery));
+                found.deliveries.push((row.try_get("place")?, delivery));
             }
             None => {
                 let (now, due): (SystemTime, Option<SystemTime>) =
-                    (row.try_get(8)?, row.try_get(9)?);
-                found.turn = row.try_get(3)?;
-                found.again = row.try_get::<_, i32>(7)? > 0;
+                    (row.try_get("sent_at")?, row.try_get("due_at")?);
+                found.turn = row.try_get("customer")?;
+                found.again = row.try_get::<_, i32>("attempts")? > 0;
                 found.due_in = due.map(|due| due.duration_since(now).unwrap_or_default());
             }
         }
@@ -248,21 +247,21 @@ fn found(rows: &[Row], queue: &Arc<str>, lease: Uuid) -> Result<Found, Failure> 
 }
 
 fn delivery(row: &Row, id: Uuid, queue: &Arc<str>, lease: Uuid) -> Result<Delivery, Failure> {
-    let (plugin, attributes): (&str, &str) = (row.try_get(2)?, row.try_get(6)?);
-    let body: &[u8] = row.try_get(5)?;
+    let (plugin, attributes): (&str, &str) = (row.try_get("plugin")?, row.try_get("attributes")?);
+    let (body, attempts): (&[u8], i32) = (row.try_get("body")?, row.try_get("attempts")?);
     Ok(Delivery {
         received: Received {
-            id: id_text(id),
+            id: id_text(row.try_get("message")?),
             queue: queue.clone(),
-            customer: customer_of(row.try_get(3)?),
+            customer: customer_of(row.try_get("customer")?),
             plugin: Arc::from(plugin),
             body: body.to_vec().into(),
             attributes: attributes_of(attributes),
-            group: row.try_get(4)?,
-            attempt: u32::try_from(row.try_get::<_, i32>(7)?).unwrap_or(0),
-            sent_at: row.try_get(8)?,
+            group: row.try_get("group_key")?,
+            attempt: u32::try_from(attempts).unwrap_or(0),
+            sent_at: row.try_get("sent_at")?,
             receipt: Receipt(Lease::Postgres { row: id, lease }),
         },
-        due_at: row.try_get(9)?,
+        due_at: row.try_get("due_at")?,
     })
 }

@@ -12,18 +12,17 @@ use crate::backend::merge::{Merge, MergeLimits};
 use crate::backend::queue::{Config, Outgoing, QueueError, customer_text, id_text};
 
 const INSERT: &str = "
-    INSERT INTO hearth.outbox (id, queue, plugin, customer, group_key, body, attributes, attempts,
+    INSERT INTO hearth.outbox (id, message, queue, plugin, customer, group_key, body, attributes, attempts,
                                sent_at, state, due_at)
-    SELECT e.id, e.queue, e.plugin, e.customer, e.group_key, e.body, e.attributes, e.attempts,
+    SELECT e.id, e.message, e.queue, e.plugin, e.customer, e.group_key, e.body, e.attributes, e.attempts,
            coalesce(e.sent_at, now.at), CASE WHEN e.delay_ms > 0 THEN 1 ELSE 0 END,
            now.at + e.delay_ms * interval '1 millisecond'
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
-                $7::text[], $8::int4[], $9::timestamptz[], $10::bigint[]) WITH ORDINALITY
+                $7::text[], $8::int4[], $9::timestamptz[], $10::bigint[], $11::uuid[]) WITH ORDINALITY
              AS e (id, queue, plugin, customer, group_key, body, attributes, attempts, sent_at,
-                   delay_ms, number),
-         (SELECT clock_timestamp() + $11::bigint * interval '1 millisecond' AS at) AS now
-    ORDER BY e.number
-    ON CONFLICT (id) DO NOTHING";
+                   delay_ms, message, number),
+         (SELECT clock_timestamp() + $12::bigint * interval '1 millisecond' AS at) AS now
+    ORDER BY e.number";
 
 /// One INSERT at a time, so messages arrive in the order in which they were sent.
 pub(super) fn merge(
@@ -144,6 +143,7 @@ impl Table {
 /// The messages of one INSERT, column by column.
 struct Columns<'e> {
     ids: Vec<Uuid>,
+    messages: Vec<Uuid>,
     queues: Vec<&'e str>,
     plugins: Vec<&'e str>,
     customers: Vec<&'e str>,
@@ -160,6 +160,7 @@ impl<'e> Columns<'e> {
         let messages = || entries.iter().map(|entry| &entry.message);
         Columns {
             ids: entries.iter().map(|entry| entry.id).collect(),
+            messages: entries.iter().map(|entry| entry.known_as).collect(),
             queues: messages().map(|message| &*message.queue).collect(),
             plugins: messages().map(|message| &*message.plugin).collect(),
             customers: messages()
@@ -174,7 +175,7 @@ impl<'e> Columns<'e> {
         }
     }
 
-    fn params<'p>(&'p self, offset_ms: &'p i64) -> [&'p (dyn ToSql + Sync); 11] {
+    fn params<'p>(&'p self, offset_ms: &'p i64) -> [&'p (dyn ToSql + Sync); 12] {
         [
             &self.ids,
             &self.queues,
@@ -186,6 +187,7 @@ impl<'e> Columns<'e> {
             &self.attempts,
             &self.sent_at,
             &self.delays_ms,
+            &self.messages,
             offset_ms,
         ]
     }

@@ -11,12 +11,13 @@ use super::stamp::{ATTRIBUTE, Stamp, millis};
 use super::{Config, DELAY_MAX, ENTRIES_MAX, Place, Sqs, client, text};
 use crate::backend::merge::{Merge, MergeLimits};
 use crate::backend::pgqueue::Entry;
-use crate::backend::queue::{Outgoing, QueueError, Received, id_of};
+use crate::backend::queue::{Lease, Outgoing, QueueError, Received, id_of};
 
 /// A message as SQS gets it.
 #[derive(Clone, Debug)]
 pub(super) struct Parcel {
-    id: String,
+    /// By which a FIFO queue knows a second hand-over of the same.
+    once: String,
     body: String,
     stamp: String,
     delay: Duration,
@@ -45,7 +46,7 @@ impl Parcel {
             // Handed over twice within five minutes, SQS keeps one.
             Some(group) => entry
                 .message_group_id(group)
-                .message_deduplication_id(&self.id),
+                .message_deduplication_id(&self.once),
             None => entry.delay_seconds(seconds(self.delay)),
         };
         entry.build().map_err(invalid)
@@ -232,7 +233,7 @@ impl Sqs {
             stamp: self.shared.stamps.write(&message.queue, &stamp, &body),
             // Without a group it is one of its own, and waits for no other.
             group: fifo.then(|| group_id(message, id)),
-            id: id.to_owned(),
+            once: id.to_owned(),
             delay: message.delay,
             body,
         })
@@ -246,7 +247,8 @@ impl Sqs {
                 let outgoing = outgoing(message, Duration::ZERO);
                 let parcel =
                     self.parcel(&outgoing, &message.id, message.attempt, message.sent_at)?;
-                self.put(&message.queue, parcel)
+                let once = row(message).unwrap_or(parcel.once);
+                self.put(&message.queue, Parcel { once, ..parcel })
             })
             .collect();
         let mut results = Vec::with_capacity(answers.len());
@@ -274,7 +276,7 @@ impl Sqs {
             return answer.await.unwrap_or_else(|_| Err(stopping()));
         }
         let entry = Entry {
-            id: id_of(&message.id).unwrap_or_else(uuid::Uuid::now_v7),
+            known_as: id_of(&message.id).unwrap_or_else(uuid::Uuid::now_v7),
             attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
             sent_at: Some(message.sent_at),
             ..Entry::new(outgoing(message, delay))
@@ -283,6 +285,15 @@ impl Sqs {
         sent.into_iter()
             .next()
             .map_or_else(|| Err(stopping()), |sent| sent.map(|_| ()))
+    }
+}
+
+/// The row of the outbox: the same on each hand-over, and another where the message
+/// came there again.
+fn row(message: &Received) -> Option<String> {
+    match message.receipt.0 {
+        Lease::Postgres { row, .. } => Some(row.to_string()),
+        Lease::Sqs { .. } => None,
     }
 }
 

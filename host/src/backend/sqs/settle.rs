@@ -46,11 +46,14 @@ impl Sqs {
             Ok(named) => named,
             Err(error) => return receipts.iter().map(|_| Err(error.clone())).collect(),
         };
-        let hidden: Vec<_> = receipts
-            .iter()
-            .map(|receipt| (receipt, visibility))
-            .collect();
-        self.hide_all(named, &hidden).await
+        let own = receipts.iter().filter(|receipt| held(receipt).is_some());
+        let hidden: Vec<_> = own.map(|receipt| (receipt, visibility)).collect();
+        let mut extended = self.hide_all(named, &hidden).await.into_iter();
+        let outcome = |receipt| match held(receipt) {
+            Some(_) => extended.next().unwrap_or_else(unanswered),
+            None => Err(QueueError::LeaseLost),
+        };
+        receipts.iter().map(outcome).collect()
     }
 
     pub(in crate::backend) async fn settle(
@@ -82,7 +85,6 @@ impl Sqs {
         );
         self.forget_deleted(queue, &deleted, &gone).await;
         let (mut gone, mut kept) = (gone.into_iter(), kept.into_iter());
-        let unanswered = || Err(QueueError::Unavailable("SQS did not answer".into()));
         let outcome = |step: Step| match step {
             Step::Delete => gone.next().unwrap_or_else(unanswered),
             Step::Hide(..) => kept.next().unwrap_or_else(unanswered),
@@ -97,6 +99,9 @@ impl Sqs {
         let now = self.shared.postgres.clock().now();
         let counted = message.attempt;
         let uncounted = counted.saturating_sub(1);
+        if held(&message.receipt).is_none() {
+            return Step::Failed(QueueError::LeaseLost);
+        }
         let copied = match settlement {
             Settlement::Done => return Step::Delete,
             Settlement::GiveBack => return Step::Hide(Duration::ZERO, Some(now)),
@@ -225,8 +230,7 @@ impl Sqs {
     }
 }
 
-/// Entries are told apart by their numbers. A receipt of another backend has a
-/// handle that SQS does not know.
+/// Entries are told apart by their numbers.
 fn numbered<'r>(receipts: &'r [&Receipt]) -> impl Iterator<Item = (String, &'r str)> {
     receipts.iter().enumerate().map(|(number, receipt)| {
         let handle = held(receipt).map_or("none", |(handle, _, _)| handle);
@@ -245,6 +249,10 @@ fn outcomes(entries: usize, failed: &[BatchResultErrorEntry]) -> Vec<Outcome> {
         }
     }
     outcomes
+}
+
+fn unanswered() -> Outcome {
+    Err(QueueError::Unavailable("SQS did not answer".into()))
 }
 
 fn invalid(error: aws_sdk_sqs::error::BuildError) -> QueueError {

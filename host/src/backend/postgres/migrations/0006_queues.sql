@@ -2,7 +2,10 @@
 -- `sqs` they wait here for the relay. A plugin's transaction writes them through
 -- hearth.enqueue alone.
 CREATE TABLE hearth.outbox (
+    -- The row. A message that comes here again (it waits for days, or was redriven)
+    -- has another, perhaps while the first is still there.
     id uuid PRIMARY KEY,
+    message uuid NOT NULL,
     -- The order of sending. It is no key, so that no plan walks it instead of the
     -- indexes below.
     place bigint GENERATED ALWAYS AS IDENTITY,
@@ -134,8 +137,8 @@ BEGIN
         END IF;
     END IF;
     INSERT INTO hearth.outbox
-        (id, queue, plugin, customer, group_key, body, attributes, sent_at, state, due_at)
-    VALUES (new_id, to_queue, from_plugin, for_customer, in_group, new_body, new_attributes,
+        (id, message, queue, plugin, customer, group_key, body, attributes, sent_at, state, due_at)
+    VALUES (new_id, new_id, to_queue, from_plugin, for_customer, in_group, new_body, new_attributes,
             moment, CASE WHEN delay_ms > 0 THEN 1 ELSE 0 END,
             moment + delay_ms * interval '1 millisecond');
     RETURN new_id;
@@ -164,7 +167,7 @@ CREATE FUNCTION hearth.receive_messages(
     wanted text, after_customer text, messages_max integer, visibility_ms bigint,
     offset_ms bigint, new_lease uuid, counted boolean
 ) RETURNS TABLE (
-    id uuid, place bigint, plugin text, customer text, group_key text, body bytea,
+    id uuid, message uuid, place bigint, plugin text, customer text, group_key text, body bytea,
     attributes text, attempts integer, sent_at timestamptz, due_at timestamptz
 )
 LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off
@@ -172,14 +175,14 @@ LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off
 #variable_conflict use_column
 DECLARE
     customers_max CONSTANT integer := 32;
-    chunks_max CONSTANT integer := 4;
+    looked_max CONSTANT integer := 400;
     moment timestamptz := clock_timestamp() + offset_ms * interval '1 millisecond';
     taken uuid[] := '{}';
     turn text COLLATE "C" := after_customer;
     next_turn text COLLATE "C";
     wrapped boolean := false;
     visited integer := 0;
-    chunks integer;
+    looked bigint := 0;
     last_place bigint;
     seen bigint;
     heads uuid[];
@@ -194,7 +197,8 @@ BEGIN
     )
     UPDATE hearth.outbox o SET state = 0, lease = NULL FROM due WHERE o.id = due.id;
 
-    WHILE cardinality(taken) < messages_max AND visited < customers_max LOOP
+    WHILE cardinality(taken) < messages_max AND visited < customers_max AND looked < looked_max
+    LOOP
         LOOP
             SELECT min(first.customer) INTO next_turn FROM (
                 (SELECT o.customer FROM hearth.outbox o
@@ -223,12 +227,11 @@ BEGIN
                 FOR UPDATE SKIP LOCKED) free;
         END IF;
 
-        chunks := 0;
         last_place := -1;
-        WHILE cardinality(taken) < messages_max AND chunks < chunks_max LOOP
-            chunks := chunks + 1;
+        WHILE cardinality(taken) < messages_max AND looked < looked_max LOOP
             SELECT count(*), max(met.place),
-                   array_agg(met.id ORDER BY met.place) FILTER (WHERE NOT met.is_behind AND NOT met.is_held),
+                   array_agg(met.id ORDER BY met.place)
+                       FILTER (WHERE NOT met.is_behind AND NOT met.is_held),
                    array_agg(met.id) FILTER (WHERE met.is_behind)
             INTO seen, last_place, heads, behind
             FROM (
@@ -244,6 +247,7 @@ BEGIN
                 WHERE o.queue = wanted AND o.state = 0 AND o.group_key IS NOT NULL
                   AND o.customer = turn AND o.place > last_place
                 ORDER BY o.place LIMIT 100) met;
+            looked := looked + seen;
             EXIT WHEN seen = 0;
             IF heads IS NOT NULL THEN
                 SELECT taken || coalesce(array_agg(free.id), '{}') INTO taken FROM (
@@ -284,8 +288,8 @@ BEGIN
             attempts = o.attempts + counted::integer
         FROM hearth.outbox before
         WHERE o.id = ANY (taken) AND before.id = o.id
-        RETURNING o.id, o.place, o.plugin, o.customer, o.group_key, o.body, o.attributes,
-                  o.attempts, o.sent_at, before.due_at;
+        RETURNING o.id, o.message, o.place, o.plugin, o.customer, o.group_key, o.body,
+                  o.attributes, o.attempts, o.sent_at, before.due_at;
     attempts := aside;
     customer := turn;
     sent_at := moment;
@@ -329,7 +333,7 @@ BEGIN
         INSERT INTO hearth.dead_letters
             (id, queue, plugin, customer, group_key, body, attributes, reason, attempts, sent_at,
              died_at)
-        SELECT o.id, o.queue, o.plugin, o.customer, o.group_key, o.body, o.attributes,
+        SELECT o.message, o.queue, o.plugin, o.customer, o.group_key, o.body, o.attributes,
                reasons[array_position(ids, o.id)], o.attempts, o.sent_at, moment
         FROM hearth.outbox o
         WHERE o.id = ANY (gone) AND kinds[array_position(ids, o.id)] = 3
