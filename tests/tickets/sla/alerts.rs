@@ -185,7 +185,7 @@ async fn order_that_was_lost_is_made_up_for_within_the_hour() {
     let made = support.create(ticket()).await;
     stage.heard(1).await;
     let lose = "DELETE FROM hearth.outbox WHERE queue = 'ticket-clocks'";
-    assert_eq!(stage.database.execute(lose, &[]).await.unwrap(), 2);
+    assert!(stage.database.execute(lose, &[]).await.unwrap() > 0);
     stage.put_forward(181);
     let [heard, _] = stage.heard(2).await;
     assert_eq!(told(&heard, id(&made)), ["ticket.created", ANSWER_LATE]);

@@ -2,6 +2,7 @@
 
 mod model;
 mod reading;
+mod telling;
 mod zones;
 
 use hearth_plugin::prelude::*;
