@@ -136,9 +136,9 @@ fn what_is_packed_is_read_again() {
     assert!(package.digest.to_string().starts_with("sha256:"));
     assert_eq!(package.digest.to_string().len(), 7 + 64);
     assert!(packed.starts_with(&component));
-    let copies = |text: &str| packed.windows(text.len()).filter(|w| *w == text.as_bytes());
-    let once = copies("SELECT id FROM a WHERE x = $1").count();
-    assert_eq!(once, 1, "statements stay where they were");
+    let text = b"SELECT id FROM a WHERE x = $1";
+    let copies = packed.windows(text.len()).filter(|window| window == text);
+    assert_eq!(copies.count(), 1, "statements stay where they were");
 }
 
 #[test]
