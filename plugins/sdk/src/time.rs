@@ -154,7 +154,13 @@ fn days_of_month(year: i64, month: i64) -> i64 {
 
 /// Days since 1970-01-01 of a date of the Gregorian calendar, counted in eras of
 /// 400 years whose years begin in March, so that the leap day is the last.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+///
+/// ```
+/// use hearth_plugin::time::{civil_from_days, days_from_civil};
+/// assert_eq!(days_from_civil(1970, 2, 1), 31);
+/// assert_eq!(civil_from_days(-1), (1969, 12, 31));
+/// ```
+pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
@@ -162,8 +168,8 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// Year, month and day, the inverse of `days_from_civil`.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+/// Year, month and day, the inverse of [`days_from_civil`].
+pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let leaps = day_of_era / 1460 - day_of_era / 36_524 + day_of_era / 146_096;
