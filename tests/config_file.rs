@@ -1,5 +1,7 @@
 //! hearth.toml and the environment: what is read, and how every mistake is told.
 
+mod queues;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,8 @@ use std::path::{Path, PathBuf};
 use hearth::config::{Config, ConfigErrors};
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+use crate::harness::setup::TICKETS_GRANTS;
 
 fn file(text: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -350,10 +354,15 @@ fn a_file_that_is_named_must_exist() {
 fn the_deployed_file_has_no_mistake() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/hearth.toml");
     let config = Config::load(Some(&path), &|_| None).unwrap();
-    assert_eq!(
-        config.plugins["tickets"].grants,
-        ["sql", "cache", "log", "metrics", "config"]
-    );
+    let tickets = &config.plugins["tickets"];
+    assert_eq!(tickets.grants, TICKETS_GRANTS);
+    let queues = tickets.config["events"].split(',');
+    for queue in queues {
+        assert!(
+            tickets.grants.contains(&format!("queue:{queue}")),
+            "{queue}"
+        );
+    }
 }
 
 /// Pieces that make texts which are nearly a configuration.

@@ -164,6 +164,39 @@ async fn host_serves_while_dynamodb_is_away() {
     assert!(answer.status().is_success());
 }
 
+#[test]
+fn mistakes_in_the_configuration_are_told_with_their_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hearth.toml");
+    let text = r#"
+        [dynamodb]
+        endpoint_url = "127.0.0.1:8000"
+        region = "eu central"
+        table_prefix = "a table"
+        attempts_max = 0
+        embedded_sync = "off"
+        [documents]
+        item_bytes_max = 409601
+        [documents.writer]
+        owner_waiting_items_max = 10001
+        lingers = 1
+    "#;
+    std::fs::write(&file, text).unwrap();
+    let told = hearth::config::Config::load(Some(&file), &|_| None).unwrap_err();
+    let keys: Vec<_> = told.mistakes.iter().map(|mistake| &*mistake.key).collect();
+    let expected = [
+        "dynamodb.endpoint_url",
+        "dynamodb.region",
+        "dynamodb.table_prefix",
+        "dynamodb.attempts_max",
+        "dynamodb.embedded_sync",
+        "documents.item_bytes_max",
+        "documents.writer.owner_waiting_items_max",
+        "documents.writer.lingers",
+    ];
+    assert_eq!(keys, expected, "{told}");
+}
+
 #[tokio::test]
 async fn failures_are_told_apart() {
     let private = Private::start().await;

@@ -136,6 +136,23 @@ fn what_is_packed_is_read_again() {
     assert!(package.digest.to_string().starts_with("sha256:"));
     assert_eq!(package.digest.to_string().len(), 7 + 64);
     assert!(packed.starts_with(&component));
+    let text = b"SELECT id FROM a WHERE x = $1";
+    let copies = packed.windows(text.len()).filter(|window| window == text);
+    assert_eq!(copies.count(), 1, "statements stay where they were");
+}
+
+#[test]
+fn openapi_is_packed_without_spaces() {
+    let spaced = "{\n  \"paths\": {},\n  \"info\": {\"title\": \"a  b\", \"x\": 1.50e2}\n}\n";
+    let parts = Parts {
+        openapi: Some(spaced.into()),
+        ..parts(MANIFEST)
+    };
+    let packed = pack(&component(&[], &[HANDLER], &[]), &parts).unwrap();
+    let openapi = Package::read(packed).unwrap().openapi.unwrap();
+    assert_eq!(openapi.matches(char::is_whitespace).count(), 2, "{openapi}");
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(read(&openapi), read(spaced));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bulk;
 mod changes;
 mod cursors;
+mod events;
 mod lists;
 mod merge;
 mod migration;

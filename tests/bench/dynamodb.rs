@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use hearth::backend::dynamodb::{Config, Dynamo, PARTITION, SORT, Sync};
+use hearth::backend::dynamodb::{Config, Dynamo, EmbeddedSync, PARTITION, SORT};
 use hearth::embedded::dynamodb::{Embedded, Options};
 
 const BATCHES: usize = 100;
@@ -31,7 +31,7 @@ async fn batch(dynamo: &Dynamo, numbers: std::ops::Range<usize>) {
 
 /// The same for each, one call after the other: the writes of one host's private
 /// DynamoDB are one after the other in any case.
-async fn measure(sync: Sync) {
+async fn measure(sync: EmbeddedSync) {
     let dir = tempfile::tempdir_in(".").unwrap();
     let sweep = Duration::from_secs(60);
     let began = Instant::now();
@@ -60,6 +60,6 @@ async fn measure(sync: Sync) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a benchmark"]
 async fn private_dynamodb_with_and_without_sync() {
-    measure(Sync::Full).await;
-    measure(Sync::Normal).await;
+    measure(EmbeddedSync::Full).await;
+    measure(EmbeddedSync::Normal).await;
 }

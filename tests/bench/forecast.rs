@@ -35,55 +35,51 @@ async fn of_a_file() {
         panic!("{} cannot be read: {error}", file.display());
     });
     let series = series::read(&text);
-    println!("{} series", series.len());
     let base = std::env::var("HEARTH_BENCH_BASE").ok();
-    let naive2 = of_naive2(&series);
-    let base = base
-        .as_deref()
-        .and_then(measures::base)
-        .unwrap_or(naive2.mean());
-    println!(
-        "OWA is against sMAPE {:.3}, MASE {:.4}\n\n{}\n{}",
-        base.smape,
-        base.mase,
-        measures::HEADER,
-        naive2.line("naive2", &base)
-    );
+    let base = base.as_deref().and_then(measures::base);
     let host = Setup::new().forecasting().start();
     let key = host.key("bench", &[]);
+    let mut lines = vec![measures::HEADER.to_string()];
     for model in MODELS {
-        let sums = of_model(&host, &key, model, &series).await;
-        println!("{}", sums.line(model, &base));
+        let (own, naive2) = of_model(&host, &key, model, &series).await;
+        let base = base.unwrap_or(naive2.mean());
+        if lines.len() == 1 {
+            lines.push(naive2.line("naive2", &base));
+        }
+        lines.push(own.line(model, &base));
     }
+    let base = base.map_or("Naive2 of the same series".into(), |base| {
+        format!("{base:?}")
+    });
+    println!("\n{} series; OWA against {base}", series.len());
+    println!("{}", lines.join("\n"));
 }
 
-fn of_naive2(series: &[Series]) -> Sums {
-    let mut sums = Sums::default();
-    for series in series {
-        let means = naive2::forecast(&series.known(), series.held_out.len());
-        let forecast = Forecast {
-            means,
-            intervals: Vec::new(),
-        };
-        sums.add(&Judged::of(series, &forecast));
-    }
-    sums
-}
-
-async fn of_model(host: &Host, key: &str, model: &str, series: &[Series]) -> Sums {
-    let mut sums = Sums::default();
+/// A model, and Naive2 on the series that it could forecast.
+async fn of_model(host: &Host, key: &str, model: &str, series: &[Series]) -> (Sums, Sums) {
+    let (mut own, mut naive2) = (Sums::default(), Sums::default());
     let before = cpu(host).await;
     for series in series {
         let started = Instant::now();
         let answer = ask(host, key, model, series).await;
         let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
         match answer {
-            Ok(forecast) => sums.add(&Judged::of(series, &forecast).took(milliseconds)),
             Err(problem) => println!("line {}: {model}: {problem}", series.line),
+            Ok(forecast) => {
+                own.add(&Judged::of(series, &forecast).took(milliseconds));
+                naive2.add(&Judged::of(series, &of_naive2(series)));
+            }
         }
     }
     let after = cpu(host).await;
-    sums.with_cpu(after.0 - before.0, after.1 - before.1)
+    (own.with_cpu(after.0 - before.0, after.1 - before.1), naive2)
+}
+
+fn of_naive2(series: &Series) -> Forecast {
+    Forecast {
+        means: naive2::forecast(&series.known(), series.held_out.len()),
+        intervals: Vec::new(),
+    }
 }
 
 /// The plugin's CPU seconds, and its calls, up to now.
@@ -107,7 +103,12 @@ async fn ask(host: &Host, key: &str, model: &str, series: &Series) -> Result<For
     let status = answer.status();
     let body: Value = answer.json().await.map_err(|error| error.to_string())?;
     if !status.is_success() {
-        return Err(format!("{status}: {}", body["detail"]));
+        let why = if body["errors"].is_array() {
+            "errors"
+        } else {
+            "detail"
+        };
+        return Err(format!("{}, {}", status.as_u16(), body[why]));
     }
     let months = body["forecast"].as_array().cloned().unwrap_or_default();
     let number = |month: &Value, name: &str| month[name].as_f64().unwrap_or(f64::NAN);

@@ -7,6 +7,7 @@ use hearth::plugin::package::{Parts, pack};
 use serde_json::Value;
 
 use crate::harness::host::{Host, Setup, plugin};
+use crate::harness::setup::TICKETS_GRANTS;
 
 /// The tickets plugin under another version.
 fn tickets(folder: &Path, version: &str) -> String {
@@ -58,16 +59,11 @@ fn a_plugin_is_deployed_looked_at_rolled_back_and_undeployed() {
     assert_eq!(refused.status.code(), Some(1), "{told}");
     assert!(told.contains("tickets was not deployed"), "{told}");
     assert!(
-        told.contains("--approve sql,metrics,log,config --admin"),
+        told.contains("--approve sql,metrics,log,config,queue:notification-events,"),
         "{told}"
     );
-    let approve = [
-        "deploy",
-        &old,
-        "--approve",
-        "config,log,metrics,sql",
-        "--json",
-    ];
+    let grants = TICKETS_GRANTS.join(",");
+    let approve = ["deploy", &old, "--approve", &grants, "--json"];
     let first = label(&done(&host, &approve));
     // What was approved stays approved.
     let second = label(&done(&host, &["deploy", &new, "--json"]));

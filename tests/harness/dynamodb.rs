@@ -3,7 +3,7 @@
 mod moto;
 mod proxy;
 
-use hearth::backend::dynamodb::{Config, Dynamo, Sync};
+use hearth::backend::dynamodb::{Config, Dynamo, EmbeddedSync};
 use hearth::embedded::dynamodb::{Embedded, Options};
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ impl Private {
     pub async fn start() -> Private {
         let dir = tempfile::tempdir().unwrap();
         let options = Options {
-            sync: Sync::Normal,
+            sync: EmbeddedSync::Normal,
             ..Options::default()
         };
         let embedded = Embedded::start(dir.path(), options).await.unwrap();

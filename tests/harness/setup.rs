@@ -7,6 +7,19 @@ use std::process::{Command, Output, Stdio};
 
 use super::host::{Host, binary, guest, plugin};
 
+/// All that the tickets plugin asks for.
+pub const TICKETS_GRANTS: [&str; 9] = [
+    "sql",
+    "cache",
+    "log",
+    "metrics",
+    "config",
+    "queue:notification-events",
+    "queue:ticket-clocks",
+    "queue:webhook-events",
+    "consume:ticket-clocks",
+];
+
 /// What a host is started with.
 pub struct Setup {
     config: String,
@@ -41,14 +54,15 @@ impl Setup {
         self.plugin(name, &guest(name), grants, more)
     }
 
-    /// The tickets plugin as it is deployed.
+    /// The tickets plugin with its grants. It tells nobody of its tickets.
     pub fn tickets(self) -> Setup {
-        self.plugin(
-            "tickets",
-            &plugin("tickets"),
-            &["sql", "cache", "log", "metrics", "config"],
-            "",
-        )
+        self.plugin("tickets", &plugin("tickets"), &TICKETS_GRANTS, "")
+    }
+
+    /// The tickets plugin, which tells these queues what happens to its tickets.
+    pub fn tickets_telling(self, queues: &str) -> Setup {
+        let more = format!("[plugins.tickets.config]\nevents = {queues:?}");
+        self.plugin("tickets", &plugin("tickets"), &TICKETS_GRANTS, &more)
     }
 
     /// The forecasting plugin as it is deployed.

@@ -45,6 +45,16 @@ async fn attacked(scopes: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schemathesis_finds_nothing_in_costs() {
+    let host = Setup::new().forecasting().start();
+    let key = host.key("acme", &[]);
+    seed::costs(&host, &key).await;
+    attack(&host, &key, &[]).await;
+    let trapped = host.metric("hearth_guest_traps_total", &[]).await;
+    assert_eq!(trapped, 0.0, "{}", host.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn schemathesis_finds_nothing_with_an_agent_s_key() {
     attacked(&["--scope", "customer", "--scope", "agent"]).await;
 }

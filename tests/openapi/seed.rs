@@ -57,3 +57,21 @@ pub async fn service_levels(host: &Host, agent: &str) {
         request.send().await.unwrap().error_for_status().unwrap();
     }
 }
+
+/// Four years of costs, up to this month.
+pub async fn costs(host: &Host, key: &str) {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let first = now.date().first_of_month();
+    let rows: Vec<_> = (1..=48)
+        .map(|back| {
+            let month = first.checked_sub(jiff::Span::new().months(back)).unwrap();
+            json!({
+                "BilledCost": 100 + back * 7 % 31,
+                "ServiceName": format!("service {}", back % 3),
+                "ChargePeriodStart": month.strftime("%Y-%m-%d").to_string(),
+            })
+        })
+        .collect();
+    let answer = host.post("/costs/records", key).json(&rows).send().await;
+    assert_eq!(answer.unwrap().status(), 200);
+}

@@ -14,7 +14,7 @@ use super::ends::key_ids;
 use super::events::{Events, Next, asking, client, listen, publish, try_publish};
 use super::{streams, with};
 use crate::harness::fleet::Fleet;
-use crate::harness::host::{Host, runs};
+use crate::harness::host::{Host, Setup, runs};
 use crate::harness::postgres::until;
 use crate::harness::raw::address;
 
@@ -58,14 +58,25 @@ impl Thin {
     }
 }
 
-/// A socket is an open file, and this process has many of them.
-fn allow_files() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    setrlimit(Resource::Nofile, raised).unwrap();
+/// A socket is an open file: this process, and what it starts, may have so many.
+fn allow_files(files: Option<u64>) {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = files.or(maximum);
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+}
+
+#[tokio::test]
+async fn host_lets_itself_open_as_many_files_as_the_system_does() {
+    allow_files(Some(512));
+    let host = Setup::new().start();
+    allow_files(None);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", host.pid())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<&str> = line.unwrap().split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{limits}");
+    assert_ne!(numbers[0], "512");
 }
 
 async fn open(host: &Host, key: &str, count: usize) -> Vec<Thin> {
@@ -79,7 +90,7 @@ async fn open(host: &Host, key: &str, count: usize) -> Vec<Thin> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_publish_reaches_all_its_listeners_on_both_hosts_and_each_costs_little_memory() {
-    allow_files();
+    allow_files(None);
     let each = runs(1_000, 10_000) / 2;
     let limits = format!("customer_streams_max = {}", each + 1);
     let fleet = Fleet::start().await;

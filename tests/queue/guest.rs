@@ -22,8 +22,16 @@ pub struct Stage {
 
 impl Stage {
     pub async fn start() -> Stage {
+        Stage::with("").await
+    }
+
+    /// With further sections of configuration.
+    pub async fn with(config: &str) -> Stage {
         let fleet = Fleet::start().await;
-        let host = fleet.host(|setup| setup.guest("queued", &["sql", "queue:orders"], ""));
+        let host = fleet.host(|setup| {
+            let setup = setup.config(config);
+            setup.guest("queued", &["sql", "queue:orders"], "")
+        });
         let key = host.key("acme", &[]);
         let queues = consumer(&fleet).await;
         Stage {
@@ -94,7 +102,7 @@ async fn guest_sends_and_the_host_stamps_who_it_was() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_message_of_a_guests_call_is_told_for_itself() {
-    let stage = Stage::start().await;
+    let stage = Stage::with("[queue]\ncall_messages_max = 100").await;
     let told = stage.post("/send-many/7", "x").await;
     assert_eq!(told.matches("Ok(").count(), 6, "{told}");
     assert_eq!(told.matches("Err(TooLarge)").count(), 1, "{told}");
@@ -120,27 +128,39 @@ async fn queue_without_a_grant_is_denied_everywhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guest_is_told_that_a_queue_is_full() {
-    let fleet = Fleet::start().await;
-    let small = "[queue]\ndepth_max = 10\ncount_ms = 100";
-    let host = fleet.host(|setup| {
-        let setup = setup.config(small);
-        setup.guest("queued", &["sql", "queue:orders"], "")
-    });
-    let (key, queues) = (host.key("acme", &[]), consumer(&fleet).await);
-    let stage = Stage {
-        fleet,
-        host,
-        key,
-        queues,
-    };
+    let stage = Stage::with("[queue]\ndepth_max = 10\ncount_ms = 100").await;
     let mut sent = 0;
     while stage.post("/send/orders", "x").await.starts_with("Ok") {
         sent += 1;
         assert!(sent < 1_000, "it is never full");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    for way in ["/send/orders", "/transaction/commit", "/batch/plain"] {
-        assert_eq!(stage.post(way, "x").await, "Err(Unavailable)", "{way}");
+    let unavailable = stage.post("/send/orders", "x").await;
+    assert_eq!(unavailable, "Err(Unavailable)");
+    for way in ["/transaction/commit", "/batch/plain"] {
+        let told = stage.post(way, "x").await;
+        assert_eq!(told, "Err(QueueFull(\"orders\"))", "{way}");
     }
     assert_eq!(stage.all().await.len(), sent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guests_clock_goes_forward_with_the_hosts_and_the_log_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clock");
+    let fleet = Fleet::start().await;
+    let host = fleet.host(|setup| {
+        let setup = setup.env("HEARTH_CLOCK_FILE", &file.display().to_string());
+        setup.guest("queued", &["sql", "queue:orders"], "")
+    });
+    let key = host.key("acme", &[]);
+    let now = async || -> u64 {
+        let answer = host.get("/queued/now", &key).send().await.unwrap();
+        answer.json().await.unwrap()
+    };
+    let (before, days) = (now().await, 3 * 86_400);
+    std::fs::write(&file, (days * 1_000).to_string()).unwrap();
+    let after = now().await;
+    assert!(after >= before + days, "{before} {after}");
+    assert!(host.log().contains("HEARTH_CLOCK_FILE IS SET"));
 }

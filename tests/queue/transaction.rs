@@ -44,7 +44,7 @@ async fn transaction_that_does_not_commit_sends_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hundred_messages_commit_together_and_one_more_is_refused() {
-    let stage = Stage::start().await;
+    let stage = Stage::with("[queue]\ncall_messages_max = 100").await;
     let told = stage.post("/many/100", "x").await;
     let ids: std::collections::HashSet<&str> = told
         .split('"')
@@ -57,6 +57,17 @@ async fn hundred_messages_commit_together_and_one_more_is_refused() {
     assert!(came.iter().all(|id| ids.contains(id)));
     assert_eq!(stage.post("/many/101", "x").await, "Err(TooLarge)");
     assert!(stage.all().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_of_a_transaction_have_so_many_bytes_together() {
+    let stage = Stage::with("[queue]\ncall_bytes_max = 262_144").await;
+    let large = "x".repeat(100_000);
+    assert_eq!(stage.post("/many/3", &large).await, "Err(TooLarge)");
+    assert!(stage.all().await.is_empty());
+    let told = stage.post("/many/2", &large).await;
+    assert!(told.starts_with("Ok("), "{told}");
+    assert_eq!(stage.all().await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@ const FIRST: &str = include_str!("../../plugins/tickets/migrations/0001_tickets.
 const SECOND: &str =
     include_str!("../../plugins/tickets/migrations/0002_finding_and_following.sql");
 const THIRD: &str = include_str!("../../plugins/tickets/migrations/0003_sla.sql");
+const FOURTH: &str = include_str!("../../plugins/tickets/migrations/0004_sla_alerts.sql");
 
 #[tokio::test]
 async fn older_tickets_are_found_followed_and_told_apart() {
@@ -48,9 +49,14 @@ async fn clocks_of_older_tickets_run_since_they_were_made_and_know_the_first_ans
     let other = "INSERT INTO tickets (customer_id, id, subject, description)
         VALUES ('bolt', 'tkt_bolt', 's', 'd')";
     let schema = "CREATE SCHEMA p; SET search_path = p; SET timezone = 'UTC'";
-    for sql in [schema, FIRST, SECOND, other, rows, THIRD] {
+    for sql in [schema, FIRST, SECOND, other, rows, THIRD, FOURTH] {
         client.batch_execute(sql).await.unwrap();
     }
+    let silent = "SELECT count(*) FROM ticket_clocks WHERE first_response_warned_at IS NOT NULL
+        AND first_response_breached_at IS NOT NULL AND resolution_warned_at IS NOT NULL
+        AND resolution_breached_at IS NOT NULL AND check_at IS NULL";
+    let silent: i64 = client.query_one(silent, &[]).await.unwrap().get(0);
+    assert_eq!(silent, 7, "what was due before is told to nobody");
     let told = "SELECT ticket_id || ' ' || coalesce(to_char(running_since, 'DD'), '-')
             || ' ' || coalesce(to_char(first_response_met_at, 'DD'), '-')
             || ' ' || coalesce(to_char(resolution_met_at, 'DD'), '-')

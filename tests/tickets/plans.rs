@@ -39,8 +39,8 @@ const ROWS: &str = "
     SELECT customer_id, 'cmt_' || n, id, true, 'body', 'key', false FROM made;
     INSERT INTO ticket_audits (customer_id, id, ticket_id, public, events, author, by_agent)
     SELECT customer_id, 'aud_' || n, id, true, '[]', 'key', false FROM made;
-    INSERT INTO ticket_clocks (customer_id, ticket_id, started_at, elapsed_micros)
-    SELECT customer_id, id, now(), 0 FROM made;
+    INSERT INTO ticket_clocks (customer_id, ticket_id, started_at, running_since, elapsed_micros)
+    SELECT customer_id, id, now(), CASE WHEN n % 3 = 0 THEN now() END, 0 FROM made;
     INSERT INTO sla_calendars (customer_id, id, name, time_zone, hours, holidays)
     SELECT 'c' || n / 100, 'id' || n, 'n', 'UTC', '{}', '{}' FROM generate_series(1, 20000) AS n;
     INSERT INTO sla_policies (customer_id, id, name, calendar_id, targets, warn_before)
@@ -132,6 +132,11 @@ const FITTING: &[(&str, &str, &str)] = &[
     ),
     ("FROM ticket_audits", "ORDER BY id", "ticket_audits_ticket"),
     ("WHERE external_id = $1", "", "tickets_external_id"),
+    (
+        "FROM ticket_clocks",
+        "ORDER BY ticket_id",
+        "ticket_clocks_watched",
+    ),
     ("FROM sla_policies", "ORDER BY id", "sla_policies_pkey"),
     ("FROM sla_calendars", "ORDER BY id", "sla_calendars_pkey"),
 ];

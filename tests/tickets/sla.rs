@@ -1,5 +1,6 @@
 //! Service levels: policies, calendars, and the clocks of tickets.
 
+mod alerts;
 mod clocks;
 mod refusals;
 mod tier;

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::fixture::Webhooks;
+use super::fixture::{GRANTS, Webhooks};
 use super::receiver::{Answer, Receiver};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,6 +129,18 @@ async fn urls_that_no_delivery_may_reach_are_refused_or_warned_of() {
     let attempt = &webhooks.attempts(&event).await[0];
     assert_eq!(attempt["outcome"], "blocked_address", "{attempt}");
     assert_eq!(attempt["status"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plain_http_goes_where_the_operator_grants_it_alone() {
+    let (plain, grants) = GRANTS.split_last().unwrap();
+    assert_eq!(*plain, "outbound:http://*:*");
+    let (webhooks, receiver) = (Webhooks::start_with(grants), Receiver::start().await);
+    let endpoint = webhooks.endpoint(&receiver.url, Value::Null).await;
+    let event = webhooks.event("a").await;
+    webhooks.until_attempts(&event, &endpoint, 1).await;
+    assert_eq!(webhooks.attempts(&event).await[0]["outcome"], "denied");
+    assert!(receiver.seen().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

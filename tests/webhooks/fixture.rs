@@ -33,9 +33,19 @@ pub struct Webhooks {
 
 /// What a host is started with, to reach receivers on this machine.
 pub fn setup(setup: Setup) -> Setup {
+    setup_with(setup, &GRANTS)
+}
+
+/// The same with these grants.
+pub fn setup_with(setup: Setup, grants: &[&str]) -> Setup {
     setup
         .config("[outbound]\nallow_addresses = [\"127.0.0.0/8\"]")
-        .plugin("webhooks", &plugin("webhooks"), &GRANTS, "")
+        .plugin(
+            "webhooks",
+            &plugin("webhooks"),
+            grants,
+            "[plugins.webhooks.config]\nevents = \"notification-events\"",
+        )
         .guest("teller", &["queue:webhook-events"], "")
 }
 
@@ -63,14 +73,16 @@ pub fn admin(host: &Host, method: Method, path: &str) -> RequestBuilder {
 
 impl Webhooks {
     pub fn start() -> Webhooks {
-        Webhooks::start_with(|setup| setup)
+        Webhooks::start_with(&GRANTS)
     }
 
-    pub fn start_with(with: impl FnOnce(Setup) -> Setup) -> Webhooks {
+    pub fn start_with(grants: &[&str]) -> Webhooks {
         let clock = tempfile::tempdir().unwrap();
         let file = clock.path().join("clock");
-        let setup = setup(Setup::new()).env("HEARTH_CLOCK_FILE", file.to_str().unwrap());
-        let host = with(setup).start();
+        let setup = setup_with(Setup::new(), grants);
+        let host = setup
+            .env("HEARTH_CLOCK_FILE", file.to_str().unwrap())
+            .start();
         let key = host.key("acme", &[]);
         Webhooks { host, key, clock }
     }

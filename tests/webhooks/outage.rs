@@ -39,8 +39,10 @@ impl Calendar<'_> {
 /// Follows a delivery from attempt to attempt until it waits no longer.
 async fn follow(calendar: &mut Calendar<'_>, event: &str, endpoint: &str) -> Vec<f64> {
     let webhooks = calendar.webhooks;
-    let mut waits = Vec::new();
+    let (mut waits, mut next) = (Vec::new(), json!(Timestamp::now().to_string()));
     for count in 1.. {
+        let before = retried(webhooks).await;
+        calendar.forward_past(&next);
         webhooks.until_attempts(event, endpoint, count).await;
         let delivery = webhooks.delivery(event, endpoint).await;
         if delivery["status"] != "pending" {
@@ -48,9 +50,18 @@ async fn follow(calendar: &mut Calendar<'_>, event: &str, endpoint: &str) -> Vec
         }
         let attempts = webhooks.attempts(event).await;
         waits.push(wait_after(attempts.last().unwrap(), &delivery));
-        calendar.forward_past(&delivery["next_attempt_at"]);
+        next = delivery["next_attempt_at"].clone();
+        // Not before its message waits: how long, is reckoned by the clock as it is.
+        until(async || retried(webhooks).await > before).await;
     }
     waits
+}
+
+/// How often a message was told to come again.
+async fn retried(webhooks: &Webhooks) -> f64 {
+    let labels = ["webhook-deliveries", "disposition=\"retry\""];
+    let name = "hearth_consumer_messages_total";
+    webhooks.host.metric(name, &labels).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,8 +99,10 @@ async fn receiver_that_is_down_for_days_is_tried_by_the_schedule_then_disabled_t
     assert!(calendar.offset > Duration::from_secs(2 * 86_400));
 
     // Five days after the first failure the next one ends it.
+    let before = retried(&webhooks).await;
     let second = webhooks.event("a").await;
     webhooks.until_attempts(&second, &endpoint, 1).await;
+    until(async || retried(&webhooks).await > before).await;
     calendar.forward(Duration::from_secs(5 * 86_400).saturating_sub(calendar.offset));
     webhooks.until_status(&second, &endpoint, "stopped").await;
     let shown = webhooks.get(&format!("/endpoints/{endpoint}")).await;

@@ -81,7 +81,7 @@ pub struct Config {
     /// For looking at the tables when the host starts.
     pub start_ms_max: u64,
     /// What a private DynamoDB does before it acknowledges a write.
-    pub embedded_sync: Sync,
+    pub embedded_sync: EmbeddedSync,
     /// How often a private DynamoDB removes what has expired.
     pub embedded_sweep_ms: u64,
 }
@@ -100,7 +100,7 @@ impl Default for Config {
             attempt_ms_max: 3_000,
             operation_ms_max: 10_000,
             start_ms_max: 10_000,
-            embedded_sync: Sync::Full,
+            embedded_sync: EmbeddedSync::Full,
             embedded_sweep_ms: 60_000,
         }
     }
@@ -116,7 +116,7 @@ impl Config {
 /// How far a write of a private DynamoDB gets before it is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Sync {
+pub enum EmbeddedSync {
     /// Onto the disk: a power cut takes nothing back.
     Full,
     /// To the kernel: a killed process takes nothing back, a power cut perhaps the

@@ -149,12 +149,12 @@ mod tests {
         }
     }
 
+    /// The items of each call.
+    type Calls = Arc<Mutex<Vec<Vec<u32>>>>;
+
     /// Each call waits for the gate and is noted with its items.
-    fn noted(
-        limits: MergeLimits,
-        gate: Arc<Semaphore>,
-    ) -> (Arc<Merge<u32, u32>>, Arc<Mutex<Vec<Vec<u32>>>>) {
-        let calls = Arc::new(Mutex::new(Vec::new()));
+    fn noted(limits: MergeLimits, gate: Arc<Semaphore>) -> (Arc<Merge<u32, u32>>, Calls) {
+        let calls = Calls::default();
         let noted = calls.clone();
         let merge = Merge::new(limits, move |items: Vec<u32>| {
             let (gate, noted) = (gate.clone(), noted.clone());

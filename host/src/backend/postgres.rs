@@ -51,7 +51,8 @@ pub struct Config {
     /// `postgres://user:password@host:port/database?sslmode=...`, or libpq's
     /// `key=value` form. Without it the host starts a private cluster.
     pub url: Option<Url>,
-    /// What this host may open in all: its own tables' and every plugin's.
+    /// What this host may open in all: its own tables' and every plugin's. One that
+    /// listens for `push` comes on top.
     pub connections_max: u32,
     /// For the host's own tables.
     pub host_connections_max: u32,

@@ -29,6 +29,7 @@ mod frame;
 mod hub;
 mod listener;
 mod publisher;
+mod recent;
 mod stream;
 mod view;
 

@@ -110,10 +110,11 @@ impl Host for View<'_> {
         messages: Vec<OutgoingMessage>,
     ) -> wasmtime::Result<Vec<Result<String, GuestError>>> {
         self.call.host_call()?;
-        let max = self.lent.sender.call_messages_max();
-        if messages.len() > max {
-            let reason = format!("a call may send {max} messages (queue.call_messages_max)");
-            let refused = || Err(GuestError::Invalid(reason.clone()));
+        let bytes = messages.iter().map(|message| message.body.len()).sum();
+        if self.lent.sender.is_too_much(messages.len(), bytes) {
+            let reason = "more messages or bytes than a call may send (queue.call_messages_max, \
+                          queue.call_bytes_max)";
+            let refused = || Err(GuestError::Invalid(reason.into()));
             return Ok(messages.iter().map(|_| refused()).collect());
         }
         Ok(self.send_all(&queue, messages).await)

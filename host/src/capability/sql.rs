@@ -81,7 +81,7 @@ pub struct Config {
     pub value_bytes_max: u64,
     /// Bytes of all parameters of one statement.
     pub params_bytes_max: u64,
-    /// Steps of one batch.
+    /// Statements of one batch; its messages are bounded as those of a transaction.
     pub batch_calls_max: usize,
     /// Calls of one plugin that may wait for a connection.
     pub waiters_max: usize,
@@ -164,6 +164,7 @@ fn convert_error(error: Error) -> GuestError {
         Error::DeadlineExceeded => GuestError::DeadlineExceeded,
         Error::TooLarge => GuestError::TooLarge,
         Error::Unavailable => GuestError::Unavailable,
+        Error::QueueFull(queue) => GuestError::QueueFull(queue),
         Error::Denied(reason) => GuestError::Denied(reason),
         Error::Invalid(reason) => GuestError::Invalid(reason),
         Error::OutcomeUnknown => GuestError::OutcomeUnknown,

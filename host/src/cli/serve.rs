@@ -1,5 +1,6 @@
 //! `hearth serve`: open, serve, drain, stop. Wiring and nothing else.
 
+mod clients;
 mod shared;
 mod signals;
 
@@ -9,18 +10,16 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
-use self::signals::Signals;
+use self::clients::{Backends, Telling};
+use self::signals::{Signals, keep_fresh};
 use super::{demo, open, open_files};
 use crate::admin::Admin;
 use crate::admin::token::Token;
-use crate::backend::dynamodb::Dynamo;
 use crate::backend::postgres::Server;
 use crate::backend::queue::Queues;
-use crate::capability;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::consumer::Consumers;
@@ -110,19 +109,17 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         queues: &queues,
         clock: &clock,
     };
-    let mut clients = clients(
+    let clients = clients::open(
         &config,
-        backends,
+        &backends,
         &secret,
-        &logs,
-        &redactor,
-        &metrics,
-        &host_metrics,
+        &Telling {
+            logs: &logs,
+            redactor: &redactor,
+            metrics: &metrics,
+            host: &host_metrics,
+        },
     )?;
-    let dynamo = dynamodb.dynamo.as_ref();
-    if let Some(shared) = shared::open(&config, dynamo, &secret, &host_metrics)? {
-        clients.cache = clients.cache.with_shared(shared);
-    }
     // What goes on beside the requests ends with this.
     let mut beside = JoinSet::new();
     dynamodb.prepare(&mut beside).await?;
@@ -214,55 +211,6 @@ fn edge(
         access: AccessLog::new(config.access_log.clone()),
         draining: AtomicBool::new(false),
     }
-}
-
-/// What the clients of capabilities have behind them.
-struct Backends<'a> {
-    postgres: &'a Server,
-    dynamo: Option<&'a Dynamo>,
-    queues: &'a Queues,
-    clock: &'a Clock,
-}
-
-fn clients(
-    config: &Config,
-    backends: Backends<'_>,
-    secret: &Arc<RootSecret>,
-    logs: &Logs,
-    redactor: &Redactor,
-    metrics: &Metrics,
-    host_metrics: &HostMetrics,
-) -> anyhow::Result<Clients> {
-    let Backends {
-        postgres,
-        dynamo,
-        queues,
-        clock,
-    } = backends;
-    Ok(Clients {
-        sql: capability::sql::Client::open(
-            Arc::new(postgres.clone()),
-            secret.clone(),
-            config.sql.clone(),
-        ),
-        cache: capability::cache::Client::open(&config.cache, host_metrics),
-        documents: capability::documents::Client::open(
-            dynamo,
-            &config.documents,
-            clock,
-            host_metrics,
-        ),
-        queue: capability::queue::Client::open(queues.clone(), &config.queue),
-        push: capability::push::Client::open(&config.push, postgres.clone(), host_metrics),
-        log: capability::log::Client::open(&config.log, logs, redactor, host_metrics),
-        config: capability::config::Client::open(secret.clone()),
-        metrics: capability::metrics::Client::open(&config.metrics, metrics, host_metrics),
-        outbound: capability::outbound::Client::open(
-            &config.outbound,
-            capability::outbound::Resolver::System,
-            host_metrics,
-        )?,
-    })
 }
 
 async fn queues(
@@ -413,19 +361,6 @@ async fn listen(
     tokio::join!(public, private, draining);
     refreshing.abort();
     Ok(())
-}
-
-/// New certificates are taken by the clock, and at once on SIGHUP.
-fn keep_fresh(tls: Option<Arc<Tls>>) -> std::io::Result<AbortHandle> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    let refreshing = tokio::spawn(async move {
-        match tls {
-            Some(tls) => tls.keep_fresh(hangups).await,
-            // Nothing to read anew, and no reason to end either.
-            None => while hangups.recv().await.is_some() {},
-        }
-    });
-    Ok(refreshing.abort_handle())
 }
 
 async fn changed(mut stopped: watch::Receiver<()>) {

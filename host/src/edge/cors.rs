@@ -46,6 +46,7 @@ impl Default for Config {
                 "idempotency-key",
                 "if-match",
                 "if-none-match",
+                "last-event-id",
                 "x-api-key",
                 "x-request-id",
             ]),

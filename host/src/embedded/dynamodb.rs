@@ -8,10 +8,10 @@
 //! installations that stand alone.
 //!
 //! **Durability.** A write is in the log before it is acknowledged, so a killed
-//! process loses nothing, whatever [`Sync`] says: what is written to a file the
-//! kernel has. A power cut is another matter. With [`Sync::Full`], the default, the
+//! process loses nothing, whatever [`EmbeddedSync`] says: what is written to a file the
+//! kernel has. A power cut is another matter. With [`EmbeddedSync::Full`], the default, the
 //! log is synced to the disk in each commit, and what was acknowledged survives
-//! that, too. With [`Sync::Normal`] the log is synced at a checkpoint alone: a
+//! that, too. With [`EmbeddedSync::Normal`] the log is synced at a checkpoint alone: a
 //! power cut may take the last commits back, in their order and without harm to
 //! older ones. dynoxide commits each item of a batch by itself, so a batch costs as
 //! many syncs as it has items with the one, and none with the other.
@@ -39,7 +39,7 @@ use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::backend::dynamodb::Sync;
+use crate::backend::dynamodb::EmbeddedSync;
 
 /// How long requests that run may take to end when it is stopped. A connection
 /// that is never closed would hold it up for ever.
@@ -62,7 +62,7 @@ pub enum StartError {
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    pub sync: Sync,
+    pub sync: EmbeddedSync,
     /// Between two removals of what has expired.
     pub sweep: Duration,
 }
@@ -70,7 +70,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            sync: Sync::Full,
+            sync: EmbeddedSync::Full,
             sweep: Duration::from_secs(60),
         }
     }
@@ -161,7 +161,7 @@ struct Opened {
     _lock: File,
 }
 
-async fn open(dir: &Path, sync: Sync) -> Result<Opened, StartError> {
+async fn open(dir: &Path, sync: EmbeddedSync) -> Result<Opened, StartError> {
     let lock = claim(dir)?;
     let path = dir.join("dynamodb.sqlite");
     let refused = |reason: String| StartError::Database {
@@ -186,10 +186,10 @@ async fn open(dir: &Path, sync: Sync) -> Result<Opened, StartError> {
 
 /// SQLite begins with `synchronous = FULL`. The end of a bulk load is the one way
 /// in which dynoxide sets it to NORMAL.
-fn relax(database: &Database, sync: Sync) -> dynoxide::Result<()> {
+fn relax(database: &Database, sync: EmbeddedSync) -> dynoxide::Result<()> {
     match sync {
-        Sync::Full => Ok(()),
-        Sync::Normal => {
+        EmbeddedSync::Full => Ok(()),
+        EmbeddedSync::Normal => {
             database.enable_bulk_loading()?;
             database.disable_bulk_loading()
         }

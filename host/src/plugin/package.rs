@@ -4,9 +4,11 @@
 //! | section | content |
 //! |---|---|
 //! | `hearth:manifest` | the text of `plugin.toml` |
-//! | `hearth:sql` | the declared statements, as `capability::sql::statement` writes them |
 //! | `hearth:migrations` | a JSON list of `{version, name, sql}` |
-//! | `hearth:openapi` | the plugin's part of the OpenAPI document, JSON |
+//! | `hearth:openapi` | the plugin's part of the OpenAPI document, JSON without spaces |
+//!
+//! Declared statements stay where the SDK puts them, in sections `hearth:sql` of the
+//! modules inside the component, and in the manifest.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,6 +29,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 pub use interface::{CONTRACT, CONTRACT_VERSION, Import, Interface};
@@ -151,9 +154,9 @@ impl Package {
         let manifest = Manifest::parse(manifest)?;
         let interfaces = check_world(&manifest, &outline)?;
         let openapi = outline.text(OPENAPI)?.map(str::to_owned);
-        check_openapi(openapi.as_deref())?;
+        read_openapi(openapi.as_deref())?;
         Ok(Package {
-            statements: statement::parse_section(outline.section(SQL)?.unwrap_or_default())?,
+            statements: statements(&outline, &manifest)?,
             migrations: read_migrations(&outline)?,
             digest: Digest::of(&component),
             manifest,
@@ -162,6 +165,16 @@ impl Package {
             component,
         })
     }
+}
+
+/// The statements of all modules inside the component and of the manifest.
+fn statements(outline: &Outline<'_>, manifest: &Manifest) -> Result<Vec<Declared>, SectionError> {
+    let mut all = Vec::new();
+    for section in outline.statements() {
+        all.extend(statement::parse_section(section)?);
+    }
+    all.extend(manifest.sql.statements.iter().cloned());
+    statement::join(all)
 }
 
 fn read_migrations(outline: &Outline<'_>) -> Result<Vec<Migration>, PackageError> {
@@ -200,23 +213,22 @@ fn check_migrations(migrations: &[Migration]) -> Result<(), PackageError> {
     Ok(())
 }
 
-/// Whether it is an object within its bound. The gate reads what is in it.
-fn check_openapi(openapi: Option<&str>) -> Result<(), PackageError> {
+/// The object that it is, within its bound. The gate reads what is in it.
+fn read_openapi(openapi: Option<&str>) -> Result<Option<Map<String, Value>>, PackageError> {
     let refuse = |reason| PackageError::Section {
         section: OPENAPI,
         reason,
     };
     let Some(text) = openapi else {
-        return Ok(());
+        return Ok(None);
     };
     if text.len() > OPENAPI_BYTES_MAX {
         let bytes = text.len();
         let bound = format!("it has {bytes} bytes and may have {OPENAPI_BYTES_MAX}");
         return Err(refuse(bound + " (openapi_bytes_max)"));
     }
-    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
-        .map(drop)
-        .map_err(|error| refuse(error.to_string()))
+    let object = serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?;
+    Ok(Some(object))
 }
 
 /// Whether the component exports what the manifest says it serves and imports

@@ -8,13 +8,13 @@ pub mod watch;
 use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
 
+use crate::costs::Scope;
 use crate::month::Month;
 use crate::sql::budgets::{
     Budget, alerts, budget_by_id, budgets, delete_budget, forget_alerts, lock_budget, put_budget,
 };
 use crate::sql::records::{Ledger, hold_loads, ledger};
 use definition::Definition;
-use period::Period;
 use standing::Standing;
 
 /// Budgets of a customer: each is looked at with every load.
@@ -26,7 +26,8 @@ pub struct BudgetId(String);
 impl PathParameter for BudgetId {
     fn from_segment(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        let is_id = (1..=64).contains(&text.len()) && text.bytes().all(plain);
+        let is_name = text.bytes().all(plain) && !text.starts_with('.');
+        let is_id = (1..=64).contains(&text.len()) && is_name;
         is_id.then(|| BudgetId(text.into()))
     }
 }
@@ -54,8 +55,10 @@ pub fn replace(request: &Request, BudgetId(id): BudgetId) -> Answer {
     let (budget, created) = database.transaction(Isolation::ReadCommitted, |tx| {
         let loads = hold_loads(tx)?;
         let before = lock_budget(tx, &id)?;
-        let tag = before.as_ref().map(|before| etag_of(before, &loads));
-        request.check_if_match(&tag.unwrap_or_default())?;
+        match &before {
+            Some(before) => request.check_if_match(&etag_of(before, &loads))?,
+            None => refuse_if_match(request)?,
+        }
         let budget = write(tx, &id, &definition)?;
         if before.as_ref().is_some_and(|own| !definition.is_same(own)) {
             forget_alerts(tx, &id)?;
@@ -91,7 +94,7 @@ fn write(tx: &Transaction, id: &str, definition: &Definition) -> Result<Budget, 
         tx,
         id,
         &definition.name,
-        &definition.amount,
+        &definition.amount.0,
         &definition.currency,
         definition.metric.name(),
         definition.period.name(),
@@ -110,6 +113,17 @@ fn write(tx: &Transaction, id: &str, definition: &Definition) -> Result<Budget, 
     lock_budget(tx, id)?.ok_or_else(Problem::internal)
 }
 
+/// What is not there matches nothing, not even `*` (RFC 9110, section 13.1.1).
+fn refuse_if_match(request: &Request) -> Result<(), Problem> {
+    match request.header("if-match") {
+        None => Ok(()),
+        Some(_) => {
+            let problem = Problem::new(412, "version-mismatch", "Precondition failed");
+            Err(problem.detail("there is no such budget"))
+        }
+    }
+}
+
 /// Where a budget stands changes with it, with every load and with the month.
 fn etag_of(budget: &Budget, loads: &Option<Ledger>) -> String {
     let loads = loads.as_ref().map_or(0, |loads| loads.version);
@@ -120,10 +134,10 @@ fn etag_of(budget: &Budget, loads: &Option<Ledger>) -> String {
 fn answer(database: &Database, status: u16, budget: &Budget) -> Answer {
     // Read first: should a load come in between, the tag is too old and not too new.
     let tag = etag_of(budget, &ledger(database)?);
-    let standing = Standing::of(database, budget, Month::now())?;
-    let period = Period::named(&budget.period).unwrap_or(Period::Monthly);
-    let (from, _) = period.around(Month::now());
-    let sent = alerts(database, &budget.id, from.0)?;
+    let now = Month::now();
+    let scope = Scope::of(database, &budget.currency, now)?;
+    let standing = Standing::of(database, budget, scope.as_ref(), now)?;
+    let sent = alerts(database, &budget.id, standing.from.0)?;
     let mut body = definition::to_json(budget);
     if let Some(members) = body.as_object_mut() {
         members.insert("status".into(), standing.to_json(budget, &sent));

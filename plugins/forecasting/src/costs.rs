@@ -93,12 +93,12 @@ impl Costs {
 
 /// 422: what would be needed, and what there is.
 pub fn not_enough(wanted: usize, found: usize, what: &str) -> Problem {
-    let months = |count| if count == 1 { "month" } else { "months" };
-    let (missing, are) = (wanted.saturating_sub(found), months(found));
+    let are = |count| if count == 1 { "is" } else { "are" };
+    let missing = wanted.saturating_sub(found);
     let detail = format!(
-        "{what} needs {wanted} whole months of costs; {found} {are} are there, so {missing} more {} \
-         missing",
-        if missing == 1 { "is" } else { "are" }
+        "{what} needs {wanted} whole months of costs; {found} {} there, so {missing} more {} missing",
+        are(found),
+        are(missing)
     );
     Problem::new(422, "not-enough-data", "Not enough data").detail(detail)
 }

@@ -8,7 +8,8 @@ use crate::model::Forecast;
 pub const AMOUNT_MAX: f64 = 1e15;
 /// More characters, or digits after the point, are no amount of money.
 const CHARACTERS_MAX: usize = 40;
-const EXPONENT_MAX: i32 = 20;
+/// Down to the smallest float, which JSON may carry.
+const EXPONENT_MAX: i32 = 330;
 
 /// A decimal as JSON writes numbers. `None` where it is none, or too large.
 pub fn parse(text: &str) -> Option<Numeric> {
@@ -95,7 +96,8 @@ mod tests {
             assert_eq!(parse(text), Some(Numeric(text.into())), "{text}");
         }
         for text in [
-            "", "-", "+1", ".5", "1e99", "NaN", "inf", "1_000", "1,5", " 1", "0x1", "2e15", "1e-99",
+            "", "-", "+1", ".5", "1e99", "NaN", "inf", "1_000", "1,5", " 1", "0x1", "2e15",
+            "1e-999",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

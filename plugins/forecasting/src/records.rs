@@ -85,7 +85,7 @@ impl Rows {
     fn take(&mut self, line: usize, cells: Result<Cells, String>) -> Result<(), Problem> {
         if self.count == ROWS_MAX {
             let detail = format!("one load may have {ROWS_MAX} rows; send the others after it");
-            return Err(Problem::new(413, "too-many-records", "Too many records").detail(detail));
+            return Err(Problem::new(422, "too-many-records", "Too many records").detail(detail));
         }
         let index = self.count;
         self.count += 1;

@@ -62,14 +62,16 @@ pub enum GroupBy {
 }
 
 impl GroupBy {
-    const TAG_KEY_BYTES_MAX: usize = 128;
+    const TAG_KEY_CHARACTERS_MAX: usize = 128;
 
     /// Reads `service`, `account` or `tag:KEY`.
     pub fn parse(text: &str) -> Option<GroupBy> {
         match text.split_once(':') {
             None if text == "service" => Some(GroupBy::Service),
             None if text == "account" => Some(GroupBy::Account),
-            Some(("tag", key)) if (1..=Self::TAG_KEY_BYTES_MAX).contains(&key.len()) => {
+            Some(("tag", key))
+                if (1..=Self::TAG_KEY_CHARACTERS_MAX).contains(&key.chars().count()) =>
+            {
                 Some(GroupBy::Tag(key.into()))
             }
             _ => None,

@@ -155,8 +155,11 @@ macro_rules! sql {
             const PARAMETERS: &[u8] = &[$(<$type as $crate::sql::Parameter>::CODE),*];
             const COLUMNS: &[$crate::sql::Column] = <$answer as $crate::sql::Output>::COLUMNS;
             const LENGTH: usize = $crate::sql::record::length(TEXT, PARAMETERS, COLUMNS);
-            #[used]
+            // A section of the component, and nothing of its memory: `used` would put
+            // it there too.
             #[cfg_attr(target_arch = "wasm32", unsafe(link_section = "hearth:sql"))]
+            #[cfg_attr(not(target_arch = "wasm32"), used)]
+            #[allow(dead_code)]
             static RECORD: [u8; LENGTH] = $crate::sql::record::encode(
                 $crate::sql_access!($access), TEXT, PARAMETERS, COLUMNS,
             );

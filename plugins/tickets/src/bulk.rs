@@ -7,6 +7,7 @@ use hearth_plugin::prelude::*;
 
 use crate::change::Patch;
 use crate::create::{self, New};
+use crate::outbox::Outbox;
 use crate::sql::lock_tickets;
 use crate::ticket::{AGENT, Author, Summary};
 use crate::write::{self, Edit};
@@ -84,20 +85,22 @@ fn update_all(request: &Request, items: Vec<Value>) -> Result<Vec<Outcome>, Prob
     }
     let author = Author::of(request)?;
     let database = request.database();
-    let (places, edits) = database.transaction(Isolation::ReadCommitted, |tx| {
-        let locked = lock_tickets(tx, &ids)?;
-        let mut edits = Vec::new();
-        let mut place = |wanted: &Result<(String, Patch), Problem>| {
-            let (id, patch) = wanted.as_ref().map_err(Problem::clone)?;
-            let before = locked.iter().find(|ticket| ticket.id == *id);
-            let before = before.cloned().ok_or_else(Problem::not_found)?;
-            let after = patch.apply(&before)?;
-            edits.push(Edit::new(before, after.into())?);
-            Ok(edits.len() - 1)
-        };
-        let places: Vec<Result<usize, Problem>> = wanted.iter().map(&mut place).collect();
-        write::apply(tx, &mut edits, &author)?;
-        Ok::<_, Problem>((places, edits))
+    let (places, edits) = Outbox::run(|outbox| {
+        database.transaction(Isolation::ReadCommitted, |tx| {
+            let locked = lock_tickets(tx, &ids)?;
+            let mut edits = Vec::new();
+            let mut place = |wanted: &Result<(String, Patch), Problem>| {
+                let (id, patch) = wanted.as_ref().map_err(Problem::clone)?;
+                let before = locked.iter().find(|ticket| ticket.id == *id);
+                let before = before.cloned().ok_or_else(Problem::not_found)?;
+                let after = patch.apply(&before)?;
+                edits.push(Edit::new(before, after.into())?);
+                Ok(edits.len() - 1)
+            };
+            let places: Vec<Result<usize, Problem>> = wanted.iter().map(&mut place).collect();
+            write::apply(tx, &mut edits, &author, outbox)?;
+            Ok::<_, Problem>((places, edits))
+        })
     })?;
     edits.iter().for_each(Edit::tell);
     let ticket = |index: usize| edits.get(index).map(|edit| (200, edit.after.clone()));

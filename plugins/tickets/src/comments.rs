@@ -4,15 +4,18 @@
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
 
+use crate::events::Event;
+use crate::outbox::Outbox;
 use crate::sla::track;
 use crate::sql::feed::mark_changed;
 use crate::sql::notes::{comments_of, insert_comment};
 use crate::sql::{insert_audits, lock_tickets, touch_ticket};
-use crate::ticket::{AGENT, Author, TicketId};
+use crate::ticket::{AGENT, Author, Summary, TicketId};
 use crate::{audits, show, status};
 
 row! {
     /// A comment.
+    #[derive(Clone)]
     pub struct Comment {
         id: String,
         ticket_id: String,
@@ -49,28 +52,59 @@ pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
     }
     let author = Author::of(request)?;
     let database = request.database();
-    database.transaction(Isolation::ReadCommitted, |tx| {
-        let tickets = lock_tickets(tx, std::slice::from_ref(&id))?;
-        let ticket = tickets.first().ok_or_else(Problem::not_found)?;
-        status::refuse_closed(&ticket.status)?;
-        let comment = add(tx, &id, public, &body, &author)?;
-        let event = audits::commented(&comment.id, public);
-        let audit = audits::new(&id, public, vec![event]);
-        let (key, is_agent) = (author.key_id, author.is_agent);
-        insert_audits(tx, &Json(json!([audit])), key, is_agent)?;
-        if public {
-            touch_ticket(tx, &id)?;
-            mark_changed(tx, std::slice::from_ref(&id))?;
-        }
-        let change = track::Change {
-            ticket,
-            at: comment.created_at,
-            moved: false,
-            answered: public && is_agent,
-        };
-        track::follow(tx, &author.tier, &[change])?;
-        Response::json(201, &comment)
-    })
+    let comment = Outbox::run(|outbox| {
+        database.transaction(Isolation::ReadCommitted, |tx| {
+            let tickets = lock_tickets(tx, std::slice::from_ref(&id))?;
+            let ticket = tickets.first().ok_or_else(Problem::not_found)?;
+            status::refuse_closed(&ticket.status)?;
+            let comment = write(tx, &id, public, &body, &author)?;
+            if public {
+                tell(tx, &author.tier, ticket, &comment, outbox)?;
+            }
+            Ok::<_, Problem>(comment)
+        })
+    })?;
+    Response::json(201, &comment)
+}
+
+/// Writes a comment and its audit.
+fn write(
+    tx: &Transaction,
+    ticket_id: &str,
+    public: bool,
+    body: &str,
+    author: &Author<'_>,
+) -> Result<Comment, sql::Error> {
+    let comment = add(tx, ticket_id, public, body, author)?;
+    let event = audits::commented(&comment.id, public);
+    let audit = Json(json!([audits::new(ticket_id, public, vec![event])]));
+    let (key, is_agent) = (author.key_id, author.is_agent);
+    insert_audits(tx, &audit, key, is_agent, comment.created_at)?;
+    Ok(comment)
+}
+
+/// What a public comment is to the ticket and to others. Of an internal one nobody
+/// hears.
+fn tell(
+    tx: &Transaction,
+    tier: &str,
+    ticket: &Summary,
+    comment: &Comment,
+    outbox: &Outbox,
+) -> Result<(), sql::Error> {
+    let mut ticket = ticket.clone();
+    let stamp = touch_ticket(tx, &ticket.id, comment.created_at)?;
+    ticket.stamp(&stamp);
+    mark_changed(tx, std::slice::from_ref(&ticket.id))?;
+    let change = track::Change {
+        ticket: &ticket,
+        at: comment.created_at,
+        moved: false,
+        answered: comment.by_agent,
+    };
+    let orders = track::follow(tx, tier, &[change])?;
+    let event = Event::commented(&ticket, stamp.short_description.as_deref(), comment);
+    outbox.send(tx, &[event], &orders)
 }
 
 /// Writes a comment, without its audit.
@@ -81,8 +115,9 @@ pub fn add(
     body: &str,
     author: &Author<'_>,
 ) -> Result<Comment, sql::Error> {
+    let (id, now) = (id::new("cmt"), Timestamp::now());
     let (key, is_agent) = (author.key_id, author.is_agent);
-    insert_comment(tx, &id::new("cmt"), ticket_id, public, body, key, is_agent)
+    insert_comment(tx, &id, ticket_id, public, body, key, is_agent, now)
 }
 
 /// `GET /tickets/{id}/comments`: the oldest first. A page ends early rather than

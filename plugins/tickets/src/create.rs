@@ -1,15 +1,24 @@
 //! Creating tickets.
 
+use std::collections::HashSet;
+
 use hearth_plugin::prelude::*;
-use hearth_plugin::sql::Batch;
+use hearth_plugin::sql::{Batch, Error};
 
 use crate::audits;
+use crate::events::Event;
+use crate::outbox::Outbox;
 use crate::sla::plan::Plan;
 use crate::sla::track;
 use crate::sql::feed::mark_changed;
 use crate::sql::sla::{in_force, write_clocks};
-use crate::sql::{id_by_external_id, insert_audits, insert_tags, insert_terms, insert_tickets};
+use crate::sql::{
+    id_by_external_id, insert_audits, insert_tags, insert_terms, insert_tickets, taken_external_ids,
+};
 use crate::ticket::{self, AGENT, Author, Stamp, Summary};
+
+/// How often tickets are tried where others take their external ids meanwhile.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// `POST /tickets`: 201 with `Location`.
 pub fn create(request: &Request) -> Answer {
@@ -69,6 +78,16 @@ impl New {
         Value::Object(members)
     }
 
+    /// What is told of it when it is made then.
+    fn event(&self, now: Timestamp) -> Event {
+        let ticket = Summary {
+            created_at: now,
+            updated_at: now,
+            ..self.ticket.clone()
+        };
+        Event::created(&ticket, &self.description)
+    }
+
     /// The ticket as it was written; `None` where its external id was taken.
     pub fn written(mut self, stamps: &[Stamp]) -> Option<(Summary, String)> {
         let stamp = stamps.iter().find(|stamp| stamp.id == self.ticket.id)?;
@@ -95,24 +114,74 @@ fn insert(request: &Request) -> Result<(Summary, String), Problem> {
     }
 }
 
-/// Tickets with their tags, words, audits and clocks, in one transaction and one
-/// round trip, after another one that finds what the clocks go by. Those whose external id is taken are left out, with all that is theirs.
+/// Makes tickets, but for those whose external id is taken: nobody knows before
+/// Postgres says so, and then the others are tried again.
 pub fn insert_all(
     database: &Database,
     tickets: &[New],
     author: &Author<'_>,
-) -> Result<Vec<Stamp>, sql::Error> {
+) -> Result<Vec<Stamp>, Problem> {
+    let mut free = first_of_each(tickets);
+    for _ in 0..ATTEMPTS_MAX {
+        if free.is_empty() {
+            return Ok(Vec::new());
+        }
+        match Outbox::run(|outbox| insert_free(database, &free, author, outbox)) {
+            Err(Error::UniqueViolation(_)) => leave_out_taken(database, &mut free)?,
+            inserted => return Ok(inserted?),
+        }
+    }
+    Err(exists())
+}
+
+/// Those that do not repeat the external id of one before them.
+fn first_of_each(tickets: &[New]) -> Vec<&New> {
+    let (mut seen, mut first) = (HashSet::new(), Vec::new());
+    for new in tickets {
+        let external_id = new.ticket.external_id.as_deref();
+        if external_id.is_none_or(|external_id| seen.insert(external_id)) {
+            first.push(new);
+        }
+    }
+    first
+}
+
+fn leave_out_taken(database: &Database, tickets: &mut Vec<&New>) -> Result<(), Error> {
+    let wanted = tickets
+        .iter()
+        .filter_map(|new| new.ticket.external_id.clone());
+    let taken = taken_external_ids(database, &wanted.collect::<Vec<_>>())?;
+    let is_free = |new: &&New| {
+        let mut taken = taken.iter().filter_map(|taken| taken.external_id.as_ref());
+        let own = new.ticket.external_id.as_ref();
+        own.is_none_or(|own| taken.all(|taken| taken != own))
+    };
+    tickets.retain(is_free);
+    Ok(())
+}
+
+/// Tickets with their tags, words, audits, clocks and messages, in one transaction
+/// and one round trip, after another one that finds what the clocks go by.
+fn insert_free(
+    database: &Database,
+    tickets: &[&New],
+    author: &Author<'_>,
+    outbox: &Outbox,
+) -> Result<Vec<Stamp>, Error> {
     let ids: Vec<String> = tickets.iter().map(|new| new.ticket.id.clone()).collect();
-    let rows = Json(tickets.iter().map(New::to_json).collect());
+    let rows = Json(tickets.iter().map(|new| new.to_json()).collect());
     let audits = ids
         .iter()
         .map(|id| audits::new(id, true, audits::created()));
     let audits = Json(audits.collect());
     let found = in_force(database, &[], &author.tier)?;
-    let (plan, now) = (Plan::of(&found, &author.tier), found.now);
-    let clocks = tickets.iter();
-    let clocks = clocks.map(|new| track::started(&plan, &new.ticket, now));
-    let clocks = Json(clocks.collect());
+    let (plan, now) = (Plan::of(&found, &author.tier), Timestamp::now());
+    let started = tickets.iter();
+    let started = started.map(|new| track::started(&plan, &new.ticket, now));
+    let (clocks, orders): (Vec<_>, Vec<_>) = started.unzip();
+    let orders: Vec<_> = orders.into_iter().flatten().collect();
+    let clocks = Json(clocks.into());
+    let events: Vec<Event> = tickets.iter().map(|new| new.event(now)).collect();
     let mut batch = Batch::new();
     let stamps = batch.add(insert_tickets::step(&rows, now));
     batch.add(write_clocks::step(&clocks));
@@ -121,9 +190,10 @@ pub fn insert_all(
     }
     batch.add(insert_terms::step(&ids));
     let (key, is_agent) = (author.key_id, author.is_agent);
-    batch.add(insert_audits::step(&audits, key, is_agent));
+    batch.add(insert_audits::step(&audits, key, is_agent, now));
     batch.add(mark_changed::step(&ids));
-    batch.run(database)?.take(stamps)
+    outbox.add(&mut batch, &events, &orders);
+    outbox.noted(batch.run(database))?.take(stamps)
 }
 
 /// 409 for an external id that is taken.

@@ -9,9 +9,11 @@ mod change;
 mod changes;
 mod comments;
 mod create;
+mod events;
 mod filter;
 mod list;
 mod merge;
+mod outbox;
 mod rating;
 mod search;
 mod show;
@@ -57,6 +59,7 @@ fn router() -> Router {
 }
 
 hearth_plugin::handler!(router);
+hearth_plugin::consumer!(sla::watch::consume);
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use hearth_plugin::csv;
 use hearth_plugin::prelude::*;
 
 use crate::filter::Filter;
+use crate::outbox;
 use crate::ticket::Summary;
 
 /// What a count is exact to.
@@ -34,6 +35,7 @@ pub fn list(request: &Request) -> Answer {
     let mut query = request.query()?;
     let (filter, paging) = (Filter::read(&mut query), Paging::read(&mut query));
     query.finish()?;
+    outbox::check_setting()?;
     let binding = filter.binding(request, "tickets")?;
     let (tickets, next) = filter.page(&request.database(), &paging, &binding)?;
     let body = answer(&tickets, next.as_deref(), paging.page());

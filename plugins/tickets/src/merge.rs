@@ -4,6 +4,7 @@
 use hearth_plugin::prelude::*;
 use hearth_plugin::{FieldError, problem::Place};
 
+use crate::outbox::Outbox;
 use crate::sql::{lock_tickets, ticket_by_id};
 use crate::ticket::{AGENT, Author, Summary, TicketId};
 use crate::write::{self, Edit, Wanted};
@@ -18,17 +19,19 @@ pub fn merge(request: &Request, TicketId(source): TicketId) -> Answer {
     let author = Author::of(request)?;
     let database = request.database();
     let ids = [source.clone(), into.clone()];
-    let (edit, description) = database.transaction(Isolation::ReadCommitted, |tx| {
-        let locked = lock_tickets(tx, &ids)?;
-        let [source, target] = pair(&locked, &source, &into)?;
-        request.check_if_match(&source.etag())?;
-        status::refuse_closed(&source.status)?;
-        refuse_closed_target(&target)?;
-        let mut edits = edits(tx, source, target, &author)?;
-        write::apply(tx, &mut edits, &author)?;
-        let [edit, _] = edits;
-        let ticket = ticket_by_id(tx, &edit.after.id)?.ok_or_else(Problem::not_found)?;
-        Ok::<_, Problem>((edit, ticket.description))
+    let (edit, description) = Outbox::run(|outbox| {
+        database.transaction(Isolation::ReadCommitted, |tx| {
+            let locked = lock_tickets(tx, &ids)?;
+            let [source, target] = pair(&locked, &source, &into)?;
+            request.check_if_match(&source.etag())?;
+            status::refuse_closed(&source.status)?;
+            refuse_closed_target(&target)?;
+            let mut edits = edits(tx, source, target, &author)?;
+            write::apply(tx, &mut edits, &author, outbox)?;
+            let [edit, _] = edits;
+            let ticket = ticket_by_id(tx, &edit.after.id)?.ok_or_else(Problem::not_found)?;
+            Ok::<_, Problem>((edit, ticket.description))
+        })
     })?;
     edit.tell();
     edit.after.answer(200, &description)
@@ -101,7 +104,7 @@ fn edits(
             audits::commented(&left.id, true),
         ],
         closed_too: false,
-        commented: true,
+        comment: Some(left),
     };
     let kept = Wanted {
         ticket: target.clone(),
@@ -110,7 +113,7 @@ fn edits(
             audits::commented(&came.id, true),
         ],
         closed_too: false,
-        commented: true,
+        comment: Some(came),
     };
     Ok([Edit::new(source, closed)?, Edit::new(target, kept)?])
 }

@@ -2,18 +2,23 @@
 //!
 //! `calendar` and `clock` reckon and ask nobody; `policy` and `hours` are what
 //! customers write; `plan` is what holds for a ticket, and `track` keeps its clocks
-//! in the transaction of each change.
+//! in the transaction of each change. With that goes an `order` to look at them when
+//! something may be due, which `watch` carries out; `review` looks after the orders.
 
 pub mod calendar;
 pub mod calendars;
 pub mod clock;
 pub mod hours;
+pub mod order;
 pub mod plan;
 pub mod policies;
 pub mod policy;
+pub mod review;
 pub mod tier;
 pub mod track;
 pub mod view;
+pub mod watch;
+pub mod zones;
 
 #[cfg(test)]
 mod tests;

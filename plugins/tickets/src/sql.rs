@@ -15,6 +15,12 @@ use crate::ticket::{Stamp, Summary, Ticket};
 row! {
     /// The id of a ticket.
     pub struct Id { id: String }
+
+    /// An external id that a ticket has.
+    pub struct Taken { external_id: Option<String> }
+
+    /// A ticket's description.
+    pub struct Described { id: String, description: String }
 }
 
 sql! {
@@ -39,8 +45,11 @@ sql! {
     pub read fn id_by_external_id(external_id: &str) -> Option<Id> =
         "SELECT id FROM tickets WHERE external_id = $1";
 
-    /// Makes tickets, but for those whose external id is taken. The time is the one
-    /// at which their clocks start.
+    /// Which of the external ids are taken.
+    pub read fn taken_external_ids(external_ids: &[String]) -> Vec<Taken> =
+        "SELECT external_id FROM tickets WHERE external_id = ANY ($1)";
+
+    /// Makes tickets. The time is the one at which their clocks start.
     pub write fn insert_tickets(tickets: &Json, now: Timestamp) -> Vec<Stamp> =
         "INSERT INTO tickets (id, priority, type, subject, description, assignee, external_id, \
          tags, custom_fields, created_at, updated_at) \
@@ -48,31 +57,37 @@ sql! {
          custom_fields, $2, $2 FROM jsonb_to_recordset($1) AS given (id text, priority text, type text, \
          subject text, description text, assignee text, external_id text, tags text[], \
          custom_fields jsonb) \
-         ON CONFLICT (customer_id, external_id) WHERE external_id IS NOT NULL DO NOTHING \
-         RETURNING id, version, created_at, updated_at, solved_at";
+         RETURNING id, version, created_at, updated_at, solved_at, NULL::text AS short_description";
 
-    /// Changes locked tickets. The time is the statement's and not the
-    /// transaction's, which began before it waited for the lock.
-    pub write fn update_tickets(tickets: &Json) -> Vec<Stamp> =
+    /// Changes locked tickets, at a time after they were locked.
+    pub write fn update_tickets(tickets: &Json, now: Timestamp) -> Vec<Stamp> =
         "UPDATE tickets SET version = tickets.version + 1, status = wanted.status, \
          priority = wanted.priority, type = wanted.type, subject = wanted.subject, \
          assignee = wanted.assignee, external_id = wanted.external_id, tags = wanted.tags, \
          custom_fields = wanted.custom_fields, satisfaction = wanted.satisfaction, \
          satisfaction_comment = wanted.satisfaction_comment, merged_into = wanted.merged_into, \
-         updated_at = greatest(statement_timestamp(), tickets.updated_at), \
+         updated_at = greatest($2, tickets.updated_at), \
          solved_at = CASE WHEN wanted.status NOT IN ('solved', 'closed') THEN NULL \
-         ELSE coalesce(tickets.solved_at, statement_timestamp()) END \
+         ELSE coalesce(tickets.solved_at, $2) END \
          FROM jsonb_to_recordset($1) AS wanted (id text, status text, priority text, type text, \
          subject text, assignee text, external_id text, tags text[], custom_fields jsonb, \
          satisfaction text, satisfaction_comment text, merged_into text) \
          WHERE tickets.id = wanted.id \
          RETURNING tickets.id, tickets.version, tickets.created_at, tickets.updated_at, \
-         tickets.solved_at";
+         tickets.solved_at, \
+         CASE WHEN octet_length(tickets.description) <= 20000 THEN tickets.description END \
+         AS short_description";
 
     /// Marks a locked ticket as changed.
-    pub write fn touch_ticket(id: &str) -> u64 =
-        "UPDATE tickets SET version = version + 1, \
-         updated_at = greatest(statement_timestamp(), updated_at) WHERE id = $1";
+    pub write fn touch_ticket(id: &str, now: Timestamp) -> Stamp =
+        "UPDATE tickets SET version = version + 1, updated_at = greatest($2, updated_at) \
+         WHERE id = $1 RETURNING id, version, created_at, updated_at, solved_at, \
+         CASE WHEN octet_length(description) <= 20000 THEN description END AS short_description";
+
+    /// The descriptions that are short enough for an event.
+    pub read fn short_descriptions(ids: &[String]) -> Vec<Described> =
+        "SELECT id, description FROM tickets \
+         WHERE id = ANY ($1) AND octet_length(description) <= 20000";
 
     pub write fn insert_tags(tickets: &Json) -> u64 =
         "INSERT INTO ticket_tags (ticket_id, tag) SELECT tickets.id, tag \
@@ -99,9 +114,10 @@ sql! {
          WHERE tickets.id = ANY ($1) AND ticket_terms.term = words.lexeme \
          AND ticket_terms.ticket_id = tickets.id";
 
-    pub write fn insert_audits(audits: &Json, author: &str, by_agent: bool) -> u64 =
-        "INSERT INTO ticket_audits (id, ticket_id, public, events, author, by_agent) \
-         SELECT given.id, tickets.id, given.public, given.events, $2, $3 \
+    pub write fn insert_audits(audits: &Json, author: &str, by_agent: bool, now: Timestamp)
+        -> u64 =
+        "INSERT INTO ticket_audits (id, ticket_id, public, events, author, by_agent, created_at) \
+         SELECT given.id, tickets.id, given.public, given.events, $2, $3, $4 \
          FROM jsonb_to_recordset($1) AS given (id text, ticket_id text, public boolean, \
          events jsonb) JOIN tickets ON tickets.id = given.ticket_id";
 }

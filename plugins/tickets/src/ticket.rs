@@ -68,6 +68,8 @@ row! {
         created_at: Timestamp,
         updated_at: Timestamp,
         solved_at: Option<Timestamp>,
+        /// Where it is short enough for an event.
+        short_description: Option<String>,
     }
 }
 
@@ -111,11 +113,18 @@ impl Summary {
         with_ticket_id(sql::to_json(self))
     }
 
+    /// The whole ticket; without its description where that was not read.
+    pub fn whole(&self, description: Option<&str>) -> Value {
+        let mut members = sql::to_json(self);
+        if let Some(description) = description {
+            members.insert("description".into(), description.into());
+        }
+        with_ticket_id(members)
+    }
+
     /// The answer that shows the whole ticket, with its version as the ETag.
     pub fn answer(&self, status: u16, description: &str) -> Answer {
-        let mut members = sql::to_json(self);
-        members.insert("description".into(), description.into());
-        let response = Response::json(status, &with_ticket_id(members))?;
+        let response = Response::json(status, &self.whole(Some(description)))?;
         Ok(response.header("etag", &self.etag()))
     }
 

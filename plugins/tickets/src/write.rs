@@ -1,16 +1,19 @@
-//! The one way in which tickets change: under their locks, with their audits,
-//! tags, words, clocks and their place in the feed of changes, in one transaction.
+//! The one way in which tickets change: under their locks, with their audits, tags,
+//! words, clocks, events and their place in the feed of changes, in one transaction.
 
 use hearth_plugin::log;
 use hearth_plugin::prelude::*;
 
+use crate::comments::Comment;
+use crate::events::{self, Event};
+use crate::outbox::Outbox;
 use crate::sla::track;
 use crate::sql::feed::mark_changed;
 use crate::sql::{
     insert_audits, insert_tags, insert_terms, lock_ticket, remove_other_tags, remove_terms,
     update_tickets,
 };
-use crate::ticket::{Author, Summary, TicketId};
+use crate::ticket::{Author, Stamp, Summary, TicketId};
 use crate::{audits, status};
 
 /// A ticket as it shall be.
@@ -21,8 +24,8 @@ pub struct Wanted {
     pub events: Vec<Value>,
     /// Whether a closed ticket may change so.
     pub closed_too: bool,
-    /// Whether a public comment comes with it.
-    pub commented: bool,
+    /// The public comment that comes with it.
+    pub comment: Option<Comment>,
 }
 
 impl From<Summary> for Wanted {
@@ -31,7 +34,7 @@ impl From<Summary> for Wanted {
             ticket,
             events: Vec::new(),
             closed_too: false,
-            commented: false,
+            comment: None,
         }
     }
 }
@@ -40,29 +43,51 @@ impl From<Summary> for Wanted {
 pub struct Edit {
     pub before: Summary,
     pub after: Summary,
-    events: Vec<Value>,
-    commented: bool,
+    /// What the audit says.
+    audited: Vec<Value>,
+    /// The fields that differ.
+    changes: Map<String, Value>,
+    comment: Option<Comment>,
+    short_description: Option<String>,
 }
 
 impl Edit {
     /// The change from a locked ticket to what it shall be; 409 where it is closed
     /// and something would differ.
     pub fn new(before: Summary, wanted: Wanted) -> Result<Self, Problem> {
-        let mut events = audits::changed(&before, &wanted.ticket);
-        events.extend(wanted.events);
-        if !events.is_empty() && !wanted.closed_too {
+        let mut audited = audits::changed(&before, &wanted.ticket);
+        audited.extend(wanted.events);
+        if !audited.is_empty() && !wanted.closed_too {
             status::refuse_closed(&before.status)?;
         }
         Ok(Edit {
+            changes: events::changes(&before, &wanted.ticket),
             before,
             after: wanted.ticket,
-            events,
-            commented: wanted.commented,
+            audited,
+            comment: wanted.comment,
+            short_description: None,
         })
     }
 
     fn is_change(&self) -> bool {
-        !self.events.is_empty()
+        !self.audited.is_empty()
+    }
+
+    /// What others are told of it, once it has its stamp.
+    fn events(&self) -> Vec<Event> {
+        let (ticket, description) = (&self.after, self.short_description.as_deref());
+        let mut events = Vec::new();
+        if !self.changes.is_empty() {
+            events.push(Event::updated(ticket, description, &self.changes));
+        }
+        if let Some(comment) = &self.comment {
+            events.push(Event::commented(ticket, description, comment));
+        }
+        if self.before.status != "solved" && ticket.status == "solved" {
+            events.push(Event::solved(ticket, description));
+        }
+        events
     }
 
     /// What the ticket's clocks know of it.
@@ -72,7 +97,7 @@ impl Edit {
             ticket: &self.after,
             at: self.after.updated_at,
             moved: key(&self.before) != key(&self.after),
-            answered: self.commented && author.is_agent,
+            answered: self.comment.is_some() && author.is_agent,
         }
     }
 
@@ -106,36 +131,62 @@ pub fn locked(
 ) -> Result<(Edit, String), Problem> {
     let author = Author::of(request)?;
     let database = request.database();
-    let (edit, description) = database.transaction(Isolation::ReadCommitted, |tx| {
-        let ticket = lock_ticket(tx, id)?.ok_or_else(Problem::not_found)?;
-        let (before, description) = ticket.split();
-        request.check_if_match(&before.etag())?;
-        let wanted = edit(&before)?;
-        let mut edits = [Edit::new(before, wanted)?];
-        apply(tx, &mut edits, &author)?;
-        let [edit] = edits;
-        Ok::<_, Problem>((edit, description))
+    let (edit, description) = Outbox::run(|outbox| {
+        database.transaction(Isolation::ReadCommitted, |tx| {
+            let ticket = lock_ticket(tx, id)?.ok_or_else(Problem::not_found)?;
+            let (before, description) = ticket.split();
+            request.check_if_match(&before.etag())?;
+            let wanted = edit(&before)?;
+            let mut edits = [Edit::new(before, wanted)?];
+            apply(tx, &mut edits, &author, outbox)?;
+            let [edit] = edits;
+            Ok::<_, Problem>((edit, description))
+        })
     })?;
     edit.tell();
     Ok((edit, description))
 }
 
-/// Writes tickets as they shall be, and their audits; nothing of those in which
+/// Writes tickets as they shall be, with all that follows; nothing of those in which
 /// nothing differs. However many they are, it takes the same few statements.
-pub fn apply(tx: &Transaction, edits: &mut [Edit], author: &Author<'_>) -> Result<(), Problem> {
+pub fn apply(
+    tx: &Transaction,
+    edits: &mut [Edit],
+    author: &Author<'_>,
+    outbox: &Outbox,
+) -> Result<(), Problem> {
     let changed: Vec<&Edit> = edits.iter().filter(|edit| edit.is_change()).collect();
     if changed.is_empty() {
         return Ok(());
     }
-    let ids = ids_where(&changed, |_| true);
-    let renamed = ids_where(&changed, |edit| edit.before.subject != edit.after.subject);
-    let tagged = rows_where(&changed, |edit| edit.before.tags != edit.after.tags);
-    let audit = |edit: &&Edit| audits::new(&edit.after.id, true, edit.events.clone());
+    let stamps = write(tx, &changed, author)?;
+    for stamp in stamps {
+        let mut edits = edits.iter_mut();
+        if let Some(edit) = edits.find(|edit| edit.after.id == stamp.id) {
+            edit.after.stamp(&stamp);
+            edit.short_description = stamp.short_description;
+        }
+    }
+    let changed: Vec<&Edit> = edits.iter().filter(|edit| edit.is_change()).collect();
+    let tracked: Vec<_> = changed.iter().map(|edit| edit.tracked(author)).collect();
+    let orders = track::follow(tx, &author.tier, &tracked)?;
+    let events: Vec<Event> = changed.iter().flat_map(|edit| edit.events()).collect();
+    Ok(outbox.send(tx, &events, &orders)?)
+}
+
+/// Writes the rows of tickets that change.
+fn write(tx: &Transaction, changed: &[&Edit], author: &Author<'_>) -> Result<Vec<Stamp>, Problem> {
+    let now = Timestamp::now();
+    let ids = ids_where(changed, |_| true);
+    let renamed = ids_where(changed, |edit| edit.before.subject != edit.after.subject);
+    let tagged = rows_where(changed, |edit| edit.before.tags != edit.after.tags);
+    let audit = |edit: &&Edit| audits::new(&edit.after.id, true, edit.audited.clone());
     let audits = Json(changed.iter().map(audit).collect());
     if !renamed.is_empty() {
         remove_terms(tx, &renamed)?;
     }
-    let stamps = update_tickets(tx, &Json(rows_where(&changed, |_| true).into())).map_err(taken)?;
+    let rows = Json(rows_where(changed, |_| true).into());
+    let stamps = update_tickets(tx, &rows, now).map_err(taken)?;
     if !renamed.is_empty() {
         insert_terms(tx, &renamed)?;
     }
@@ -144,16 +195,9 @@ pub fn apply(tx: &Transaction, edits: &mut [Edit], author: &Author<'_>) -> Resul
         remove_other_tags(tx, &tagged)?;
         insert_tags(tx, &tagged)?;
     }
-    insert_audits(tx, &audits, author.key_id, author.is_agent)?;
+    insert_audits(tx, &audits, author.key_id, author.is_agent, now)?;
     mark_changed(tx, &ids)?;
-    for stamp in &stamps {
-        let mut edits = edits.iter_mut();
-        if let Some(edit) = edits.find(|edit| edit.after.id == stamp.id) {
-            edit.after.stamp(stamp);
-        }
-    }
-    let changes: Vec<_> = edits.iter().map(|edit| edit.tracked(author)).collect();
-    Ok(track::follow(tx, &author.tier, &changes)?)
+    Ok(stamps)
 }
 
 fn ids_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<String> {

@@ -110,7 +110,7 @@ fn name(error: &outbound::Error) -> &'static str {
 }
 
 /// What an attempt means for its delivery and its endpoint.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
     Delivered,
     /// Again after so long; the endpoint rests for so long.

@@ -3,33 +3,31 @@
 //! host end in between, the message comes again, and the receiver may see the event
 //! twice, under the same id.
 
+mod write;
+
 use std::time::Duration;
 
 use hearth_plugin::consumer::{Batch as Messages, Disposition};
 use hearth_plugin::prelude::*;
 use hearth_plugin::seal::Keys;
-use hearth_plugin::sql::{Batch, Error};
+use hearth_plugin::sql::Error;
 use hearth_plugin::{log, random};
 
 use crate::admit::{self, Admission};
-use crate::attempt::{self, Attempt, Delivery, Verdict};
-use crate::endpoint::Reason;
+use crate::attempt::{self, Attempt, Delivery};
 use crate::headers::Headers;
 use crate::order::Order;
+use crate::secrets;
 use crate::sign::Key;
-use crate::sql::attempts::{count_attempt, insert_attempt};
 use crate::sql::deliveries::{
-    lease, lock_delivery, lock_standing, note_failure, note_success, parcel, postpone, reserve,
-    settle, stop_delivery,
+    lease, lock_delivery, lock_standing, parcel, postpone, reserve, stop_delivery,
 };
-use crate::sql::endpoints::{lock_endpoint, secrets_of};
-use crate::{schedule, secrets, switch};
+use crate::sql::endpoints::secrets_of;
 
 /// A call ends by then (`wall_ms_max` of the manifest), and whoever leased with it.
 const LEASE: Duration = Duration::from_secs(20);
 /// What an attempt leaves of the call's time for writing down what came of it.
 const TO_WRITE: Duration = Duration::from_secs(2);
-const MICROS_PER_HOUR: i64 = 3_600_000_000;
 
 /// A leased delivery.
 struct Leased {
@@ -57,15 +55,28 @@ pub fn deliver(messages: &Messages, customer: &str, order: &Order) -> Dispositio
     worker.run().unwrap_or_else(failed)
 }
 
-/// A trouble of the database passes; anything else would come again for ever.
+/// A trouble of the database or of a queue passes; what would come again for ever is
+/// a dead letter.
 pub fn failed(error: Error) -> Disposition {
-    match error {
-        Error::Unavailable
-        | Error::DeadlineExceeded
-        | Error::SerializationConflict
-        | Error::OutcomeUnknown => Disposition::RetryAfter(spread(2)),
-        error => Disposition::DeadLetter(format!("the database refused it: {error:?}")),
+    match is_final(&error) {
+        true => Disposition::DeadLetter(format!("the database refused it: {error:?}")),
+        false => Disposition::RetryAfter(spread(2)),
     }
+}
+
+/// Whether the same would fail the same way again.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::UniqueViolation(_)
+            | Error::ForeignKeyViolation(_)
+            | Error::CheckViolation(_)
+            | Error::TooLarge
+            | Error::Denied(_)
+            | Error::Invalid(_)
+            | Error::RowCount(_)
+            | Error::Unexpected
+    )
 }
 
 /// From so many seconds to twice of them.
@@ -190,164 +201,5 @@ impl Worker<'_> {
             keys: &signing,
         };
         Ok(Some(delivery.send()))
-    }
-
-    /// Writes down what an attempt came to.
-    fn write(&self, leased: &Leased, attempt: &Attempt) -> Result<Disposition, Error> {
-        let slow = attempt.slow(leased.slow);
-        let verdict = attempt.verdict(leased.tries + 1, slow, random::fraction());
-        metrics::count("attempts", 1, &[("outcome", attempt.outcome)]);
-        metrics::observe("attempt", attempt.duration.as_secs_f64(), "seconds", &[]);
-        match verdict {
-            Verdict::Delivered => self.write_success(attempt, slow),
-            verdict => self.write_failure(leased, attempt, slow, verdict),
-        }
-    }
-
-    fn write_success(&self, attempt: &Attempt, slow: i64) -> Result<Disposition, Error> {
-        let order = self.order;
-        let (event, endpoint) = (order.event_id.as_str(), order.endpoint_id.as_str());
-        let now = Timestamp::now();
-        let row = Row::of(attempt);
-        let mut batch = Batch::new();
-        batch.add(note_success::step(endpoint, now, slow));
-        batch.add(insert_attempt::step(
-            &row.id,
-            event,
-            endpoint,
-            attempt.started_at,
-            row.duration_ms,
-            attempt.outcome,
-            row.status,
-            None,
-            &attempt.response,
-        ));
-        let ended = Some(now);
-        batch.add(settle::step(
-            event,
-            endpoint,
-            order.round,
-            "delivered",
-            now,
-            row.status,
-            None,
-            ended,
-        ));
-        batch.add(count_attempt::step(
-            endpoint,
-            row.hour,
-            1,
-            0,
-            row.duration_ms,
-        ));
-        batch.run(&self.database)?;
-        Ok(Disposition::Done)
-    }
-
-    /// In one transaction with what it means for the endpoint. Locks are taken in the
-    /// order of those who change endpoints: the endpoint's row, then its health.
-    fn write_failure(
-        &self,
-        leased: &Leased,
-        attempt: &Attempt,
-        slow: i64,
-        verdict: Verdict,
-    ) -> Result<Disposition, Error> {
-        let endpoint = self.order.endpoint_id.as_str();
-        let now = Timestamp::now();
-        let fails_for = |since: Timestamp| since.until(now) >= schedule::FAILING_MAX;
-        let (wait, pause) = match verdict {
-            Verdict::Again { wait, pause } => (Some(wait), pause),
-            _ => (None, None),
-        };
-        let gone = verdict == Verdict::Gone;
-        self.database.transaction(Isolation::ReadCommitted, |tx| {
-            let ends = gone || leased.failing_since.is_some_and(fails_for);
-            let locked = match ends {
-                true => lock_endpoint(tx, endpoint)?,
-                false => None,
-            };
-            let paused_until = pause.map(|pause| now.after(pause));
-            let failing = note_failure(tx, endpoint, now, slow, paused_until)?;
-            let failing = failing.is_some_and(|failing| fails_for(failing.failing_since));
-            let mut stops = false;
-            if let Some(mut locked) = locked.filter(|_| gone || failing) {
-                let reason = if gone { Reason::Gone } else { Reason::Failing };
-                switch::off(tx, &mut locked, reason, now)?;
-                stops = true;
-            }
-            let status = match wait {
-                _ if stops || gone => "stopped",
-                Some(_) => "pending",
-                None => "failed",
-            };
-            let due_at = now.after(wait.unwrap_or_default());
-            self.write_attempt(tx, attempt, status, due_at, now)?;
-            Ok(match status {
-                "pending" => until(due_at),
-                _ => Disposition::Done,
-            })
-        })
-    }
-
-    fn write_attempt(
-        &self,
-        tx: &Transaction,
-        attempt: &Attempt,
-        status: &str,
-        due_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let order = self.order;
-        let (event, endpoint) = (order.event_id.as_str(), order.endpoint_id.as_str());
-        let row = Row::of(attempt);
-        let error = attempt.error.as_deref();
-        insert_attempt(
-            tx,
-            &row.id,
-            event,
-            endpoint,
-            attempt.started_at,
-            row.duration_ms,
-            attempt.outcome,
-            row.status,
-            error,
-            &attempt.response,
-        )?;
-        let ended_at = (status != "pending").then_some(now);
-        settle(
-            tx,
-            event,
-            endpoint,
-            order.round,
-            status,
-            due_at,
-            row.status,
-            error,
-            ended_at,
-        )?;
-        count_attempt(tx, endpoint, row.hour, 0, 1, row.duration_ms)?;
-        Ok(())
-    }
-}
-
-/// An attempt as its row has it.
-struct Row {
-    id: String,
-    duration_ms: i64,
-    status: Option<i64>,
-    /// The hour in which it is counted.
-    hour: Timestamp,
-}
-
-impl Row {
-    fn of(attempt: &Attempt) -> Self {
-        let micros = attempt.started_at.micros();
-        Row {
-            id: id::new("att"),
-            duration_ms: i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
-            status: attempt.status.map(i64::from),
-            hour: Timestamp::from_micros(micros - micros.rem_euclid(MICROS_PER_HOUR)),
-        }
     }
 }

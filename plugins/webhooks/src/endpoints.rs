@@ -207,34 +207,34 @@ pub fn change(request: &Request, EndpointId(id): EndpointId) -> Answer {
     let patch = Patch::read(request.fields()?)?;
     let customer = request.caller()?.customer_id.as_str();
     let (keys, now) = (Keys::of_host()?, Timestamp::now());
-    request
-        .database()
-        .transaction(Isolation::ReadCommitted, |tx| {
-            let before = lock_endpoint(tx, &id)?.ok_or_else(Problem::not_found)?;
-            request.check_if_match(&before.etag())?;
-            let sealed = headers_of(tx, &id)?.headers;
-            let headers = Headers::open(&keys, customer, &id, &sealed).unwrap_or_default();
-            let patched = headers.clone().patched(&patch.headers)?;
-            let mut after = before.clone();
-            patch.apply(&mut after);
-            after.header_names = patched.names();
-            if after.ordered && !before.ordered {
-                check_ordered(tx, &after)?;
-            }
-            if patched != headers {
-                set_headers(tx, &id, &patched.seal(&keys, customer, &id)?)?;
-            }
-            if after != before || patched != headers {
-                after.touch(now);
-                update_endpoint(tx, &after.row())?;
-            }
-            match patch.enabled {
-                Some(true) => switch::on(tx, &mut after, now)?,
-                Some(false) => switch::off(tx, &mut after, Reason::Requested, now)?,
-                None => {}
-            }
-            after.answer(200)
-        })
+    let change = |tx: &Transaction, notify| {
+        let before = lock_endpoint(tx, &id)?.ok_or_else(Problem::not_found)?;
+        request.check_if_match(&before.etag())?;
+        let sealed = headers_of(tx, &id)?.headers;
+        let headers = Headers::open(&keys, customer, &id, &sealed).unwrap_or_default();
+        let patched = headers.clone().patched(&patch.headers)?;
+        let mut after = before.clone();
+        patch.apply(&mut after);
+        after.header_names = patched.names();
+        if after.ordered && !before.ordered {
+            check_ordered(tx, &after)?;
+        }
+        if patched != headers {
+            set_headers(tx, &id, &patched.seal(&keys, customer, &id)?)?;
+        }
+        if after != before || patched != headers {
+            after.touch(now);
+            update_endpoint(tx, &after.row())?;
+        }
+        match patch.enabled {
+            Some(true) => switch::on(tx, &mut after, now)?,
+            Some(false) => switch::off(tx, &mut after, Reason::Requested, now, notify)?,
+            None => {}
+        }
+        after.answer(200)
+    };
+    let database = request.database();
+    switch::told(|notify| database.transaction(Isolation::ReadCommitted, |tx| change(tx, notify)))
 }
 
 /// `DELETE /endpoints/{id}`: 204. What waits for it is never sent, and its secrets
@@ -268,12 +268,12 @@ pub fn enable(request: &Request, EndpointId(id): EndpointId) -> Answer {
 /// `POST /endpoints/{id}/disable`: what waits for it stops when it is due.
 pub fn disable(request: &Request, EndpointId(id): EndpointId) -> Answer {
     request.fields_if_any()?.finish()?;
-    let now = Timestamp::now();
-    request
-        .database()
-        .transaction(Isolation::ReadCommitted, |tx| {
+    let (database, now) = (request.database(), Timestamp::now());
+    switch::told(|notify| {
+        database.transaction(Isolation::ReadCommitted, |tx| {
             let mut endpoint = lock_endpoint(tx, &id)?.ok_or_else(Problem::not_found)?;
-            switch::off(tx, &mut endpoint, Reason::Requested, now)?;
+            switch::off(tx, &mut endpoint, Reason::Requested, now, notify)?;
             endpoint.answer(200)
         })
+    })
 }

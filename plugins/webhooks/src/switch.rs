@@ -1,8 +1,8 @@
 //! Enabling endpoints and disabling them, which is an event itself.
 
-use hearth_plugin::log;
 use hearth_plugin::prelude::*;
 use hearth_plugin::queue::Message;
+use hearth_plugin::{config, log};
 
 use crate::accept::{self, Event};
 use crate::endpoint::{Endpoint, Reason};
@@ -12,7 +12,8 @@ use crate::topic;
 
 /// The type of the event.
 const DISABLED: &str = "endpoint.disabled";
-/// Where the customer's own notifications come from.
+/// Where the customer's own notifications come from. They are told where the setting
+/// `events` names it.
 const NOTIFICATIONS: &str = "notification-events";
 
 /// Enables a locked endpoint. Whatever went wrong before counts no more.
@@ -27,12 +28,23 @@ pub fn on(tx: &Transaction, endpoint: &mut Endpoint, now: Timestamp) -> Result<(
     Ok(())
 }
 
-/// Disables a locked endpoint, and tells the others and the notifications.
+/// Runs what may disable an endpoint, and again without a word to the notifications
+/// where nobody takes it: their queue may be full.
+pub fn told<T>(run: impl Fn(bool) -> Result<T, Problem>) -> Result<T, Problem> {
+    match run(true) {
+        Err(problem) if problem.status() == 503 => run(false),
+        result => result,
+    }
+}
+
+/// Disables a locked endpoint, and tells the customer's other endpoints and, where
+/// `notify`, its notifications.
 pub fn off(
     tx: &Transaction,
     endpoint: &mut Endpoint,
     reason: Reason,
     now: Timestamp,
+    notify: bool,
 ) -> Result<(), sql::Error> {
     if !endpoint.enabled {
         return Ok(());
@@ -46,8 +58,11 @@ pub fn off(
     let event = Event::new(id::new("evt"), DISABLED, &data, now, now);
     let met = meet(tx, DISABLED, &topic::patterns_of(DISABLED))?;
     accept::accept_in(tx, &event, &accept::targets(&met))?;
-    let told = json!({"event_id": event.id, "type": DISABLED, "occurred_at": now, "data": data});
-    tx.enqueue(NOTIFICATIONS, Message::json(&told))?;
+    if notify && config::get("events").as_deref().map(str::trim) == Some(NOTIFICATIONS) {
+        let told =
+            json!({"event_id": event.id, "type": DISABLED, "occurred_at": now, "data": data});
+        tx.enqueue(NOTIFICATIONS, Message::json(&told))?;
+    }
     log::info!("endpoint disabled", endpoint = id, reason = reason);
     metrics::count("endpoints_disabled", 1, &[("reason", reason)]);
     Ok(())

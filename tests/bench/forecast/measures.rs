@@ -5,8 +5,8 @@ use super::series::Series;
 
 const YEAR: usize = 12;
 
-pub const HEADER: &str = "model             sMAPE     MASE     OWA  \
-     in 90 %: all  first  middle  last third  ms/series  CPU ms";
+pub const HEADER: &str = "model           series   sMAPE    MASE     OWA   in the 90 % interval: all  \
+     first   middle     last third  ms/series  CPU ms";
 
 /// What is measured of one series.
 #[derive(Debug, Default)]
@@ -125,18 +125,19 @@ impl Sums {
     pub fn line(&self, model: &str, base: &Means) -> String {
         let mean = self.mean();
         let owa = (mean.smape / base.smape + mean.mase / base.mase) / 2.0;
-        let mut line = format!("{model:15} {:7.3} {:8.4} {owa:7.4}", mean.smape, mean.mase);
+        let (series, Means { smape, mase }) = (self.series, mean);
+        let mut line = format!("{model:15} {series:6} {smape:7.3} {mase:7.4} {owa:7.4}");
         if self.values.iter().sum::<usize>() == 0 {
             return line;
         }
         let percent = |inside: usize, values: usize| 100.0 * inside as f64 / values as f64;
         let all = percent(self.inside.iter().sum(), self.values.iter().sum());
-        line += &format!("  {all:11.2}%");
+        line += &format!("  {all:24.2}%");
         for (inside, values) in self.inside.iter().zip(self.values) {
-            line += &format!(" {:6.2}%", percent(*inside, values));
+            line += &format!("  {:6.2}%", percent(*inside, values));
         }
         let milliseconds = self.milliseconds / self.series as f64;
-        line += &format!("       {milliseconds:8.2}");
+        line += &format!("      {milliseconds:9.2}");
         if let Some(cpu) = self.cpu_milliseconds {
             line += &format!("  {cpu:6.2}");
         }

@@ -50,6 +50,9 @@ fn parse(line: usize, text: &str) -> Result<Series, String> {
         return Err(format!("{} values leave none to learn from", history.len()));
     }
     let held_out = history.split_off(history.len() - horizon);
+    if history.iter().all(Option::is_none) {
+        return Err("there is no value to learn from".into());
+    }
     Ok(Series {
         line,
         history,
@@ -81,9 +84,8 @@ mod tests {
 
     #[test]
     fn lines_that_are_none_are_left_out() {
-        let text =
-            "id,horizon,values\n\na,2\na,0,1;2\na,19,1;2\na,2,1;2\na,1,1;x\na,1,1;inf\nb,1,1;2\n";
+        let text = "id,horizon,values\n\na,2\na,0,1;2\na,19,1;2\na,2,1;2\na,1,1;x\na,1,1;inf\na,1,;2\nb,1,1;2\n";
         let lines: Vec<_> = read(text).iter().map(|series| series.line).collect();
-        assert_eq!(lines, [9]);
+        assert_eq!(lines, [10]);
     }
 }

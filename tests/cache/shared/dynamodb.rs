@@ -62,11 +62,21 @@ async fn expired_item_is_not_served_though_dynamodb_keeps_it() {
     assert_eq!(two.count("hearth_cache_shared_looks_total", "stale"), 1);
 }
 
-/// What lies between hosts and DynamoDB, and can be cut.
+/// What lies between hosts and DynamoDB.
 struct Cable {
-    private: Private,
+    /// It lives as long as the cable does.
+    _private: Private,
     url: String,
-    whole: watch::Sender<bool>,
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Whole,
+    /// Connections are taken, and nothing comes through.
+    Stopped,
+    /// Connections end.
+    Cut,
 }
 
 impl Cable {
@@ -75,30 +85,37 @@ impl Cable {
         private.dynamo().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (whole, state) = watch::channel(true);
+        let (state, seen) = watch::channel(State::Whole);
         let target = private.url().strip_prefix("http://").unwrap().to_owned();
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, target.clone(), state.clone()));
+                tokio::spawn(carry(near, target.clone(), seen.clone()));
             }
         });
         Cable {
-            private,
+            _private: private,
             url,
-            whole,
+            state,
         }
     }
 }
 
-/// Ends every connection while it is cut.
-async fn carry(mut near: TcpStream, target: String, mut state: watch::Receiver<bool>) {
-    if !*state.borrow_and_update() {
-        return;
-    }
-    let mut far = TcpStream::connect(target).await.unwrap();
+/// One connection, until the cable's state is another.
+async fn carry(mut near: TcpStream, target: String, mut seen: watch::Receiver<State>) {
+    let state = *seen.borrow_and_update();
+    let carried = async {
+        match state {
+            State::Whole => {
+                let mut far = TcpStream::connect(target).await.unwrap();
+                let _ = copy_bidirectional(&mut near, &mut far).await;
+            }
+            State::Stopped => std::future::pending().await,
+            State::Cut => {}
+        }
+    };
     tokio::select! {
-        _ = copy_bidirectional(&mut near, &mut far) => {}
-        _ = state.changed() => {}
+        _ = carried => {}
+        _ = seen.changed() => {}
     }
 }
 
@@ -111,19 +128,26 @@ impl Between for Cable {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dynamodb_that_is_away_costs_no_answer_and_is_used_again_when_it_is_back() {
+async fn dynamodb_that_hangs_or_is_away_costs_no_answer_and_is_used_again_when_it_is_back() {
     let fleet = Fleet::with(Cable::lay().await).await;
-    let (one, two) = fleet.two().await;
-    one.share("k", "v", &[]).await;
+    let (one, _) = fleet.two().await;
+    let two = fleet.host(hasty()).await;
+    two.ready().await;
     let away = |host: &Host| host.count("hearth_cache_shared_away", "") == 1;
-    fleet.store.whole.send_replace(false);
-    for number in 0..30 {
-        two.compute(&format!("away-{number}"), "v", &[]).await;
+    let refused = || two.count("hearth_cache_shared_errors_total", "away");
+    for state in [State::Stopped, State::Cut] {
+        let before = refused();
+        fleet.store.state.send_replace(state);
+        for number in 0..30 {
+            two.compute(&format!("{state:?}-{number}"), "v", &[]).await;
+        }
+        assert!(away(&two), "{state:?}");
+        assert!(refused() - before >= 20, "{}", refused() - before);
+        fleet.store.state.send_replace(State::Whole);
+        let key = format!("after-{state:?}");
+        until(async || !away(&two) && !away(&one)).await;
+        one.ready().await;
+        one.share(&key, "v", &[]).await;
+        until(async || two.get(&key).await.is_some()).await;
     }
-    assert!(away(&two));
-    assert!(two.count("hearth_cache_shared_errors_total", "away") >= 20);
-    fleet.store.whole.send_replace(true);
-    until(async || !away(&two)).await;
-    assert_eq!(two.get("k").await.unwrap(), "v");
-    assert!(fleet.store.private.url().starts_with("http://127.0.0.1:"));
 }

@@ -313,7 +313,7 @@ impl Fleet {
 
 /// Of the cases of one run; `make soak` has its own number.
 fn cases() -> u32 {
-    u32::try_from(crate::harness::host::runs(15_000, 500_000)).unwrap()
+    u32::try_from(crate::harness::host::runs(15_000, 150_000)).unwrap()
 }
 
 proptest! {

@@ -54,7 +54,8 @@ impl Entry {
         &self.message
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    /// Of body and attributes.
+    pub fn bytes(&self) -> usize {
         self.message.body.len() + self.attributes.len()
     }
 

@@ -27,6 +27,8 @@ pub struct Config {
     pub message_bytes_max: usize,
     /// Messages of one call, of one batch and of one transaction.
     pub call_messages_max: usize,
+    /// Bytes of these messages, which wait in memory until a transaction commits.
+    pub call_bytes_max: usize,
     /// Attributes of a message. Source: SQS.
     pub attributes_max: usize,
     /// Bytes of an attribute's name. Source: SQS.
@@ -68,7 +70,8 @@ impl Default for Config {
         Config {
             backend: Backend::default(),
             message_bytes_max: 256 << 10,
-            call_messages_max: 100,
+            call_messages_max: 1_000,
+            call_bytes_max: 25 << 20,
             attributes_max: 10,
             attribute_name_bytes_max: 256,
             delay_ms_max: 3_660 * DAY_MS,

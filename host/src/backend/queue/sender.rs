@@ -111,11 +111,13 @@ impl Sender {
         self.lent.as_ref().map(|lent| &lent.queues)
     }
 
-    /// Messages of one call, batch or transaction.
-    pub fn call_messages_max(&self) -> usize {
-        self.lent
-            .as_ref()
-            .map_or(0, |lent| lent.config.call_messages_max)
+    /// Whether so many messages, of so many bytes, are more than those of one call,
+    /// batch or transaction may be.
+    pub fn is_too_much(&self, messages: usize, bytes: usize) -> bool {
+        let fits = |lent: &Lent| {
+            messages <= lent.config.call_messages_max && bytes <= lent.config.call_bytes_max
+        };
+        messages > 0 && !self.lent.as_ref().is_some_and(fits)
     }
 }
 

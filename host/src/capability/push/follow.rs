@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Error;
 
-use super::hub::RECENT_MAX;
+use super::recent::RECENT_MAX;
 use super::{Shared, frame, publisher};
 use crate::backend::postgres::events::{Kept, News, Position, Tail};
 

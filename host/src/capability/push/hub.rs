@@ -5,7 +5,7 @@
 //! that position, and is offered everything from then on: under one lock, so that
 //! nothing falls between and nothing comes twice.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicI64,
@@ -18,13 +18,10 @@ use uuid::Uuid;
 
 use super::channel::Space;
 use super::listener::{Bounds, Ending, Listener};
+use super::recent::Recent;
 use super::{Config, Refused};
 use crate::backend::postgres::events::{Newest, News, Place, Position};
 use crate::telemetry::host::PushMetrics;
-
-/// Events whose place and channel a host remembers, so that a client which comes
-/// back soon costs no query.
-pub const RECENT_MAX: usize = 10_000;
 
 pub struct Hub {
     streams_max: usize,
@@ -132,7 +129,7 @@ impl Hub {
     /// Begins with the end of the log as it is.
     pub fn begin(&self, newest: &Newest) {
         let mut state = self.state.lock();
-        state.recent.since = newest.since;
+        state.recent = Recent::since(newest.since);
         for (position, channel) in &newest.events {
             state.recent.add(*position, *channel);
         }
@@ -274,74 +271,102 @@ fn count_down<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) 
     }
 }
 
-/// The newest events of all channels.
-#[derive(Default)]
-struct Recent {
-    events: VecDeque<(Position, Uuid)>,
-    /// Nothing is missing past this.
-    since: Position,
-}
-
-impl Recent {
-    fn since(since: Position) -> Recent {
-        Recent {
-            events: VecDeque::new(),
-            since,
-        }
-    }
-
-    fn add(&mut self, position: Position, channel: Uuid) {
-        if self.events.len() >= RECENT_MAX
-            && let Some((oldest, _)) = self.events.pop_front()
-        {
-            self.since = self.since.max(oldest);
-        }
-        self.events.push_back((position, channel));
-    }
-
-    /// Whether nothing came in the channel after the place, for certain.
-    fn has_none(&self, place: &Place) -> bool {
-        let first = self
-            .events
-            .partition_point(|(position, _)| *position <= place.after);
-        let mut later = self.events.range(first..);
-        place.after >= self.since && later.all(|(_, channel)| *channel != place.channel)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::listener::Taken;
     use super::*;
+    use crate::telemetry::{HostMetrics, Metrics};
 
-    #[test]
-    fn only_what_is_remembered_is_known_to_be_nothing() {
-        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let mut recent = Recent::since(Position(5));
-        recent.add(Position(6), one);
-        recent.add(Position(8), other);
-        let none = |channel, after| {
-            let after = Position(after);
-            recent.has_none(&Place { channel, after })
+    const INBOX: Uuid = Uuid::from_u128(1);
+
+    /// A hub that has handed out everything up to 10.
+    fn hub(streams_max: usize) -> Hub {
+        let metrics = HostMetrics::new(&Metrics::new(&Default::default()));
+        let config = Config {
+            streams_max,
+            ..Config::default()
         };
-        assert!(none(one, 6) && none(one, 7) && none(other, 8));
-        assert!(!none(one, 5) && !none(other, 6) && !none(other, 7));
-        assert!(!none(Uuid::from_u128(3), 4) && none(Uuid::from_u128(3), 5));
+        let hub = Hub::new(&config, metrics.push());
+        hub.begin(&Newest {
+            events: vec![(Position(8), INBOX)],
+            since: Position(5),
+            reached: Position(10),
+        });
+        hub
+    }
+
+    fn join(hub: &Hub, after: Option<i64>) -> (Arc<Listener>, Option<Position>) {
+        let place = |after| Place {
+            channel: INBOX,
+            after: Position(after),
+        };
+        let joining = Joining {
+            space: Space {
+                plugin: "p".into(),
+                customer: None,
+            },
+            key: None,
+            channels: [INBOX].into(),
+            places: after.map(|after| vec![place(after)]),
+        };
+        hub.join(joining).unwrap()
+    }
+
+    fn offer(hub: &Hub, position: i64) -> usize {
+        let frame = Bytes::from(position.to_string());
+        hub.offer(Position(position), INBOX, Some(&frame))
     }
 
     #[test]
-    fn what_is_forgotten_is_no_longer_known() {
-        let mut recent = Recent::since(Position(0));
-        for number in 1..=RECENT_MAX as i64 + 1 {
-            recent.add(Position(number), Uuid::from_u128(1));
+    fn only_who_has_everything_joins_up_to_date() {
+        let hub = hub(10);
+        assert_eq!(join(&hub, Some(8)).1, Some(Position(10)));
+        for behind in [Some(7), Some(4), Some(11), None] {
+            let (listener, known) = join(&hub, behind);
+            assert_eq!(known, None, "{behind:?}");
+            assert!(!listener.is_live());
         }
-        let channel = Uuid::from_u128(2);
-        let none = |after| {
-            recent.has_none(&Place {
-                channel,
-                after: Position(after),
-            })
+    }
+
+    #[test]
+    fn who_read_less_than_others_were_offered_reads_on() {
+        let hub = hub(10);
+        let (listener, _) = join(&hub, None);
+        // It reads up to 11, and before it says so the next event is handed out.
+        offer(&hub, 12);
+        hub.go_live(&listener, Position(11));
+        assert!(!listener.is_live());
+        hub.go_live(&listener, Position(13));
+        offer(&hub, 13);
+        offer(&hub, 14);
+        assert_eq!(listener.take(), Taken::Frame("14".into()));
+        assert_eq!(listener.take(), Taken::Nothing);
+    }
+
+    #[test]
+    fn place_is_free_again_when_a_listener_has_left() {
+        let hub = hub(1);
+        let (listener, _) = join(&hub, Some(8));
+        assert_eq!(offer(&hub, 11), 1);
+        hub.leave(&listener);
+        assert_eq!(offer(&hub, 12), 0);
+        join(&hub, Some(12));
+    }
+
+    #[test]
+    fn what_was_lost_unseen_has_to_be_read() {
+        let hub = hub(10);
+        let (listener, _) = join(&hub, Some(8));
+        let lost = [INBOX].into_iter().collect();
+        let news = News {
+            events: Vec::new(),
+            reached: Position(20),
+            more: false,
+            lost_all: false,
+            lost,
         };
-        assert!(!none(0) && none(1));
-        assert_eq!(recent.events.len(), RECENT_MAX);
+        hub.lose(&news);
+        hub.reach(news.reached);
+        assert_eq!(listener.take(), Taken::Behind(Position(10)));
     }
 }

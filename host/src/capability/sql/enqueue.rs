@@ -34,16 +34,13 @@ impl From<OutgoingMessage> for Draft {
     }
 }
 
-impl From<QueueError> for Error {
-    fn from(error: QueueError) -> Error {
-        match error {
-            QueueError::TooLarge => Error::TooLarge,
-            QueueError::Denied(reason) => Error::Denied(reason),
-            QueueError::Invalid(reason) => Error::Invalid(reason),
-            QueueError::Full | QueueError::Unavailable(_) | QueueError::LeaseLost => {
-                Error::Unavailable
-            }
-        }
+fn refused(error: QueueError, queue: &str) -> Error {
+    match error {
+        QueueError::TooLarge => Error::TooLarge,
+        QueueError::Full => Error::QueueFull(queue.to_owned()),
+        QueueError::Denied(reason) => Error::Denied(reason),
+        QueueError::Invalid(reason) => Error::Invalid(reason),
+        QueueError::Unavailable(_) | QueueError::LeaseLost => Error::Unavailable,
     }
 }
 
@@ -55,14 +52,19 @@ impl Message {
         queue: &str,
         message: OutgoingMessage,
     ) -> Result<Message, Error> {
-        let entry = lent
-            .sender
-            .entry(queue, call.customer.as_ref(), message.into())?;
+        let customer = call.customer.as_ref();
+        let entry = lent.sender.entry(queue, customer, message.into());
+        let entry = entry.map_err(|error| refused(error, queue))?;
         let queues = lent.sender.queues().ok_or(Error::Unavailable)?;
         Ok(Message {
             entry,
             stamp: queues.stamp(),
         })
+    }
+
+    /// Of body and attributes.
+    pub fn bytes(&self) -> usize {
+        self.entry.bytes()
     }
 
     pub fn is_deduplicated(&self) -> bool {

@@ -31,6 +31,9 @@ pub enum Error {
     /// The backend, or too many calls at once.
     #[error("the database is not available")]
     Unavailable,
+    /// Nobody: its consumers do not keep up. Names the queue.
+    #[error("queue {0} is full")]
+    QueueFull(String),
     /// The guest.
     #[error("denied: {0}")]
     Denied(String),

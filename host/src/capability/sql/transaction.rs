@@ -36,6 +36,8 @@ pub(super) struct Open {
     waiting: Vec<Message>,
     /// The queue of each message.
     queues: Vec<Arc<str>>,
+    /// Of all messages.
+    message_bytes: usize,
 }
 
 impl Open {
@@ -57,6 +59,7 @@ impl Open {
             wrote: false,
             waiting: Vec::new(),
             queues: Vec::new(),
+            message_bytes: 0,
         })
     }
 
@@ -65,6 +68,7 @@ impl Open {
     pub(super) async fn enqueue(&mut self, message: Message) -> Result<String, Error> {
         let (id, at_once) = (message.entry.id(), message.is_deduplicated());
         self.queues.push(message.entry.message().queue.clone());
+        self.message_bytes += message.bytes();
         self.waiting.push(message);
         if !at_once {
             return Ok(id);
@@ -83,6 +87,12 @@ impl Open {
     /// The queues that messages were enqueued for, one for each message.
     pub(super) fn queues(&self) -> &[Arc<str>] {
         &self.queues
+    }
+
+    /// How many messages it would have with one of so many bytes more, and their
+    /// bytes.
+    pub(super) fn with_message(&self, bytes: usize) -> (usize, usize) {
+        (self.queues.len() + 1, self.message_bytes + bytes)
     }
 
     pub(super) async fn run(

@@ -174,7 +174,9 @@ impl View<'_> {
 
     async fn run_batch(&mut self, calls: Vec<BatchCall>) -> Result<Vec<Outcome>, Error> {
         let lent = self.lent;
-        if calls.len() > lent.config.batch_calls_max {
+        let statements = calls.iter().filter(|call| !is_message(call)).count();
+        let messages = calls.len() - statements;
+        if statements > lent.config.batch_calls_max || lent.sender.is_too_much(messages, 0) {
             return Err(Error::TooLarge);
         }
         let mut ready = Vec::with_capacity(calls.len());
@@ -182,7 +184,10 @@ impl View<'_> {
             ready.push(step(lent, self.call, call)?);
         }
         let queues: Vec<_> = ready.iter().filter_map(queue).collect();
-        if queues.len() > lent.sender.call_messages_max() {
+        if lent
+            .sender
+            .is_too_much(messages, ready.iter().map(message_bytes).sum())
+        {
             return Err(Error::TooLarge);
         }
         if ready.is_empty() {
@@ -276,14 +281,18 @@ impl View<'_> {
         message: OutgoingMessage,
     ) -> Result<String, Error> {
         let message = Message::new(self.lent, self.call, queue, message);
-        let (deadline, max) = (self.call.deadline, self.lent.sender.call_messages_max());
+        let (deadline, lent) = (self.call.deadline, self.lent);
         let open = self.open(number)?;
-        let full = open.queues().len() >= max;
         let result = match (open.failed(), message) {
             (Some(error), _) => Err(error.clone()),
             (None, Err(error)) => Err(error),
-            (None, Ok(_)) if full => Err(Error::TooLarge),
-            (None, Ok(message)) => within(deadline, open.enqueue(message)).await,
+            (None, Ok(message)) => {
+                let (messages, bytes) = open.with_message(message.bytes());
+                match lent.sender.is_too_much(messages, bytes) {
+                    true => Err(Error::TooLarge),
+                    false => within(deadline, open.enqueue(message)).await,
+                }
+            }
         };
         result.map_err(|error| open.fail(error))
     }
@@ -334,6 +343,17 @@ fn step<'l>(lent: &'l Lent, call: &Circumstances, step: BatchCall) -> Result<Cal
             Call::Enqueue(Box::new(message))
         }
     })
+}
+
+fn is_message(call: &BatchCall) -> bool {
+    matches!(call, BatchCall::Enqueue(_))
+}
+
+fn message_bytes(call: &Call<'_>) -> usize {
+    match call {
+        Call::Statement(_) => 0,
+        Call::Enqueue(message) => message.bytes(),
+    }
 }
 
 fn writes(call: &Call<'_>) -> bool {

@@ -86,6 +86,12 @@ async fn private(config: &Config) -> anyhow::Result<DynamoDb> {
     };
     let private = Embedded::start(&config.data_dir.join("dynamodb"), options).await;
     let private = private.context("the private DynamoDB")?;
+    if config.database.url.is_some() {
+        tracing::warn!(
+            "documents lie in a DynamoDB of this host's own: another host on the same database \
+             sees none of them. Set `region` in [dynamodb] where there is more than one"
+        );
+    }
     Ok(DynamoDb {
         dynamo: Some(Dynamo::open(&config.dynamodb, Some(private.url())).await),
         private: Some(private),

@@ -1,6 +1,11 @@
-//! What ends a host.
+//! What ends a host, and what makes it look at its certificates again.
+
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::AbortHandle;
+
+use crate::server::tls::Tls;
 
 /// SIGTERM from a supervisor, SIGINT from a terminal.
 pub(super) struct Signals {
@@ -22,4 +27,17 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+/// New certificates are taken by the clock, and at once on SIGHUP.
+pub(super) fn keep_fresh(tls: Option<Arc<Tls>>) -> std::io::Result<AbortHandle> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    let refreshing = tokio::spawn(async move {
+        match tls {
+            Some(tls) => tls.keep_fresh(hangups).await,
+            // Nothing to read anew, and no reason to end either.
+            None => while hangups.recv().await.is_some() {},
+        }
+    });
+    Ok(refreshing.abort_handle())
 }

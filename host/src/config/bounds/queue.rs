@@ -8,7 +8,9 @@ use crate::backend::sqs;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// What may be sent.
-pub(super) fn messages(queue: &Config) -> [Bound; 8] {
+pub(super) fn messages(queue: &Config) -> [Bound; 9] {
+    // One message fits.
+    let message = (queue.message_bytes_max as u64).min(16 * MIB);
     [
         (
             "message_bytes_max",
@@ -19,6 +21,11 @@ pub(super) fn messages(queue: &Config) -> [Bound; 8] {
             "call_messages_max",
             queue.call_messages_max as u64,
             1..=10_000,
+        ),
+        (
+            "call_bytes_max",
+            queue.call_bytes_max as u64,
+            message..=4 * GIB,
         ),
         ("attributes_max", queue.attributes_max as u64, 0..=100),
         (

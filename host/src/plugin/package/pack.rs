@@ -4,14 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use wasm_encoder::{ComponentSection as _, CustomSection};
 use wasmparser::{BinaryReader, BinaryReaderError, Validator, WasmFeatures};
 
 use super::{
     MANIFEST, MIGRATIONS, Migration, OPENAPI, Outline, PackageError, SQL, check_migrations,
-    check_openapi, check_world,
+    check_world, read_openapi, statements,
 };
-use crate::capability::sql::statement::{self, Declared};
 use crate::plugin::manifest::Manifest;
 
 /// What is packed into a component.
@@ -116,18 +116,21 @@ pub fn pack(component: &[u8], parts: &Parts) -> Result<Vec<u8>, PackError> {
     let manifest = Manifest::parse(&parts.manifest).map_err(PackageError::Manifest)?;
     check_world(&manifest, &outline)?;
     check_migrations(&parts.migrations)?;
-    check_openapi(parts.openapi.as_deref())?;
-    let statements = statements(&outline, &manifest)?;
+    let openapi = read_openapi(parts.openapi.as_deref())?;
+    statements(&outline, &manifest).map_err(PackageError::Statements)?;
     let mut packed = without_sections(component).map_err(damaged)?;
     append(&mut packed, MANIFEST, parts.manifest.as_bytes());
-    append(&mut packed, SQL, &statement::encode(&statements));
     append(
         &mut packed,
         MIGRATIONS,
         &migrations_json(&parts.migrations)?,
     );
-    if let Some(openapi) = &parts.openapi {
-        append(&mut packed, OPENAPI, openapi.as_bytes());
+    if let Some(openapi) = openapi {
+        append(
+            &mut packed,
+            OPENAPI,
+            Value::Object(openapi).to_string().as_bytes(),
+        );
     }
     Ok(packed)
 }
@@ -138,16 +141,6 @@ fn validate(component: &[u8]) -> Result<(), PackError> {
     checked
         .map(drop)
         .map_err(|error| PackError::Invalid(error.to_string()))
-}
-
-/// The statements of all modules inside the component and of the manifest.
-fn statements(outline: &Outline<'_>, manifest: &Manifest) -> Result<Vec<Declared>, PackageError> {
-    let mut all = Vec::new();
-    for section in outline.statements() {
-        all.extend(statement::parse_section(section)?);
-    }
-    all.extend(manifest.sql.statements.iter().cloned());
-    Ok(statement::join(all)?)
 }
 
 fn migrations_json(migrations: &[Migration]) -> Result<Vec<u8>, PackageError> {
@@ -182,6 +175,7 @@ fn without_sections(component: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
     Ok(kept)
 }
 
+/// An earlier host also wrote `hearth:sql` beside them.
 fn is_ours(custom_section: &[u8]) -> bool {
     let name = BinaryReader::new(custom_section, 0).read_unlimited_string();
     name.is_ok_and(|name| [MANIFEST, SQL, MIGRATIONS, OPENAPI].contains(&name))

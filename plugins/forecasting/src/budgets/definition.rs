@@ -11,8 +11,10 @@ use crate::sql::budgets::Budget;
 
 /// Thresholds of one kind.
 const ALERTS_MAX: usize = 10;
+/// Less is no budget.
+const AMOUNT_MIN: f64 = 1e-6;
 /// Percent of the amount.
-const THRESHOLD_MAX: i64 = 1_000;
+const THRESHOLD_MAX: f64 = 1_000.0;
 
 /// A budget as it is written.
 pub struct Definition {
@@ -78,9 +80,9 @@ pub fn filter_of(budget: &Budget) -> Filter {
     }
 }
 
-/// A number, or a decimal as text, above zero.
+/// A number, or a decimal as text.
 fn amount(fields: &mut Fields) -> Numeric {
-    let detail = "this must be an amount above 0, at most 10^15";
+    let detail = "this must be an amount from 0.000001 to 10^15";
     let amount = fields
         .value("amount")
         .convert("wrong_type", detail, |value| {
@@ -89,7 +91,7 @@ fn amount(fields: &mut Fields) -> Numeric {
                 Value::String(text) => text,
                 _ => return None,
             };
-            money::parse(&text).filter(|amount| money::number(amount) > 0.0)
+            money::parse(&text).filter(|amount| money::number(amount) >= AMOUNT_MIN)
         });
     amount.required()
 }
@@ -116,8 +118,10 @@ fn thresholds(fields: &mut Fields, name: &str) -> Option<Vec<i64>> {
     let items = fields.list(name).count(0..=ALERTS_MAX);
     let percents = items.convert("out_of_range", &detail, |items| {
         let percent = |item: &Value| {
-            item.as_i64()
-                .filter(|own| (1..=THRESHOLD_MAX).contains(own))
+            let number = item.as_f64().filter(|number| number.fract() == 0.0)?;
+            (1.0..=THRESHOLD_MAX)
+                .contains(&number)
+                .then_some(number as i64)
         };
         items.iter().map(percent).collect::<Option<Vec<_>>>()
     });

@@ -10,7 +10,7 @@ use crate::model::{self, MONTHS_MAX};
 use crate::money::{self, Rounding};
 use crate::month::Month;
 use crate::selection::Metric;
-use crate::sql::budgets::{Alert, Budget, spent};
+use crate::sql::budgets::{Alert, Budget, sum};
 
 /// A budget in its period.
 pub struct Standing {
@@ -25,35 +25,27 @@ pub struct Standing {
 }
 
 impl Standing {
-    pub fn of(on: &dyn Connection, budget: &Budget, now: Month) -> Result<Standing, Problem> {
+    /// Of a budget whose currency has costs in this scope, if it has any.
+    pub fn of(
+        on: &dyn Connection,
+        budget: &Budget,
+        scope: Option<&Scope>,
+        now: Month,
+    ) -> Result<Standing, Problem> {
         let period = Period::named(&budget.period).unwrap_or(Period::Monthly);
         let metric = Metric::parse(&budget.metric).unwrap_or(Metric::Billed);
         let (from, to) = period.around(now);
         let filter = filter_of(budget);
-        let actual = spent(
-            on,
-            metric.name(),
-            &budget.currency,
-            from.0,
-            now.0,
-            filter.service.as_deref(),
-            filter.account.as_deref(),
-            filter.tag_key.as_deref(),
-            filter.tag_value.as_deref(),
-        )?;
-        let mut standing = Standing {
+        let read = |scope| costs::read_filtered(on, metric, scope, &filter);
+        let costs = scope.map(read).transpose()?;
+        let spent = costs.as_ref().map(|costs| spent(costs, from));
+        Ok(Standing {
             from,
             to,
-            actual: actual.amount,
-            forecast: None,
-            through: None,
-        };
-        if let Some(scope) = Scope::of(on, &budget.currency, now)? {
-            let costs = costs::read_filtered(on, metric, &scope, &filter)?;
-            standing.through = Some(costs.through);
-            standing.forecast = forecast(&costs, from, to);
-        }
-        Ok(standing)
+            actual: sum(on, &spent.unwrap_or_default())?.amount,
+            forecast: costs.as_ref().and_then(|costs| forecast(costs, from, to)),
+            through: costs.map(|costs| costs.through),
+        })
     }
 
     pub fn to_json(&self, budget: &Budget, sent: &[Alert]) -> Value {
@@ -80,6 +72,15 @@ impl Standing {
             "alerts_sent": sent.iter().map(alert).collect::<Vec<_>>(),
         })
     }
+}
+
+/// What was spent from a month on, up to now.
+fn spent(costs: &Costs, from: Month) -> Vec<String> {
+    let whole = costs.months(&costs.total);
+    let whole = whole.filter_map(|(month, amount)| Some((month, amount.as_ref()?)));
+    let partial = costs.partial.as_ref().map(|own| (own.month, &own.amount));
+    let amounts = whole.chain(partial).filter(|(month, _)| *month >= from);
+    amounts.map(|(_, amount)| amount.0.clone()).collect()
 }
 
 /// What the months from one to another cost in all: what is known of the whole ones,

@@ -1,11 +1,14 @@
 //! Looking at budgets, and telling of thresholds that were reached: once in each
 //! period, in the transaction of what reached them.
 
+use std::collections::HashMap;
+
 use hearth_plugin::prelude::*;
 use hearth_plugin::queue::Message;
 use hearth_plugin::sql::Numeric;
 
 use super::standing::Standing;
+use crate::costs::Scope;
 use crate::month::Month;
 use crate::sql::budgets::{Budget, budgets, reach};
 
@@ -14,16 +17,26 @@ const QUEUES: [&str; 2] = ["webhook-events", "notification-events"];
 
 /// Looks at all budgets. Answers how many alerts were sent.
 pub fn all(tx: &Transaction) -> Result<usize, Problem> {
-    let mut alerts = 0;
+    let (now, mut scopes, mut alerts) = (Month::now(), HashMap::new(), 0);
     for budget in budgets(tx)? {
-        alerts += one(tx, &budget)?;
+        if !scopes.contains_key(&budget.currency) {
+            let scope = Scope::of(tx, &budget.currency, now)?;
+            scopes.insert(budget.currency.clone(), scope);
+        }
+        let scope = scopes.get(&budget.currency).and_then(Option::as_ref);
+        alerts += look(tx, &budget, &Standing::of(tx, &budget, scope, now)?)?;
     }
     Ok(alerts)
 }
 
 /// Looks at one.
 pub fn one(tx: &Transaction, budget: &Budget) -> Result<usize, Problem> {
-    let standing = Standing::of(tx, budget, Month::now())?;
+    let now = Month::now();
+    let scope = Scope::of(tx, &budget.currency, now)?;
+    look(tx, budget, &Standing::of(tx, budget, scope.as_ref(), now)?)
+}
+
+fn look(tx: &Transaction, budget: &Budget, standing: &Standing) -> Result<usize, Problem> {
     let actual = Some(&standing.actual);
     let kinds = [
         ("actual", actual, &budget.alert_actual),
@@ -49,7 +62,7 @@ pub fn one(tx: &Transaction, budget: &Budget) -> Result<usize, Problem> {
             thresholds,
         )?;
         for threshold in &reached {
-            tell(tx, budget, &standing, kind, amount, threshold.threshold)?;
+            tell(tx, budget, standing, kind, amount, threshold.threshold)?;
         }
         alerts += reached.len();
     }

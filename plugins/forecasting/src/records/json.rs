@@ -110,7 +110,7 @@ impl<'de> Visitor<'de> for Columns {
         let mut cells = Cells::default();
         while let Some(name) = members.next_key::<Name>()? {
             match name.0 {
-                Some(column) => cells.set(column, text_of(members.next_value()?)),
+                Some(column) => take(&mut cells, column, members.next_value()?),
                 None => drop(members.next_value::<IgnoredAny>()?),
             }
         }
@@ -139,11 +139,13 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// A cell as text: of a text what it says, of anything else what is written there.
-fn text_of(value: &RawValue) -> Option<String> {
+/// Takes a cell: of a text what it says; of numbers and tags what is written there.
+fn take(cells: &mut Cells, column: Column, value: &RawValue) {
     match value.get() {
-        "null" => None,
-        text if text.starts_with('"') => serde_json::from_str(text).ok(),
-        text => Some(text.into()),
+        "null" => cells.set(column, None),
+        "\"\"" if !column.may_be_empty() => cells.refuse(column),
+        text if text.starts_with('"') => cells.set(column, serde_json::from_str(text).ok()),
+        _ if !column.may_be_bare() => cells.refuse(column),
+        text => cells.set(column, Some(text.into())),
     }
 }

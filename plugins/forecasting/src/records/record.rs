@@ -14,7 +14,7 @@ const MISTAKES_MAX: usize = 100;
 /// Characters of a name or an id.
 const TEXT_CHARACTERS_MAX: usize = 256;
 const TAGS_MAX: usize = 50;
-const TAG_KEY_BYTES_MAX: usize = 128;
+const TAG_KEY_CHARACTERS_MAX: usize = 128;
 
 macro_rules! columns {
     ($($column:ident $name:literal;)*) => {
@@ -35,6 +35,29 @@ macro_rules! columns {
 
             fn name(self) -> &'static str {
                 match self { $(Column::$column => $name),* }
+            }
+
+            /// Whether it holds a name or an id, which may be empty.
+            pub fn may_be_empty(self) -> bool {
+                let texts = [
+                    Column::ServiceName,
+                    Column::SubAccountId,
+                    Column::BillingAccountId,
+                    Column::RowId,
+                ];
+                texts.contains(&self)
+            }
+
+            /// Whether it need not be text: a number, or tags.
+            pub fn may_be_bare(self) -> bool {
+                let bare = [
+                    Column::BilledCost,
+                    Column::EffectiveCost,
+                    Column::ListCost,
+                    Column::ContractedCost,
+                    Column::Tags,
+                ];
+                bare.contains(&self)
             }
         }
     };
@@ -58,17 +81,25 @@ columns! {
 
 /// What a row says in those columns.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cells([Option<String>; Column::COUNT]);
+pub struct Cells {
+    texts: [Option<String>; Column::COUNT],
+    refused: Vec<Column>,
+}
 
 impl Cells {
     pub fn set(&mut self, column: Column, text: Option<String>) {
-        if let Some(cell) = self.0.get_mut(column as usize) {
+        if let Some(cell) = self.texts.get_mut(column as usize) {
             *cell = text.filter(|text| !text.is_empty());
         }
     }
 
+    /// Remembers that a column has something that it cannot have.
+    pub fn refuse(&mut self, column: Column) {
+        self.refused.push(column);
+    }
+
     fn get(&self, column: Column) -> Option<&str> {
-        self.0.get(column as usize)?.as_deref()
+        self.texts.get(column as usize)?.as_deref()
     }
 }
 
@@ -93,6 +124,13 @@ impl Record {
     /// Reads a row; `None`, and what is wrong with it among the mistakes.
     pub fn read(cells: &Cells, row: &mut RowMistakes<'_>) -> Option<Record> {
         let before = row.count();
+        for column in &cells.refused {
+            let detail = match column.may_be_empty() {
+                true => "this must be text",
+                false => "this must not be empty, nor of this type",
+            };
+            row.refuse(column.name(), "wrong_type", detail);
+        }
         let charged = instant(cells, Column::ChargePeriodStart, row);
         let billed = instant(cells, Column::BillingPeriodStart, row);
         let charged_until = instant(cells, Column::ChargePeriodEnd, row);
@@ -218,12 +256,12 @@ fn tags(cells: &Cells, row: &mut RowMistakes<'_>) -> String {
         tags.insert(key, value);
     }
     let too_long = |(key, value): (&String, &String)| {
-        key.len() > TAG_KEY_BYTES_MAX || value.chars().count() > TEXT_CHARACTERS_MAX
+        key.chars().count() > TAG_KEY_CHARACTERS_MAX || value.chars().count() > TEXT_CHARACTERS_MAX
     };
     let tags_json = json!(tags);
     if tags.len() > TAGS_MAX || tags.iter().any(too_long) {
         let detail = format!(
-            "there may be {TAGS_MAX} tags, with keys of {TAG_KEY_BYTES_MAX} bytes and values of \
+            "there may be {TAGS_MAX} tags, with keys of {TAG_KEY_CHARACTERS_MAX} and values of \
              {TEXT_CHARACTERS_MAX} characters"
         );
         row.refuse("Tags", "too_long", detail);

@@ -138,7 +138,7 @@ fn mistakes_and_rows_are_bounded() {
     let row = r#"{"BilledCost": 1, "ChargePeriodStart": "2026-01-01"},"#;
     let many = row.repeat(ROWS_MAX + 1);
     let many = format!("[{}]", many.trim_end_matches(','));
-    assert_eq!(rows(Format::Json, &many).unwrap_err().status(), 413);
+    assert_eq!(rows(Format::Json, &many).unwrap_err().status(), 422);
 }
 
 #[test]

@@ -36,7 +36,7 @@ row! {
     /// What was written; no row where there is no room.
     pub struct Stamp { version: i64, created_at: Timestamp, updated_at: Timestamp }
 
-    pub struct Spent { amount: Numeric }
+    pub struct Sum { amount: Numeric }
 }
 
 sql! {
@@ -60,7 +60,7 @@ sql! {
     pub write fn put_budget(
         id: &str,
         name: &str,
-        amount: &Numeric,
+        amount: &str,
         currency: &str,
         metric: &str,
         period: &str,
@@ -74,7 +74,7 @@ sql! {
     ) -> Option<Stamp> =
         "INSERT INTO budgets (id, name, amount, currency, metric, period, service, account, \
          tag_key, tag_value, alert_actual, alert_forecast) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
+         SELECT $1, $2, $3::text::numeric, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
          WHERE (SELECT count(*) FROM budgets AS others WHERE others.id <> $1) < $13 \
          ON CONFLICT (customer_id, id) DO UPDATE SET version = budgets.version + 1, \
          name = excluded.name, amount = excluded.amount, currency = excluded.currency, \
@@ -94,22 +94,10 @@ sql! {
     pub write fn forget_alerts(budget_id: &str) -> u64 =
         "DELETE FROM budget_alerts WHERE budget_id = $1";
 
-    /// What was spent, exactly.
-    pub read fn spent(
-        metric: &str,
-        currency: &str,
-        from: i64,
-        until: i64,
-        service: Option<&str>,
-        account: Option<&str>,
-        tag_key: Option<&str>,
-        tag_value: Option<&str>,
-    ) -> Spent =
-        "SELECT trim_scale(coalesce(sum(CASE $1::text WHEN 'EffectiveCost' THEN effective \
-         WHEN 'ListCost' THEN list WHEN 'ContractedCost' THEN contracted ELSE billed END), 0)) \
-         AS amount FROM cost_months WHERE currency = $2 AND month BETWEEN $3 AND $4 \
-         AND ($5::text IS NULL OR service = $5) AND ($6::text IS NULL OR account = $6) \
-         AND ($7::text IS NULL OR tags ->> $7 = $8)";
+    /// The exact sum of decimals.
+    pub read fn sum(amounts: &[String]) -> Sum =
+        "SELECT trim_scale(coalesce(sum(amount::numeric), 0)) AS amount \
+         FROM unnest($1::text[]) AS given (amount)";
 
     /// Which thresholds (percent of a budget) an amount has reached that were not
     /// told of in this period. From now on they were.

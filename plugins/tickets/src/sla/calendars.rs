@@ -2,12 +2,14 @@
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
-use hearth_plugin::sql::Error;
+use hearth_plugin::sql::{Batch, Error};
 
 use super::hours::Hours;
+use super::order::Order;
 use super::{SlaId, put, too_many};
+use crate::outbox::Outbox;
 use crate::sql::sla::{
-    CalendarRow, calendar_by_id, calendars_after, delete_calendar, put_calendar,
+    CalendarRow, Put, calendar_by_id, calendars_after, delete_calendar, put_calendar,
 };
 use crate::ticket::AGENT;
 
@@ -56,19 +58,30 @@ pub fn replace(request: &Request, SlaId(id): SlaId) -> Answer {
         holidays: hours.holidays().to_vec(),
         updated_at: Timestamp::default(),
     };
-    let written = put_calendar(
-        &request.database(),
-        &calendar.id,
-        &calendar.name,
-        &calendar.time_zone,
-        &calendar.hours,
-        &calendar.holidays,
-    )?;
+    let database = request.database();
+    let written = Outbox::run(|outbox| write(&database, &calendar, outbox))?;
     let written = written.ok_or_else(|| too_many("calendars"))?;
     calendar.updated_at = written.updated_at;
     let path = ["/calendars/", &calendar.id].concat();
     let body = Value::Object(sql::to_json(&calendar));
     put(request, written.created, &path, &body)
+}
+
+fn write(
+    database: &Database,
+    calendar: &CalendarRow,
+    outbox: &Outbox,
+) -> Result<Option<Put>, Error> {
+    let mut batch = Batch::new();
+    let put = batch.add(put_calendar::step(
+        &calendar.id,
+        &calendar.name,
+        &calendar.time_zone,
+        &calendar.hours,
+        &calendar.holidays,
+    ));
+    outbox.add(&mut batch, &[], &[Order::ReviewSoon]);
+    outbox.noted(batch.run(database))?.take(put)
 }
 
 /// `DELETE /calendars/{id}`: 204; 409 while a policy counts by it.

@@ -23,6 +23,14 @@ pub struct Clock {
     pub warn_at: Option<Timestamp>,
     /// When the promise was kept, or at last done.
     pub met_at: Option<Timestamp>,
+    pub told: Told,
+}
+
+/// When others were last told of a clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Told {
+    pub warning: Option<Timestamp>,
+    pub breach: Option<Timestamp>,
 }
 
 /// The clocks of one ticket.
@@ -73,6 +81,21 @@ impl Clock {
     fn meet(&mut self, at: Timestamp) {
         self.met_at = self.met_at.or(Some(at));
     }
+
+    /// The due time, where nobody was told that it is missed, or will not be. One
+    /// that moves is told again only where it moves past what was told.
+    fn untold_breach(&self) -> Option<Timestamp> {
+        let due_at = self.due_at?;
+        let missed = self.met_at.is_none_or(|met_at| due_at < met_at);
+        Some(due_at).filter(|_| missed && self.told.breach.is_none_or(|told| told < due_at))
+    }
+
+    /// When to warn, while that makes sense.
+    fn untold_warning(&self, now: Timestamp) -> Option<Timestamp> {
+        let warn_at = self.warn_at?;
+        let open = self.met_at.is_none() && self.due_at.is_none_or(|due_at| due_at > now);
+        Some(warn_at).filter(|_| open && self.told.warning.is_none_or(|told| told < warn_at))
+    }
 }
 
 impl Clocks {
@@ -116,7 +139,10 @@ impl Clocks {
         let Some(promise) = promise.filter(|_| clock.met_at.is_none()) else {
             return match clock.met_at {
                 Some(_) => clock.clone(),
-                None => Clock::default(),
+                None => Clock {
+                    told: clock.told,
+                    ..Clock::default()
+                },
             };
         };
         let (due, warn) = (
@@ -128,6 +154,7 @@ impl Clocks {
             due_at: self.reached(plan, due, clock.due_at),
             warn_at: self.reached(plan, warn.max(0), clock.warn_at),
             met_at: None,
+            told: clock.told,
         }
     }
 
@@ -178,14 +205,8 @@ impl Clocks {
     /// compare with the clocks as they are then: they may have stopped meanwhile.
     pub fn next_checks(&self, now: Timestamp) -> Vec<Check> {
         let mut checks = Vec::new();
-        let clocks = [
-            ("first_response", &self.first_response),
-            ("resolution", &self.resolution),
-        ];
-        for (clock, state) in clocks
-            .into_iter()
-            .filter(|(_, state)| state.met_at.is_none())
-        {
+        let clocks = self.named().into_iter();
+        for (clock, state) in clocks.filter(|(_, state)| state.met_at.is_none()) {
             let instants = [("warning", state.warn_at), ("breach", state.due_at)];
             let instants = instants
                 .into_iter()
@@ -195,5 +216,51 @@ impl Clocks {
         checks.retain(|check| check.at > now);
         checks.sort_by_key(|check| check.at);
         checks
+    }
+
+    /// What nobody was told yet, the earliest first: up to `now` it is to be told,
+    /// past it to be looked at again. A clock that stands still warns of nothing, and
+    /// of one that is over it is too late to warn.
+    pub fn untold(&self, now: Timestamp) -> Vec<Check> {
+        let mut checks = Vec::new();
+        for (clock, state) in self.named() {
+            let warning = state.untold_warning(now);
+            let warning = warning.filter(|_| self.running_since.is_some());
+            let instants = [("warning", warning), ("breach", state.untold_breach())];
+            let instants = instants
+                .into_iter()
+                .filter_map(|(kind, at)| Some((kind, at?)));
+            checks.extend(instants.map(|(kind, at)| Check { clock, kind, at }));
+        }
+        checks.sort_by_key(|check| check.at);
+        checks
+    }
+
+    /// Remembers that something was told.
+    pub fn tell(&mut self, check: &Check, now: Timestamp) {
+        let state = match check.clock {
+            "first_response" => &mut self.first_response,
+            _ => &mut self.resolution,
+        };
+        match check.kind {
+            "warning" => state.told.warning = Some(now),
+            _ => state.told.breach = Some(now),
+        }
+    }
+
+    /// The clock of that name.
+    pub fn of(&self, name: &str) -> &Clock {
+        match name {
+            "first_response" => &self.first_response,
+            _ => &self.resolution,
+        }
+    }
+
+    /// Both clocks.
+    pub fn named(&self) -> [(&'static str, &Clock); 2] {
+        [
+            ("first_response", &self.first_response),
+            ("resolution", &self.resolution),
+        ]
     }
 }

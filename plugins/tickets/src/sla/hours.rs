@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 
 use hearth_plugin::prelude::*;
-use jiff::tz::TimeZone;
 
 use super::calendar::{self, Calendar, Interval};
+use super::zones::Zone;
 
 const WEEKDAYS: [&str; 7] = [
     "monday",
@@ -25,7 +25,7 @@ const HOLIDAYS_MAX: usize = 1000;
 /// Opening hours, in a time zone.
 #[derive(Clone, Debug)]
 pub struct Hours {
-    zone: TimeZone,
+    zone: Zone,
     week: [Vec<Interval>; 7],
     holidays: Vec<String>,
 }
@@ -38,12 +38,9 @@ impl Hours {
             fields
                 .text("time_zone")
                 .length(1..=64)
-                .convert("not_allowed", unknown, |name| {
-                    calendar::zone(&name).map(Zone)
-                });
-        let Zone(zone) = zone.required();
+                .convert("not_allowed", unknown, |name| Zone::named(&name).map(Some));
         Hours {
-            zone,
+            zone: zone.required().unwrap_or_else(Zone::utc),
             week: week(fields),
             holidays: holidays(fields),
         }
@@ -60,7 +57,7 @@ impl Hours {
             .take(5)
             .for_each(|day| day.clone_from(&working));
         Hours {
-            zone: TimeZone::UTC,
+            zone: Zone::utc(),
             week,
             holidays: Vec::new(),
         }
@@ -75,7 +72,7 @@ impl Hours {
 
     /// The name of the zone as the database writes it.
     pub fn time_zone(&self) -> &str {
-        self.zone.iana_name().unwrap_or("UTC")
+        self.zone.name()
     }
 
     /// The holidays, in order and each once.
@@ -90,15 +87,6 @@ impl Hours {
         let days = WEEKDAYS.iter().zip(&self.week);
         let members = days.map(|(name, hours)| (name.to_string(), Value::Array(day(hours))));
         Value::Object(members.collect())
-    }
-}
-
-/// A zone that is UTC by default: a mistake's stand-in, never used.
-struct Zone(TimeZone);
-
-impl Default for Zone {
-    fn default() -> Self {
-        Zone(TimeZone::UTC)
     }
 }
 

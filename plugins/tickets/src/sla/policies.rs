@@ -5,8 +5,10 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::sql::{Batch, Error};
 use hearth_plugin::{FieldError, problem::Place};
 
+use super::order::Order;
 use super::policy::{BUILT_IN, Policy, TIERS};
 use super::{SlaId, is_id, put, too_many};
+use crate::outbox::Outbox;
 use crate::sql::sla::{
     PolicyRow, Put, delete_policy, insert_tiers, policies_after, policy_by_id, put_policy,
     remove_tiers,
@@ -52,7 +54,8 @@ pub fn replace(request: &Request, SlaId(id): SlaId) -> Answer {
     request.require_scope(AGENT)?;
     let mut policy = read(request.fields()?, &id)?;
     refuse_built_in(&id)?;
-    let written = write(&request.database(), &policy).map_err(refused)?;
+    let database = request.database();
+    let written = Outbox::run(|outbox| write(&database, &policy, outbox)).map_err(refused)?;
     let Put {
         updated_at,
         created,
@@ -70,7 +73,14 @@ pub fn replace(request: &Request, SlaId(id): SlaId) -> Answer {
 pub fn delete(request: &Request, SlaId(id): SlaId) -> Answer {
     request.require_scope(AGENT)?;
     refuse_built_in(&id)?;
-    match delete_policy(&request.database(), &id)? {
+    let database = request.database();
+    let deleted = Outbox::run(|outbox| {
+        let mut batch = Batch::new();
+        let deleted = batch.add(delete_policy::step(&id));
+        outbox.add(&mut batch, &[], &[Order::ReviewSoon]);
+        outbox.noted(batch.run(&database))?.take(deleted)
+    });
+    match deleted? {
         0 => Err(Problem::not_found()),
         _ => Ok(Response::no_content()),
     }
@@ -148,7 +158,7 @@ fn refuse_built_in(id: &str) -> Result<(), Problem> {
     Err(Problem::new(409, "built-in", "Built in").detail(detail))
 }
 
-fn write(database: &Database, policy: &PolicyRow) -> Result<Option<Put>, Error> {
+fn write(database: &Database, policy: &PolicyRow, outbox: &Outbox) -> Result<Option<Put>, Error> {
     let (id, calendar_id) = (policy.id.as_str(), policy.calendar_id.as_deref());
     let (targets, warn_before) = (&policy.targets, &policy.warn_before);
     let mut batch = Batch::new();
@@ -158,7 +168,8 @@ fn write(database: &Database, policy: &PolicyRow) -> Result<Option<Put>, Error> 
     if !policy.tiers.is_empty() {
         batch.add(insert_tiers::step(id, &policy.tiers));
     }
-    batch.run(database)?.take(put)
+    outbox.add(&mut batch, &[], &[Order::ReviewSoon]);
+    outbox.noted(batch.run(database))?.take(put)
 }
 
 /// What a violated key means: there is no such calendar, another policy has the

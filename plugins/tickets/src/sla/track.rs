@@ -3,7 +3,8 @@
 
 use hearth_plugin::prelude::*;
 
-use super::clock::{Clock, Clocks, Moment};
+use super::clock::{Clock, Clocks, Moment, Told};
+use super::order::Order;
 use super::plan::Plan;
 use crate::sql::sla::{in_force, write_clocks};
 use crate::ticket::Summary;
@@ -24,14 +25,44 @@ pub struct Tracked {
     pub status: String,
     pub priority: String,
     pub clocks: Clocks,
+    /// The instant of the order to look at them next, which is under way.
+    pub check_at: Option<Timestamp>,
 }
 
-/// Takes over what happened to locked tickets of a customer of this tier.
-pub fn follow(tx: &Transaction, tier: &str, changes: &[Change<'_>]) -> Result<(), sql::Error> {
+impl Tracked {
+    /// Whether a change says anything to them: a second answer does not.
+    fn is_told_by(&self, change: &Change<'_>) -> bool {
+        change.moved || self.clocks.first_response.met_at.is_none()
+    }
+
+    /// When they are to be looked at, where no order for then or before is under way.
+    pub fn unwatched(&self, now: Timestamp) -> Option<Timestamp> {
+        let next = self.clocks.untold(now).first()?.at;
+        Some(next).filter(|next| self.check_at.is_none_or(|check_at| check_at > *next))
+    }
+
+    /// The order that is wanted, where one is, which then counts as under way.
+    pub fn watch(&mut self, now: Timestamp) -> Option<Order> {
+        let at = self.unwatched(now)?;
+        self.check_at = Some(at);
+        Some(Order::Check {
+            ticket_id: self.ticket_id.clone(),
+            at,
+        })
+    }
+}
+
+/// Takes over what happened to locked tickets of a customer of this tier, and answers the orders to look at
+/// their clocks again.
+pub fn follow(
+    tx: &Transaction,
+    tier: &str,
+    changes: &[Change<'_>],
+) -> Result<Vec<Order>, sql::Error> {
     let told = |change: &&Change| change.moved || change.answered;
     let changes: Vec<&Change> = changes.iter().filter(told).collect();
     if changes.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let ids: Vec<String> = changes
         .iter()
@@ -39,52 +70,58 @@ pub fn follow(tx: &Transaction, tier: &str, changes: &[Change<'_>]) -> Result<()
         .collect();
     let found = in_force(tx, &ids, tier)?;
     let plan = Plan::of(&found, tier);
-    let tracked = read(found.clocks);
-    let clocks = |change: &&Change| followed(&plan, &tracked, change);
-    let rows: Vec<Value> = changes.iter().filter_map(clocks).collect();
+    let mut tracked = read(found.clocks);
+    let (mut rows, mut orders) = (Vec::new(), Vec::new());
+    for change in changes {
+        let mut own = tracked.iter_mut();
+        let own = own.find(|tracked| tracked.ticket_id == change.ticket.id);
+        if let Some(tracked) = own.filter(|own| own.is_told_by(change)) {
+            orders.extend(followed(&plan, tracked, change));
+            rows.push(row(tracked));
+        }
+    }
     if !rows.is_empty() {
         write_clocks(tx, &Json(rows.into()))?;
     }
-    Ok(())
+    Ok(orders)
 }
 
-/// The row of a ticket's clocks; `None` where they are as before.
-fn followed(plan: &Plan, tracked: &[Tracked], change: &Change<'_>) -> Option<Value> {
-    let id = change.ticket.id.as_str();
-    let tracked = tracked.iter().find(|tracked| tracked.ticket_id == id);
-    let started = || Clocks::start(change.ticket.created_at);
-    let mut clocks = tracked.map_or_else(started, |tracked| tracked.clocks.clone());
-    if !change.moved && clocks.first_response.met_at.is_some() {
-        return None;
-    }
+/// Goes on with the clocks of a ticket.
+fn followed(plan: &Plan, tracked: &mut Tracked, change: &Change<'_>) -> Option<Order> {
     let moment = Moment {
         at: change.at,
         status: &change.ticket.status,
         priority: &change.ticket.priority,
         answered: change.answered,
     };
-    clocks.follow(plan, moment);
-    Some(row(id, &clocks))
+    tracked.clocks.follow(plan, moment);
+    tracked.watch(change.at)
 }
 
-/// The row of a new ticket.
-pub fn started(plan: &Plan, ticket: &Summary, at: Timestamp) -> Value {
-    let mut clocks = Clocks::start(at);
-    clocks.schedule(plan, &ticket.priority);
-    row(&ticket.id, &clocks)
+/// The row of a new ticket, and the first order to look at its clocks.
+pub fn started(plan: &Plan, ticket: &Summary, at: Timestamp) -> (Value, Option<Order>) {
+    let mut tracked = Tracked {
+        ticket_id: ticket.id.clone(),
+        status: ticket.status.clone(),
+        priority: ticket.priority.clone(),
+        clocks: Clocks::start(at),
+        check_at: None,
+    };
+    tracked.clocks.schedule(plan, &ticket.priority);
+    let order = tracked.watch(at);
+    (row(&tracked), order)
 }
 
-fn row(ticket_id: &str, clocks: &Clocks) -> Value {
+/// The row of a ticket's clocks.
+pub fn row(tracked: &Tracked) -> Value {
+    let clocks = &tracked.clocks;
     let mut members = Map::new();
-    members.insert("ticket_id".into(), ticket_id.into());
+    members.insert("ticket_id".into(), tracked.ticket_id.as_str().into());
+    members.insert("check_at".into(), json!(tracked.check_at));
     members.insert("started_at".into(), json!(clocks.started_at));
     members.insert("running_since".into(), json!(clocks.running_since));
     members.insert("elapsed_micros".into(), clocks.elapsed_micros.into());
-    let both = [
-        ("first_response", &clocks.first_response),
-        ("resolution", &clocks.resolution),
-    ];
-    for (name, clock) in both {
+    for (name, clock) in clocks.named() {
         let mut member = |what, value| members.insert([name, what].concat(), value);
         member("_target_minutes", json!(clock.target_minutes));
         member("_due_at", json!(clock.due_at));
@@ -114,6 +151,10 @@ fn tracked(row: &Value) -> Option<Tracked> {
         due_at: time(&[name, "_due_at"].concat()),
         warn_at: time(&[name, "_warn_at"].concat()),
         met_at: time(&[name, "_met_at"].concat()),
+        told: Told {
+            warning: time(&[name, "_warned_at"].concat()),
+            breach: time(&[name, "_breached_at"].concat()),
+        },
     };
     let clocks = match time("started_at") {
         None => Clocks::start(time("created_at")?),
@@ -130,5 +171,6 @@ fn tracked(row: &Value) -> Option<Tracked> {
         status: text("status")?,
         priority: text("priority")?,
         clocks,
+        check_at: time("check_at"),
     })
 }

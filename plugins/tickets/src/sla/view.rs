@@ -17,7 +17,10 @@ pub fn show(request: &Request, TicketId(id): TicketId) -> Answer {
     let mut found = in_force(&database, std::slice::from_ref(&id), &tier)?;
     let tracked = track::read(found.clocks.take());
     let tracked = tracked.into_iter().next().ok_or_else(Problem::not_found)?;
-    Response::json(200, &answer(&Plan::of(&found, &tier), tracked, found.now))
+    Response::json(
+        200,
+        &answer(&Plan::of(&found, &tier), tracked, Timestamp::now()),
+    )
 }
 
 /// The members of the answer.

@@ -24,9 +24,10 @@ sql! {
         body: &str,
         author: &str,
         by_agent: bool,
+        now: Timestamp,
     ) -> Comment =
-        "INSERT INTO ticket_comments (id, ticket_id, public, body, author, by_agent) \
-         VALUES ($1, $2, $3, $4, $5, $6) \
+        "INSERT INTO ticket_comments (id, ticket_id, public, body, author, by_agent, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) \
          RETURNING id, ticket_id, public, body, author, by_agent, created_at";
 
     /// A page of comments, cut where their bodies pass a megabyte: written as

@@ -7,9 +7,8 @@ row! {
     pub struct CustomerRow { tier: String }
 
     /// The policy and calendar of a tier, where the customer has some of its
-    /// own, what time it is, and the clocks of tickets as a list of objects.
+    /// own, and the clocks of tickets as a list of objects.
     pub struct InForce {
-        now: Timestamp,
         policy_id: Option<String>,
         targets: Option<Json>,
         warn_before: Option<Json>,
@@ -41,6 +40,9 @@ row! {
         updated_at: Timestamp,
     }
 
+    /// A ticket whose clocks are to be gone through.
+    pub struct Watched { ticket_id: String }
+
     /// What was written, and whether it was not there before.
     pub struct Put { updated_at: Timestamp, created: bool }
 }
@@ -48,7 +50,7 @@ row! {
 sql! {
     /// All that the clocks of tickets are computed from, in one statement.
     pub read fn in_force(ids: &[String], tier: &str) -> InForce =
-        "SELECT statement_timestamp() AS now, sla_policies.id AS policy_id, \
+        "SELECT sla_policies.id AS policy_id, \
          sla_policies.targets, sla_policies.warn_before, sla_calendars.id AS calendar_id, \
          sla_calendars.time_zone, sla_calendars.hours, sla_calendars.holidays, \
          (SELECT jsonb_agg(to_jsonb(followed)) FROM ( \
@@ -56,8 +58,9 @@ sql! {
          elapsed_micros, \
          first_response_target_minutes, first_response_due_at, first_response_warn_at, \
          first_response_met_at, \
-         resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at \
-         FROM tickets LEFT JOIN ticket_clocks ON ticket_clocks.ticket_id = tickets.id \
+         resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
+         first_response_warned_at, first_response_breached_at, resolution_warned_at, \
+         resolution_breached_at, check_at FROM tickets LEFT JOIN ticket_clocks ON ticket_clocks.ticket_id = tickets.id \
          WHERE tickets.id = ANY ($1)) AS followed) AS clocks \
          FROM (SELECT 1 AS one) AS once LEFT JOIN sla_tiers ON sla_tiers.tier = $2 \
          LEFT JOIN sla_policies ON sla_policies.id = sla_tiers.policy_id \
@@ -71,17 +74,19 @@ sql! {
         "INSERT INTO ticket_clocks (ticket_id, started_at, running_since, elapsed_micros, \
          first_response_target_minutes, first_response_due_at, first_response_warn_at, \
          first_response_met_at, \
-         resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at) \
+         resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
+         check_at) \
          SELECT tickets.id, started_at, running_since, elapsed_micros, \
          first_response_target_minutes, first_response_due_at, first_response_warn_at, \
          first_response_met_at, \
-         resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at \
+         resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
+         check_at \
          FROM jsonb_to_recordset($1) AS given (ticket_id text, started_at timestamptz, \
          running_since timestamptz, elapsed_micros bigint, \
          first_response_target_minutes bigint, first_response_due_at timestamptz, \
          first_response_warn_at timestamptz, first_response_met_at timestamptz, \
          resolution_target_minutes bigint, resolution_due_at timestamptz, \
-         resolution_warn_at timestamptz, resolution_met_at timestamptz) \
+         resolution_warn_at timestamptz, resolution_met_at timestamptz, check_at timestamptz) \
          JOIN tickets ON tickets.id = given.ticket_id \
          ON CONFLICT (customer_id, ticket_id) DO UPDATE SET \
          running_since = excluded.running_since, elapsed_micros = excluded.elapsed_micros, \
@@ -92,7 +97,25 @@ sql! {
          resolution_target_minutes = excluded.resolution_target_minutes, \
          resolution_due_at = excluded.resolution_due_at, \
          resolution_warn_at = excluded.resolution_warn_at, \
-         resolution_met_at = excluded.resolution_met_at";
+         resolution_met_at = excluded.resolution_met_at, check_at = excluded.check_at";
+
+    /// Writes what was told of clocks, and when they are looked at next.
+    pub write fn write_told(clocks: &Json) -> u64 =
+        "UPDATE ticket_clocks SET check_at = given.check_at, \
+         first_response_warned_at = given.first_response_warned_at, \
+         first_response_breached_at = given.first_response_breached_at, \
+         resolution_warned_at = given.resolution_warned_at, \
+         resolution_breached_at = given.resolution_breached_at \
+         FROM jsonb_to_recordset($1) AS given (ticket_id text, check_at timestamptz, \
+         first_response_warned_at timestamptz, first_response_breached_at timestamptz, \
+         resolution_warned_at timestamptz, resolution_breached_at timestamptz) \
+         WHERE ticket_clocks.ticket_id = given.ticket_id";
+
+    /// The next tickets whose clocks run, or are to be looked at.
+    pub read fn watched_after(ticket_id: &str, limit: i64) -> Vec<Watched> =
+        "SELECT ticket_id FROM ticket_clocks \
+         WHERE ticket_id > $1 AND (running_since IS NOT NULL OR check_at IS NOT NULL) \
+         ORDER BY ticket_id LIMIT $2";
 
     /// Makes or replaces a policy; no row where the customer has a hundred others.
     pub write fn put_policy(

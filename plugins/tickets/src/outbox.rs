@@ -1,0 +1,143 @@
+//! Messages that are sent with a change: events to whom the operator named, and
+//! orders to the plugin itself to look at clocks later.
+//!
+//! A queue that is full stops no change. What it would have been sent is lost, which
+//! is counted and logged; of clocks the hourly review makes up for it.
+
+use std::cell::RefCell;
+
+use hearth_plugin::log;
+use hearth_plugin::prelude::*;
+use hearth_plugin::queue::Message;
+use hearth_plugin::sql::{Batch, Error};
+
+use crate::events::Event;
+use crate::sla::order::{self, Order};
+
+/// Where events may go.
+const EVENT_QUEUES: [&str; 2] = ["webhook-events", "notification-events"];
+
+/// The messages of a change are sent through this.
+pub struct Outbox {
+    /// Where events go.
+    told: Vec<&'static str>,
+    /// The queues that had no room.
+    full: RefCell<Vec<String>>,
+}
+
+/// The queues of the setting `events`, names separated by commas; or the first name
+/// that is none of them.
+fn told(setting: &str) -> Result<Vec<&'static str>, &str> {
+    let names = setting.split(',').map(str::trim);
+    let names = names.filter(|name| !name.is_empty());
+    let known = |name| EVENT_QUEUES.into_iter().find(|known| *known == name);
+    names.map(|name| known(name).ok_or(name)).collect()
+}
+
+/// Refuses to serve with a setting that names another queue. The gate's self-test
+/// comes here, so the operator hears of it before anything is lost.
+pub fn check_setting() -> Result<(), Problem> {
+    let setting = config::get("events").unwrap_or_default();
+    told(&setting).map(drop).map_err(|unknown| {
+        let known = EVENT_QUEUES.join(", ");
+        log::error!(
+            "the setting events names another queue",
+            queue = unknown,
+            known = known
+        );
+        Problem::internal()
+    })
+}
+
+impl Outbox {
+    /// Runs a change that sends messages: again, and without them, where a queue
+    /// turns out to be full.
+    pub fn run<T, E>(change: impl Fn(&Outbox) -> Result<T, E>) -> Result<T, E> {
+        let setting = config::get("events").unwrap_or_default();
+        let outbox = Outbox {
+            told: told(&setting).unwrap_or_default(),
+            full: RefCell::default(),
+        };
+        loop {
+            let known = outbox.full.borrow().len();
+            let result = change(&outbox);
+            if result.is_ok() {
+                outbox.report();
+            }
+            if result.is_ok() || outbox.full.borrow().len() == known {
+                return result;
+            }
+        }
+    }
+
+    /// Sends events and orders with a transaction.
+    pub fn send(&self, tx: &Transaction, events: &[Event], orders: &[Order]) -> Result<(), Error> {
+        for (queue, message) in self.messages(events, orders) {
+            self.noted(tx.enqueue(queue, message))?;
+        }
+        Ok(())
+    }
+
+    /// The same with a batch; hand its result to [`Outbox::noted`].
+    pub fn add(&self, batch: &mut Batch, events: &[Event], orders: &[Order]) {
+        for (queue, message) in self.messages(events, orders) {
+            batch.enqueue(queue, message);
+        }
+    }
+
+    /// Remembers which queue was full.
+    pub fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::QueueFull(queue)) = &result {
+            self.full.borrow_mut().push(queue.clone());
+        }
+        result
+    }
+
+    /// Each event once for every queue, with the same id.
+    fn messages(&self, events: &[Event], orders: &[Order]) -> Vec<(&'static str, Message)> {
+        let full = self.full.borrow();
+        let has_room = |queue: &&str| !full.iter().any(|full| full == queue);
+        let mut messages = Vec::new();
+        if self.told.iter().any(|queue| has_room(queue)) {
+            for event in events {
+                let message = event.message();
+                let queues = self.told.iter().filter(|queue| has_room(queue));
+                messages.extend(queues.map(|queue| (*queue, message.clone())));
+            }
+        }
+        if has_room(&order::QUEUE) {
+            let orders = orders.iter().map(|order| (order::QUEUE, order.message()));
+            messages.extend(orders);
+        }
+        messages
+    }
+
+    fn report(&self) {
+        for queue in self.full.borrow().iter() {
+            metrics::count("queue_full", 1, &[("queue", queue)]);
+            log::error!(
+                "a change was not told, for a queue is full",
+                queue = queue.as_str()
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setting_names_the_queues_that_events_go_to() {
+        assert_eq!(told(""), Ok(vec![]));
+        assert_eq!(
+            told(" notification-events ,"),
+            Ok(vec!["notification-events"])
+        );
+        assert_eq!(
+            told("webhook-events,notification-events"),
+            Ok(EVENT_QUEUES.to_vec())
+        );
+        assert_eq!(told("webhook-events,webhooks"), Err("webhooks"));
+    }
+}

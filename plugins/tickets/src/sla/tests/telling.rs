@@ -1,0 +1,143 @@
+//! What is told of clocks, and when.
+
+use hearth_plugin::prelude::*;
+
+use super::super::clock::{Clocks, Moment};
+use super::super::plan::Plan;
+use super::super::track::Tracked;
+use super::{at, calendar, moment, plan, started};
+
+/// Business that never closes: an hour to the answer, eight to the solution, and a
+/// warning a quarter of an hour before.
+fn always() -> Plan {
+    plan(calendar("UTC", &[(0, 24 * 60)], 7, &[]))
+}
+
+/// What nobody was told, as `clock kind hh:mm`.
+fn untold(clocks: &Clocks, now: &str) -> Vec<String> {
+    let told = clocks.untold(at(now)).into_iter().map(|check| {
+        let time = check.at.to_string();
+        format!("{} {} {}", check.clock, check.kind, &time[11..16])
+    });
+    told.collect()
+}
+
+/// Tells all that is due.
+fn tell(clocks: &mut Clocks, now: &str) -> usize {
+    let due = clocks.untold(at(now)).into_iter();
+    let due: Vec<_> = due.filter(|check| check.at <= at(now)).collect();
+    due.iter().for_each(|check| clocks.tell(check, at(now)));
+    due.len()
+}
+
+#[test]
+fn each_instant_is_told_once() {
+    let mut clocks = started(&always(), "2026-11-25T09:00:00Z");
+    let all = [
+        "first_response warning 09:45",
+        "first_response breach 10:00",
+        "resolution warning 16:45",
+        "resolution breach 17:00",
+    ];
+    assert_eq!(untold(&clocks, "2026-11-25T09:45:00Z"), all);
+    assert_eq!(tell(&mut clocks, "2026-11-25T09:45:00Z"), 1);
+    assert_eq!(untold(&clocks, "2026-11-25T09:45:00Z"), all[1..]);
+    assert_eq!(tell(&mut clocks, "2026-11-25T10:00:01Z"), 1);
+    assert_eq!(untold(&clocks, "2026-11-25T10:00:01Z"), all[2..]);
+    // Nobody looked for hours: it is too late to warn.
+    assert_eq!(untold(&clocks, "2026-11-25T18:00:00Z"), all[3..]);
+    assert_eq!(tell(&mut clocks, "2026-11-25T18:00:00Z"), 1);
+    assert!(untold(&clocks, "2026-11-25T18:00:00Z").is_empty());
+}
+
+#[test]
+fn what_was_told_is_told_again_only_of_a_later_due_time() {
+    let plan = always();
+    let mut clocks = started(&plan, "2026-11-25T09:00:00Z");
+    assert_eq!(tell(&mut clocks, "2026-11-25T10:10:00Z"), 1);
+    // Half as much time was missed all the longer.
+    clocks.follow(&plan, moment("2026-11-25T10:20:00Z", "open", "high"));
+    clocks.follow(&plan, moment("2026-11-25T10:25:00Z", "pending", "high"));
+    clocks.follow(&plan, moment("2026-11-25T10:30:00Z", "open", "high"));
+    let untold_then = untold(&clocks, "2026-11-25T10:30:00Z");
+    assert!(
+        untold_then
+            .iter()
+            .all(|told| told.starts_with("resolution")),
+        "{untold_then:?}"
+    );
+    // With another promise it is in time, until that is over.
+    let mut longer = always();
+    longer.policy = super::Policy::built_in("free");
+    clocks.schedule(&longer, "high");
+    let first = &untold(&clocks, "2026-11-25T10:30:00Z")[0];
+    assert_eq!(first, "first_response warning 21:53");
+}
+
+#[test]
+fn clock_that_stands_still_warns_of_nothing_and_is_told_where_it_was_missed() {
+    let plan = always();
+    let mut clocks = started(&plan, "2026-11-25T09:00:00Z");
+    clocks.follow(&plan, moment("2026-11-25T09:50:00Z", "pending", "normal"));
+    assert!(untold(&clocks, "2026-11-25T12:00:00Z").is_empty());
+    clocks.follow(&plan, moment("2026-11-25T12:00:00Z", "open", "normal"));
+    let untold_then = untold(&clocks, "2026-11-25T12:00:00Z");
+    assert_eq!(
+        untold_then[..2],
+        [
+            "first_response warning 09:45",
+            "first_response breach 12:10"
+        ]
+    );
+    clocks.follow(&plan, moment("2026-11-25T12:15:00Z", "hold", "normal"));
+    assert_eq!(
+        untold(&clocks, "2026-11-25T13:00:00Z"),
+        ["first_response breach 12:10"]
+    );
+}
+
+#[test]
+fn promise_that_was_kept_too_late_is_told_and_one_in_time_is_not() {
+    let plan = always();
+    for (time, expected) in [("2026-11-25T09:59:00Z", 0), ("2026-11-25T10:01:00Z", 1)] {
+        let mut clocks = started(&plan, "2026-11-25T09:00:00Z");
+        let answer = Moment {
+            answered: true,
+            ..moment(time, "solved", "normal")
+        };
+        clocks.follow(&plan, answer);
+        assert_eq!(
+            clocks.untold(at("2026-11-26T09:00:00Z")).len(),
+            expected,
+            "{time}"
+        );
+    }
+}
+
+#[test]
+fn one_order_is_under_way_and_another_only_where_it_must_come_sooner() {
+    let plan = always();
+    let mut tracked = Tracked {
+        ticket_id: "tkt_1".into(),
+        status: "new".into(),
+        priority: "normal".into(),
+        clocks: started(&plan, "2026-11-25T09:00:00Z"),
+        check_at: None,
+    };
+    let now = at("2026-11-25T09:00:00Z");
+    assert!(tracked.watch(now).is_some());
+    assert_eq!(tracked.check_at, Some(at("2026-11-25T09:45:00Z")));
+    assert_eq!(tracked.watch(now), None);
+    // It stands still and goes on: the order that is under way will see.
+    for (time, status) in [
+        ("2026-11-25T09:10:00Z", "hold"),
+        ("2026-11-25T09:20:00Z", "open"),
+    ] {
+        tracked.clocks.follow(&plan, moment(time, status, "normal"));
+        assert_eq!(tracked.watch(at(time)), None, "{status}");
+    }
+    let sooner = moment("2026-11-25T09:21:00Z", "open", "high");
+    tracked.clocks.follow(&plan, sooner);
+    assert!(tracked.watch(sooner.at).is_some());
+    assert_eq!(tracked.check_at, Some(at("2026-11-25T09:25:00Z")));
+}

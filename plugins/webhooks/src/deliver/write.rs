@@ -1,0 +1,212 @@
+//! What an attempt came to, written down: the attempt, its delivery, how the endpoint
+//! fares, and whether it gets anything more.
+
+use std::time::Duration;
+
+use hearth_plugin::consumer::Disposition;
+use hearth_plugin::prelude::*;
+use hearth_plugin::random;
+use hearth_plugin::sql::{Batch, Error};
+
+use super::{Leased, TO_WRITE, Worker, until};
+use crate::attempt::{Attempt, Verdict};
+use crate::endpoint::Reason;
+use crate::sql::attempts::{count_attempt, insert_attempt};
+use crate::sql::deliveries::{note_failure, note_success, settle};
+use crate::sql::endpoints::lock_endpoint;
+use crate::{schedule, switch};
+
+/// Between two tries to write.
+const BETWEEN_WRITES: Duration = Duration::from_millis(200);
+const MICROS_PER_HOUR: i64 = 3_600_000_000;
+
+impl Worker<'_> {
+    /// Writes down what an attempt came to. Where the database is away for a moment it
+    /// tries again, for what is not written is sent once more. The attempt's id tells
+    /// whether it was written after all.
+    pub(super) fn write(&self, leased: &Leased, attempt: &Attempt) -> Result<Disposition, Error> {
+        let slow = attempt.slow(leased.slow);
+        let verdict = attempt.verdict(leased.tries + 1, slow, random::fraction());
+        metrics::count("attempts", 1, &[("outcome", attempt.outcome)]);
+        metrics::observe("attempt", attempt.duration.as_secs_f64(), "seconds", &[]);
+        let row = Row::of(attempt);
+        let mut notify = true;
+        loop {
+            let written = match verdict {
+                Verdict::Delivered => self.write_success(attempt, &row, slow),
+                verdict => {
+                    let row = (&row, slow, notify);
+                    self.write_failure(leased, attempt, row, verdict)
+                }
+            };
+            // The queue of notifications may be full, which must not stop this.
+            notify = false;
+            match written {
+                Err(Error::UniqueViolation(_)) => return Ok(self.as_written(verdict)),
+                Err(error) if !super::is_final(&error) && self.has_time() => {
+                    std::thread::sleep(BETWEEN_WRITES);
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn has_time(&self) -> bool {
+        self.messages.context.deadline.remaining() > TO_WRITE / 2
+    }
+
+    /// What becomes of the message of an attempt that was written, though nobody said so.
+    /// If the delivery is over by now, the message finds out when it comes.
+    fn as_written(&self, verdict: Verdict) -> Disposition {
+        match verdict {
+            Verdict::Again { wait, .. } => Disposition::RetryAfter(wait),
+            _ => Disposition::Done,
+        }
+    }
+
+    fn write_success(&self, attempt: &Attempt, row: &Row, slow: i64) -> Result<Disposition, Error> {
+        let order = self.order;
+        let (event, endpoint) = (order.event_id.as_str(), order.endpoint_id.as_str());
+        let now = Timestamp::now();
+        let mut batch = Batch::new();
+        batch.add(note_success::step(endpoint, now, slow));
+        batch.add(insert_attempt::step(
+            &row.id,
+            event,
+            endpoint,
+            attempt.started_at,
+            row.duration_ms,
+            attempt.outcome,
+            row.status,
+            None,
+            &attempt.response,
+        ));
+        let ended = Some(now);
+        batch.add(settle::step(
+            event,
+            endpoint,
+            order.round,
+            "delivered",
+            now,
+            row.status,
+            None,
+            ended,
+        ));
+        batch.add(count_attempt::step(
+            endpoint,
+            row.hour,
+            1,
+            0,
+            row.duration_ms,
+        ));
+        batch.run(&self.database)?;
+        Ok(Disposition::Done)
+    }
+
+    /// In one transaction with what it means for the endpoint. Locks are taken in the
+    /// order of those who change endpoints: the endpoint's row, then its health.
+    fn write_failure(
+        &self,
+        leased: &Leased,
+        attempt: &Attempt,
+        (row, slow, notify): (&Row, i64, bool),
+        verdict: Verdict,
+    ) -> Result<Disposition, Error> {
+        let endpoint = self.order.endpoint_id.as_str();
+        let now = Timestamp::now();
+        let fails_for = |since: Timestamp| since.until(now) >= schedule::FAILING_MAX;
+        let (wait, pause) = match verdict {
+            Verdict::Again { wait, pause } => (Some(wait), pause),
+            _ => (None, None),
+        };
+        let gone = verdict == Verdict::Gone;
+        self.database.transaction(Isolation::ReadCommitted, |tx| {
+            let ends = gone || leased.failing_since.is_some_and(fails_for);
+            let locked = match ends {
+                true => lock_endpoint(tx, endpoint)?,
+                false => None,
+            };
+            let paused_until = pause.map(|pause| now.after(pause));
+            let failing = note_failure(tx, endpoint, now, slow, paused_until)?;
+            let failing = failing.is_some_and(|failing| fails_for(failing.failing_since));
+            let mut stops = false;
+            if let Some(mut locked) = locked.filter(|_| gone || failing) {
+                let reason = if gone { Reason::Gone } else { Reason::Failing };
+                switch::off(tx, &mut locked, reason, now, notify)?;
+                stops = true;
+            }
+            let status = match wait {
+                _ if stops || gone => "stopped",
+                Some(_) => "pending",
+                None => "failed",
+            };
+            let due_at = now.after(wait.unwrap_or_default());
+            self.write_attempt(tx, attempt, row, status, due_at, now)?;
+            Ok(match status {
+                "pending" => until(due_at),
+                _ => Disposition::Done,
+            })
+        })
+    }
+
+    fn write_attempt(
+        &self,
+        tx: &Transaction,
+        attempt: &Attempt,
+        row: &Row,
+        status: &str,
+        due_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let order = self.order;
+        let (event, endpoint) = (order.event_id.as_str(), order.endpoint_id.as_str());
+        let error = attempt.error.as_deref();
+        insert_attempt(
+            tx,
+            &row.id,
+            event,
+            endpoint,
+            attempt.started_at,
+            row.duration_ms,
+            attempt.outcome,
+            row.status,
+            error,
+            &attempt.response,
+        )?;
+        let ended_at = (status != "pending").then_some(now);
+        settle(
+            tx,
+            event,
+            endpoint,
+            order.round,
+            status,
+            due_at,
+            row.status,
+            error,
+            ended_at,
+        )?;
+        count_attempt(tx, endpoint, row.hour, 0, 1, row.duration_ms)?;
+        Ok(())
+    }
+}
+
+/// An attempt as its row has it.
+struct Row {
+    id: String,
+    duration_ms: i64,
+    status: Option<i64>,
+    /// The hour in which it is counted.
+    hour: Timestamp,
+}
+
+impl Row {
+    fn of(attempt: &Attempt) -> Self {
+        let micros = attempt.started_at.micros();
+        Row {
+            id: id::new("att"),
+            duration_ms: i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
+            status: attempt.status.map(i64::from),
+            hour: Timestamp::from_micros(micros - micros.rem_euclid(MICROS_PER_HOUR)),
+        }
+    }
+}
