@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::host::{Host, Setup, plugin};
+use crate::harness::setup::TELLER_GRANTS;
 use crate::harness::postgres::until;
 
 pub const GRANTS: [&str; 12] = [
@@ -46,7 +47,7 @@ pub fn setup_with(setup: Setup, grants: &[&str]) -> Setup {
             grants,
             "[plugins.webhooks.config]\nevents = \"notification-events\"",
         )
-        .guest("teller", &["queue:webhook-events"], "")
+        .guest("teller", &TELLER_GRANTS, "")
 }
 
 /// Tells the webhooks plugin of an event as another plugin of the host does, with the

@@ -1,0 +1,158 @@
+//! Seen, read and archived are three things; what is snoozed comes back; what is
+//! deleted does not, and what is old is gone.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::fixture::{Inbox, heard, id, text};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// So long after now, by the machine's clock.
+fn later(by: Duration) -> String {
+    (jiff::Timestamp::now() + by).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seen_read_and_archived_are_three_things_and_can_be_taken_back() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    let id = customer.titled("t").await;
+    let marks = |shown: &Value| {
+        ["seen_at", "read_at", "archived_at"].map(|name| shown[name].is_string())
+    };
+    for (change, expected) in [
+        (json!({"seen": true}), [true, false, false]),
+        (json!({"read": true}), [true, true, false]),
+        (json!({"archived": true}), [true, true, true]),
+        (json!({"read": false}), [true, false, true]),
+        (json!({"archived": false, "seen": false}), [false, false, false]),
+        (json!({"seen": true, "read": true}), [true, true, false]),
+    ] {
+        let shown = customer.patch(&id, change.clone()).await;
+        assert_eq!(marks(&shown), expected, "{change}");
+        let archived = if expected[2] { "&archived=true" } else { "" };
+        let listed = customer.list(archived).await;
+        assert_eq!(listed, [shown], "{change}");
+    }
+    let before = customer.find(&id).await.unwrap();
+    let again = customer.patch(&id, json!({"read": true})).await;
+    assert_eq!(again["read_at"], before["read_at"], "it was read then");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn marking_all_is_about_what_there_was_and_what_matches() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    for (title, category) in [("a1", "a"), ("b1", "b"), ("a2", "a")] {
+        customer.post(json!({"title": title, "category": category})).await;
+    }
+    customer.done(Method::POST, "/read?category=a", json!({})).await;
+    customer.post(json!({"title": "a3", "category": "a"})).await;
+    assert_eq!(customer.titles("&unread=true").await, ["a3", "b1"]);
+    assert_eq!(customer.titles("&unread=false").await, ["a2", "a1"]);
+    // One of those is taken back, and another mark for all comes after it.
+    let first = customer.list("&unread=false").await;
+    customer.patch(&id(&first[1]), json!({"read": false})).await;
+    assert_eq!(customer.titles("&unread=true").await, ["a3", "b1", "a1"]);
+    customer.done(Method::POST, "/read", json!({})).await;
+    assert_eq!(customer.count("unread=true").await, 0);
+    customer.done(Method::POST, "/archive?category=b", json!({})).await;
+    assert_eq!(customer.titles("").await, ["a3", "a2", "a1"]);
+    assert_eq!(customer.titles("&archived=true").await, ["b1"]);
+    let seen = customer.list("").await;
+    assert!(seen.iter().all(|one| one["seen_at"].is_null()), "{seen:?}");
+    customer.done(Method::POST, "/seen", json!({})).await;
+    let seen = customer.list("").await;
+    assert!(seen.iter().all(|one| one["seen_at"].is_string()), "{seen:?}");
+    customer.titled("new").await;
+    assert_eq!(customer.titles("&unread=true").await, ["new"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snoozed_notification_is_away_and_comes_back_and_is_heard_again() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    let snoozed = customer.titled("later").await;
+    customer.titled("now").await;
+    let path = format!("/{snoozed}/snooze");
+    let until = later(HOUR);
+    let mut stream = customer.listen("").await;
+    let shown = customer.done(Method::POST, &path, json!({"until": until})).await;
+    assert_eq!(shown["id"], json!(snoozed));
+    assert!(shown["snoozed_until"].is_string(), "{shown}");
+    assert_eq!(customer.titles("").await, ["now"]);
+    assert_eq!((customer.count("").await, customer.count("unread=true").await), (1, 1));
+    inbox.forward_to(HOUR - Duration::from_secs(60));
+    assert_eq!(customer.titles("").await, ["now"]);
+    inbox.forward_to(HOUR + Duration::from_secs(5));
+    assert_eq!(customer.titles("").await, ["now", "later"], "it lies where it lay");
+    assert_eq!(customer.count("unread=true").await, 2);
+    let again = stream.event().await;
+    let told: Value = serde_json::from_str(&again.data).unwrap();
+    assert_eq!(id(&told), snoozed, "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleted_notification_is_gone_from_everywhere() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    let ids = customer.titled_all(["a", "b"].map(String::from)).await;
+    let path = format!("/{}", ids[0]);
+    let (status, _) = customer.ask(Method::DELETE, &path, Value::Null).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(customer.ids("").await, ids[1..]);
+    assert_eq!(customer.count("").await, 1);
+    assert_eq!(customer.list("&archived=true").await, [] as [Value; 0]);
+    for (method, path, body) in [
+        (Method::PATCH, path.clone(), json!({"read": true})),
+        (Method::DELETE, path.clone(), Value::Null),
+        (Method::POST, format!("{path}/snooze"), json!({"until": later(HOUR)})),
+    ] {
+        let (status, _) = customer.ask(method.clone(), &path, body).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{method}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notifications_are_gone_when_the_time_of_their_category_is_over() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    customer.prefer("", json!({"categories": {"brief": {"retention_days": 1}}})).await;
+    let brief = customer.post(json!({"title": "brief", "category": "brief"})).await;
+    let long = customer.titled("long").await;
+    customer.patch(&id(&brief), json!({"read": true})).await;
+    inbox.forward_to(DAY - HOUR);
+    assert_eq!(customer.titles("").await, ["long", "brief"]);
+    inbox.forward_to(DAY + HOUR);
+    assert_eq!(customer.titles("").await, ["long"]);
+    assert_eq!(customer.count("").await, 1);
+    let path = format!("/{}", id(&brief));
+    let (status, _) = customer.ask(Method::PATCH, &path, json!({"read": false})).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    inbox.forward_to(91 * DAY);
+    assert_eq!(customer.list("").await, [] as [Value; 0]);
+    assert!(!long.is_empty());
+    customer.titled("new").await;
+    assert_eq!(customer.titles("").await, ["new"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operator_says_how_long_notifications_are_kept() {
+    let file = crate::harness::host::plugin("notifications");
+    let grants = crate::harness::setup::NOTIFICATIONS_GRANTS;
+    let more = "[plugins.notifications.config]\nretention_days = \"2\"";
+    let setup = crate::harness::host::Setup::new();
+    let inbox = Inbox::start_on(setup.plugin("notifications", &file, &grants, more));
+    let customer = inbox.customer();
+    let mut stream = customer.listen("").await;
+    customer.titled("t").await;
+    assert_eq!(text(&heard(&mut stream).await, "title"), "t");
+    inbox.forward_to(DAY + HOUR);
+    assert_eq!(customer.count("").await, 1);
+    inbox.forward_to(2 * DAY + HOUR);
+    assert_eq!(customer.count("").await, 0);
+}
