@@ -47,10 +47,7 @@ impl Inbox {
     }
 
     pub fn customer(&self) -> Customer<'_> {
-        Customer {
-            host: &self.host,
-            key: &self.key,
-        }
+        Customer::at(&self.host, &self.key)
     }
 
     /// Puts the host's clock forward to so long after the machine's. What waits finds
@@ -67,7 +64,11 @@ pub fn put_forward(folder: &TempDir, offset: Duration) {
     std::fs::rename(new, file).unwrap();
 }
 
-impl Customer<'_> {
+impl<'h> Customer<'h> {
+    pub fn at(host: &'h Host, key: &'h str) -> Customer<'h> {
+        Customer { host, key }
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.host
             .request(method, &format!("/notifications{path}"), self.key)
@@ -107,13 +108,27 @@ impl Customer<'_> {
         id(&self.post(json!({"title": title})).await)
     }
 
+    /// Posts many at once; answers what became of each.
+    pub async fn many(&self, all: &[Value]) -> Vec<Value> {
+        let (status, told) = self
+            .ask(Method::POST, "", json!({"notifications": all}))
+            .await;
+        assert_eq!(status, StatusCode::MULTI_STATUS, "{told}");
+        told["results"].as_array().unwrap().clone()
+    }
+
     /// Posts many of these titles at once; answers their ids, in order.
     pub async fn titled_all(&self, titles: impl IntoIterator<Item = String>) -> Vec<String> {
-        let all: Vec<Value> = titles.into_iter().map(|title| json!({"title": title})).collect();
-        let (status, told) = self.ask(Method::POST, "", json!(all)).await;
-        assert_eq!(status, StatusCode::MULTI_STATUS, "{told}");
-        let results = told["results"].as_array().unwrap().iter();
-        results.map(|one| id(&one["notification"])).collect()
+        let all: Vec<Value> = titles
+            .into_iter()
+            .map(|title| json!({"title": title}))
+            .collect();
+        let results = self.many(&all).await;
+        assert!(
+            results.iter().all(|one| one["status"] == 201),
+            "{results:?}"
+        );
+        results.iter().map(id).collect()
     }
 
     /// All notifications of a list, page by page, the newest first.
@@ -140,16 +155,15 @@ impl Customer<'_> {
         self.list(query).await.iter().map(id).collect()
     }
 
-    /// What `/count` says, without `?` in front of the query.
-    pub async fn count(&self, query: &str) -> u64 {
+    /// How many are unread, as `/count` says it, without `?` in front of the query.
+    pub async fn unread(&self, query: &str) -> u64 {
         let told = self.get(&format!("/count?{query}")).await;
-        told["count"].as_u64().unwrap()
+        told["unread"]["count"].as_u64().unwrap()
     }
 
-    /// One notification as a list shows it.
-    pub async fn find(&self, id: &str) -> Option<Value> {
-        let all = self.list("").await;
-        all.into_iter().find(|one| one["id"] == id)
+    /// One of the customer's own.
+    pub async fn find(&self, id: &str) -> Value {
+        self.get(&format!("/{id}")).await
     }
 
     pub async fn patch(&self, id: &str, change: Value) -> Value {
@@ -194,7 +208,8 @@ pub fn event_id(number: u64) -> String {
 
 pub fn text(value: &Value, name: &str) -> String {
     let text = value[name].as_str();
-    text.unwrap_or_else(|| panic!("no {name}: {value}")).to_string()
+    text.unwrap_or_else(|| panic!("no {name}: {value}"))
+        .to_string()
 }
 
 pub fn id(value: &Value) -> String {
@@ -204,7 +219,7 @@ pub fn id(value: &Value) -> String {
 /// The next notification of a stream.
 pub async fn heard(stream: &mut Events) -> Value {
     let event = stream.event().await;
-    assert_eq!(event.kind, "notification.created", "{event:?}");
+    assert_eq!(event.kind, "notification", "{event:?}");
     serde_json::from_str(&event.data).unwrap()
 }
 
@@ -231,7 +246,9 @@ impl Seen {
     /// The names of all operations, in order.
     pub fn operations(&self) -> Vec<String> {
         let seen = self.0.lock().unwrap();
-        seen.iter().map(|request| request.operation.clone()).collect()
+        seen.iter()
+            .map(|request| request.operation.clone())
+            .collect()
     }
 
     /// The sort keys of all that was written, one by one or in batches.
@@ -294,10 +311,10 @@ pub fn on_dynamodb(setup: Setup, url: &str) -> Setup {
         .env("AWS_SECRET_ACCESS_KEY", "test")
 }
 
-/// Two hosts on one Postgres and one DynamoDB, with one clock.
+/// Two hosts on one Postgres and one DynamoDB.
 pub struct Two {
     pub hosts: [Host; 2],
-    pub fleet: Fleet,
+    _fleet: Fleet,
     _private: Private,
 }
 
@@ -308,7 +325,7 @@ impl Two {
         let hosts = tokio::task::block_in_place(|| [start(), start()]);
         Two {
             hosts,
-            fleet,
+            _fleet: fleet,
             _private: private,
         }
     }

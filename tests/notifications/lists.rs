@@ -14,16 +14,29 @@ async fn notification_reads_back_as_it_was_made() {
         "action_url": "https://example.com/invoices/7",
         "data": {"amount": 12.50, "exact": 12345678901234567890_u64, "deep": [{"a": [null, true]}]},
     });
-    let answer = customer.request(Method::POST, "").json(&body).send().await.unwrap();
+    let answer = customer
+        .request(Method::POST, "")
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::CREATED);
+    let location = answer.headers()["location"].to_str().unwrap().to_string();
     let made: Value = answer.json().await.unwrap();
     for (name, value) in body.as_object().unwrap() {
         assert_eq!(made[name], *value, "{name}");
     }
-    for mark in ["seen_at", "read_at", "archived_at", "snoozed_until", "recipient"] {
+    for mark in [
+        "seen_at",
+        "read_at",
+        "archived_at",
+        "snoozed_until",
+        "recipient",
+    ] {
         assert_eq!(made[mark], Value::Null, "{mark}");
     }
-    assert!(id(&made).starts_with("ntf_"));
+    assert_eq!(location, format!("/notifications/{}", id(&made)));
+    assert_eq!(customer.find(&id(&made)).await, made);
     assert_eq!(customer.list("").await, [made]);
 }
 
@@ -37,9 +50,18 @@ async fn pages_by_cursor_hold_everything_once_while_more_comes() {
         let (mut all, mut cursor) = (Vec::new(), String::new());
         loop {
             let page = customer.get(&format!("?limit={limit}{cursor}")).await;
-            let ids: Vec<_> = page["notifications"].as_array().unwrap().iter().map(id).collect();
+            let ids: Vec<_> = page["notifications"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(id)
+                .collect();
             let next = page["next_cursor"].as_str();
-            assert!(ids.len() == limit || next.is_none(), "a page in between is full");
+            assert_eq!(page["has_more"], next.is_some());
+            assert!(
+                ids.len() == limit || next.is_none(),
+                "a page in between is full"
+            );
             all.extend(ids);
             let Some(next) = next else { break };
             cursor = format!("&cursor={next}");
@@ -58,8 +80,17 @@ async fn filters_hold_alone_and_together() {
     let inbox = Inbox::start();
     let customer = inbox.customer();
     let mut ids = Vec::new();
-    for (title, category) in [("a1", "a"), ("b1", "b"), ("a2", "a"), ("b2", "b"), ("a3", "a"), ("b3", "b")] {
-        let made = customer.post(json!({"title": title, "category": category})).await;
+    for (title, category) in [
+        ("a1", "a"),
+        ("b1", "b"),
+        ("a2", "a"),
+        ("b2", "b"),
+        ("a3", "a"),
+        ("b3", "b"),
+    ] {
+        let made = customer
+            .post(json!({"title": title, "category": category}))
+            .await;
         ids.push(id(&made));
     }
     for (number, change) in [
@@ -83,9 +114,19 @@ async fn filters_hold_alone_and_together() {
         ("&category=none", vec![]),
     ] {
         assert_eq!(customer.titles(query).await, expected, "{query}");
-        let count = customer.count(query.trim_start_matches('&')).await;
-        assert_eq!(count, expected.len() as u64, "{query}");
     }
+    assert_eq!(
+        (
+            customer.unread("").await,
+            customer.unread("category=a").await
+        ),
+        (3, 1)
+    );
+    let counts = customer.get("/count?category=b").await;
+    assert_eq!(
+        (&counts["unread"]["count"], &counts["unseen"]["count"]),
+        (&json!(2), &json!(2))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,19 +135,26 @@ async fn few_matches_among_many_are_found_page_by_page() {
     let customer = inbox.customer();
     let mut wanted = Vec::new();
     for round in 0..5 {
-        let mut all: Vec<Value> = (0..200).map(|n| json!({"title": format!("{n}"), "category": "common"})).collect();
+        let mut all: Vec<Value> = (0..200)
+            .map(|n| json!({"title": format!("{n}"), "category": "common"}))
+            .collect();
         all[100] = json!({"title": format!("rare {round}"), "category": "rare"});
-        let (status, told) = customer.ask(Method::POST, "", json!(all)).await;
-        assert_eq!(status, StatusCode::MULTI_STATUS);
-        let made = &told["results"][100];
-        assert_eq!(made["status"], 201);
+        assert_eq!(customer.many(&all).await[100]["status"], 201);
         wanted.insert(0, format!("rare {round}"));
     }
     assert_eq!(customer.titles("&category=rare").await, wanted);
     let (mut found, mut cursor) = (Vec::new(), String::new());
     for _ in 0..1_000 {
-        let page = customer.get(&format!("?category=rare&limit=2{cursor}")).await;
-        found.extend(page["notifications"].as_array().unwrap().iter().map(|one| text(one, "title")));
+        let page = customer
+            .get(&format!("?category=rare&limit=2{cursor}"))
+            .await;
+        found.extend(
+            page["notifications"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| text(one, "title")),
+        );
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
@@ -119,23 +167,22 @@ async fn few_matches_among_many_are_found_page_by_page() {
 async fn count_is_exact_to_a_thousand_and_then_says_that_there_are_more() {
     let inbox = Inbox::start();
     let customer = inbox.customer();
-    let ids = customer.titled_all((0..999).map(|n| n.to_string())).await;
-    for id in &ids[..3] {
+    let ids = customer.titled_all((0..1_000).map(|n| n.to_string())).await;
+    customer.patch(&ids[0], json!({"seen": true})).await;
+    let count = |count: u64, exact: bool| json!({"count": count, "exact": exact});
+    let counts = |unread: Value, unseen: Value| json!({"unread": unread, "unseen": unseen});
+    let told = customer.get("/count").await;
+    assert_eq!(told, counts(count(1_000, true), count(999, true)));
+    customer.titled("one more").await;
+    let told = customer.get("/count").await;
+    assert_eq!(told, counts(count(1_000, false), count(1_000, true)));
+    customer.titled_all((0..300).map(|n| n.to_string())).await;
+    for id in &ids[400..702] {
         customer.patch(id, json!({"read": true})).await;
     }
     let told = customer.get("/count").await;
-    assert_eq!((&told["count"], &told["exact"]), (&json!(999), &json!(true)));
-    let unread = customer.get("/count?unread=true").await;
-    assert_eq!((&unread["count"], &unread["exact"]), (&json!(996), &json!(true)));
-    customer.titled("the thousandth").await;
-    let told = customer.get("/count").await;
-    assert_eq!((&told["count"], &told["exact"]), (&json!(1_000), &json!(true)));
-    customer.titled_all((0..3).map(|n| n.to_string())).await;
-    let told = customer.get("/count").await;
-    assert_eq!((&told["count"], &told["exact"]), (&json!(1_000), &json!(false)));
-    let unread = customer.get("/count?unread=true").await;
-    assert_eq!((&unread["count"], &unread["exact"]), (&json!(1_000), &json!(true)));
-    assert_eq!(customer.ids("").await.len(), 1_003, "the list goes on");
+    assert_eq!(told, counts(count(999, true), count(1_000, false)));
+    assert_eq!(customer.ids("").await.len(), 1_301, "the list goes on");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +190,9 @@ async fn recipients_have_inboxes_of_their_own() {
     let inbox = Inbox::start();
     let customer = inbox.customer();
     for (title, recipient) in [("a", "ada@example.com"), ("b", "user:7"), ("c", "user:77")] {
-        customer.post(json!({"title": title, "recipient": recipient})).await;
+        customer
+            .post(json!({"title": title, "recipient": recipient}))
+            .await;
     }
     customer.titled("own").await;
     for (query, expected) in [
@@ -153,10 +202,12 @@ async fn recipients_have_inboxes_of_their_own() {
         ("&recipient=user:77", "c"),
     ] {
         assert_eq!(customer.titles(query).await, [expected], "{query}");
-        assert_eq!(customer.count(query.trim_start_matches('&')).await, 1);
+        assert_eq!(customer.unread(query.trim_start_matches('&')).await, 1);
     }
-    customer.done(Method::POST, "/read?recipient=user:7", json!({})).await;
-    assert_eq!(customer.count("recipient=user:7&unread=true").await, 0);
-    assert_eq!(customer.count("recipient=user:77&unread=true").await, 1);
-    assert_eq!(customer.count("unread=true").await, 1);
+    customer
+        .done(Method::POST, "/read?recipient=user:7", json!({}))
+        .await;
+    assert_eq!(customer.unread("recipient=user:7").await, 0);
+    assert_eq!(customer.unread("recipient=user:77").await, 1);
+    assert_eq!(customer.unread("").await, 1);
 }

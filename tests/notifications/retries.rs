@@ -33,7 +33,7 @@ async fn same_post_after_the_notification_was_read_leaves_one_and_it_is_still_re
     let listed = customer.list("").await;
     assert_eq!(listed.len(), 1);
     assert!(listed[0]["read_at"].is_string(), "{listed:?}");
-    assert_eq!(customer.count("unread=true").await, 0);
+    assert_eq!(customer.unread("").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,7 +42,7 @@ async fn posts_without_a_key_are_each_their_own() {
     let customer = inbox.customer();
     let ids = [customer.titled("t").await, customer.titled("t").await];
     assert_ne!(ids[0], ids[1]);
-    assert_eq!(customer.count("").await, 2);
+    assert_eq!(customer.unread("").await, 2);
 }
 
 /// Asks again until the dead host's claim is let go.
@@ -68,20 +68,20 @@ async fn post_whose_answer_was_lost_with_the_host_is_the_same_when_it_comes_agai
     let mut host = tokio::task::block_in_place(start);
     let api_key = host.key("acme", &[]);
     let database = fleet.cluster.connect(None).await;
-    let body = json!([{"title": "read"}, {"title": "deleted"}, {"title": "left"}]);
+    let body =
+        json!({"notifications": [{"title": "read"}, {"title": "deleted"}, {"title": "left"}]});
     for _ in 0..runs(5, 100) {
         let key = Uuid::now_v7().to_string();
         hold_answers(&database).await;
         let post = host.post("/notifications", &api_key).json(&body);
         let asked = tokio::spawn(post.header("idempotency-key", &key).send());
-        let customer = |host| Customer { host, key: &api_key };
         // They are stored, and the answer is not kept: this is the window.
-        until(async || customer(&host).list("").await.len() == 3).await;
+        until(async || Customer::at(&host, &api_key).list("").await.len() == 3).await;
         host.kill();
         assert!(asked.await.unwrap().is_err(), "nobody got an answer");
         let_answers_go(&database).await;
         tokio::task::block_in_place(|| host.restart());
-        let customer = customer(&host);
+        let customer = Customer::at(&host, &api_key);
         let before = customer.ids("").await;
         customer.patch(&before[2], json!({"read": true})).await;
         let path = format!("/{}", before[1]);
@@ -91,11 +91,16 @@ async fn post_whose_answer_was_lost_with_the_host_is_the_same_when_it_comes_agai
         again.reverse();
         assert_eq!(again, before, "the same ids, whenever they are made");
         let listed = customer.list("").await;
-        let shown: Vec<_> = listed.iter().map(|one| (id(one), one["read_at"].is_string())).collect();
+        let shown: Vec<_> = listed
+            .iter()
+            .map(|one| (id(one), one["read_at"].is_string()))
+            .collect();
         let expected = [(before[0].clone(), false), (before[2].clone(), true)];
         assert_eq!(shown, expected, "read, and not there any more");
         for (id, _) in expected {
-            customer.done(Method::DELETE, &format!("/{id}"), Value::Null).await;
+            customer
+                .done(Method::DELETE, &format!("/{id}"), Value::Null)
+                .await;
         }
     }
 }

@@ -13,14 +13,13 @@ use crate::push::events::Next;
 async fn what_is_posted_is_heard_on_both_hosts_as_it_is_listed() {
     let two = Two::start().await;
     let key = two.hosts[0].key("acme", &[]);
-    let customers = [0, 1].map(|place| Customer {
-        host: &two.hosts[place],
-        key: &key,
-    });
+    let customers = [0, 1].map(|place| Customer::at(&two.hosts[place], &key));
     let mut streams = [customers[0].listen("").await, customers[1].listen("").await];
     let one = json!({"title": "one", "body": "b\nc", "data": {"n": 1.5}, "category": "news"});
     customers[0].post(one).await;
-    customers[1].titled_all((0..30).map(|n| format!("number {n}"))).await;
+    customers[1]
+        .titled_all((0..30).map(|n| format!("number {n}")))
+        .await;
     let mut listed = customers[1].list("").await;
     listed.reverse();
     for stream in &mut streams {
@@ -34,10 +33,7 @@ async fn what_is_posted_is_heard_on_both_hosts_as_it_is_listed() {
 async fn stored_notification_is_there_when_its_event_comes() {
     let two = Two::start().await;
     let key = two.hosts[0].key("acme", &[]);
-    let [one, other] = [0, 1].map(|place| Customer {
-        host: &two.hosts[place],
-        key: &key,
-    });
+    let [one, other] = [0, 1].map(|place| Customer::at(&two.hosts[place], &key));
     let mut stream = other.listen("").await;
     for number in 0..runs(20, 500) {
         let title = format!("number {number}");
@@ -46,7 +42,10 @@ async fn stored_notification_is_there_when_its_event_comes() {
         let event = heard(&mut stream).await;
         let newest = other.get("?limit=1").await;
         assert_eq!(newest["notifications"][0], event);
-        assert_eq!(posting.await.unwrap().unwrap().status(), StatusCode::CREATED);
+        assert_eq!(
+            posting.await.unwrap().unwrap().status(),
+            StatusCode::CREATED
+        );
     }
 }
 
@@ -54,18 +53,19 @@ async fn stored_notification_is_there_when_its_event_comes() {
 async fn listener_that_comes_back_to_another_host_misses_nothing_and_hears_nothing_twice() {
     let two = Two::start().await;
     let key = two.hosts[0].key("acme", &[]);
-    let customers = [0, 1].map(|place| Customer {
-        host: &two.hosts[place],
-        key: &key,
-    });
+    let customers = [0, 1].map(|place| Customer::at(&two.hosts[place], &key));
     let (mut titles, mut last_id) = (Vec::new(), {
         let mut stream = customers[0].listen("").await;
         stream.first_id().await
     });
     for round in 0..runs(10, 200) {
-        let ids = customers[round % 2].titled_all((0..7).map(|n| format!("{round}/{n}"))).await;
+        let ids = customers[round % 2]
+            .titled_all((0..7).map(|n| format!("{round}/{n}")))
+            .await;
         assert_eq!(ids.len(), 7);
-        let request = customers[(round / 2) % 2].listening("").header("last-event-id", &last_id);
+        let request = customers[(round / 2) % 2]
+            .listening("")
+            .header("last-event-id", &last_id);
         let mut stream = crate::push::events::Events::open(request).await;
         // Some of them only: the rest are for the next time.
         for _ in 0..(if round % 3 == 0 { 3 } else { 7 }) {
@@ -92,18 +92,20 @@ async fn streams_of_a_revoked_key_end_on_both_hosts_and_others_go_on() {
     let kept = two.hosts[0].key("acme", &[]);
     let (mut over, mut open) = (Vec::new(), Vec::new());
     for host in &two.hosts {
-        let (one, other) = (Customer { host, key: &revoked }, Customer { host, key: &kept });
+        let (one, other) = (Customer::at(host, &revoked), Customer::at(host, &kept));
         over.push(one.listen("").await);
         open.push(other.listen("").await);
     }
-    assert!(two.hosts[0].cli(&["keys", "revoke", &revoked_id]).status.success());
+    assert!(
+        two.hosts[0]
+            .cli(&["keys", "revoke", &revoked_id])
+            .status
+            .success()
+    );
     for stream in &mut over {
         assert_eq!(stream.next().await, Next::Ended);
     }
-    let customer = Customer {
-        host: &two.hosts[1],
-        key: &kept,
-    };
+    let customer = Customer::at(&two.hosts[1], &kept);
     let made = customer.titled("after").await;
     for stream in &mut open {
         assert_eq!(id(&heard(stream).await), made);
@@ -130,7 +132,10 @@ async fn recipients_hear_their_own_notifications_alone() {
         (&mut own, "c", Value::Null),
     ] {
         let event = heard(stream).await;
-        assert_eq!((text(&event, "title"), &event["recipient"]), (title.into(), &recipient));
+        assert_eq!(
+            (text(&event, "title"), &event["recipient"]),
+            (title.into(), &recipient)
+        );
     }
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::host::{Host, Setup, plugin};
-use crate::harness::setup::TELLER_GRANTS;
 use crate::harness::postgres::until;
+use crate::harness::setup::TELLER_GRANTS;
 
 pub const GRANTS: [&str; 12] = [
     "sql",
