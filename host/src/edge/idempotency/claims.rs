@@ -77,7 +77,10 @@ pub(super) struct Wanted<'a> {
 pub(super) enum Found {
     /// With the time at which the key was first seen.
     Taken(Uuid, SystemTime),
-    Other { claim: Uuid, standing: Standing },
+    Other {
+        claim: Uuid,
+        standing: Standing,
+    },
 }
 
 /// How another request with the same key stands.
