@@ -18,7 +18,9 @@ pub fn is_category(text: &str) -> bool {
 /// The category of an event that has no template: the first word of its type.
 pub fn of_event(kind: &str) -> String {
     let word = kind.split('.').next().unwrap_or_default();
-    let mut word = word.to_ascii_lowercase().replace(|c: char| !c.is_ascii(), "");
+    let mut word = word
+        .to_ascii_lowercase()
+        .replace(|c: char| !c.is_ascii(), "");
     word.truncate(LENGTH_MAX);
     match is_category(&word) {
         true => word,

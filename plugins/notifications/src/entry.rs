@@ -44,6 +44,20 @@ impl Entry {
         }
     }
 
+    /// Takes a mark that has just been made.
+    pub fn set(&mut self, kind: Kind, mark: Mark) {
+        match kind {
+            Kind::Archived => self.archived = Some(mark),
+            Kind::Read => self.read = Some(mark),
+            Kind::Seen => self.seen = Some(mark),
+        }
+    }
+
+    /// Hides it until then.
+    pub fn hide(&mut self, snooze: Option<Snooze>) {
+        self.snoozed = snooze;
+    }
+
     /// Until when it is hidden, if it is.
     pub fn snoozed_until(&self, now: Timestamp) -> Option<Timestamp> {
         let until = Timestamp::from_micros(self.snoozed?.until);
@@ -77,11 +91,9 @@ impl Entry {
             Some(SNOOZED) => self.snoozed = serde_json::from_str(&item.attributes).ok(),
             Some(end) => {
                 let mark = serde_json::from_str(&item.attributes).ok();
-                match Kind::ALL.into_iter().find(|kind| kind.name() == end) {
-                    Some(Kind::Archived) => self.archived = mark,
-                    Some(Kind::Read) => self.read = mark,
-                    Some(Kind::Seen) => self.seen = mark,
-                    None => {}
+                let kind = Kind::ALL.into_iter().find(|kind| kind.name() == end);
+                if let (Some(kind), Some(mark)) = (kind, mark) {
+                    self.set(kind, mark);
                 }
             }
         }
@@ -118,12 +130,26 @@ pub fn gather(items: Vec<RawItem>) -> Vec<Entry> {
     entries
 }
 
-/// The notification with this id: 404 where it is not in this inbox.
-pub fn find(inbox: &Inbox, id: &str) -> Result<Entry, Problem> {
+/// What there is of this notification.
+fn all_of(inbox: &Inbox, id: &str) -> Result<Option<Entry>, documents::Error> {
     let range = Range::BeginsWith(id.to_string());
     let page = documents::query_raw(&inbox.partition(), &range, ITEMS_MAX, None, false)?;
-    let entry = gather(page.items).pop().filter(Entry::is_there);
-    entry.ok_or_else(Problem::not_found)
+    Ok(gather(page.items).pop())
+}
+
+/// The notification with this id, if it is in this inbox.
+pub fn look_up(inbox: &Inbox, id: &str) -> Result<Option<Entry>, documents::Error> {
+    Ok(all_of(inbox, id)?.filter(Entry::is_there))
+}
+
+/// The same: 404 where it is not.
+pub fn find(inbox: &Inbox, id: &str) -> Result<Entry, Problem> {
+    look_up(inbox, id)?.ok_or_else(Problem::not_found)
+}
+
+/// Whether it has been in this inbox, deleted or not.
+pub fn was_there(inbox: &Inbox, id: &str) -> Result<bool, documents::Error> {
+    Ok(all_of(inbox, id)?.is_some_and(|entry| entry.is_there() || entry.is_deleted))
 }
 
 #[cfg(test)]
@@ -146,7 +172,10 @@ pub mod tests {
     pub fn items(number: u32, category: &str, ends: &[(&str, Value)]) -> Vec<RawItem> {
         let message = json!({"category": category, "message": {"title": "t", "critical": false, "created_at": 1}});
         let mut items = vec![item(&id(number), "", &message)];
-        items.extend(ends.iter().map(|(end, value)| item(&id(number), end, value)));
+        items.extend(
+            ends.iter()
+                .map(|(end, value)| item(&id(number), end, value)),
+        );
         items
     }
 

@@ -14,6 +14,7 @@ pub struct Inbox(Option<String>);
 
 impl Inbox {
     /// The inbox of a recipient; the customer's own without one.
+    #[cfg(test)]
     pub fn of(recipient: Option<String>) -> Self {
         Inbox(recipient)
     }

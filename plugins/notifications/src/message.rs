@@ -86,7 +86,7 @@ impl Message {
         } = &self.message;
         let data = data.as_deref().and_then(Json::parse).map(|Json(data)| data);
         let digest = digest.as_ref().map(|digest| {
-            json!({"key": digest.key, "count": digest.count, "from": time(digest.from),
+            json!({"key": some(&digest.key), "count": digest.count, "from": time(digest.from),
                 "to": time(digest.to)})
         });
         json!({
@@ -109,6 +109,11 @@ impl Message {
             "snoozed_until": null,
         })
     }
+}
+
+/// `None` for the empty key.
+pub fn some(key: &str) -> Option<&str> {
+    Some(key).filter(|key| !key.is_empty())
 }
 
 fn time(micros: i64) -> Timestamp {

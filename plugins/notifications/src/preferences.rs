@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hearth_plugin::cache;
 use hearth_plugin::documents::{self, Item, Key};
 use hearth_plugin::prelude::*;
-use hearth_plugin::cache;
 use serde::{Deserialize, Serialize};
 
 use crate::category;
@@ -180,9 +180,7 @@ fn refused(finished: Result<(), Problem>) -> Errors {
     problem.map_or_else(Vec::new, |problem| problem.field_errors().to_vec())
 }
 
-fn categories(
-    named: Map<String, Value>,
-) -> Result<(BTreeMap<String, Category>, Errors), Problem> {
+fn categories(named: Map<String, Value>) -> Result<(BTreeMap<String, Category>, Errors), Problem> {
     let names: Vec<String> = named.keys().take(CATEGORIES_MAX).cloned().collect();
     let mut fields = Fields::at("/categories".into(), Value::Object(named))?;
     let mut read = BTreeMap::new();
@@ -227,7 +225,10 @@ impl Settings {
 
     /// When it is loud again, if it is quiet now.
     pub fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let mut hours = self.layers.iter().filter_map(|layer| layer.quiet_hours.as_ref());
+        let mut hours = self
+            .layers
+            .iter()
+            .filter_map(|layer| layer.quiet_hours.as_ref());
         hours.next()?.end_after(now)
     }
 
@@ -293,16 +294,20 @@ pub fn replace(request: &Request) -> Answer {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     fn read(body: Value) -> Result<Preferences, Problem> {
         Preferences::read(Fields::of(body).unwrap())
     }
 
-    fn settings(layers: &[Value]) -> Settings {
+    /// Of these preferences, the nearest first.
+    pub fn settings(layers: &[Value]) -> Settings {
         Settings {
-            layers: layers.iter().map(|body| read(body.clone()).unwrap()).collect(),
+            layers: layers
+                .iter()
+                .map(|body| read(body.clone()).unwrap())
+                .collect(),
             retention_days: 90,
         }
     }
@@ -314,7 +319,10 @@ mod tests {
             "categories": {"a": {"retention_days": 7}, "b": {"stream": true, "retention_days": 7, "digest_seconds": 60}}});
         let settings = settings(&[own, customer]);
         assert!(settings.is_on("a", Channel::Stream));
-        assert!(!settings.is_on("b", Channel::Stream), "the own word for all");
+        assert!(
+            !settings.is_on("b", Channel::Stream),
+            "the own word for all"
+        );
         assert!(!settings.is_on("a", Channel::InApp));
         assert!(settings.is_on("a", Channel::Webhook));
         let now = Timestamp::from_micros(0);
@@ -334,9 +342,16 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named() {
-        let problem = read(json!({"channels": {"sms": true}, "categories": {"A": {}, "b": {"digest_seconds": 1}, "c": 1},
-            "quiet_hours": {}, "more": 1}));
-        let places: Vec<_> = problem.unwrap_err().field_errors().iter().map(|error| format!("{:?}", error.place)).collect();
+        let problem = read(
+            json!({"channels": {"sms": true}, "categories": {"A": {}, "b": {"digest_seconds": 1}, "c": 1},
+            "quiet_hours": {}, "more": 1}),
+        );
+        let places: Vec<_> = problem
+            .unwrap_err()
+            .field_errors()
+            .iter()
+            .map(|error| format!("{:?}", error.place))
+            .collect();
         for pointer in [
             "/channels/sms",
             "/categories/A",
@@ -356,6 +371,9 @@ mod tests {
             "quiet_hours": {"time_zone": "UTC", "start": "22:00", "end": "07:00"}});
         let preferences = read(body).unwrap();
         let stored = serde_json::to_value(&preferences).unwrap();
-        assert_eq!(serde_json::from_value::<Preferences>(stored).unwrap(), preferences);
+        assert_eq!(
+            serde_json::from_value::<Preferences>(stored).unwrap(),
+            preferences
+        );
     }
 }

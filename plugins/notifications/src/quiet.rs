@@ -126,8 +126,7 @@ fn clock(minute: i64) -> String {
 /// All days where none is named.
 fn days(fields: &mut Fields) -> Vec<String> {
     let wrong = "these must be days, monday to sunday";
-    let are_days =
-        |days: &Vec<String>| days.iter().all(|day| WEEKDAYS.contains(&day.as_str()));
+    let are_days = |days: &Vec<String>| days.iter().all(|day| WEEKDAYS.contains(&day.as_str()));
     let given = fields.texts("days").count(0..=7);
     let given = given.check("not_allowed", wrong, are_days).optional();
     let Some(given) = given else {
@@ -188,12 +187,16 @@ mod tests {
         // wall's 03:30.
         let skipped = hours("22:00", "02:30", Value::Null);
         let end = end(&skipped, "2026-03-28T22:00:00Z").unwrap();
-        assert!(("2026-03-29T00:30".."2026-03-29T01:31").contains(&end.as_str()), "{end}");
+        assert!(
+            ("2026-03-29T00:30".."2026-03-29T01:31").contains(&end.as_str()),
+            "{end}"
+        );
     }
 
     #[test]
     fn wrong_hours_are_told() {
-        let body = json!({"time_zone": "Mars/Base", "start": "24:00", "end": "7:00", "days": ["x"]});
+        let body =
+            json!({"time_zone": "Mars/Base", "start": "24:00", "end": "7:00", "days": ["x"]});
         let mut fields = Fields::of(body).unwrap();
         Hours::read(&mut fields);
         assert_eq!(fields.finish().unwrap_err().field_errors().len(), 4);

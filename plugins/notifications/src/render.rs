@@ -12,10 +12,7 @@ enum Part<'t> {
 
 /// What is wrong with a text, if anything is.
 pub fn mistake(text: &str) -> Option<&'static str> {
-    match parts(text) {
-        Ok(_) => None,
-        Err(mistake) => Some(mistake),
-    }
+    parts(text).err()
 }
 
 /// The text with the data in its places; a place without data is empty.
@@ -116,7 +113,14 @@ mod tests {
 
     #[test]
     fn mistakes_are_told() {
-        for text in ["{{a", "{{}}", "{{a b}}", "{{a..b}}", "{{#if a}}", "x {{ {{a}}"] {
+        for text in [
+            "{{a",
+            "{{}}",
+            "{{a b}}",
+            "{{a..b}}",
+            "{{#if a}}",
+            "x {{ {{a}}",
+        ] {
             assert!(mistake(text).is_some(), "{text}");
         }
         assert!(mistake("{{a}} {{ b.c }}").is_none());
@@ -125,6 +129,9 @@ mod tests {
     #[test]
     fn long_texts_are_cut_between_characters() {
         assert_eq!(cut("\u{e4}\u{e4}\u{e4}".into(), 3), "\u{e4}\u{e4}\u{e4}");
-        assert_eq!(cut("\u{e4}\u{e4}\u{e4}\u{e4}".into(), 3), "\u{e4}\u{e4}\u{2026}");
+        assert_eq!(
+            cut("\u{e4}\u{e4}\u{e4}\u{e4}".into(), 3),
+            "\u{e4}\u{e4}\u{2026}"
+        );
     }
 }

@@ -72,7 +72,14 @@ impl Line {
 
     /// Whether a watermark is at this notification or above it.
     pub fn covers(&self, category: &str, id: &str) -> bool {
-        self.covering(category).any(|mark| id <= mark.upto.as_str())
+        self.at(category, id).is_some()
+    }
+
+    /// When the latest word of a watermark on this notification was said.
+    pub fn at(&self, category: &str, id: &str) -> Option<i64> {
+        let covering = self.covering(category);
+        let covering = covering.filter(|watermark| id <= watermark.upto.as_str());
+        covering.map(|watermark| watermark.at).max()
     }
 
     /// The sort key from which on there may be notifications that are not so.
@@ -171,9 +178,7 @@ impl Lines {
     /// The latest word on a notification: whether it is so, and when that was said, in
     /// microseconds since 1970.
     pub fn word(&self, kind: Kind, entry: &Entry) -> Option<(bool, i64)> {
-        let covering = self.of(kind).covering(entry.category());
-        let covering = covering.filter(|watermark| entry.id <= watermark.upto);
-        let latest = covering.map(|watermark| watermark.at).max();
+        let latest = self.of(kind).at(entry.category(), &entry.id);
         let own = entry.mark(kind).map(|mark| (mark.on, mark.at));
         match (latest, own) {
             (Some(at), Some((_, own_at))) if own_at >= at => own,
