@@ -90,8 +90,13 @@ fn sources(listed: &[Value]) -> Vec<(String, String)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tickets_that_are_made_and_breached_are_told_once_though_the_events_come_twice() {
     let stage = Stage::open().await;
+    let open = json!([{"start": "00:00", "end": "24:00"}]);
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let hours: serde_json::Map<_, _> = days.iter().map(|day| (day.to_string(), open.clone())).collect();
+    let always = json!({"name": "Always", "time_zone": "UTC", "hours": hours});
+    stage.send(Method::PUT, "/support/calendars/always", always).await;
     let policy = json!({
-        "name": "Gold", "tiers": ["unlimited"],
+        "name": "Gold", "calendar_id": "always", "tiers": ["unlimited"],
         "targets": {"normal": {"first_response_minutes": 60}},
     });
     stage
@@ -105,6 +110,8 @@ async fn tickets_that_are_made_and_breached_are_told_once_though_the_events_come
     assert_eq!(post.send().await.unwrap().status(), StatusCode::CREATED);
     let customer = stage.customer();
     until(async || !customer.list("").await.is_empty()).await;
+    // What is held while the clock jumps would come twice.
+    until(async || waiting(&stage.host, "notification-events").await == 0).await;
     put_forward(&stage.clock, Duration::from_secs(61 * 60));
     let breached = |listed: &[Value]| {
         let mut all = sources(listed).into_iter();
@@ -195,6 +202,37 @@ async fn events_of_every_kind_come_once_on_two_hosts() {
         told.insert(text(&heard(&mut stream).await["event"], "id"));
     }
     assert_eq!(told, ids);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_that_comes_late_is_news_although_all_were_marked_meanwhile() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    let happened = |number: u64, hours: i64| {
+        let mut told = event(number, "invoice.paid", json!({}));
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+        told["occurred_at"] = json!(at.to_string());
+        told
+    };
+    customer.tell(&happened(1, 2)).await;
+    until(async || customer.list("").await.len() == 1).await;
+    for path in ["/seen", "/read", "/archive"] {
+        customer.done(Method::POST, path, json!({})).await;
+    }
+    let late = happened(2, 1);
+    for _ in 0..2 {
+        customer.tell(&late).await;
+        until(async || waiting(&inbox.host, "notification-events").await == 0).await;
+        let listed = customer.list("").await;
+        assert_eq!(sources(&listed).len(), 1, "it is not archived: {listed:?}");
+        assert_eq!(text(&listed[0]["event"], "id"), event_id(2));
+        assert!(listed[0]["read_at"].is_null(), "nobody has read it");
+    }
+    assert_eq!(customer.unread("").await, 1);
+    customer.done(Method::POST, "/read", json!({})).await;
+    customer.tell(&late).await;
+    until(async || waiting(&inbox.host, "notification-events").await == 0).await;
+    assert_eq!(customer.unread("").await, 0, "and now it was read");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -129,11 +129,14 @@ async fn snooze_that_is_taken_back_is_over() {
 async fn snoozed_notification_is_away_and_comes_back_and_is_heard_again() {
     let inbox = Inbox::start();
     let customer = inbox.customer();
+    let mut stream = customer.listen("").await;
     let snoozed = customer.titled("later").await;
     customer.titled("now").await;
+    for title in ["later", "now"] {
+        assert_eq!(text(&heard(&mut stream).await, "title"), title);
+    }
     let path = format!("/{snoozed}/snooze");
     let until = later(HOUR);
-    let mut stream = customer.listen("").await;
     let shown = customer
         .done(Method::POST, &path, json!({"until": until}))
         .await;

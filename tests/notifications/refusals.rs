@@ -242,7 +242,7 @@ async fn wrong_queries_paths_and_bodies_are_refused() {
     assert_eq!(status, StatusCode::NOT_FOUND);
     let no_json = customer
         .request(Method::POST, "")
-        .header("content-type", "text/plain");
+        .header("content-type", "image/png");
     let answer = no_json.body("{\"title\":\"t\"}").send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let broken = customer
