@@ -121,11 +121,13 @@ impl New {
     pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let inbox = Inbox::field(&mut fields);
         let mut given = Given::read(&mut fields);
-        let template = fields.text("template");
-        let template = template.convert("not_allowed", TemplateId::WRONG, |text| {
-            TemplateId::read(&text).map(|TemplateId(id)| id)
-        });
-        let template = template.optional();
+        let template = fields.text("template").optional();
+        if template
+            .as_deref()
+            .is_some_and(|name| TemplateId::read(name).is_none())
+        {
+            fields.refuse("template", "not_allowed", TemplateId::WRONG);
+        }
         let data = fields.object("data");
         let data = data.check("too_long", "this must have at most 20000 bytes", |data| {
             json!(data).to_string().len() <= DATA_BYTES_MAX

@@ -10,7 +10,7 @@ use crate::category;
 use crate::entry::{self, Entry};
 use crate::inbox::Inbox;
 use crate::mark::Kind;
-use crate::scan::Way;
+use crate::scan::{PAGE_MAX, Way};
 use crate::watermarks::{self, FIRST, LAST, Lines};
 
 /// A count is exact up to here.
@@ -18,8 +18,6 @@ const COUNT_MAX: usize = 1_000;
 /// Items of a notification that is listed, at most: itself, read, seen, and a snooze
 /// that is over.
 const SHOWN_ITEMS: i64 = 4;
-/// Items of a query that looks for few of many.
-const PAGE: u32 = 1_000;
 /// Queries of a listing; a page that is not full then is answered as it is.
 const LIST_QUERIES_MAX: usize = 5;
 /// Queries of a count.
@@ -92,12 +90,11 @@ impl Filter {
         lowest
     }
 
-    /// Whether most of what is met may be something else.
+    /// Whether most of what is met may be something else. Of what is unread little is:
+    /// the watermark says where to end.
     fn is_narrow(&self) -> bool {
-        self.unread.is_some()
-            || self.archived
-            || self.snoozed == Some(true)
-            || self.category.is_some()
+        let is_read = self.unread == Some(false);
+        is_read || self.archived || self.snoozed == Some(true) || self.category.is_some()
     }
 
     fn key(&self) -> String {
@@ -150,12 +147,12 @@ fn find(
     now: Timestamp,
 ) -> Result<Found, Problem> {
     let fetch = paging.fetch();
-    let enough = u32::try_from(fetch * SHOWN_ITEMS).unwrap_or(PAGE);
+    let enough = u32::try_from(fetch * SHOWN_ITEMS).unwrap_or(PAGE_MAX);
     let way = Way {
         inbox,
         lower: &filter.lower(lines),
         upper: upper.as_deref().unwrap_or(LAST),
-        page: if filter.is_narrow() { PAGE } else { enough },
+        page: if filter.is_narrow() { PAGE_MAX } else { enough },
         queries_max: LIST_QUERIES_MAX,
     };
     let wanted = usize::try_from(fetch).unwrap_or_default();
@@ -193,7 +190,7 @@ pub fn count(request: &Request) -> Answer {
         inbox: &inbox,
         lower: &filter.lower(&lines).max(read.min(seen)),
         upper: LAST,
-        page: PAGE,
+        page: PAGE_MAX,
         queries_max: COUNT_QUERIES_MAX,
     };
     let (mut unread, mut unseen) = (0, 0);

@@ -9,11 +9,9 @@ use crate::category;
 use crate::inbox::Inbox;
 use crate::mark::{self, Kind};
 use crate::marks::new_mark;
-use crate::scan::Way;
+use crate::scan::{PAGE_MAX, Way};
 use crate::watermarks::{self, Lines, Raised};
 
-/// Items of a query.
-const PAGE: u32 = 1_000;
 /// Queries, where single ones below a watermark are to be marked.
 const QUERIES_MAX: usize = 5;
 
@@ -95,7 +93,7 @@ fn mark_each(
         inbox,
         lower: floor,
         upper: &highest,
-        page: PAGE,
+        page: PAGE_MAX,
         queries_max: QUERIES_MAX,
     };
     let mut items: Vec<Item> = Vec::new();

@@ -242,7 +242,10 @@ impl Settings {
     pub fn expires_at(&self, category: &str, now: Timestamp) -> Timestamp {
         let days = self.first(category, |own| own.retention_days);
         let days = days.unwrap_or(self.retention_days);
-        now.after(DAY * u32::try_from(days.clamp(1, RETENTION_DAYS_MAX)).unwrap_or(1))
+        let days = u32::try_from(days.clamp(1, RETENTION_DAYS_MAX)).unwrap_or(1);
+        // As exactly as it is stored.
+        let whole = now.micros().div_euclid(MICROS_PER_MS) * MICROS_PER_MS;
+        Timestamp::from_micros(whole).after(DAY * days)
     }
 
     fn first(&self, category: &str, of: fn(&Category) -> Option<i64>) -> Option<i64> {
@@ -251,6 +254,7 @@ impl Settings {
     }
 }
 
+const MICROS_PER_MS: i64 = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn key(inbox: &Inbox) -> Key {

@@ -7,6 +7,9 @@ use hearth_plugin::documents::{self, Error, Range, RawItem};
 use crate::entry::{self, Entry, ID_LENGTH};
 use crate::inbox::Inbox;
 
+/// Items of a query at most.
+pub const PAGE_MAX: u32 = 1_000;
+
 /// Where to go.
 pub struct Way<'w> {
     pub inbox: &'w Inbox,
@@ -14,7 +17,7 @@ pub struct Way<'w> {
     pub lower: &'w str,
     /// The highest sort key, or a notification that is the first not to be met.
     pub upper: &'w str,
-    /// Items of a query.
+    /// Items of the first query; those after it have as many as they may.
     pub page: u32,
     pub queries_max: usize,
 }
@@ -29,10 +32,11 @@ impl Way<'_> {
         }
         let range = Range::Between((self.lower.into(), self.upper.into()));
         let partition = self.inbox.partition();
-        let (mut rest, mut cursor) = (Vec::new(), None);
+        let (mut rest, mut cursor, mut limit) = (Vec::new(), None, self.page);
         for _ in 0..self.queries_max {
             let from = cursor.as_deref();
-            let page = documents::query_raw(&partition, &range, self.page, from, true)?;
+            let page = documents::query_raw(&partition, &range, limit, from, true)?;
+            limit = PAGE_MAX;
             let mut items = std::mem::replace(&mut rest, page.items);
             items.append(&mut rest);
             cursor = page.cursor;

@@ -182,7 +182,7 @@ mod tests {
         let text = |length: usize| "x".repeat(length);
         for (data, body, left_out) in [
             (10, 10, json!([])),
-            (19_900, 10, json!(["/data"])),
+            (19_990, 10, json!(["/data"])),
             (10, 24_000, json!(["/data", "/body"])),
         ] {
             let whole = json!({"id": "ntf_1", "title": "t", "body": text(body),
