@@ -91,10 +91,23 @@ fn sources(listed: &[Value]) -> Vec<(String, String)> {
 async fn tickets_that_are_made_and_breached_are_told_once_though_the_events_come_twice() {
     let stage = Stage::open().await;
     let open = json!([{"start": "00:00", "end": "24:00"}]);
-    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-    let hours: serde_json::Map<_, _> = days.iter().map(|day| (day.to_string(), open.clone())).collect();
+    let days = [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+    ];
+    let hours: serde_json::Map<_, _> = days
+        .iter()
+        .map(|day| (day.to_string(), open.clone()))
+        .collect();
     let always = json!({"name": "Always", "time_zone": "UTC", "hours": hours});
-    stage.send(Method::PUT, "/support/calendars/always", always).await;
+    stage
+        .send(Method::PUT, "/support/calendars/always", always)
+        .await;
     let policy = json!({
         "name": "Gold", "calendar_id": "always", "tiers": ["unlimited"],
         "targets": {"normal": {"first_response_minutes": 60}},
