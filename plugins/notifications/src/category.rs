@@ -1,5 +1,7 @@
 //! Names of categories.
 
+use hearth_plugin::fields::Field;
+
 /// Where nobody says one.
 pub const DEFAULT: &str = "general";
 /// Characters at most.
@@ -13,6 +15,12 @@ pub fn is_category(text: &str) -> bool {
     let within = |byte: u8| plain(byte) || b"._-".contains(&byte);
     let begins = text.bytes().next().is_some_and(plain);
     begins && text.len() <= LENGTH_MAX && text.bytes().all(within)
+}
+
+/// A field or parameter that names one.
+pub fn checked(field: Field<'_, String>) -> Option<String> {
+    let is_right = |text: &String| is_category(text);
+    field.check("not_allowed", WRONG, is_right).optional()
 }
 
 /// The category of an event that has no template: the first word of its type.

@@ -2,7 +2,8 @@
 //!
 //! The first one opens a window, and a delayed message closes it. Nobody joins in the
 //! window's last seconds: whoever joined has written by the time at which it is read. What
-//! was gathered stays for a day, so a digest that is made again is the same.
+//! was gathered stays for a day, so a digest that is made again is the same. What comes
+//! again while its window is open is counted once; later it is gathered again.
 
 use std::time::Duration;
 

@@ -68,14 +68,10 @@ impl Given {
         let url = fields.text("action_url").length(1..=URL_MAX);
         let action_url = url.check("not_allowed", WRONG_URL, |url| is_url(url));
         let action_url = action_url.optional();
-        let category = fields.text("category");
-        let category = category.check("not_allowed", category::WRONG, |text| {
-            category::is_category(text)
-        });
         Given {
             action_url,
             title: None,
-            category: category.optional(),
+            category: category::checked(fields.text("category")),
             body: fields.text("body").length(1..=BODY_MAX).optional(),
             critical: fields.boolean("critical").optional(),
             digest_key: fields

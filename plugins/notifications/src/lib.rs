@@ -10,7 +10,8 @@
 //!
 //! # What is stored where
 //! In DynamoDB, through `documents`. Each listing and each count is one Query of one
-//! partition, from the newest down to where nothing can match any more.
+//! partition, from the newest down to where nothing can match any more. One that has to
+//! look through more than 1,000 items goes on page by page, within bounds.
 //!
 //! | partition | sort key | holds |
 //! |---|---|---|
@@ -36,6 +37,10 @@
 //! "All are read" writes one item (`watermarks`), whatever there is. Of a mark and a
 //! watermark the later word holds. Where a mark says the contrary of a watermark above
 //! it, a floor in the watermarks says how far down one has to look for such.
+//!
+//! What comes late lies where it would have come in time. Where all were marked up to
+//! there meanwhile it would be read before anybody saw it: so it gets marks that say the
+//! contrary (`late`), once, before it is written.
 //!
 //! # What is told when
 //! Once the put was acknowledged: to the stream, and where preferences want it as the

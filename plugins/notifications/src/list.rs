@@ -48,7 +48,7 @@ impl Filter {
             unread: query.boolean("unread").optional(),
             archived,
             snoozed: query.boolean("snoozed").optional(),
-            category: category_of(query),
+            category: category::checked(query.text("category")),
         }
     }
 
@@ -100,14 +100,6 @@ impl Filter {
     fn key(&self) -> String {
         format!("{:?} {} {:?}", self.unread, self.archived, self.snoozed)
     }
-}
-
-fn category_of(query: &mut Query) -> Option<String> {
-    let category = query.text("category");
-    let category = category.check("not_allowed", category::WRONG, |text| {
-        category::is_category(text)
-    });
-    category.optional()
 }
 
 /// `GET /`: the newest first.
@@ -181,7 +173,7 @@ fn find(
 pub fn count(request: &Request) -> Answer {
     let mut query = request.query()?;
     let inbox = Inbox::read(&mut query);
-    let filter = Filter::of_category(category_of(&mut query));
+    let filter = Filter::of_category(category::checked(query.text("category")));
     query.finish()?;
     let (now, lines) = (Timestamp::now(), watermarks::load(&inbox)?);
     let category = filter.category.as_deref();

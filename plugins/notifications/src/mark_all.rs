@@ -37,11 +37,7 @@ struct Wanted {
 
 impl Wanted {
     fn read(mut fields: Fields, now: Timestamp) -> Result<Self, Problem> {
-        let category = fields.text("category");
-        let category = category.check("not_allowed", category::WRONG, |text| {
-            category::is_category(text)
-        });
-        let category = category.optional();
+        let category = category::checked(fields.text("category"));
         let wrong = "this must be the id of a notification";
         let upto = fields.text("upto");
         let upto = upto.check("wrong_type", wrong, |text| id::is("ntf", text));
