@@ -187,3 +187,49 @@ async fn dynamodb_that_leaves_items_undone_or_throttles_loses_nothing() {
     let lost: Vec<_> = taken.iter().filter(|id| !listed.contains(id)).collect();
     assert!(lost.is_empty() && !taken.is_empty(), "{lost:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dynamodb_away_is_503_and_what_was_refused_is_not_claimed() {
+    let away = Arc::new(watch::channel(false).0);
+    let is_away = away.clone();
+    let behind = behind(move |_| {
+        let fate = match *is_away.borrow() {
+            true => Fate::Cut,
+            false => Fate::Pass,
+        };
+        async move { fate }
+    })
+    .await;
+    let customer = behind.inbox.customer();
+    let kept = customer.titled("kept").await;
+    away.send_replace(true);
+    for (method, path, body) in [
+        (Method::POST, String::new(), json!({"title": "refused"})),
+        (Method::GET, String::new(), Value::Null),
+        (Method::GET, "/count".into(), Value::Null),
+        (Method::PATCH, format!("/{kept}"), json!({"read": true})),
+        (Method::POST, "/read".into(), json!({})),
+    ] {
+        let (status, told) = customer.ask(method, &path, body).await;
+        let refusals = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+        assert!(refusals.contains(&status), "{path}: {status} {told}");
+    }
+    let results = customer
+        .many(&[json!({"title": "a"}), json!({"title": "b"})])
+        .await;
+    for result in &results {
+        let status = result["status"].as_u64().unwrap();
+        assert!([503, 504].contains(&status), "{result}");
+        assert_eq!(result.get("id"), None, "{result}");
+    }
+    away.send_replace(false);
+    until(async || {
+        let (status, _) = customer.ask(Method::GET, "", Value::Null).await;
+        status == StatusCode::OK
+    })
+    .await;
+    let titles = customer.titles("").await;
+    assert!(titles.contains(&"kept".to_string()), "{titles:?}");
+    assert_eq!(customer.find(&kept).await["title"], "kept");
+    customer.titled("after").await;
+}

@@ -211,3 +211,30 @@ async fn recipients_have_inboxes_of_their_own() {
     assert_eq!(customer.unread("recipient=user:77").await, 1);
     assert_eq!(customer.unread("").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousand_of_the_largest_are_listed_and_counted_as_well() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    let text = "x".repeat(19_900);
+    let mut ids = Vec::new();
+    for _ in 0..25 {
+        let one = json!({"title": "t", "body": "b".repeat(4_000), "data": {"text": text}});
+        let results = customer.many(&vec![one; 40]).await;
+        assert!(
+            results.iter().all(|one| one["status"] == 201),
+            "{results:?}"
+        );
+        ids.extend(results.iter().map(id));
+    }
+    let counts = customer.get("/count").await;
+    assert_eq!(counts["unread"], json!({"count": 1_000, "exact": true}));
+    ids.reverse();
+    assert_eq!(customer.ids("").await, ids);
+    for id in &ids[..2] {
+        customer.patch(id, json!({"read": true})).await;
+    }
+    assert_eq!(customer.ids("&unread=false").await, ids[..2]);
+    assert_eq!(customer.ids("&category=none").await, [] as [&str; 0]);
+    assert_eq!(customer.unread("").await, 998);
+}

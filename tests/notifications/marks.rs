@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::fixture::{Inbox, heard, id, text};
+use super::fixture::{Customer, Inbox, Two, heard, id, text};
+use crate::harness::host::runs;
+use crate::harness::postgres::until;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -227,4 +230,82 @@ async fn operator_says_how_long_notifications_are_kept() {
     assert_eq!(customer.unread("").await, 1);
     inbox.forward_to(2 * DAY + HOUR);
     assert_eq!(customer.unread("").await, 0);
+}
+
+/// Asks until the others let it: `busy` is no refusal.
+async fn insist(customer: &Customer<'_>, method: Method, path: &str, body: Value) {
+    until(async || {
+        let (status, told) = customer.ask(method.clone(), path, body.clone()).await;
+        assert!(
+            status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE,
+            "{path}: {status} {told}"
+        );
+        status.is_success()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_many_say_at_once_holds_of_each() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    let all: Vec<Value> = (0..60)
+        .map(|number| json!({"title": "t", "category": format!("c{}", number % 6)}))
+        .collect();
+    let results = customer.many(&all).await;
+    let ids: Vec<String> = results.iter().map(id).collect();
+    for round in 0..runs(3, 50) {
+        customer.done(Method::POST, "/read", json!({})).await;
+        // The first 20 are taken back, one by one, while categories are marked anew as
+        // seen, and the others as archived or not.
+        let paths: Vec<String> = ids.iter().map(|id| format!("/{id}")).collect();
+        let unread = paths[..20]
+            .iter()
+            .map(|path| insist(&customer, Method::PATCH, path, json!({"read": false})));
+        let archived = paths[20..40].iter().map(|path| {
+            insist(
+                &customer,
+                Method::PATCH,
+                path,
+                json!({"archived": round % 2 == 0}),
+            )
+        });
+        let categories: Vec<Value> = (0..6)
+            .map(|n| json!({"category": format!("c{n}")}))
+            .collect();
+        let seen = categories
+            .iter()
+            .map(|body| insist(&customer, Method::POST, "/seen", body.clone()));
+        tokio::join!(join_all(unread), join_all(archived), join_all(seen));
+        let archived = customer.list("&archived=true").await;
+        let mut there = customer.list("").await;
+        assert_eq!(archived.len(), if round % 2 == 0 { 20 } else { 0 });
+        there.extend(archived);
+        assert_eq!(there.len(), 60);
+        for one in there {
+            let place = ids.iter().position(|known| *known == id(&one)).unwrap();
+            assert_eq!(
+                one["read_at"].is_null(),
+                place < 20,
+                "{place} in round {round}"
+            );
+            assert!(one["seen_at"].is_string());
+        }
+        assert_eq!(customer.unread("").await, 20);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn marking_all_leaves_what_is_posted_after_its_answer_and_takes_what_was_before() {
+    let two = Two::start().await;
+    let key = two.hosts[0].key("acme", &[]);
+    let [one, other] = [0, 1].map(|place| Customer::at(&two.hosts[place], &key));
+    for _ in 0..runs(20, 500) {
+        let before = [one.titled("before").await, other.titled("before").await];
+        one.done(Method::POST, "/read", json!({})).await;
+        let after = [one.titled("after").await, other.titled("after").await];
+        let unread = other.ids("&unread=true").await;
+        assert!(before.iter().all(|id| !unread.contains(id)));
+        assert!(after.iter().all(|id| unread.contains(id)));
+    }
 }

@@ -96,6 +96,12 @@ async fn a_thousand_are_taken_and_one_more_is_refused() {
         assert_eq!(wrong(&problem), ["/notifications"]);
     }
     assert_eq!(customer.unread("").await, 0);
+    // As large as one has them, so that a request is near the bytes it may have.
+    let many = |count: usize| {
+        let data = json!({"invoice": {"number": 17, "amount": "12.50"}, "text": "x".repeat(200)});
+        let one = json!({"title": "Invoice 17 is due", "body": "b".repeat(400), "data": data});
+        json!({"notifications": vec![one; count]})
+    };
     let (status, told) = customer.ask(Method::POST, "", many(1_000)).await;
     assert_eq!(status, StatusCode::MULTI_STATUS);
     assert_eq!(told["succeeded"], 1_000);

@@ -86,6 +86,8 @@ async fn what_is_answered_solved_or_stands_still_is_looked_at_again_and_not_told
     support.ask(Method::POST, &comments, true, answer).await;
     support.patch(paused, json!({"status": "pending"})).await;
     support.patch(solved, json!({"status": "solved"})).await;
+    // What is held while the clock jumps would come twice.
+    stage.heard(4 + 1 + 1 + 2).await;
     stage.put_forward(600);
     let [heard, _] = stage.heard(4 + 1 + 1 + 2 + 3).await;
     // It is too late to warn.
@@ -102,6 +104,7 @@ async fn what_is_answered_solved_or_stands_still_is_looked_at_again_and_not_told
     stage.until_looked(600).await;
     support.patch(paused, json!({"status": "open"})).await;
     support.patch(solved, json!({"status": "open"})).await;
+    stage.heard(11 + 2).await;
     stage.put_forward(661);
     let [heard, _] = stage.heard(11 + 2 + 2).await;
     for reopened in [paused, solved] {
