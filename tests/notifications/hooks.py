@@ -49,8 +49,8 @@ def without_places(value):
 
 
 def real_notification(new):
-    # A template must be there.
-    if new.get("template") is not None:
+    # A template must be there. What is no notification is told so in its result.
+    if isinstance(new, dict) and new.get("template") is not None:
         new["template"] = "kept"
 
 
