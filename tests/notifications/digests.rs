@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::fixture::{Customer, Inbox, event, heard, id, text};
+use crate::harness::host::runs;
 use crate::harness::postgres::until;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -166,4 +167,52 @@ async fn digest_comes_although_the_host_was_killed_meanwhile() {
     assert_eq!(digests(&customer.list("").await), [(json!("x"), json!(5))]);
     let path = format!("/{}", customer.ids("").await[0]);
     customer.done(Method::DELETE, &path, Value::Null).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digest_is_one_although_the_host_is_killed_while_it_is_made() {
+    let mut inbox = Inbox::start();
+    let categories = json!({"categories": {"build": {"digest_seconds": 60}}});
+    inbox.customer().prefer("", categories).await;
+    for round in 1..=runs(6, 60) {
+        for _ in 0..5 {
+            gathered(&inbox.customer(), json!(format!("round {round}"))).await;
+        }
+        // Minutes lie between the rounds, so that what a killed host held is free again.
+        let begin = Duration::from_secs(600 * round as u64);
+        inbox.forward_to(begin + Duration::from_secs(70));
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..120))).await;
+        inbox.host.kill();
+        tokio::task::block_in_place(|| inbox.host.restart());
+        let mut waited = 100;
+        until(async || {
+            waited += 1;
+            inbox.forward_to(begin + Duration::from_secs(waited));
+            inbox.customer().list("").await.len() >= round
+        })
+        .await;
+    }
+    let mut expected: Vec<_> = (1..=runs(6, 60))
+        .map(|round| (json!(format!("round {round}")), json!(5)))
+        .collect();
+    expected.sort_by_key(|one| format!("{one:?}"));
+    assert_eq!(digests(&inbox.customer().list("").await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digest_of_thousands_is_one() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    let categories = json!({"categories": {"build": {"digest_seconds": 60}}});
+    customer.prefer("", categories).await;
+    let data = json!({"text": "x".repeat(300)});
+    let one = json!({"title": "t", "category": "build", "data": data});
+    for _ in 0..3 {
+        let results = customer.many(&vec![one.clone(); 1_000]).await;
+        assert!(results.iter().all(|one| one["status"] == 202));
+    }
+    inbox.forward_to(Duration::from_secs(90));
+    until(async || !customer.list("").await.is_empty()).await;
+    let listed = customer.list("").await;
+    assert_eq!(digests(&listed), [(Value::Null, json!(3_000))]);
 }
