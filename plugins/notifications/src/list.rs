@@ -13,7 +13,7 @@ use crate::mark::Kind;
 use crate::scan::{PAGE_MAX, Way};
 use crate::watermarks::{self, FIRST, LAST, Lines};
 
-/// A count is exact up to here.
+/// A count is exact up to here, where there is not too much to be looked through.
 const COUNT_MAX: usize = 1_000;
 /// Items of a notification that is listed, at most: itself, read, seen, and a snooze
 /// that is over.

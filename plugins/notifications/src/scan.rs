@@ -10,6 +10,10 @@ use crate::inbox::Inbox;
 /// Items of a query at most.
 pub const PAGE_MAX: u32 = 1_000;
 
+/// Bytes of attributes that are looked through at most: moving them is what costs a
+/// call its time.
+const BYTES_MAX: usize = 8 << 20;
+
 /// Where to go.
 pub struct Way<'w> {
     pub inbox: &'w Inbox,
@@ -25,7 +29,7 @@ pub struct Way<'w> {
 impl Way<'_> {
     /// Shows one notification after the other, each with all that belongs to it, until
     /// the end or until `visit` has enough. Answers whether the end was reached or
-    /// asked for: else the queries were too few.
+    /// asked for: else there was too much to be looked through.
     pub fn walk(&self, mut visit: impl FnMut(Entry) -> ControlFlow<()>) -> Result<bool, Error> {
         if self.lower > self.upper {
             return Ok(true);
@@ -33,10 +37,12 @@ impl Way<'_> {
         let range = Range::Between((self.lower.into(), self.upper.into()));
         let partition = self.inbox.partition();
         let (mut rest, mut cursor, mut limit) = (Vec::new(), None, self.page);
+        let mut bytes = 0;
         for _ in 0..self.queries_max {
             let from = cursor.as_deref();
             let page = documents::query_raw(&partition, &range, limit, from, true)?;
             limit = PAGE_MAX;
+            bytes += page.items.iter().map(size).sum::<usize>();
             let mut items = std::mem::replace(&mut rest, page.items);
             items.append(&mut rest);
             cursor = page.cursor;
@@ -51,9 +57,16 @@ impl Way<'_> {
             if cursor.is_none() {
                 return Ok(true);
             }
+            if bytes > BYTES_MAX {
+                break;
+            }
         }
         Ok(false)
     }
+}
+
+fn size(item: &RawItem) -> usize {
+    item.attributes.len()
 }
 
 /// Takes away what belongs to a notification that the next page has.
