@@ -199,20 +199,33 @@ async fn digest_is_one_although_the_host_is_killed_while_it_is_made() {
     assert_eq!(digests(&inbox.customer().list("").await), expected);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn digest_of_thousands_is_one() {
+/// Gathers so many requests of so many notifications each, with so many bytes of data,
+/// and sees that one digest comes, at the first attempt.
+async fn digest_of(requests: u64, each: u64, bytes: usize) {
     let inbox = Inbox::start();
     let customer = inbox.customer();
-    let categories = json!({"categories": {"build": {"digest_seconds": 60}}});
+    let categories = json!({"categories": {"build": {"digest_seconds": 86_400}}});
     customer.prefer("", categories).await;
-    let data = json!({"text": "x".repeat(300)});
+    let data = json!({"text": "x".repeat(bytes)});
     let one = json!({"title": "t", "category": "build", "data": data});
-    for _ in 0..3 {
-        let results = customer.many(&vec![one.clone(); 1_000]).await;
+    for _ in 0..requests {
+        let results = customer.many(&vec![one.clone(); each as usize]).await;
         assert!(results.iter().all(|one| one["status"] == 202));
     }
-    inbox.forward_to(Duration::from_secs(90));
+    inbox.forward_to(24 * HOUR + Duration::from_secs(90));
     until(async || !customer.list("").await.is_empty()).await;
     let listed = customer.list("").await;
-    assert_eq!(digests(&listed), [(Value::Null, json!(3_000))]);
+    assert_eq!(digests(&listed), [(Value::Null, json!(requests * each))]);
+    let trapped = inbox.host.metric("hearth_guest_traps_total", &[]).await;
+    assert_eq!(trapped, 0.0, "{}", inbox.host.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digest_of_thousands_is_one() {
+    digest_of(runs(6, 20) as u64, 1_000, 900).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digest_of_many_large_ones_is_one() {
+    digest_of(40, 40, 19_900).await;
 }

@@ -296,6 +296,8 @@ async fn thousand_of_one_request_are_all_heard_after_quiet_hours() {
     while !missing.is_empty() {
         missing.remove(&id(&heard(&mut stream).await));
     }
+    let trapped = inbox.host.metric("hearth_guest_traps_total", &[]).await;
+    assert_eq!(trapped, 0.0, "{}", inbox.host.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
