@@ -74,7 +74,11 @@ impl Tzif<'_> {
         let first = before.map_or_else(|| offset(0), |(_, offset)| *offset);
         let mut changes: Vec<_> = all.into_iter().filter(|(time, _)| *time > 0).collect();
         let mut current = first;
-        changes.retain(|(_, offset)| std::mem::replace(&mut current, *offset) != *offset);
+        // The last is kept where it changes nothing, for the footer holds only from there.
+        let last = changes.last().map(|(time, _)| *time);
+        changes.retain(|(time, offset)| {
+            std::mem::replace(&mut current, *offset) != *offset || Some(*time) == last
+        });
         let footer = std::str::from_utf8(&block[counts.bytes(8)..]).expect("a footer is text");
         Tzif {
             first,

@@ -17,7 +17,8 @@ pub struct Zone {
     name: &'static str,
     /// Seconds east of UTC until the first change.
     first: i64,
-    /// Instants in seconds since 1970, and the offset from there on.
+    /// Instants in seconds since 1970, and the offset from there on. The last may
+    /// change nothing: it says from when on the rule holds.
     changes: Vec<(i64, i64)>,
     /// What holds after the last change.
     rule: Option<Rule>,
@@ -89,10 +90,12 @@ impl Zone {
             .checked_sub(1)
             .and_then(|last| self.changes.get(last));
         let offset = last.map_or(self.first, |(_, offset)| *offset);
-        match (self.changes.get(passed), self.rule) {
-            (Some((next, _)), _) => (offset, Some(*next)),
-            (None, None) => (offset, None),
-            (None, Some(rule)) => rule.offset(at),
+        let later = self.changes.get(passed..).unwrap_or_default();
+        let next = later.iter().find(|(_, later)| *later != offset);
+        match (next, self.rule, self.changes.last()) {
+            (Some((next, _)), ..) => (offset, Some(*next)),
+            (None, None, _) => (offset, None),
+            (None, Some(rule), last) => rule.offset(last.map_or(at, |(begins, _)| at.max(*begins))),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! What is told of clocks, and when.
 
-use hearth_plugin::prelude::*;
-
 use super::super::clock::{Clocks, Moment};
 use super::super::plan::Plan;
 use super::super::track::Tracked;
