@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::fixture::{Customer, Inbox, event, heard, id, text};
+use crate::harness::host::runs;
 use crate::harness::postgres::until;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -166,4 +167,65 @@ async fn digest_comes_although_the_host_was_killed_meanwhile() {
     assert_eq!(digests(&customer.list("").await), [(json!("x"), json!(5))]);
     let path = format!("/{}", customer.ids("").await[0]);
     customer.done(Method::DELETE, &path, Value::Null).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digest_is_one_although_the_host_is_killed_while_it_is_made() {
+    let mut inbox = Inbox::start();
+    let categories = json!({"categories": {"build": {"digest_seconds": 60}}});
+    inbox.customer().prefer("", categories).await;
+    for round in 1..=runs(6, 60) {
+        for _ in 0..5 {
+            gathered(&inbox.customer(), json!(format!("round {round}"))).await;
+        }
+        // Minutes lie between the rounds, so that what a killed host held is free again.
+        let begin = Duration::from_secs(600 * round as u64);
+        inbox.forward_to(begin + Duration::from_secs(70));
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..120))).await;
+        inbox.host.kill();
+        tokio::task::block_in_place(|| inbox.host.restart());
+        let mut waited = 100;
+        until(async || {
+            waited += 1;
+            inbox.forward_to(begin + Duration::from_secs(waited));
+            inbox.customer().list("").await.len() >= round
+        })
+        .await;
+    }
+    let mut expected: Vec<_> = (1..=runs(6, 60))
+        .map(|round| (json!(format!("round {round}")), json!(5)))
+        .collect();
+    expected.sort_by_key(|one| format!("{one:?}"));
+    assert_eq!(digests(&inbox.customer().list("").await), expected);
+}
+
+/// Gathers so many requests of so many notifications each, with so many bytes of data,
+/// and sees that one digest comes, at the first attempt.
+async fn digest_of(requests: u64, each: u64, bytes: usize) {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    let categories = json!({"categories": {"build": {"digest_seconds": 86_400}}});
+    customer.prefer("", categories).await;
+    let data = json!({"text": "x".repeat(bytes)});
+    let one = json!({"title": "t", "category": "build", "data": data});
+    for _ in 0..requests {
+        let results = customer.many(&vec![one.clone(); each as usize]).await;
+        assert!(results.iter().all(|one| one["status"] == 202));
+    }
+    inbox.forward_to(24 * HOUR + Duration::from_secs(90));
+    until(async || !customer.list("").await.is_empty()).await;
+    let listed = customer.list("").await;
+    assert_eq!(digests(&listed), [(Value::Null, json!(requests * each))]);
+    let trapped = inbox.host.metric("hearth_guest_traps_total", &[]).await;
+    assert_eq!(trapped, 0.0, "{}", inbox.host.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digest_of_thousands_is_one() {
+    digest_of(runs(6, 20) as u64, 1_000, 900).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digest_of_many_large_ones_is_one() {
+    digest_of(40, 40, 19_900).await;
 }

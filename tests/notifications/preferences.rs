@@ -1,5 +1,6 @@
 //! What recipients want to hear of: by category and channel, and not at night.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::ToSpan;
@@ -277,4 +278,44 @@ async fn what_goes_to_the_stream_alone_is_heard_after_quiet_hours_too() {
         ("plain".into(), &json!("told"))
     );
     assert_eq!(customer.titles("").await, ["critical"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousand_of_one_request_are_all_heard_after_quiet_hours() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    customer
+        .prefer("", json!({"quiet_hours": quiet_now()}))
+        .await;
+    let mut stream = customer.listen("").await;
+    let ids = customer
+        .titled_all((0..1_000).map(|number| number.to_string()))
+        .await;
+    inbox.forward_to(HOUR + Duration::from_secs(90));
+    let mut missing: BTreeSet<String> = ids.into_iter().collect();
+    while !missing.is_empty() {
+        missing.remove(&id(&heard(&mut stream).await));
+    }
+    let trapped = inbox.host.metric("hearth_guest_traps_total", &[]).await;
+    assert_eq!(trapped, 0.0, "{}", inbox.host.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_are_told_of_a_thousand_in_one_request() {
+    let fleet = Fleet::start().await;
+    let host = fleet.host(setup);
+    let key = host.key("acme", &[]);
+    let customer = Customer::at(&host, &key);
+    customer
+        .prefer("", json!({"channels": {"webhook": true}}))
+        .await;
+    let ids = customer
+        .titled_all((0..1_000).map(|number| number.to_string()))
+        .await;
+    assert_eq!(customer.unread("").await, 1_000);
+    let database = fleet.cluster.connect(None).await;
+    let text = "SELECT count(DISTINCT convert_from(body, 'utf8')::jsonb ->> 'event_id')
+        FROM hearth.outbox WHERE queue = 'webhook-events'";
+    let told: i64 = database.query_one(text, &[]).await.unwrap().get(0);
+    assert_eq!(told, ids.len() as i64);
 }
