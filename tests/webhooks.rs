@@ -13,6 +13,7 @@ mod schemas;
 mod secrets;
 mod signatures;
 mod swaps;
+mod tickets;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -38,11 +38,14 @@ pub fn list(request: &Request) -> Answer {
 }
 
 /// The changes after a position; where the page is not full, what has no position
-/// yet gets one first.
+/// yet gets one first. Whether something has none is asked before the page is read:
+/// the other way round another reader could number it in between, and the page would
+/// end without what was committed long before.
 fn read(database: &Database, after: i64, paging: &Paging) -> Result<Vec<Changed>, Problem> {
     let wanted = usize::try_from(paging.fetch()).unwrap_or_default();
+    let is_pending = pending(database)?.is_some();
     let changes = changes_after(database, after)?;
-    if changes.len() >= wanted || pending(database)?.is_none() {
+    if changes.len() >= wanted || !is_pending {
         return Ok(changes);
     }
     let mut batch = Batch::new();

@@ -45,8 +45,14 @@ impl Stage {
         setup(&self.fleet, &self.folder).start()
     }
 
-    /// Puts all clocks so many minutes forward from the machine's.
-    pub fn put_forward(&self, minutes: i64) {
+    /// Puts all clocks so many minutes forward from the machine's, once everything was
+    /// heard: what is being heard would be given to another, its time being over.
+    pub async fn put_forward(&self, minutes: i64) {
+        until(async || self.under_way().await == 0).await;
+        self.put_forward_at_once(minutes);
+    }
+
+    pub fn put_forward_at_once(&self, minutes: i64) {
         let text = (minutes * 60_000).to_string();
         std::fs::write(self.folder.path().join("clock"), text).unwrap();
     }

@@ -31,10 +31,8 @@ async fn warning_and_then_breach_are_told_as_the_clock_passes() {
     let support = &stage.support;
     support.promise().await;
     let made = support.create(ticket()).await;
-    // What is held while the clock jumps would come twice.
-    stage.heard(1).await;
     for (count, minutes) in [(2, 46), (3, 61), (4, 466), (5, 481)] {
-        stage.put_forward(minutes);
+        stage.put_forward(minutes).await;
         stage.heard(count).await;
         stage.until_looked(minutes).await;
     }
@@ -86,9 +84,7 @@ async fn what_is_answered_solved_or_stands_still_is_looked_at_again_and_not_told
     support.ask(Method::POST, &comments, true, answer).await;
     support.patch(paused, json!({"status": "pending"})).await;
     support.patch(solved, json!({"status": "solved"})).await;
-    // What is held while the clock jumps would come twice.
-    stage.heard(4 + 1 + 1 + 2).await;
-    stage.put_forward(600);
+    stage.put_forward(600).await;
     let [heard, _] = stage.heard(4 + 1 + 1 + 2 + 3).await;
     // It is too late to warn.
     assert_eq!(
@@ -104,8 +100,7 @@ async fn what_is_answered_solved_or_stands_still_is_looked_at_again_and_not_told
     stage.until_looked(600).await;
     support.patch(paused, json!({"status": "open"})).await;
     support.patch(solved, json!({"status": "open"})).await;
-    stage.heard(11 + 2).await;
-    stage.put_forward(661);
+    stage.put_forward(661).await;
     let [heard, _] = stage.heard(11 + 2 + 2).await;
     for reopened in [paused, solved] {
         let told = told(&heard, reopened);
@@ -131,7 +126,7 @@ async fn exactly_one_breach_is_told_over_two_hosts_of_which_one_is_killed() {
         let made = request.json(&ticket()).send().await.unwrap();
         assert_eq!(made.status(), StatusCode::CREATED);
     }
-    stage.put_forward(600);
+    stage.put_forward(600).await;
     let breaches = async || {
         let breaches = "SELECT body #>> '{data,ticket,id}', body #>> '{data,sla,clock}',
                 count(DISTINCT body ->> 'event_id')
@@ -147,7 +142,7 @@ async fn exactly_one_breach_is_told_over_two_hosts_of_which_one_is_killed() {
     until(async || !breaches().await.is_empty()).await;
     other.kill();
     // Past the leases of what it had begun.
-    stage.put_forward(620);
+    stage.put_forward_at_once(620);
     until(async || breaches().await.len() == 2 * count).await;
     stage.until_looked(620).await;
     assert!(breaches().await.values().all(|events| *events == 1));
@@ -165,9 +160,7 @@ async fn another_policy_moves_the_alerts_of_tickets_that_there_are() {
         support.put("sla-policies/gold", looser).await.0,
         StatusCode::OK
     );
-    // What is held while the clock jumps would come twice.
-    stage.heard(1).await;
-    stage.put_forward(61);
+    stage.put_forward(61).await;
     stage.until_looked(61).await;
     stage.heard(1).await;
     let mut stricter = policy(json!("always"));
@@ -177,7 +170,7 @@ async fn another_policy_moves_the_alerts_of_tickets_that_there_are() {
         StatusCode::OK
     );
     // The minute is over in which all tickets' clocks are gone through.
-    stage.put_forward(63);
+    stage.put_forward(63).await;
     let [heard, _] = stage.heard(2).await;
     assert_eq!(told(&heard, id(&made)), ["ticket.created", ANSWER_LATE]);
     let due_at = micros(&made["created_at"]) + 30 * MINUTE;
@@ -193,7 +186,7 @@ async fn order_that_was_lost_is_made_up_for_within_the_hour() {
     stage.heard(1).await;
     let lose = "DELETE FROM hearth.outbox WHERE queue = 'ticket-clocks'";
     assert!(stage.database.execute(lose, &[]).await.unwrap() > 0);
-    stage.put_forward(181);
+    stage.put_forward(181).await;
     let [heard, _] = stage.heard(2).await;
     assert_eq!(told(&heard, id(&made)), ["ticket.created", ANSWER_LATE]);
 }
