@@ -62,7 +62,7 @@ async fn warning_and_then_breach_are_told_as_the_clock_passes() {
         ),
         (&json!(60), &json!("gold"), &json!("always"))
     );
-    stage.put_forward(3_000);
+    stage.put_forward(3_000).await;
     stage.until_looked(3_000).await;
     stage.heard(5).await;
 }
