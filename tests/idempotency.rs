@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: a request that is sent again has one effect.
 
-mod crash;
+pub mod crash;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::harness::fleet::Fleet;
 use crate::harness::host::{Host, Setup};
 
 /// Hosts are found dead soon, for these tests kill many.
-const QUICK: &str = "[idempotency]\nbeat_ms = 100\nsilence_ms_max = 1000";
+pub const QUICK: &str = "[idempotency]\nbeat_ms = 100\nsilence_ms_max = 1000";
 
 fn effects() -> Setup {
     Setup::new().config(QUICK).guest("effects", &["sql"], "")

@@ -29,6 +29,7 @@ mod keys;
 mod load;
 mod log;
 mod metrics;
+mod notifications;
 mod openapi;
 mod outbound;
 mod pack;

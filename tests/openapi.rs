@@ -86,6 +86,8 @@ async fn document_is_valid_openapi_3_1_and_holds_every_plugin_and_the_host() {
     let hello = plugin("hello");
     let host = Setup::new()
         .tickets()
+        .notifications()
+        .forecasting()
         .plugin("hello", &hello, &["log"], "")
         .start();
     let document = document(&host).await;
@@ -97,6 +99,8 @@ async fn document_is_valid_openapi_3_1_and_holds_every_plugin_and_the_host() {
     );
     for path in [
         "/support/tickets/{id}",
+        "/notifications/{id}",
+        "/costs/forecast",
         "/hello",
         "/openapi.json",
         "/readyz",

@@ -1,7 +1,7 @@
 //! The capability `push`: who hears what, in which order, and how a stream ends.
 
-mod ends;
-mod events;
+pub mod ends;
+pub mod events;
 mod fleet;
 mod log;
 mod publish;

@@ -3,7 +3,7 @@
 
 mod attack;
 mod endpoints;
-mod fixture;
+pub mod fixture;
 mod hanging;
 mod kills;
 mod order;

@@ -20,6 +20,23 @@ pub const TICKETS_GRANTS: [&str; 9] = [
     "consume:ticket-clocks",
 ];
 
+/// All that the notifications plugin asks for.
+pub const NOTIFICATIONS_GRANTS: [&str; 10] = [
+    "documents",
+    "push",
+    "cache",
+    "log",
+    "metrics",
+    "config",
+    "queue:notification-digests",
+    "queue:webhook-events",
+    "consume:notification-digests",
+    "consume:notification-events",
+];
+
+/// All that the guest `teller` asks for.
+pub const TELLER_GRANTS: [&str; 2] = ["queue:webhook-events", "queue:notification-events"];
+
 /// What a host is started with.
 pub struct Setup {
     config: String,
@@ -63,6 +80,12 @@ impl Setup {
     pub fn tickets_telling(self, queues: &str) -> Setup {
         let more = format!("[plugins.tickets.config]\nevents = {queues:?}");
         self.plugin("tickets", &plugin("tickets"), &TICKETS_GRANTS, &more)
+    }
+
+    /// The notifications plugin as it is deployed.
+    pub fn notifications(self) -> Setup {
+        let file = plugin("notifications");
+        self.plugin("notifications", &file, &NOTIFICATIONS_GRANTS, "")
     }
 
     /// The forecasting plugin as it is deployed.

@@ -35,7 +35,7 @@ async fn settled(host: &Host, api_key: &str, key: &str) -> (StatusCode, String) 
 }
 
 /// From now on the answer of a request cannot be kept: who tries waits.
-async fn hold_answers(database: &Client) {
+pub async fn hold_answers(database: &Client) {
     let text = "
         CREATE FUNCTION hearth.wait() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
@@ -45,7 +45,7 @@ async fn hold_answers(database: &Client) {
 }
 
 /// Ends what waits, too: a killed host's statement goes on in Postgres.
-async fn let_answers_go(database: &Client) {
+pub async fn let_answers_go(database: &Client) {
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                WHERE query LIKE 'UPDATE hearth.idempotency%' AND pid <> pg_backend_pid()";
     until(async || {

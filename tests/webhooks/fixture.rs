@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::harness::host::{Host, Setup, plugin};
 use crate::harness::postgres::until;
+use crate::harness::setup::TELLER_GRANTS;
 
 pub const GRANTS: [&str; 12] = [
     "sql",
@@ -46,7 +47,7 @@ pub fn setup_with(setup: Setup, grants: &[&str]) -> Setup {
             grants,
             "[plugins.webhooks.config]\nevents = \"notification-events\"",
         )
-        .guest("teller", &["queue:webhook-events"], "")
+        .guest("teller", &TELLER_GRANTS, "")
 }
 
 /// Tells the webhooks plugin of an event as another plugin of the host does, with the

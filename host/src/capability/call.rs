@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -15,19 +16,27 @@ pub struct HostCallsExhausted(pub u64);
 #[derive(Debug)]
 pub struct Claim {
     id: uuid::Uuid,
+    since: SystemTime,
     applied: AtomicBool,
 }
 
 impl Claim {
-    pub fn new(id: uuid::Uuid) -> Claim {
+    pub fn new(id: uuid::Uuid, since: SystemTime) -> Claim {
         Claim {
             id,
+            since,
             applied: AtomicBool::new(false),
         }
     }
 
     pub fn id(&self) -> uuid::Uuid {
         self.id
+    }
+
+    /// When the key was first seen: the same for a request that is run again, because
+    /// its host died or its answer was a failure.
+    pub fn since(&self) -> SystemTime {
+        self.since
     }
 
     /// What marks it, within the transaction that is about to commit. `None` once

@@ -196,6 +196,7 @@ fn edge(
             secret,
             config.idempotency.clone(),
             alive,
+            rollout.deployer.clock.clone(),
             metrics.clone(),
         )),
         own: Own {

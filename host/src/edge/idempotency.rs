@@ -14,6 +14,10 @@
 //! Taking over is safe at any time, for the mark of a claim that is no longer the
 //! row's fails the transaction it is in. That a holder is alive only decides how
 //! soon a retry may try: each host moves a row of its own every `beat_ms`.
+//!
+//! An effect outside of Postgres has no such mark. A plugin makes it one that can
+//! happen twice, of the key and of the time at which it was first seen, which the
+//! guest is told and which stays the same when a request is run again.
 
 mod alive;
 mod answer;
@@ -30,6 +34,7 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use crate::backend::postgres::Server;
 use crate::capability::Claim;
+use crate::clock::Clock;
 use crate::plugin::instance::Response;
 use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
@@ -92,6 +97,7 @@ pub struct Idempotency {
     claims: Claims,
     seal: Seal,
     config: Config,
+    clock: Clock,
     metrics: HostMetrics,
 }
 
@@ -121,12 +127,14 @@ impl Idempotency {
         secret: &RootSecret,
         config: Config,
         alive: &Alive,
+        clock: Clock,
         metrics: HostMetrics,
     ) -> Idempotency {
         Idempotency {
             claims: Claims::new(server, alive.id(), &config),
             seal: Seal::new(secret),
             config,
+            clock,
             metrics,
         }
     }
@@ -148,6 +156,7 @@ impl Idempotency {
                 key,
                 fingerprint: fingerprint(asked),
                 held: asked.wall_max + KEEPING,
+                now: self.clock.now(),
             })
             .await
             .map_err(|error| {
@@ -159,7 +168,9 @@ impl Idempotency {
 
     fn turn(&self, found: Found) -> Result<Turn, Problem> {
         let (claim, standing) = match found {
-            Found::Taken(claim) => return Ok(Turn::Run(Arc::new(Claim::new(claim)))),
+            Found::Taken(claim, since) => {
+                return Ok(Turn::Run(Arc::new(Claim::new(claim, since))));
+            }
             Found::Other { claim, standing } => (claim, standing),
         };
         let (told, turn) = match standing {

@@ -1,5 +1,7 @@
 //! Between HTTP and a guest's records.
 
+use std::time::UNIX_EPOCH;
+
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -8,12 +10,16 @@ use http_body_util::Full;
 
 use super::Whole;
 use super::hold::is_grip;
+use crate::capability::Claim;
 use crate::edge::keys::Caller;
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance;
 
-/// What the host keeps to itself: credentials go to no guest.
-const CREDENTIALS: [&str; 3] = ["x-api-key", "authorization", "cookie"];
+/// What goes to no guest: credentials, and what the host alone says.
+const NOT_TO_GUESTS: [&str; 4] = ["x-api-key", "authorization", "cookie", SINCE];
+
+/// When the request's idempotency key was first seen.
+const SINCE: &str = "hearth-idempotency-since";
 
 /// Hop-by-hop headers (RFC 9110, section 7.6.1) and those that the host sets.
 const NOT_THE_GUESTS: [&str; 11] = [
@@ -68,6 +74,13 @@ pub fn request(
     }
 }
 
+/// What tells the guest when the host first saw the request's idempotency key.
+pub fn since(claim: &Claim) -> (String, Vec<u8>) {
+    let since = claim.since().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let micros = since.as_micros().to_string();
+    (SINCE.to_owned(), micros.into_bytes())
+}
+
 fn guest_caller(caller: &Caller) -> instance::Caller {
     instance::Caller {
         customer_id: caller.customer_id.to_string(),
@@ -79,7 +92,7 @@ fn guest_caller(caller: &Caller) -> instance::Caller {
 fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     headers
         .iter()
-        .filter(|(name, _)| !CREDENTIALS.contains(&name.as_str()))
+        .filter(|(name, _)| !NOT_TO_GUESTS.contains(&name.as_str()))
         .map(|(name, value)| (name.as_str().to_string(), value.as_bytes().to_vec()))
         .collect()
 }

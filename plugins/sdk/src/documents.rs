@@ -63,16 +63,18 @@ impl Item {
     }
 
     fn of_host(item: host::Item) -> Self {
-        let micros = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000);
         Item {
             partition: item.partition,
             sort: item.sort,
             attributes: serde_json::from_str(&item.attributes).unwrap_or_default(),
-            expires_at: item
-                .expires_at_ms
-                .map(|ms| Timestamp::from_micros(micros(ms))),
+            expires_at: instant(item.expires_at_ms),
         }
     }
+}
+
+fn instant(ms: Option<u64>) -> Option<Timestamp> {
+    let micros = |ms| i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000);
+    ms.map(|ms| Timestamp::from_micros(micros(ms)))
 }
 
 /// A change of one attribute.
@@ -127,6 +129,26 @@ impl Condition {
 pub struct Page {
     /// In the order of their sort keys, or the other way round.
     pub items: Vec<Item>,
+    /// Where to go on; `None` at the end.
+    pub cursor: Option<String>,
+}
+
+/// An item as it came: for a plugin that looks into few of many.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawItem {
+    /// Items of a partition are ordered by it, byte by byte.
+    pub sort: String,
+    /// A JSON object, its names in the order of their bytes.
+    pub attributes: String,
+    /// When it is gone.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Some items of a query, as they came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawPage {
+    /// In the order of their sort keys, or the other way round.
+    pub items: Vec<RawItem>,
     /// Where to go on; `None` at the end.
     pub cursor: Option<String>,
 }
@@ -212,6 +234,26 @@ pub fn query(
     let page = host::query(partition, range, limit, cursor, descending)?;
     Ok(Page {
         items: page.items.into_iter().map(Item::of_host).collect(),
+        cursor: page.cursor,
+    })
+}
+
+/// The same with attributes that are not read yet.
+pub fn query_raw(
+    partition: &str,
+    range: &Range,
+    limit: u32,
+    cursor: Option<&str>,
+    descending: bool,
+) -> Result<RawPage, Error> {
+    let page = host::query(partition, range, limit, cursor, descending)?;
+    let raw = |item: host::Item| RawItem {
+        sort: item.sort,
+        attributes: item.attributes,
+        expires_at: instant(item.expires_at_ms),
+    };
+    Ok(RawPage {
+        items: page.items.into_iter().map(raw).collect(),
         cursor: page.cursor,
     })
 }

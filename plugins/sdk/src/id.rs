@@ -3,6 +3,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use sha2::{Digest, Sha256};
+
 use crate::time::Timestamp;
 
 /// A new id, for example `tkt_019ab3f0-...` for the prefix `tkt`.
@@ -15,6 +17,53 @@ use crate::time::Timestamp;
 /// ```
 pub fn new(prefix: &str) -> String {
     compose(prefix, Timestamp::now(), random())
+}
+
+/// The id that these texts have at this time, whenever it is asked for: for what is
+/// made again when a request or a message comes again. `order` sorts ids of the same
+/// millisecond (12 bits of it); the other 62 bits are of the texts, so two that are
+/// different have different ids.
+///
+/// ```
+/// use hearth_plugin::{Timestamp, id};
+/// let at = Timestamp::parse("2026-11-23T07:30:00Z").unwrap();
+/// let derived = |order, texts: &[&str]| id::derived("ntf", at, order, texts);
+/// assert!(id::is("ntf", &derived(0, &["acme", "key"])));
+/// assert_eq!(derived(0, &["acme", "key"]), derived(0, &["acme", "key"]));
+/// assert_ne!(derived(0, &["acme", "key"]), derived(0, &["acm", "ekey"]));
+/// assert!(derived(0, &["x"]) < derived(1, &["a"]));
+/// ```
+pub fn derived(prefix: &str, at: Timestamp, order: u16, texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    let digest = hash.finalize();
+    let mut words = digest.chunks_exact(8).map(|word| {
+        let word = word.try_into().unwrap_or_default();
+        u64::from_be_bytes(word)
+    });
+    let (high, low) = (words.next(), words.next());
+    let high = high.unwrap_or_default() << 12 | u64::from(order & 0xfff);
+    compose(prefix, at, [high, low.unwrap_or_default()])
+}
+
+/// What sorts before every id of this millisecond and later.
+///
+/// ```
+/// use hearth_plugin::{Timestamp, id};
+/// let at = Timestamp::parse("2026-11-23T07:30:00Z").unwrap();
+/// let made = id::derived("ntf", at, 0, &[]);
+/// assert!(id::first("ntf", at) < made && made < id::last("ntf", at));
+/// ```
+pub fn first(prefix: &str, at: Timestamp) -> String {
+    compose(prefix, at, [0, 0])
+}
+
+/// What sorts behind every id of this millisecond and before.
+pub fn last(prefix: &str, at: Timestamp) -> String {
+    compose(prefix, at, [u64::MAX, u64::MAX])
 }
 
 /// Whether a text has the form of an id with that prefix. A path parameter that

@@ -79,6 +79,7 @@ pub mod router;
 pub mod seal;
 pub mod sql;
 pub mod time;
+pub mod zone;
 
 pub use caller::Caller;
 pub use context::Context;

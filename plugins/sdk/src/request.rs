@@ -9,6 +9,16 @@ use crate::json;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::sql::Database;
+use crate::time::Timestamp;
+
+/// The key by which a client names a request that it may send again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idempotency<'r> {
+    /// As the client wrote it; of the caller's customer.
+    pub key: &'r str,
+    /// When the host first saw it.
+    pub since: Timestamp,
+}
 
 /// One HTTP request, whole, and its circumstances.
 #[derive(Clone, Debug)]
@@ -103,6 +113,16 @@ impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(own, _)| own == name)?;
         std::str::from_utf8(value).ok()
+    }
+
+    /// The request's idempotency key, where it has one: what is derived of it is the
+    /// same when the request is sent and run again.
+    pub fn idempotency(&self) -> Option<Idempotency<'_>> {
+        let micros = self.header("hearth-idempotency-since")?.parse().ok()?;
+        Some(Idempotency {
+            key: self.header("idempotency-key")?.trim(),
+            since: Timestamp::from_micros(micros),
+        })
     }
 
     /// The body as it is.

@@ -18,7 +18,6 @@ pub mod tier;
 pub mod track;
 pub mod view;
 pub mod watch;
-pub mod zones;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The rows of `hearth.idempotency`.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use deadpool_postgres::{Client, PoolError};
 use tokio_postgres::Row;
@@ -14,20 +14,23 @@ use crate::backend::postgres::Server;
 const SWEEP_ROWS_MAX: i64 = 1_000;
 
 /// Takes the key where it is new, too old, or held by nobody without an effect;
-/// in one statement, so of several requests at once one gets it.
+/// in one statement, so of several requests at once one gets it. One that takes over
+/// keeps the time of the first.
 const TAKE: &str = "
     INSERT INTO hearth.idempotency AS own
-        (customer_id, plugin, key, fingerprint, claim, holder, held_until)
-    VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond')
+        (customer_id, plugin, key, fingerprint, claim, holder, held_until, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond', $10)
     ON CONFLICT (customer_id, plugin, key) DO UPDATE
     SET fingerprint = excluded.fingerprint, claim = excluded.claim, holder = excluded.holder,
-        held_until = excluded.held_until, applied = false, answer = NULL, created_at = now()
+        held_until = excluded.held_until, applied = false, answer = NULL,
+        created_at = CASE WHEN own.created_at < now() - $8 * interval '1 millisecond'
+                          THEN excluded.created_at ELSE own.created_at END
     WHERE own.created_at < now() - $8 * interval '1 millisecond'
        OR (own.answer IS NULL AND NOT own.applied AND own.fingerprint = excluded.fingerprint
            AND (own.held_until < now() OR NOT EXISTS (
                SELECT FROM hearth.hosts WHERE hosts.id = own.holder
                AND hosts.seen_at > now() - $9 * interval '1 millisecond')))
-    RETURNING claim";
+    RETURNING created_at";
 
 /// What stands there instead.
 const READ: &str = "
@@ -67,11 +70,17 @@ pub(super) struct Wanted<'a> {
     pub key: &'a str,
     pub fingerprint: [u8; 32],
     pub held: Duration,
+    /// By the clock that guests see.
+    pub now: SystemTime,
 }
 
 pub(super) enum Found {
-    Taken(Uuid),
-    Other { claim: Uuid, standing: Standing },
+    /// With the time at which the key was first seen.
+    Taken(Uuid, SystemTime),
+    Other {
+        claim: Uuid,
+        standing: Standing,
+    },
 }
 
 /// How another request with the same key stands.
@@ -108,8 +117,8 @@ impl Claims {
         let client = self.server.host().get().await?;
         for _ in 0..TRIES {
             let claim = Uuid::new_v4();
-            if self.insert(&client, wanted, claim).await? {
-                return Ok(Found::Taken(claim));
+            if let Some(since) = self.insert(&client, wanted, claim).await? {
+                return Ok(Found::Taken(claim, since));
             }
             if let Some(found) = self.read(&client, wanted).await? {
                 return Ok(found);
@@ -123,7 +132,7 @@ impl Claims {
         client: &Client,
         wanted: &Wanted<'_>,
         claim: Uuid,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<SystemTime>, Error> {
         let statement = client.prepare_cached(TAKE).await?;
         let held_ms = wanted.held.as_millis() as f64;
         let taken = client
@@ -139,10 +148,11 @@ impl Claims {
                     &held_ms,
                     &self.kept_ms_max,
                     &self.silence_ms_max,
+                    &wanted.now,
                 ],
             )
             .await?;
-        Ok(taken.is_some())
+        Ok(taken.map(|row| row.try_get(0)).transpose()?)
     }
 
     async fn read(&self, client: &Client, wanted: &Wanted<'_>) -> Result<Option<Found>, Error> {
@@ -180,16 +190,22 @@ impl Claims {
         Ok(())
     }
 
-    /// A claim without an effect goes; one with an effect that has no answer is
-    /// known from now on as applied. Nobody else can tell which it is.
+    /// A claim without an effect goes, and its key is free for the same request; one
+    /// with an effect that has no answer is known from now on as applied. Nobody else
+    /// can tell which it is.
     pub(super) async fn let_go(&self, claim: Uuid) -> Result<(), Error> {
-        self.bounded(self.drop_or_store(claim)).await
+        self.bounded(self.free_or_store(claim)).await
     }
 
-    async fn drop_or_store(&self, claim: Uuid) -> Result<(), Error> {
+    /// The row stays, for effects outside of Postgres are told by its time: see
+    /// `Claim::since`. With a claim of nobody's no transaction can mark it any more.
+    async fn free_or_store(&self, claim: Uuid) -> Result<(), Error> {
         let client = self.server.host().get().await?;
         let statement = client
-            .prepare_cached("DELETE FROM hearth.idempotency WHERE claim = $1 AND NOT applied")
+            .prepare_cached(
+                "UPDATE hearth.idempotency SET claim = gen_random_uuid(), held_until = now()
+                 WHERE claim = $1 AND NOT applied",
+            )
             .await?;
         if client.execute(&statement, &[&claim]).await? == 0 {
             self.store(claim, None).await?;

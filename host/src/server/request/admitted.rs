@@ -111,7 +111,10 @@ impl Edge {
                 response
             }
             turn => {
-                let request = guest::request(parts, body, deployment, request_id, caller);
+                let mut request = guest::request(parts, body, deployment, request_id, caller);
+                if let Turn::Run(claim) = &turn {
+                    request.headers.push(guest::since(claim));
+                }
                 let call = call::circumstances(deployment, request_id.clone(), customer);
                 lookups = Some(call.lookups.clone());
                 let handled = match turn {

@@ -6,8 +6,7 @@
 //! not at all, and what counts is always real time.
 
 use hearth_plugin::prelude::*;
-
-use super::zones::Zone;
+use hearth_plugin::zone::Zone;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 pub const MICROS_PER_MINUTE: i64 = 60 * MICROS_PER_SECOND;

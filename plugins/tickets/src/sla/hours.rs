@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 
 use hearth_plugin::prelude::*;
+use hearth_plugin::zone::Zone;
 
 use super::calendar::{self, Calendar, Interval};
-use super::zones::Zone;
 
 const WEEKDAYS: [&str; 7] = [
     "monday",

@@ -3,15 +3,14 @@
 mod model;
 mod reading;
 mod telling;
-mod zones;
 
 use hearth_plugin::prelude::*;
+use hearth_plugin::zone::Zone;
 
 use super::calendar::{Calendar, Interval, MICROS_PER_MINUTE, day_of};
 use super::clock::{Clocks, Moment};
 use super::plan::Plan;
 use super::policy::Policy;
-use super::zones::Zone;
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()

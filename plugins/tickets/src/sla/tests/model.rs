@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use hearth_plugin::prelude::*;
+use hearth_plugin::zone::Zone;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::super::calendar::{Calendar, Interval, MICROS_PER_MINUTE};
 use super::super::clock::{Clocks, Moment};
-use super::super::zones::Zone;
 use super::{at, plan};
 
 /// Minutes that the model looks at: three weeks.

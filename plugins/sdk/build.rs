@@ -1,4 +1,4 @@
-//! Writes the time zones of the IANA database into `zones.bin`, as `sla/zones.rs`
+//! Writes the time zones of the IANA database into `zones.bin`, as `zone.rs`
 //! reads them: without abbreviations, without what was before 1970, and each set of
 //! rules once. That is a quarter of the files of the database.
 //!

@@ -1,7 +1,17 @@
-//! The time zones of the IANA database, from 1970 on. `build.rs` says how they are
-//! written; a test compares them with the database itself.
+//! The time zones of the IANA database, from 1970 on: a component has no files, so the
+//! table is in it, where it is asked for. `build.rs` says how it is written; a test
+//! compares it with the database itself.
+//!
+//! ```
+//! use hearth_plugin::zone::Zone;
+//! let berlin = Zone::named("europe/berlin").unwrap();
+//! assert_eq!(berlin.name(), "Europe/Berlin");
+//! // 2026-07-01T00:00:00Z; the clocks go back on 2026-10-25 at 01:00 UTC.
+//! assert_eq!(berlin.offset(1_782_864_000), (7_200, Some(1_792_890_000)));
+//! assert!(Zone::named("Mars/Base").is_none());
+//! ```
 
-use hearth_plugin::time::{civil_from_days, days_from_civil};
+use crate::time::{civil_from_days, days_from_civil};
 
 /// Without a zone in it nothing could be looked up: a table that cannot be read is
 /// an empty one, and the tests would tell.
@@ -218,3 +228,6 @@ impl Reader {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::super::zones::Zone;
+use super::Zone;
 
 /// Past every change that the database lists, and well past the first rules.
 const LAST_YEAR: i16 = 2110;

@@ -1,0 +1,312 @@
+//! Digests: for a while what has the same key is gathered, and then told as one.
+//!
+//! The first one opens a window, and a delayed message closes it. Nobody joins in the
+//! window's last seconds: whoever joined has written by the time at which it is read. What
+//! was gathered stays for a day, so a digest that is made again is the same. What comes
+//! again while its window is open is counted once; later it is gathered again.
+
+use std::time::Duration;
+
+use hearth_plugin::documents::{self, Change, Condition, Error, Item, Key, Range, RawItem};
+use hearth_plugin::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::deliver;
+use crate::draft::{self, BODY_MAX, Draft};
+use crate::inbox::Inbox;
+use crate::later::{self, Job};
+use crate::message::{Digest, Message};
+use crate::render;
+
+/// Longer than a request may take: what joins before it is written when the window ends.
+const LAST_CALL: Duration = Duration::from_secs(10);
+/// For how long what was gathered stays.
+const KEPT: Duration = Duration::from_secs(86_400);
+/// How often somebody else may open a window first.
+const TRIES_MAX: usize = 8;
+/// Titles that a digest has.
+const TITLES_MAX: usize = 10;
+/// Items of a query.
+const PAGE: u32 = 1_000;
+/// Queries of a digest; it counts no further.
+const PAGES_MAX: usize = 20;
+
+/// Time in which notifications are gathered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    id: String,
+    pub due: Timestamp,
+}
+
+impl Window {
+    fn new(category: &str, key: &str, due: Timestamp) -> Self {
+        let due_text = due.micros().to_string();
+        Window {
+            id: id::derived("dgs", due, 0, &[category, key, &due_text]),
+            due,
+        }
+    }
+
+    /// A notification that waits in it.
+    pub fn item(&self, draft: &Draft) -> Item {
+        Item {
+            partition: draft.inbox.later(),
+            sort: [&self.id, "/", &draft.id].concat(),
+            attributes: serde_json::to_value(&draft.message).unwrap_or_default(),
+            expires_at: Some(self.due.after(KEPT)),
+        }
+    }
+}
+
+/// Which digest, of which window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    pub inbox: Inbox,
+    pub category: String,
+    pub key: String,
+    /// In microseconds since 1970.
+    pub due: i64,
+}
+
+/// Until when a window is open, in an item that is changed on a condition alone.
+fn place(inbox: &Inbox, category: &str, key: &str) -> Key {
+    let name = id::derived("key", Timestamp::from_micros(0), 0, &[category, key]);
+    Key {
+        partition: inbox.later(),
+        sort: ["window/", &name].concat(),
+    }
+}
+
+fn due_of(place: &Key) -> Result<Option<i64>, Error> {
+    let item = documents::get(place)?;
+    Ok(item.and_then(|item| item.attributes.get("due")?.as_i64()))
+}
+
+/// The open window, or a new one. The message that closes it is sent first: one that
+/// closes nothing does no harm.
+pub fn join(
+    inbox: &Inbox,
+    category: &str,
+    key: &str,
+    seconds: i64,
+    now: Timestamp,
+) -> Result<Window, Problem> {
+    let place = place(inbox, category, key);
+    let length = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    for _ in 0..TRIES_MAX {
+        let there = due_of(&place)?;
+        let open = there.map(Timestamp::from_micros);
+        if let Some(due) = open.filter(|due| now.after(LAST_CALL) < *due) {
+            return Ok(Window::new(category, key, due));
+        }
+        let due = now.after(length);
+        let job = Job::Digest(Due {
+            inbox: inbox.clone(),
+            category: category.into(),
+            key: key.into(),
+            due: due.micros(),
+        });
+        later::send(&job, length)?;
+        let condition = there.map_or(Condition::Absent, |there| {
+            Condition::Equals("due".into(), there.into())
+        });
+        let change = [Change::Set("due".into(), due.micros().into())];
+        match documents::update(&place, &change, &condition) {
+            Ok(_) => return Ok(Window::new(category, key, due)),
+            Err(Error::ConditionFailed) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let busy = Problem::new(503, "busy", "Too much contention");
+    Err(busy.header("retry-after", "1"))
+}
+
+/// Ends a window: what was gathered in it is told as one.
+pub fn close(customer: &str, due: &Due, now: Timestamp) -> Result<(), Problem> {
+    let Due {
+        inbox,
+        category,
+        key,
+        due: micros,
+    } = due;
+    let at = Timestamp::from_micros(*micros);
+    let window = Window::new(category, key, at);
+    if let Some(message) = gathered(inbox, &window)?.message(key, at) {
+        let id = id::derived(
+            "ntf",
+            at,
+            0,
+            &[customer, "digest", inbox.name(), &window.id],
+        );
+        let draft = Draft {
+            id,
+            at,
+            inbox: inbox.clone(),
+            digest_key: key.clone(),
+            message,
+        };
+        for delivery in deliver::deliver(vec![draft], now) {
+            delivery?;
+        }
+    }
+    let place = place(inbox, category, key);
+    if due_of(&place)? == Some(*micros) {
+        documents::delete(&place)?;
+    }
+    Ok(())
+}
+
+/// What was gathered, as far as a digest says it.
+#[derive(Default)]
+struct Gathered {
+    count: u64,
+    first: Option<Message>,
+    /// The newest last.
+    latest: Vec<RawItem>,
+}
+
+fn gathered(inbox: &Inbox, window: &Window) -> Result<Gathered, Error> {
+    let range = Range::BeginsWith([&window.id, "/"].concat());
+    let (mut gathered, mut cursor) = (Gathered::default(), None);
+    for _ in 0..PAGES_MAX {
+        let page = documents::query_raw(&inbox.later(), &range, PAGE, cursor.as_deref(), false)?;
+        gathered.take(page.items);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(gathered)
+}
+
+fn read(item: &RawItem) -> Option<Message> {
+    serde_json::from_str(&item.attributes).ok()
+}
+
+impl Gathered {
+    fn take(&mut self, items: Vec<RawItem>) {
+        self.count += items.len() as u64;
+        if self.first.is_none() {
+            self.first = items.first().and_then(read);
+        }
+        self.latest.extend(items);
+        let many = self.latest.len().saturating_sub(TITLES_MAX);
+        self.latest.drain(..many);
+    }
+
+    /// The digest: the latest one, and how many there are beside it. A single one stays
+    /// what it is.
+    fn message(self, key: &str, at: Timestamp) -> Option<Message> {
+        let mut latest: Vec<Message> = self.latest.iter().rev().filter_map(read).collect();
+        let first = self.first?.message.created_at;
+        let titles: Vec<String> = latest
+            .iter()
+            .map(|message| message.message.title.clone())
+            .collect();
+        let mut message = latest.drain(..).next()?;
+        let content = &mut message.message;
+        let digest = Digest {
+            key: key.into(),
+            count: self.count,
+            from: first,
+            to: content.created_at,
+        };
+        content.digest = Some(digest);
+        content.created_at = at.micros();
+        if self.count > 1 {
+            let more = self.count - 1;
+            let suffix = format!(" (and {more} more)");
+            let kept = draft::TITLE_MAX - suffix.len();
+            content.title = render::cut(std::mem::take(&mut content.title), kept) + &suffix;
+            content.body = Some(render::cut(lines(&titles, self.count), BODY_MAX));
+            (content.data, content.event) = (None, None);
+        }
+        Some(message)
+    }
+}
+
+fn lines(titles: &[String], count: u64) -> String {
+    let mut text = titles.join("\n");
+    if count > titles.len() as u64 {
+        text.push_str("\n\u{2026}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::ID_LENGTH;
+    use crate::message::Content;
+
+    fn item(number: i64) -> RawItem {
+        let message = Message {
+            category: "a".into(),
+            message: Content {
+                title: format!("title {number}"),
+                body: Some("body".into()),
+                data: Some("{}".into()),
+                created_at: number,
+                ..Content::default()
+            },
+        };
+        RawItem {
+            sort: format!("{:0width$}", number, width = ID_LENGTH),
+            attributes: serde_json::to_string(&message).unwrap(),
+            expires_at: None,
+        }
+    }
+
+    fn digest(pages: &[std::ops::RangeInclusive<i64>]) -> Option<Message> {
+        let mut gathered = Gathered::default();
+        for page in pages {
+            gathered.take(page.clone().map(item).collect());
+        }
+        gathered.message("k", Timestamp::from_micros(99))
+    }
+
+    #[test]
+    fn digest_is_the_latest_and_says_how_many_there_are() {
+        let message = digest(&[1..=8, 9..=15]).unwrap().message;
+        assert_eq!(message.title, "title 15 (and 14 more)");
+        let body = message.body.unwrap();
+        assert!(body.starts_with("title 15\ntitle 14\n"), "{body}");
+        assert!(body.ends_with("title 6\n\u{2026}"), "{body}");
+        assert_eq!((message.data, message.created_at), (None, 99));
+        let expected = Digest {
+            key: "k".into(),
+            count: 15,
+            from: 1,
+            to: 15,
+        };
+        assert_eq!(message.digest, Some(expected));
+    }
+
+    #[test]
+    fn digest_of_one_is_that_one() {
+        let message = digest(&[3..=3]).unwrap().message;
+        assert_eq!(message.title, "title 3");
+        assert_eq!(message.body.as_deref(), Some("body"));
+        assert!(message.data.is_some());
+        assert_eq!(message.digest.map(|digest| digest.count), Some(1));
+    }
+
+    #[test]
+    fn digest_of_nothing_is_none() {
+        assert_eq!(digest(&[]), None);
+    }
+
+    #[test]
+    fn windows_of_another_key_or_time_are_other_windows() {
+        let at = Timestamp::from_micros;
+        let window = Window::new("a", "k", at(1_000));
+        assert_eq!(window, Window::new("a", "k", at(1_000)));
+        for other in [
+            Window::new("a", "l", at(1_000)),
+            Window::new("b", "k", at(1_000)),
+            Window::new("a", "k", at(1_001)),
+        ] {
+            assert_ne!(window.id, other.id);
+        }
+    }
+}

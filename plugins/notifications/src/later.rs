@@ -1,0 +1,154 @@
+//! What is due later: delayed messages of the plugin to itself.
+
+use std::time::Duration;
+
+use hearth_plugin::documents::{self, Key};
+use hearth_plugin::prelude::*;
+use hearth_plugin::queue::{self, Message};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{self, Due};
+use crate::entry;
+use crate::inbox::Inbox;
+use crate::mark::Kind;
+use crate::message;
+use crate::tell;
+use crate::watermarks::{self, Lines};
+
+/// The queue.
+const QUEUE: &str = "notification-digests";
+/// Notifications of a message at most: each is a call of the host.
+const IDS_MAX: usize = 100;
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    /// Quiet hours end: listeners hear of these.
+    Tell { inbox: Inbox, ids: Vec<String> },
+    /// A snooze ends, where it was not changed since. In microseconds since 1970.
+    Wake {
+        inbox: Inbox,
+        id: String,
+        until: i64,
+    },
+    /// The window of a digest ends.
+    Digest(Due),
+}
+
+/// Has it done after so long.
+pub fn send(job: &Job, delay: Duration) -> Result<(), Problem> {
+    queue::send(QUEUE, Message::json(job).after(delay))?;
+    Ok(())
+}
+
+/// Has listeners told of these after so long.
+pub fn tell(inbox: &Inbox, ids: &[String], delay: Duration) -> Result<(), Problem> {
+    let jobs = ids.chunks(IDS_MAX).map(|ids| {
+        let job = Job::Tell {
+            inbox: inbox.clone(),
+            ids: ids.to_vec(),
+        };
+        Message::json(&job).after(delay)
+    });
+    let sent = queue::send_many(QUEUE, jobs.collect());
+    let sent: Result<Vec<String>, queue::Error> = sent.into_iter().collect();
+    Ok(sent.map(|_| ())?)
+}
+
+/// Does it. It may be done again.
+pub fn work(customer: &str, job: &Job, now: Timestamp) -> Result<(), Problem> {
+    match job {
+        Job::Tell { inbox, ids } => {
+            let lines = watermarks::load(inbox)?;
+            let shown = ids
+                .iter()
+                .map(|id| Ok(loud(inbox, id, &lines, now)?.map(|it| (id, it))));
+            let shown: Result<Vec<_>, documents::Error> = shown.collect();
+            publish(inbox, shown?.into_iter().flatten())
+        }
+        Job::Wake { inbox, id, until } => {
+            let Some(entry) = entry::look_up(inbox, id)? else {
+                return Ok(());
+            };
+            let is_due = entry.snooze().is_some_and(|snooze| snooze.until == *until);
+            let lines = watermarks::load(inbox)?;
+            let is_there = is_due && lines.since(Kind::Archived, &entry).is_none();
+            let shown = entry.shown(inbox, &lines, now).filter(|_| is_there);
+            publish(inbox, shown.map(|shown| (id, shown)))
+        }
+        Job::Digest(due) => digest::close(customer, due, now),
+    }
+}
+
+fn publish<'i>(
+    inbox: &Inbox,
+    shown: impl IntoIterator<Item = (&'i String, Value)>,
+) -> Result<(), Problem> {
+    let shown = shown.into_iter();
+    let told = shown.map(|(id, shown)| (inbox.partition(), id.as_str(), shown));
+    tell::publish(&told.collect::<Vec<_>>())
+}
+
+/// A notification as listeners hear of it after quiet hours, unless it has been dealt
+/// with.
+fn loud(
+    inbox: &Inbox,
+    id: &str,
+    lines: &Lines,
+    now: Timestamp,
+) -> Result<Option<Value>, documents::Error> {
+    let Some(entry) = entry::look_up(inbox, id)? else {
+        return held(inbox, id);
+    };
+    let is_done = [Kind::Archived, Kind::Read]
+        .into_iter()
+        .any(|kind| lines.since(kind, &entry).is_some());
+    let is_quiet = is_done || entry.snoozed_until(now).is_some();
+    Ok(entry.shown(inbox, lines, now).filter(|_| !is_quiet))
+}
+
+/// One that is of no inbox.
+fn held(inbox: &Inbox, id: &str) -> Result<Option<Value>, documents::Error> {
+    let key = Key {
+        partition: inbox.later(),
+        sort: id.into(),
+    };
+    let item = documents::get(&key)?;
+    let message = item.and_then(|item| serde_json::from_value(item.attributes).ok());
+    Ok(message.map(|message: message::Message| message.fresh(inbox, id, None)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn job_is_read_as_it_was_written() {
+        for inbox in [Inbox::default(), Inbox::of(Some("user:1".into()))] {
+            let due = Due {
+                inbox: inbox.clone(),
+                category: "a".into(),
+                key: String::new(),
+                due: 7,
+            };
+            let id = "ntf_1".to_string();
+            let ids = vec![id.clone()];
+            for job in [
+                Job::Tell {
+                    inbox: inbox.clone(),
+                    ids,
+                },
+                Job::Wake {
+                    inbox,
+                    id,
+                    until: 9,
+                },
+                Job::Digest(due),
+            ] {
+                let text = serde_json::to_string(&job).unwrap();
+                assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), job, "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Notifications, at `/notifications`: what other plugins and the customer's own programs
+//! tell, kept in an inbox, pushed as it comes, muted, held back and gathered as its
+//! reader wants.
+//!
+//! # Whose
+//! Everything is the caller's customer's. Each customer has an inbox of its own and one
+//! for each `recipient` that it names, such as `user:42`: `recipient` in the body of
+//! `POST /notifications`, `?recipient=` everywhere else. There is nothing to be set up.
+//! Events of other plugins go to the customer's own inbox.
+//!
+//! # What is stored where
+//! In DynamoDB, through `documents`. Each listing and each count is one Query of one
+//! partition, from the newest down to where nothing can match any more. One that has to
+//! look through more than 1,000 items goes on page by page, within bounds.
+//!
+//! | partition | sort key | holds |
+//! |---|---|---|
+//! | `inbox/<recipient>` | `<id>` | a notification: written once, never changed |
+//! | | `<id>/archived`, `/read`, `/seen` | `{on, at}`: a mark, which stands beside it |
+//! | | `<id>/snoozed` | `{until}` |
+//! | | `<id>/deleted` | what stays of a deleted one, so that it does not come back |
+//! | | `watermarks` | all marks "of all up to here", behind every notification |
+//! | `later/<recipient>` | `<id>` | one that is held for the end of quiet hours, and of no inbox |
+//! | | `<window>/<id>` | one that waits for the digest of a window (`dgs_…`) |
+//! | | `window/<hash of category and key>` | until when the window of a digest is open |
+//! | `preferences` | `/<recipient>` | its preferences |
+//! | `templates` | `<template>` | a template |
+//!
+//! An id is `ntf_` and a UUID of version 7, so that ids sort by time. Of a request with an
+//! `Idempotency-Key` it derives from the key, the time at which the host first saw it and
+//! the place in the request; of an event from the event's id and time. So what is sent
+//! again is written again as it was, and its marks, being other items, stay: a batch
+//! writer replaces whole items and asks nothing first. What belongs to a notification lies
+//! directly behind it, and the same Query finds it. A notification and its marks expire
+//! together.
+//!
+//! "All are read" writes one item (`watermarks`), whatever there is. Of a mark and a
+//! watermark the later word holds. Where a mark says the contrary of a watermark above
+//! it, a floor in the watermarks says how far down one has to look for such.
+//!
+//! What comes late lies where it would have come in time. Where all were marked up to
+//! there meanwhile it would be read before anybody saw it: so it gets marks that say the
+//! contrary (`late`), once, before it is written.
+//!
+//! # What is told when
+//! Once the put was acknowledged: to the stream, and where preferences want it as the
+//! event `notification.created` to the webhooks. In quiet hours the stream hears of it at
+//! their end, by a delayed message of the queue `notification-digests`; so do digests and
+//! snoozes end. All of that happens at least once; ids are the same each time.
+
+mod category;
+mod create;
+mod deliver;
+mod digest;
+mod draft;
+mod entry;
+mod inbox;
+mod ingest;
+mod late;
+mod later;
+mod list;
+mod mark;
+mod mark_all;
+mod marks;
+mod message;
+mod preferences;
+mod quiet;
+mod render;
+mod scan;
+mod stream;
+mod tell;
+mod templates;
+mod watermarks;
+
+use std::time::Duration;
+
+use hearth_plugin::consumer::{Batch, Disposition, Message};
+use hearth_plugin::prelude::*;
+
+use crate::draft::Draft;
+use crate::later::Job;
+
+/// When a message is tried again while something is away.
+const AGAIN: Duration = Duration::from_secs(2);
+
+fn router() -> Router {
+    Router::new()
+        .get("/", list::list)
+        .post("/", create::create)
+        .get("/count", list::count)
+        .post("/read", mark_all::read)
+        .post("/seen", mark_all::seen)
+        .post("/archive", mark_all::archive)
+        .get("/preferences", preferences::show)
+        .put("/preferences", preferences::replace)
+        .get("/templates/{id}", templates::show)
+        .put("/templates/{id}", templates::replace)
+        .get("/stream", stream::hold)
+        .get("/{id}", list::show)
+        .patch("/{id}", marks::change)
+        .delete("/{id}", marks::delete)
+        .post("/{id}/snooze", marks::snooze)
+}
+
+hearth_plugin::handler!(router);
+
+/// Takes messages of the queues that the manifest names.
+fn consume(batch: &Batch) -> Vec<Disposition> {
+    let now = Timestamp::now();
+    let Some(customer) = batch.customer() else {
+        let nobody = || Disposition::DeadLetter("it belongs to no customer".into());
+        return batch.messages.iter().map(|_| nobody()).collect();
+    };
+    // What one call brings is written by one call.
+    let mut drafts = Vec::new();
+    let taken = batch.messages.iter().map(|message| {
+        let taken = take(customer, message, now);
+        taken.map(|draft| drafts.extend(draft.map(|draft| *draft)))
+    });
+    let taken: Vec<Result<(), Disposition>> = taken.collect();
+    let mut delivered = deliver::deliver(drafts, now).into_iter();
+    let dispositions = batch.messages.iter().zip(taken).map(|(message, taken)| {
+        let is_event = message.queue == EVENTS;
+        match (taken, is_event) {
+            (Err(disposition), _) => disposition,
+            (Ok(()), false) => Disposition::Done,
+            (Ok(()), true) => delivered.next().map_or(Disposition::Done, |one| {
+                one.map_or_else(failed, |_| Disposition::Done)
+            }),
+        }
+    });
+    dispositions.collect()
+}
+
+/// The queue of other plugins' events; the other one is the plugin's own.
+const EVENTS: &str = "notification-events";
+
+/// Does what the plugin told itself, or makes a draft of an event.
+fn take(
+    customer: &str,
+    message: &Message,
+    now: Timestamp,
+) -> Result<Option<Box<Draft>>, Disposition> {
+    let dead = |reason: &str| Disposition::DeadLetter(reason.into());
+    if message.queue == EVENTS {
+        let happened = ingest::read(message).map_err(dead)?;
+        let draft = happened.drafted(customer).map_err(failed)?;
+        return Ok(Some(Box::new(draft)));
+    }
+    let job: Job = message.json().ok_or_else(|| dead("the body is no job"))?;
+    later::work(customer, &job, now).map_err(failed)?;
+    Ok(None)
+}
+
+/// A trouble of documents, queues or streams passes; what would come again for ever is a
+/// dead letter.
+fn failed(problem: Problem) -> Disposition {
+    match problem.status() {
+        503 | 504 => Disposition::RetryAfter(AGAIN),
+        status => Disposition::DeadLetter(format!("it was refused with {status}")),
+    }
+}
+
+hearth_plugin::consumer!(consume);

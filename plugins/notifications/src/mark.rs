@@ -1,0 +1,73 @@
+//! What becomes of a notification: it is seen, read, archived, snoozed, deleted. Each
+//! is an item of its own beside the notification, which never changes.
+
+use hearth_plugin::documents::{Item, Key};
+use hearth_plugin::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::inbox::Inbox;
+
+/// What a client says of one notification or of all: three things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Archived,
+    Read,
+    Seen,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 3] = [Kind::Archived, Kind::Read, Kind::Seen];
+
+    /// As the mark's sort key ends, and as clients name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Archived => "archived",
+            Kind::Read => "read",
+            Kind::Seen => "seen",
+        }
+    }
+}
+
+/// The end of the sort key of what hides a notification until its time.
+pub const SNOOZED: &str = "snoozed";
+/// The end of the sort key of what stays of one that was deleted, for as long as it
+/// would have lived: it does not come back when it is sent again.
+pub const DELETED: &str = "deleted";
+
+/// Whether it is so, and since when, in microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    pub on: bool,
+    pub at: i64,
+}
+
+/// Until when it is hidden, in microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snooze {
+    pub until: i64,
+}
+
+/// The key of what belongs to a notification.
+pub fn key(inbox: &Inbox, id: &str, end: &str) -> Key {
+    Key {
+        partition: inbox.partition(),
+        sort: [id, "/", end].concat(),
+    }
+}
+
+/// What belongs to a notification, as an item that goes when the notification goes.
+pub fn item(
+    inbox: &Inbox,
+    id: &str,
+    end: &str,
+    value: &impl Serialize,
+    expires_at: Option<Timestamp>,
+) -> Item {
+    let Key { partition, sort } = key(inbox, id, end);
+    Item {
+        partition,
+        sort,
+        attributes: serde_json::to_value(value).unwrap_or_default(),
+        expires_at,
+    }
+}

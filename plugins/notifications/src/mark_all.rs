@@ -1,0 +1,140 @@
+//! Saying something of all notifications that match: one watermark.
+
+use std::ops::ControlFlow;
+
+use hearth_plugin::documents::{self, Item};
+use hearth_plugin::prelude::*;
+
+use crate::category;
+use crate::inbox::Inbox;
+use crate::mark::{self, Kind};
+use crate::marks::new_mark;
+use crate::scan::{PAGE_MAX, Way};
+use crate::watermarks::{self, Lines, Raised};
+
+/// Queries, where single ones below a watermark are to be marked.
+const QUERIES_MAX: usize = 5;
+
+/// `POST /read`.
+pub fn read(request: &Request) -> Answer {
+    mark(request, Kind::Read)
+}
+
+/// `POST /seen`.
+pub fn seen(request: &Request) -> Answer {
+    mark(request, Kind::Seen)
+}
+
+/// `POST /archive`.
+pub fn archive(request: &Request) -> Answer {
+    mark(request, Kind::Archived)
+}
+
+struct Wanted {
+    category: Option<String>,
+    upto: String,
+}
+
+impl Wanted {
+    fn read(mut fields: Fields, now: Timestamp) -> Result<Self, Problem> {
+        let category = category::checked(fields.text("category"));
+        let wrong = "this must be the id of a notification";
+        let upto = fields.text("upto");
+        let upto = upto.check("wrong_type", wrong, |text| id::is("ntf", text));
+        let upto = upto.optional();
+        fields.finish()?;
+        // Nothing that comes later is meant, whatever a client makes up.
+        let newest = id::last("ntf", now);
+        let upto = upto.map_or_else(|| newest.clone(), |upto| upto.min(newest.clone()));
+        Ok(Wanted { category, upto })
+    }
+}
+
+fn mark(request: &Request, kind: Kind) -> Answer {
+    let inbox = Inbox::alone(request)?;
+    let now = Timestamp::now();
+    let wanted = Wanted::read(request.fields_if_any()?, now)?;
+    let (category, upto) = (wanted.category.as_deref(), wanted.upto.as_str());
+    let mut raised = Raised::No;
+    let lines = watermarks::change(&inbox, |lines| {
+        let line = lines.of_mut(kind);
+        raised = line
+            .raise(category, upto, now.micros())
+            .map_err(|_| too_many())?;
+        Ok(raised == Raised::Yes)
+    })?;
+    if let Raised::Below { floor, upto } = raised {
+        mark_each(&inbox, kind, category, &lines, (&floor, &upto), now)?;
+    }
+    let body = json!({"marked": kind.name(), "category": category, "upto": upto, "at": now});
+    Response::json(200, &body)
+}
+
+fn too_many() -> Problem {
+    let detail = "too many categories were marked by themselves; mark all categories at once";
+    Problem::new(409, "too-many-categories", "Too many categories").detail(detail)
+}
+
+/// Marks those of a range below the watermark that are not so.
+fn mark_each(
+    inbox: &Inbox,
+    kind: Kind,
+    category: Option<&str>,
+    lines: &Lines,
+    (floor, upto): (&str, &str),
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let highest = [upto, "0"].concat();
+    let way = Way {
+        inbox,
+        lower: floor,
+        upper: &highest,
+        page: PAGE_MAX,
+        queries_max: QUERIES_MAX,
+    };
+    let mut items: Vec<Item> = Vec::new();
+    let is_over = way.walk(|entry| {
+        let is_meant = category.is_none_or(|category| entry.category() == category);
+        let mark = new_mark(lines, kind, &entry, true, now);
+        if let Some(mark) = mark.filter(|_| is_meant && entry.is_there()) {
+            let expires_at = entry.expires_at();
+            items.push(mark::item(inbox, &entry.id, kind.name(), &mark, expires_at));
+        }
+        ControlFlow::Continue(())
+    })?;
+    let written: Result<Vec<()>, _> = documents::put_many(&items).into_iter().collect();
+    written?;
+    match is_over {
+        true => Ok(()),
+        false => Err(Problem::new(503, "busy", "Too much to mark")
+            .detail("the newest were marked; ask again for the rest")
+            .header("retry-after", "1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(body: Value) -> Result<Wanted, Problem> {
+        Wanted::read(
+            Fields::of(body).unwrap(),
+            Timestamp::from_micros(1_795_561_200_000_000),
+        )
+    }
+
+    #[test]
+    fn nothing_that_comes_later_is_meant() {
+        let now = wanted(json!({})).unwrap().upto;
+        let far = "ntf_ffffffff-ffff-7000-8000-000000000000";
+        assert_eq!(wanted(json!({"upto": far})).unwrap().upto, now);
+        let old = "ntf_01900000-0000-7000-8000-000000000000";
+        assert_eq!(wanted(json!({"upto": old})).unwrap().upto, old);
+    }
+
+    #[test]
+    fn wrong_bounds_are_named() {
+        let problem = wanted(json!({"category": "A", "upto": "x", "all": true})).err();
+        assert_eq!(problem.unwrap().field_errors().len(), 3);
+    }
+}

@@ -1,0 +1,383 @@
+//! What a recipient wants to hear of, by category and channel; what the customer's own
+//! preferences say holds for those of its recipients who say nothing themselves.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hearth_plugin::cache;
+use hearth_plugin::documents::{self, Item, Key};
+use hearth_plugin::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::category;
+use crate::inbox::Inbox;
+use crate::quiet::Hours;
+
+const PARTITION: &str = "preferences";
+/// What the host keeps of them, under this tag.
+const TAG: &str = "preferences";
+const KEPT: Duration = Duration::from_secs(60);
+/// Categories of a document at most.
+const CATEGORIES_MAX: usize = 100;
+/// Days for which notifications are kept, where the operator does not set
+/// `retention_days`.
+const RETENTION_DAYS: i64 = 90;
+pub const RETENTION_DAYS_MAX: i64 = 365;
+/// A digest gathers for a minute at least, and for a week at most.
+const DIGEST_SECONDS: std::ops::RangeInclusive<i64> = 60..=604_800;
+
+/// Where a notification goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// The inbox, where it is listed and counted.
+    InApp,
+    /// Who listens to `/stream`.
+    Stream,
+    /// The customer's webhooks, as the event `notification.created`.
+    Webhook,
+}
+
+impl Channel {
+    const ALL: [Channel; 3] = [Channel::InApp, Channel::Stream, Channel::Webhook];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Channel::InApp => "in_app",
+            Channel::Stream => "stream",
+            Channel::Webhook => "webhook",
+        }
+    }
+
+    /// Where nobody says anything.
+    const fn is_on(self) -> bool {
+        !matches!(self, Channel::Webhook)
+    }
+}
+
+/// Which channels are on or off; the others are as they would be without.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Channels {
+    in_app: Option<bool>,
+    stream: Option<bool>,
+    webhook: Option<bool>,
+}
+
+impl Channels {
+    fn read(fields: &mut Fields) -> Self {
+        let [in_app, stream, webhook] =
+            Channel::ALL.map(|channel| fields.boolean(channel.name()).optional());
+        Channels {
+            in_app,
+            stream,
+            webhook,
+        }
+    }
+
+    fn get(&self, channel: Channel) -> Option<bool> {
+        match channel {
+            Channel::InApp => self.in_app,
+            Channel::Stream => self.stream,
+            Channel::Webhook => self.webhook,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let member = |channel: Channel| (channel.name().to_string(), json!(self.get(channel)));
+        Value::Object(Channel::ALL.map(member).into_iter().collect())
+    }
+}
+
+/// What holds for one category.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Category {
+    channels: Channels,
+    digest_seconds: Option<i64>,
+    retention_days: Option<i64>,
+}
+
+impl Category {
+    fn read(fields: &mut Fields) -> Self {
+        let wrong = "this must be 0, or 60 to 604800";
+        let is_window = |seconds: &i64| *seconds == 0 || DIGEST_SECONDS.contains(seconds);
+        let digest = fields.integer("digest_seconds");
+        let digest = digest.check("out_of_range", wrong, is_window);
+        Category {
+            digest_seconds: digest.optional(),
+            retention_days: fields
+                .integer("retention_days")
+                .range(1..=RETENTION_DAYS_MAX)
+                .optional(),
+            channels: Channels::read(fields),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut shown = self.channels.to_json();
+        shown["digest_seconds"] = json!(self.digest_seconds);
+        shown["retention_days"] = json!(self.retention_days);
+        shown
+    }
+}
+
+/// What one says, a recipient or the customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Preferences {
+    channels: Channels,
+    categories: BTreeMap<String, Category>,
+    quiet_hours: Option<Hours>,
+    updated_at: Option<i64>,
+}
+
+impl Preferences {
+    pub fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let channels = fields.nested("channels", Channels::read);
+        let quiet_hours = fields.nested("quiet_hours", Hours::read);
+        let named = fields.object("categories").optional().unwrap_or_default();
+        if named.len() > CATEGORIES_MAX {
+            let detail = "this must have 0 to 100 members";
+            fields.refuse("categories", "too_long", detail);
+        }
+        let mut errors = refused(fields.finish());
+        let (categories, wrong) = categories(named)?;
+        errors.extend(wrong);
+        match errors.is_empty() {
+            true => Ok(Preferences {
+                channels: channels.unwrap_or_default(),
+                categories,
+                quiet_hours,
+                updated_at: None,
+            }),
+            false => Err(Problem::invalid_fields(errors)),
+        }
+    }
+
+    pub fn to_json(&self, inbox: &Inbox) -> Value {
+        let categories = self.categories.iter();
+        let categories = categories.map(|(name, own)| (name.clone(), own.to_json()));
+        json!({
+            "recipient": inbox.recipient(),
+            "channels": self.channels.to_json(),
+            "categories": categories.collect::<Map<_, _>>(),
+            "quiet_hours": self.quiet_hours.as_ref().map(Hours::to_json),
+            "updated_at": self.updated_at.map(Timestamp::from_micros),
+        })
+    }
+
+    fn channel(&self, category: &str, channel: Channel) -> Option<bool> {
+        let own = self.categories.get(category);
+        let own = own.and_then(|own| own.channels.get(channel));
+        own.or_else(|| self.channels.get(channel))
+    }
+}
+
+type Errors = Vec<hearth_plugin::FieldError>;
+
+fn refused(finished: Result<(), Problem>) -> Errors {
+    let problem = finished.err();
+    problem.map_or_else(Vec::new, |problem| problem.field_errors().to_vec())
+}
+
+fn categories(named: Map<String, Value>) -> Result<(BTreeMap<String, Category>, Errors), Problem> {
+    let names: Vec<String> = named.keys().take(CATEGORIES_MAX).cloned().collect();
+    let mut fields = Fields::at("/categories".into(), Value::Object(named))?;
+    let mut read = BTreeMap::new();
+    for name in names {
+        if !category::is_category(&name) {
+            fields.refuse(&name, "not_allowed", category::WRONG);
+        }
+        if let Some(own) = fields.nested(&name, Category::read) {
+            read.insert(name, own);
+        }
+    }
+    Ok((read, refused(fields.finish())))
+}
+
+/// What holds for an inbox.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The recipient's own, then the customer's; or the customer's alone.
+    layers: Vec<Preferences>,
+    retention_days: i64,
+}
+
+impl Settings {
+    /// Of the inbox, as the host remembers them for a minute.
+    pub fn of(inbox: &Inbox) -> Result<Self, documents::Error> {
+        let mut layers = vec![remembered(inbox)?];
+        if inbox.recipient().is_some() {
+            layers.push(remembered(&Inbox::default())?);
+        }
+        let days = config::get("retention_days").and_then(|text| text.parse().ok());
+        Ok(Settings {
+            layers,
+            retention_days: days.unwrap_or(RETENTION_DAYS),
+        })
+    }
+
+    pub fn is_on(&self, category: &str, channel: Channel) -> bool {
+        let mut said = self.layers.iter();
+        let said = said.find_map(|layer| layer.channel(category, channel));
+        said.unwrap_or(channel.is_on())
+    }
+
+    /// When it is loud again, if it is quiet now.
+    pub fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut hours = self
+            .layers
+            .iter()
+            .filter_map(|layer| layer.quiet_hours.as_ref());
+        hours.next()?.end_after(now)
+    }
+
+    /// For how long a digest gathers, where there is to be one.
+    pub fn digest_seconds(&self, category: &str) -> Option<i64> {
+        let seconds = self.first(category, |own| own.digest_seconds);
+        seconds.filter(|seconds| *seconds > 0)
+    }
+
+    /// When a notification of now is gone.
+    pub fn expires_at(&self, category: &str, now: Timestamp) -> Timestamp {
+        let days = self.first(category, |own| own.retention_days);
+        let days = days.unwrap_or(self.retention_days);
+        let days = u32::try_from(days.clamp(1, RETENTION_DAYS_MAX)).unwrap_or(1);
+        // As exactly as it is stored.
+        let whole = now.micros().div_euclid(MICROS_PER_MS) * MICROS_PER_MS;
+        Timestamp::from_micros(whole).after(DAY * days)
+    }
+
+    fn first(&self, category: &str, of: fn(&Category) -> Option<i64>) -> Option<i64> {
+        let mut layers = self.layers.iter();
+        layers.find_map(|layer| layer.categories.get(category).and_then(of))
+    }
+}
+
+const MICROS_PER_MS: i64 = 1_000;
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn key(inbox: &Inbox) -> Key {
+    Key {
+        partition: PARTITION.into(),
+        sort: ["/", inbox.name()].concat(),
+    }
+}
+
+fn stored(inbox: &Inbox) -> Result<Value, documents::Error> {
+    let item = documents::get(&key(inbox))?;
+    Ok(item.map_or_else(|| json!({}), |item| item.attributes))
+}
+
+fn remembered(inbox: &Inbox) -> Result<Preferences, documents::Error> {
+    let key = ["preferences/", inbox.name()].concat();
+    let options = cache::Options::for_(KEPT).tag(TAG);
+    let text = cache::get_or_compute(&key, &options, || {
+        stored(inbox).map(|value| value.to_string().into_bytes())
+    })?;
+    Ok(serde_json::from_slice(&text).unwrap_or_default())
+}
+
+/// `GET /preferences`.
+pub fn show(request: &Request) -> Answer {
+    let inbox = Inbox::alone(request)?;
+    let preferences: Preferences = serde_json::from_value(stored(&inbox)?).unwrap_or_default();
+    Response::json(200, &preferences.to_json(&inbox))
+}
+
+/// `PUT /preferences`: replaces them all. Every host goes by them within a second.
+pub fn replace(request: &Request) -> Answer {
+    let inbox = Inbox::alone(request)?;
+    let mut preferences = Preferences::read(request.fields()?)?;
+    preferences.updated_at = Some(Timestamp::now().micros());
+    let Key { partition, sort } = key(&inbox);
+    let attributes = serde_json::to_value(&preferences).unwrap_or_default();
+    documents::put(&Item::new(&partition, &sort, &attributes))?;
+    cache::invalidate_tag(TAG);
+    Response::json(200, &preferences.to_json(&inbox))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    fn read(body: Value) -> Result<Preferences, Problem> {
+        Preferences::read(Fields::of(body).unwrap())
+    }
+
+    /// Of these preferences, the nearest first.
+    pub fn settings(layers: &[Value]) -> Settings {
+        Settings {
+            layers: layers
+                .iter()
+                .map(|body| read(body.clone()).unwrap())
+                .collect(),
+            retention_days: 90,
+        }
+    }
+
+    #[test]
+    fn the_nearest_word_holds() {
+        let own = json!({"channels": {"stream": false}, "categories": {"a": {"stream": true, "retention_days": 1}}});
+        let customer = json!({"channels": {"in_app": false, "stream": true, "webhook": true},
+            "categories": {"a": {"retention_days": 7}, "b": {"stream": true, "retention_days": 7, "digest_seconds": 60}}});
+        let settings = settings(&[own, customer]);
+        assert!(settings.is_on("a", Channel::Stream));
+        assert!(
+            !settings.is_on("b", Channel::Stream),
+            "the own word for all"
+        );
+        assert!(!settings.is_on("a", Channel::InApp));
+        assert!(settings.is_on("a", Channel::Webhook));
+        let now = Timestamp::from_micros(0);
+        let days = |category| settings.expires_at(category, now).micros() / 86_400_000_000;
+        assert_eq!([days("a"), days("b"), days("c")], [1, 7, 90]);
+        assert_eq!(settings.digest_seconds("b"), Some(60));
+        assert_eq!(settings.digest_seconds("a"), None);
+    }
+
+    #[test]
+    fn where_nobody_says_anything_all_but_webhooks_are_on() {
+        let settings = settings(&[json!({})]);
+        let on = Channel::ALL.map(|channel| settings.is_on("a", channel));
+        assert_eq!(on, [true, true, false]);
+        assert_eq!(settings.quiet_until(Timestamp::now()), None);
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let problem = read(
+            json!({"channels": {"sms": true}, "categories": {"A": {}, "b": {"digest_seconds": 1}, "c": 1},
+            "quiet_hours": {}, "more": 1}),
+        );
+        let places: Vec<_> = problem
+            .unwrap_err()
+            .field_errors()
+            .iter()
+            .map(|error| format!("{:?}", error.place))
+            .collect();
+        for pointer in [
+            "/channels/sms",
+            "/categories/A",
+            "/categories/b/digest_seconds",
+            "/categories/c",
+            "/quiet_hours/time_zone",
+            "/more",
+        ] {
+            let expected = format!("Pointer({pointer:?})");
+            assert!(places.contains(&expected), "{pointer}: {places:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back() {
+        let body = json!({"channels": {"in_app": true}, "categories": {"a": {"stream": false}},
+            "quiet_hours": {"time_zone": "UTC", "start": "22:00", "end": "07:00"}});
+        let preferences = read(body).unwrap();
+        let stored = serde_json::to_value(&preferences).unwrap();
+        assert_eq!(
+            serde_json::from_value::<Preferences>(stored).unwrap(),
+            preferences
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! `GET /stream`: server-sent events, held by the host.
+
+use hearth_plugin::prelude::*;
+use hearth_plugin::push;
+
+use crate::inbox::Inbox;
+
+/// Where to go on, `Last-Event-ID`, is between the client and the host.
+pub fn hold(request: &Request) -> Answer {
+    let inbox = Inbox::alone(request)?;
+    request.caller()?;
+    Ok(push::hold(&[&inbox.partition()], None))
+}

@@ -1,0 +1,19 @@
+//! The notifications plugin as its customers see it: through HTTP, on real hosts with
+//! a DynamoDB.
+
+mod attack;
+mod calls;
+mod digests;
+mod events;
+mod fixture;
+mod kills;
+mod lists;
+mod marks;
+mod model;
+mod preferences;
+mod refusals;
+mod retries;
+mod stream;
+mod swaps;
+mod templates;
+mod tenancy;
