@@ -25,11 +25,9 @@ const KEPT: Duration = Duration::from_secs(86_400);
 /// How often somebody else may open a window first.
 const TRIES_MAX: usize = 8;
 /// Titles that a digest has.
-const TITLES_MAX: usize = 10;
-/// Items of a query.
-const PAGE: u32 = 1_000;
-/// Queries of a digest; it counts no further.
-const PAGES_MAX: usize = 20;
+const TITLES_MAX: u32 = 10;
+/// A digest counts no further: `documents.count_max`.
+const COUNT_MAX: u32 = 10_000;
 
 /// Time in which notifications are gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +129,7 @@ pub fn close(customer: &str, due: &Due, now: Timestamp) -> Result<(), Problem> {
     } = due;
     let at = Timestamp::from_micros(*micros);
     let window = Window::new(category, key, at);
-    if let Some(message) = gathered(inbox, &window)?.message(key, at) {
+    if let Some(message) = Gathered::read(inbox, &window)?.message(key, at) {
         let id = id::derived(
             "ntf",
             at,
@@ -156,54 +154,43 @@ pub fn close(customer: &str, due: &Due, now: Timestamp) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What was gathered, as far as a digest says it.
+fn message(item: &RawItem) -> Option<Message> {
+    serde_json::from_str(&item.attributes).ok()
+}
+
+/// What was gathered, as far as a digest says it: neither all of it nor a part that grows
+/// is read.
 #[derive(Default)]
 struct Gathered {
     count: u64,
     first: Option<Message>,
-    /// The newest last.
-    latest: Vec<RawItem>,
-}
-
-fn gathered(inbox: &Inbox, window: &Window) -> Result<Gathered, Error> {
-    let range = Range::BeginsWith([&window.id, "/"].concat());
-    let (mut gathered, mut cursor) = (Gathered::default(), None);
-    for _ in 0..PAGES_MAX {
-        let page = documents::query_raw(&inbox.later(), &range, PAGE, cursor.as_deref(), false)?;
-        gathered.take(page.items);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    Ok(gathered)
-}
-
-fn read(item: &RawItem) -> Option<Message> {
-    serde_json::from_str(&item.attributes).ok()
+    /// The newest first.
+    latest: Vec<Message>,
 }
 
 impl Gathered {
-    fn take(&mut self, items: Vec<RawItem>) {
-        self.count += items.len() as u64;
-        if self.first.is_none() {
-            self.first = items.first().and_then(read);
-        }
-        self.latest.extend(items);
-        let many = self.latest.len().saturating_sub(TITLES_MAX);
-        self.latest.drain(..many);
+    fn read(inbox: &Inbox, window: &Window) -> Result<Self, Error> {
+        let (partition, range) = (inbox.later(), Range::BeginsWith([&window.id, "/"].concat()));
+        let some = |limit, descending| {
+            let page = documents::query_raw(&partition, &range, limit, None, descending)?;
+            let messages = page.items.iter().filter_map(message);
+            Ok::<Vec<Message>, Error>(messages.collect())
+        };
+        let count = documents::count(&partition, &range, COUNT_MAX)?;
+        Ok(Gathered {
+            count: count.into(),
+            first: some(1, false)?.pop(),
+            latest: some(TITLES_MAX, true)?,
+        })
     }
 
     /// The digest: the latest one, and how many there are beside it. A single one stays
     /// what it is.
     fn message(self, key: &str, at: Timestamp) -> Option<Message> {
-        let mut latest: Vec<Message> = self.latest.iter().rev().filter_map(read).collect();
         let first = self.first?.message.created_at;
-        let titles: Vec<String> = latest
-            .iter()
-            .map(|message| message.message.title.clone())
-            .collect();
-        let mut message = latest.drain(..).next()?;
+        let titles = self.latest.iter().map(|one| one.message.title.clone());
+        let titles: Vec<String> = titles.collect();
+        let mut message = self.latest.into_iter().next()?;
         let content = &mut message.message;
         let digest = Digest {
             key: key.into(),
@@ -236,11 +223,10 @@ fn lines(titles: &[String], count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::ID_LENGTH;
     use crate::message::Content;
 
-    fn item(number: i64) -> RawItem {
-        let message = Message {
+    fn message(number: i64) -> Message {
+        Message {
             category: "a".into(),
             message: Content {
                 title: format!("title {number}"),
@@ -249,25 +235,25 @@ mod tests {
                 created_at: number,
                 ..Content::default()
             },
-        };
-        RawItem {
-            sort: format!("{:0width$}", number, width = ID_LENGTH),
-            attributes: serde_json::to_string(&message).unwrap(),
-            expires_at: None,
         }
     }
 
-    fn digest(pages: &[std::ops::RangeInclusive<i64>]) -> Option<Message> {
-        let mut gathered = Gathered::default();
-        for page in pages {
-            gathered.take(page.clone().map(item).collect());
-        }
+    /// The digest of so many, of which the latest have been read.
+    fn digest(count: i64, read: i64) -> Option<Message> {
+        let gathered = Gathered {
+            count: count.unsigned_abs(),
+            first: (count > 0).then(|| message(1)),
+            latest: (count - read..count)
+                .rev()
+                .map(|number| message(number + 1))
+                .collect(),
+        };
         gathered.message("k", Timestamp::from_micros(99))
     }
 
     #[test]
     fn digest_is_the_latest_and_says_how_many_there_are() {
-        let message = digest(&[1..=8, 9..=15]).unwrap().message;
+        let message = digest(15, 10).unwrap().message;
         assert_eq!(message.title, "title 15 (and 14 more)");
         let body = message.body.unwrap();
         assert!(body.starts_with("title 15\ntitle 14\n"), "{body}");
@@ -284,8 +270,8 @@ mod tests {
 
     #[test]
     fn digest_of_one_is_that_one() {
-        let message = digest(&[3..=3]).unwrap().message;
-        assert_eq!(message.title, "title 3");
+        let message = digest(1, 1).unwrap().message;
+        assert_eq!(message.title, "title 1");
         assert_eq!(message.body.as_deref(), Some("body"));
         assert!(message.data.is_some());
         assert_eq!(message.digest.map(|digest| digest.count), Some(1));
@@ -293,7 +279,7 @@ mod tests {
 
     #[test]
     fn digest_of_nothing_is_none() {
-        assert_eq!(digest(&[]), None);
+        assert_eq!(digest(0, 0), None);
     }
 
     #[test]

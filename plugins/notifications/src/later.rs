@@ -17,8 +17,8 @@ use crate::watermarks::{self, Lines};
 
 /// The queue.
 const QUEUE: &str = "notification-digests";
-/// Notifications of a message at most: each is a call of the host.
-const IDS_MAX: usize = 100;
+/// Notifications of a message at most: each is looked up, and they may be large.
+const IDS_MAX: usize = 25;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
