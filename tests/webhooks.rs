@@ -8,7 +8,7 @@ mod hanging;
 mod kills;
 mod order;
 mod outage;
-mod receiver;
+pub mod receiver;
 mod schemas;
 mod secrets;
 mod signatures;

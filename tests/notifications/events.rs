@@ -10,9 +10,10 @@ use tokio_postgres::Client;
 
 use super::fixture::{Customer, Inbox, Two, event, event_id, heard, put_forward, setup, text};
 use crate::harness::fleet::Fleet;
-use crate::harness::host::{Host, runs};
+use crate::harness::host::{Host, Setup, runs};
 use crate::harness::postgres::until;
-use crate::webhooks::fixture::{dead, waiting};
+use crate::webhooks::fixture::{dead, setup as webhooks, waiting};
+use crate::webhooks::receiver::{Answer, Receiver};
 
 /// A host with real plugins that tell the notifications, and what they tell besides
 /// to a queue that nobody consumes.
@@ -320,4 +321,46 @@ async fn events_are_told_although_the_host_is_killed_again_and_again() {
     let ids: BTreeSet<_> = sources(&listed).into_iter().map(|(id, _)| id).collect();
     assert_eq!(ids, (0..5 * count).map(event_id).collect());
     assert_eq!(listed.len() as u64, 5 * count, "each once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_and_notifications_tell_each_other() {
+    let receiver = Receiver::start().await;
+    receiver.answers_at("/gone", Answer::Status(410));
+    let inbox = Inbox::start_on(webhooks(Setup::new()).notifications());
+    let customer = inbox.customer();
+    customer
+        .prefer("", json!({"channels": {"webhook": true}}))
+        .await;
+    let post = async |path: &str, body: Value| {
+        let answer = inbox.host.post(path, &inbox.key).json(&body).send().await;
+        assert!(answer.unwrap().status().is_success(), "{path}");
+    };
+    for (path, kinds) in [("/gone", "order.*"), ("/told", "notification.*")] {
+        let url = [&receiver.url, path].concat();
+        post(
+            "/webhooks/endpoints",
+            json!({"url": url, "event_types": [kinds]}),
+        )
+        .await;
+    }
+    post(
+        "/webhooks/events",
+        json!({"type": "order.made", "payload": {}}),
+    )
+    .await;
+    let told = || {
+        let seen = receiver.seen().into_iter();
+        seen.filter(|seen| seen.path == "/told").collect::<Vec<_>>()
+    };
+    until(async || !told().is_empty()).await;
+    let listed = customer.list("").await;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0]["event"]["type"], "endpoint.disabled");
+    assert_eq!(listed[0]["category"], "endpoint");
+    let seen = told();
+    assert_eq!(seen.len(), 1);
+    let body = seen[0].json();
+    assert_eq!(body["type"], "notification.created");
+    assert!(body["data"].to_string().contains(&text(&listed[0], "id")));
 }
