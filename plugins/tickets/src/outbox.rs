@@ -98,7 +98,7 @@ impl Outbox {
         let full = self.full.borrow();
         let has_room = |queue: &&str| !full.iter().any(|full| full == queue);
         let mut messages = Vec::new();
-        if self.told.iter().any(has_room) {
+        if self.told.iter().any(&has_room) {
             for event in events {
                 let message = event.message();
                 let queues = self.told.iter().filter(|queue| has_room(queue));
