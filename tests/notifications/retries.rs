@@ -104,3 +104,30 @@ async fn post_whose_answer_was_lost_with_the_host_is_the_same_when_it_comes_agai
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn post_of_many_that_is_run_again_leaves_all_as_they_were_marked_meanwhile() {
+    let (fleet, private) = (Fleet::start().await, Private::start().await);
+    let start = || fleet.host(|with| on_dynamodb(setup(with.config(QUICK)), private.url()));
+    let mut host = tokio::task::block_in_place(start);
+    let api_key = host.key("acme", &[]);
+    let database = fleet.cluster.connect(None).await;
+    let body = json!({"notifications": vec![json!({"title": "t"}); 400]});
+    hold_answers(&database).await;
+    let post = host.post("/notifications", &api_key).json(&body);
+    let asked = tokio::spawn(post.header("idempotency-key", "k").send());
+    until(async || Customer::at(&host, &api_key).list("").await.len() == 400).await;
+    host.kill();
+    assert!(asked.await.unwrap().is_err(), "nobody got an answer");
+    let_answers_go(&database).await;
+    tokio::task::block_in_place(|| host.restart());
+    let customer = Customer::at(&host, &api_key);
+    let before = customer.ids("").await;
+    customer.done(Method::POST, "/read", json!({})).await;
+    let told = settled(&customer, "k", &body).await;
+    assert_eq!(told["succeeded"], 400, "{told}");
+    assert_eq!(customer.ids("").await, before);
+    assert_eq!(customer.unread("").await, 0, "they are still read");
+    let trapped = host.metric("hearth_guest_traps_total", &[]).await;
+    assert_eq!(trapped, 0.0, "{}", host.log());
+}

@@ -32,6 +32,11 @@ impl Entry {
         self.has_message() && !self.is_deleted
     }
 
+    /// Whether there is one, or was until it was deleted.
+    pub fn has_been(&self) -> bool {
+        self.has_message() || self.is_deleted
+    }
+
     pub fn has_message(&self) -> bool {
         self.message.is_some()
     }
@@ -149,7 +154,7 @@ pub fn find(inbox: &Inbox, id: &str) -> Result<Entry, Problem> {
 
 /// Whether it has been in this inbox, deleted or not.
 pub fn was_there(inbox: &Inbox, id: &str) -> Result<bool, documents::Error> {
-    Ok(all_of(inbox, id)?.is_some_and(|entry| entry.is_there() || entry.is_deleted))
+    Ok(all_of(inbox, id)?.is_some_and(|entry| entry.has_been()))
 }
 
 #[cfg(test)]

@@ -98,6 +98,8 @@ CREATE TABLE deliveries (
     -- When the next attempt is due, and whether the endpoint's rate counts on it.
     due_at timestamptz NOT NULL,
     has_slot boolean NOT NULL DEFAULT false,
+    -- It waits for nothing but its turn: whoever has delivered may take it along.
+    in_line boolean NOT NULL DEFAULT false,
     -- Somebody makes an attempt until then at the latest.
     leased_until timestamptz,
     last_status bigint,
@@ -113,6 +115,7 @@ CREATE INDEX deliveries_endpoint ON deliveries (customer_id, endpoint_id);
 -- What is under way: at most as many rows as attempts run at once.
 CREATE INDEX deliveries_leased ON deliveries (customer_id, leased_until)
     WHERE leased_until IS NOT NULL;
+CREATE INDEX deliveries_line ON deliveries (customer_id, endpoint_id, due_at) WHERE in_line;
 CREATE INDEX deliveries_pending ON deliveries (customer_id, due_at) WHERE status = 'pending';
 CREATE INDEX deliveries_undelivered ON deliveries (customer_id, endpoint_id, created_at, event_id)
     WHERE status IN ('failed', 'stopped');

@@ -107,7 +107,8 @@ fn fares(standing: &Standing) -> Fares {
     }
 }
 
-fn is_full(standing: &Standing, due: &Due) -> bool {
+/// Whether the endpoint has as much under way as it may.
+pub fn is_full(standing: &Standing, due: &Due) -> bool {
     let fares = fares(standing);
     let most = match fares {
         _ if standing.ordered => 1,

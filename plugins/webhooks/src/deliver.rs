@@ -2,6 +2,10 @@
 //! transaction, sent without one, and what came of it is written in another. Should the
 //! host end in between, the message comes again, and the receiver may see the event
 //! twice, under the same id.
+//!
+//! Whoever has delivered takes the next one of the endpoint's line along, in its place:
+//! a receiver that answers soon gets what waits for it as fast as it takes it. The
+//! messages of those come later, find them over, and take the next ones along.
 
 mod write;
 
@@ -20,7 +24,7 @@ use crate::order::Order;
 use crate::secrets;
 use crate::sign::Key;
 use crate::sql::deliveries::{
-    lease, lock_delivery, lock_standing, parcel, postpone, reserve, stop_delivery,
+    Next, lease, lease_next, lock_delivery, lock_standing, parcel, postpone, reserve, stop_delivery,
 };
 use crate::sql::endpoints::secrets_of;
 
@@ -28,6 +32,8 @@ use crate::sql::endpoints::secrets_of;
 const LEASE: Duration = Duration::from_secs(20);
 /// What an attempt leaves of the call's time for writing down what came of it.
 const TO_WRITE: Duration = Duration::from_secs(2);
+/// Deliveries of one call, which has so much time to compute (`cpu_ms_max`).
+const ALONG_MAX: u32 = 64;
 
 /// A leased delivery.
 struct Leased {
@@ -41,7 +47,8 @@ struct Leased {
 /// What came of a message so far.
 enum Claim {
     Leased(Leased),
-    Over(Disposition),
+    /// With the next one of the line, where it was leased in place of this one.
+    Over(Disposition, Option<Next>),
 }
 
 /// Delivers as an order says.
@@ -51,6 +58,7 @@ pub fn deliver(messages: &Messages, customer: &str, order: &Order) -> Dispositio
         customer,
         database: messages.database(),
         order,
+        number: 1,
     };
     worker.run().unwrap_or_else(failed)
 }
@@ -95,21 +103,78 @@ struct Worker<'w> {
     customer: &'w str,
     database: Database,
     order: &'w Order,
+    /// Which delivery of the call it is.
+    number: u32,
 }
 
 impl Worker<'_> {
     fn run(&self) -> Result<Disposition, Error> {
-        let leased = match self.claim()? {
-            Claim::Leased(leased) => leased,
-            Claim::Over(disposition) => return Ok(disposition),
+        let (disposition, next) = match self.claim()? {
+            Claim::Leased(leased) => self.attempt(&leased)?,
+            Claim::Over(disposition, next) => (disposition, next),
         };
-        if self.messages.context.deadline.remaining() < attempt::TIMEOUT + TO_WRITE {
-            return self.give_back(Duration::ZERO);
+        if let Some(next) = next {
+            self.take_along(next);
+        }
+        Ok(disposition)
+    }
+
+    /// Attempts what is leased; answers the next one of the line where it leased that.
+    fn attempt(&self, leased: &Leased) -> Result<(Disposition, Option<Next>), Error> {
+        if !self.has_time_to_send() {
+            return Ok((self.give_back(Duration::ZERO)?, None));
         }
         match self.send()? {
-            None => Ok(Disposition::Done),
-            Some(Err(wait)) => self.give_back(wait.mul_f64(1.0 + random::fraction() / 4.0)),
-            Some(Ok(attempt)) => self.write(&leased, &attempt),
+            None => Ok((Disposition::Done, None)),
+            Some(Err(wait)) => {
+                let wait = wait.mul_f64(1.0 + random::fraction() / 4.0);
+                Ok((self.give_back(wait)?, None))
+            }
+            Some(Ok(attempt)) => self.write(leased, &attempt),
+        }
+    }
+
+    fn has_time_to_send(&self) -> bool {
+        self.messages.context.deadline.remaining() >= attempt::TIMEOUT + TO_WRITE
+    }
+
+    /// Whether another delivery may follow in this call.
+    fn goes_on(&self) -> bool {
+        self.number < ALONG_MAX && self.has_time_to_send()
+    }
+
+    /// Attempts the next one, and those after it. What fails here has a message of its
+    /// own, which comes again when the lease has ended.
+    fn take_along(&self, next: Next) {
+        let mut next = Some(next);
+        for number in self.number + 1.. {
+            let Some(Next {
+                event_id,
+                round,
+                tries,
+            }) = next.take()
+            else {
+                return;
+            };
+            let order = Order {
+                event_id,
+                endpoint_id: self.order.endpoint_id.clone(),
+                round,
+            };
+            let worker = Worker {
+                messages: self.messages,
+                customer: self.customer,
+                database: self.messages.database(),
+                order: &order,
+                number,
+            };
+            // The line of an endpoint that fails, or is slow, is nobody's to take along.
+            let leased = Leased {
+                tries,
+                slow: 0,
+                failing_since: None,
+            };
+            next = worker.attempt(&leased).ok().and_then(|(_, next)| next);
         }
     }
 
@@ -123,10 +188,10 @@ impl Worker<'_> {
         let now = Timestamp::now();
         self.database.transaction(Isolation::ReadCommitted, |tx| {
             let Some(standing) = lock_standing(tx, endpoint_id)? else {
-                return Ok(Claim::Over(Disposition::Done));
+                return Ok(Claim::Over(Disposition::Done, None));
             };
             let Some(due) = lock_delivery(tx, event_id, endpoint_id, now)? else {
-                return Ok(Claim::Over(Disposition::Done));
+                return Ok(Claim::Over(Disposition::Done, None));
             };
             let over = match admit::admit(&standing, &due, *round, now, random::fraction()) {
                 Admission::Go(rate_free_at) => {
@@ -140,23 +205,29 @@ impl Worker<'_> {
                         failing_since: standing.failing_since,
                     }));
                 }
-                Admission::Void => Disposition::Done,
+                Admission::Void if admit::is_full(&standing, &due) => Disposition::Done,
+                Admission::Void => {
+                    let next = lease_next(tx, endpoint_id, now, now.after(LEASE))?;
+                    return Ok(Claim::Over(Disposition::Done, next));
+                }
                 Admission::Early(instant) => until(instant),
                 Admission::Stop => {
                     stop_delivery(tx, event_id, endpoint_id, now)?;
                     Disposition::Done
                 }
                 Admission::Wait(wait) => {
-                    postpone(tx, event_id, endpoint_id, *round, wait.until, wait.has_slot)?;
+                    let (due_at, slot) = (wait.until, wait.has_slot);
+                    postpone(tx, event_id, endpoint_id, *round, due_at, slot, !slot)?;
                     reserve(tx, endpoint_id, wait.line_ends_at, wait.rate_free_at)?;
                     until(wait.until)
                 }
             };
-            Ok(Claim::Over(over))
+            Ok(Claim::Over(over, None))
         })
     }
 
-    /// Nothing was sent: the delivery is due again after so long.
+    /// Nothing was sent: the delivery is due again after so long, and at once for
+    /// whoever has time to take it along.
     fn give_back(&self, wait: Duration) -> Result<Disposition, Error> {
         let order = self.order;
         let due_at = Timestamp::now().after(wait);
@@ -167,6 +238,7 @@ impl Worker<'_> {
             order.round,
             due_at,
             false,
+            wait.is_zero(),
         )?;
         Ok(until(due_at))
     }

@@ -8,11 +8,11 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::random;
 use hearth_plugin::sql::{Batch, Error};
 
-use super::{Leased, TO_WRITE, Worker, until};
+use super::{LEASE, Leased, TO_WRITE, Worker, until};
 use crate::attempt::{Attempt, Verdict};
 use crate::endpoint::Reason;
 use crate::sql::attempts::{count_attempt, insert_attempt};
-use crate::sql::deliveries::{note_failure, note_success, settle};
+use crate::sql::deliveries::{Next, end_line, lease_next, note_failure, note_success, settle};
 use crate::sql::endpoints::lock_endpoint;
 use crate::{schedule, switch};
 
@@ -24,7 +24,11 @@ impl Worker<'_> {
     /// Writes down what an attempt came to. Where the database is away for a moment it
     /// tries again, for what is not written is sent once more. The attempt's id tells
     /// whether it was written after all.
-    pub(super) fn write(&self, leased: &Leased, attempt: &Attempt) -> Result<Disposition, Error> {
+    pub(super) fn write(
+        &self,
+        leased: &Leased,
+        attempt: &Attempt,
+    ) -> Result<(Disposition, Option<Next>), Error> {
         let slow = attempt.slow(leased.slow);
         let verdict = attempt.verdict(leased.tries + 1, slow, random::fraction());
         metrics::count("attempts", 1, &[("outcome", attempt.outcome)]);
@@ -36,13 +40,14 @@ impl Worker<'_> {
                 Verdict::Delivered => self.write_success(attempt, &row, slow),
                 verdict => {
                     let row = (&row, slow, notify);
-                    self.write_failure(leased, attempt, row, verdict)
+                    let written = self.write_failure(leased, attempt, row, verdict);
+                    written.map(|disposition| (disposition, None))
                 }
             };
             // The queue of notifications may be full, which must not stop this.
             notify = false;
             match written {
-                Err(Error::UniqueViolation(_)) => return Ok(self.as_written(verdict)),
+                Err(Error::UniqueViolation(_)) => return Ok((self.as_written(verdict), None)),
                 Err(error) if !super::is_final(&error) && self.has_time() => {
                     std::thread::sleep(BETWEEN_WRITES);
                 }
@@ -64,7 +69,13 @@ impl Worker<'_> {
         }
     }
 
-    fn write_success(&self, attempt: &Attempt, row: &Row, slow: i64) -> Result<Disposition, Error> {
+    /// In one transaction with the lease of the next one, which has its place then.
+    fn write_success(
+        &self,
+        attempt: &Attempt,
+        row: &Row,
+        slow: i64,
+    ) -> Result<(Disposition, Option<Next>), Error> {
         let order = self.order;
         let (event, endpoint) = (order.event_id.as_str(), order.endpoint_id.as_str());
         let now = Timestamp::now();
@@ -99,8 +110,14 @@ impl Worker<'_> {
             0,
             row.duration_ms,
         ));
-        batch.run(&self.database)?;
-        Ok(Disposition::Done)
+        let next = self.goes_on().then(|| {
+            let next = batch.add(lease_next::step(endpoint, now, now.after(LEASE)));
+            batch.add(end_line::step(endpoint, now));
+            next
+        });
+        let mut written = batch.run(&self.database)?;
+        let next = next.map(|next| written.take(next)).transpose()?;
+        Ok((Disposition::Done, next.flatten()))
     }
 
     /// In one transaction with what it means for the endpoint. Locks are taken in the

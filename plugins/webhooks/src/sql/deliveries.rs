@@ -31,6 +31,9 @@ row! {
         to_unproven: i64,
     }
 
+    /// The first of an endpoint's line, which is leased now.
+    pub struct Next { event_id: String, round: i64, tries: i64 }
+
     /// Since when an endpoint fails.
     pub struct Failing { failing_since: Timestamp }
 
@@ -112,7 +115,28 @@ sql! {
          FROM deliveries WHERE event_id = $1 AND endpoint_id = $2 FOR UPDATE";
 
     pub write fn lease(event_id: &str, endpoint_id: &str, until: Timestamp) -> u64 =
-        "UPDATE deliveries SET leased_until = $3 WHERE event_id = $1 AND endpoint_id = $2";
+        "UPDATE deliveries SET leased_until = $3, in_line = false \
+         WHERE event_id = $1 AND endpoint_id = $2";
+
+    /// Leases the first of an endpoint's line, where nothing is amiss with the endpoint
+    /// and it asked for neither order nor rate. Nobody waits here for anybody.
+    pub write fn lease_next(endpoint_id: &str, now: Timestamp, until: Timestamp) -> Option<Next> =
+        "UPDATE deliveries SET leased_until = $3, in_line = false \
+         WHERE endpoint_id = $1 AND event_id = (SELECT event_id FROM deliveries AS first \
+         WHERE first.endpoint_id = $1 AND first.in_line AND first.status = 'pending' \
+         AND EXISTS (SELECT FROM endpoints JOIN endpoint_health AS health \
+         ON health.endpoint_id = endpoints.id WHERE endpoints.id = $1 \
+         AND endpoints.enabled AND endpoints.deleted_at IS NULL AND NOT endpoints.ordered \
+         AND endpoints.rate_per_second IS NULL AND health.failing_since IS NULL \
+         AND health.slow = 0 AND (health.paused_until IS NULL OR health.paused_until <= $2)) \
+         ORDER BY first.due_at LIMIT 1 FOR UPDATE OF first SKIP LOCKED) \
+         RETURNING event_id, round, tries";
+
+    /// Who has to wait next waits for nobody, once the line was taken along.
+    pub write fn end_line(endpoint_id: &str, now: Timestamp) -> u64 =
+        "UPDATE endpoint_health SET line_ends_at = NULL \
+         WHERE endpoint_id = $1 AND line_ends_at > $2 AND NOT EXISTS ( \
+         SELECT FROM deliveries WHERE deliveries.endpoint_id = $1 AND in_line)";
 
     /// Gives the lease back and says when to come again.
     pub write fn postpone(
@@ -121,12 +145,14 @@ sql! {
         round: i64,
         due_at: Timestamp,
         has_slot: bool,
+        in_line: bool,
     ) -> u64 =
-        "UPDATE deliveries SET leased_until = NULL, due_at = $4, has_slot = $5 \
+        "UPDATE deliveries SET leased_until = NULL, due_at = $4, has_slot = $5, in_line = $6 \
          WHERE event_id = $1 AND endpoint_id = $2 AND round = $3";
 
     pub write fn stop_delivery(event_id: &str, endpoint_id: &str, now: Timestamp) -> u64 =
-        "UPDATE deliveries SET status = 'stopped', leased_until = NULL, ended_at = $3 \
+        "UPDATE deliveries SET status = 'stopped', leased_until = NULL, in_line = false, \
+         ended_at = $3 \
          WHERE event_id = $1 AND endpoint_id = $2";
 
     pub write fn reserve(
@@ -157,7 +183,7 @@ sql! {
          ended_at = CASE WHEN round = $3 THEN $8 ELSE ended_at END, \
          tries = CASE WHEN round = $3 THEN tries + 1 ELSE tries END, \
          attempts = attempts + 1, last_status = $6, last_error = $7, leased_until = NULL, \
-         has_slot = false WHERE event_id = $1 AND endpoint_id = $2";
+         has_slot = false, in_line = false WHERE event_id = $1 AND endpoint_id = $2";
 
     /// What a success says of an endpoint; nothing is written where all was well.
     pub write fn note_success(endpoint_id: &str, now: Timestamp, slow: i64) -> u64 =
@@ -257,7 +283,7 @@ sql! {
          WHERE endpoints.enabled AND endpoints.deleted_at IS NULL \
          ON CONFLICT (customer_id, event_id, endpoint_id) DO UPDATE SET status = 'pending', \
          round = deliveries.round + 1, tries = 0, due_at = excluded.due_at, has_slot = false, \
-         ended_at = NULL WHERE NOT $4 OR deliveries.status IN ('failed', 'stopped') \
+         in_line = false, ended_at = NULL WHERE NOT $4 OR deliveries.status IN ('failed', 'stopped') \
          RETURNING event_id, endpoint_id, round, created_at, \
          (SELECT endpoints.ordered FROM endpoints WHERE endpoints.id = deliveries.endpoint_id) \
          AS ordered";
