@@ -34,6 +34,7 @@ use crate::edge::keys::Keys;
 use crate::edge::openapi::Documents;
 use crate::edge::rate::Rate;
 use crate::edge::response_cache::ResponseCache;
+use crate::embedded::postgres::Cluster;
 use crate::engine::Engines;
 use crate::plugin::admission::Admission;
 use crate::plugin::component::Compiler;
@@ -124,8 +125,6 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let mut beside = JoinSet::new();
     dynamodb.prepare(&mut beside).await?;
     beside.spawn(clients.documents.clone().run_writer());
-    let (cache, outbound) = (clients.cache.clone(), clients.outbound.clone());
-    let push = clients.push.clone();
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, long));
     open_plugins(&rollout).await?;
@@ -140,7 +139,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         &postgres,
         &secret,
         &rollout,
-        keys.clone(),
+        keys,
         &alive,
         &host_metrics,
     ));
@@ -152,27 +151,42 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         redactor,
         token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
     });
-    beside.spawn(sweep(rollout.clone()));
-    beside.spawn(cache.clone().follow_fleet(postgres.clone()));
-    beside.spawn(outbound.sweep());
-    beside.spawn(push.clone().follow());
-    beside.spawn(hold::end_with_keys(keys, push));
-    beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
     beside.spawn(async move { alive.beat().await });
-    beside.spawn(edge.idempotency.clone().sweep());
     beside.spawn(queues.keep());
     beside.spawn(schedules.run());
+    keep(&rollout, &edge, &postgres, &mut beside);
     rollout.consumers.begin(&rollout.router.deployments());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);
-    cache.tell_last(postgres).await;
+    stop(rollout, postgres, dynamodb, cluster).await;
+    Ok(())
+}
+
+async fn stop(
+    rollout: Arc<Rollout>,
+    postgres: Server,
+    dynamodb: open::dynamodb::DynamoDb,
+    cluster: Option<Cluster>,
+) {
+    rollout.deployer.clients.cache.tell_last(postgres).await;
     drop(rollout);
     dynamodb.stop().await;
     if let Some(cluster) = cluster {
         cluster.stop().await;
     }
     tracing::info!("stopped");
-    Ok(())
+}
+
+/// What keeps the plugins' clients and the edge fresh and small.
+fn keep(rollout: &Arc<Rollout>, edge: &Edge, postgres: &Server, beside: &mut JoinSet<()>) {
+    let clients = &rollout.deployer.clients;
+    beside.spawn(sweep(rollout.clone()));
+    beside.spawn(clients.cache.clone().follow_fleet(postgres.clone()));
+    beside.spawn(clients.outbound.clone().sweep());
+    beside.spawn(clients.push.clone().follow());
+    beside.spawn(hold::end_with_keys(edge.keys.clone(), clients.push.clone()));
+    beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
+    beside.spawn(edge.idempotency.clone().sweep());
 }
 
 fn edge(
