@@ -1,7 +1,7 @@
 //! Several hosts, many listeners, and a Postgres that goes away.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -334,16 +334,19 @@ async fn what_a_host_acknowledged_is_heard_although_it_was_killed_then() {
     let key = listening.key("acme", &[]);
     let mut stream = listen(&listening, &key, "inbox", "").await;
     for round in 0..runs(3, 50) {
+        let count = Arc::new(AtomicUsize::new(0));
         let publishing: Vec<_> = (0..8)
-            .map(|number| tokio::spawn(until_it_dies(killed.url.clone(), key.clone(), number)))
+            .map(|number| {
+                let (url, key, count) = (killed.url.clone(), key.clone(), count.clone());
+                tokio::spawn(until_it_dies(url, key, number, count))
+            })
             .collect();
-        tokio::time::sleep(Duration::from_millis(200 + 10 * round as u64)).await;
+        until(async || count.load(Relaxed) > 8 * (1 + round % 10)).await;
         killed.kill();
         let mut acknowledged = Vec::new();
         for publishing in publishing {
             acknowledged.extend(publishing.await.unwrap());
         }
-        assert!(!acknowledged.is_empty());
         acknowledged.sort();
         let last = acknowledged.last().unwrap().clone();
         let mut heard = vec![stream.event().await.id];
@@ -358,7 +361,12 @@ async fn what_a_host_acknowledged_is_heard_although_it_was_killed_then() {
     }
 }
 
-async fn until_it_dies(url: String, key: String, number: usize) -> Vec<String> {
+async fn until_it_dies(
+    url: String,
+    key: String,
+    number: usize,
+    count: Arc<AtomicUsize>,
+) -> Vec<String> {
     let (client, mut acknowledged) = (client(), Vec::new());
     loop {
         let request = client.post(format!("{url}/push/publish/inbox"));
@@ -370,5 +378,6 @@ async fn until_it_dies(url: String, key: String, number: usize) -> Vec<String> {
             return acknowledged;
         };
         acknowledged.push(id);
+        count.fetch_add(1, Relaxed);
     }
 }
