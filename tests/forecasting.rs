@@ -8,6 +8,7 @@ mod forecast;
 mod own;
 mod partial;
 mod records;
+mod shared;
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ mod attack;
 mod calls;
 mod digests;
 mod events;
-mod fixture;
+pub mod fixture;
 mod kills;
 mod lists;
 mod marks;
