@@ -7,6 +7,7 @@ pub mod postgres;
 pub mod python;
 pub mod raw;
 pub mod redis;
+pub mod schemathesis;
 pub mod setup;
 pub mod sqs;
 pub mod tool;

@@ -16,7 +16,7 @@ fn row(month: &str, service: &str, cost: f64) -> Value {
     })
 }
 
-/// Four whole months of 100, on a host that takes May 2031 for now.
+/// Four whole months of 100, on a host whose clock says May 2031.
 async fn open(fleet: &Fleet, clock: &tempfile::NamedTempFile) -> Costs {
     put_clock(clock, "2031-05-10T12:00:00Z");
     let path = clock.path().display().to_string();

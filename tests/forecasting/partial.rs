@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Costs, list};
 use crate::harness::host::Setup;
 
-/// A host that takes this instant for now.
+/// A host whose clock says this instant.
 fn at(file: &tempfile::NamedTempFile, now: &str) -> Costs {
     put_clock(file, now);
     let path = file.path().display().to_string();

@@ -13,8 +13,3 @@ pub fn python(program: &str) -> PathBuf {
     );
     file
 }
-
-/// What schemathesis is told: `tests/openapi`.
-pub fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("openapi")
-}

@@ -1,13 +1,11 @@
 //! schemathesis, with all of its checks, against everything that the plugin's part of
 //! the document says.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use super::fixture::{Customer, Inbox};
 use crate::harness::host::runs;
-use crate::harness::python::{folder, python};
+use crate::harness::schemathesis::{Attack, schemathesis};
 
 /// Notifications of every kind, for the attack to name.
 async fn seed(customer: &Customer<'_>) -> Vec<String> {
@@ -33,31 +31,18 @@ async fn seed(customer: &Customer<'_>) -> Vec<String> {
 async fn schemathesis_finds_nothing() {
     let inbox = Inbox::start();
     let ids = seed(&inbox.customer()).await;
-    let dir = tempfile::tempdir().unwrap();
-    let hooks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("notifications/hooks.py");
-    let mut command = Command::new(python("schemathesis"));
-    command
-        .current_dir(dir.path())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("HEARTH_KEY", &inbox.key)
-        .env("HEARTH_NOTIFICATIONS", ids.join(","))
-        .env("SCHEMATHESIS_HOOKS", hooks)
-        .arg("--config-file")
-        .arg(folder().join("schemathesis.toml"))
-        .args(["run", &format!("{}/openapi.json", inbox.host.url)])
-        .args(["--include-path-regex", "^/notifications"])
-        // A stream that is asked for as it should be never ends.
-        .args(["--exclude-path", "/notifications/stream"])
-        .args(["--checks", "all", "--no-color"])
-        .args(["--max-examples", &runs(5, 100).to_string()]);
-    if runs(1, 0) == 1 {
-        command.args(["--seed", "20261124"]);
-    }
-    let ended = tokio::task::spawn_blocking(move || command.output()).await;
-    let ended = ended.unwrap().unwrap();
-    let told = String::from_utf8_lossy(&ended.stdout);
-    let erred = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "{told}\n{erred}");
-    let trapped = inbox.host.metric("hearth_guest_traps_total", &[]).await;
-    assert_eq!(trapped, 0.0, "{}", inbox.host.log());
+    let attack = Attack {
+        key: &inbox.key,
+        hooks: "notifications",
+        told: &[("HEARTH_NOTIFICATIONS", ids.join(","))],
+        args: &[
+            "--include-path-regex",
+            "^/notifications",
+            // A stream that is asked for as it should be never ends.
+            "--exclude-path",
+            "/notifications/stream",
+        ],
+        examples_max: runs(5, 100),
+    };
+    schemathesis(&inbox.host, attack).await;
 }

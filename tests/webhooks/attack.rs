@@ -1,14 +1,12 @@
 //! schemathesis, with all of its checks, against everything that the plugin's part of
 //! the document says.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use super::fixture::Webhooks;
 use super::receiver::{Answer, Receiver};
 use crate::harness::host::runs;
-use crate::harness::python::{folder, python};
+use crate::harness::schemathesis::{Attack, schemathesis};
 
 /// Endpoints and events of every kind, for the attack to name.
 async fn seed(webhooks: &Webhooks, receiver: &Receiver) -> (Vec<String>, Vec<String>) {
@@ -34,31 +32,16 @@ async fn seed(webhooks: &Webhooks, receiver: &Receiver) -> (Vec<String>, Vec<Str
 async fn schemathesis_finds_nothing() {
     let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
     let (endpoints, events) = seed(&webhooks, &receiver).await;
-    let dir = tempfile::tempdir().unwrap();
-    let hooks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("webhooks/hooks.py");
-    let mut command = Command::new(python("schemathesis"));
-    command
-        .current_dir(dir.path())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("HEARTH_KEY", &webhooks.key)
-        .env("HEARTH_ENDPOINTS", endpoints.join(","))
-        .env("HEARTH_EVENTS", events.join(","))
-        .env("HEARTH_RECEIVER", &receiver.url)
-        .env("SCHEMATHESIS_HOOKS", hooks)
-        .arg("--config-file")
-        .arg(folder().join("schemathesis.toml"))
-        .args(["run", &format!("{}/openapi.json", webhooks.host.url)])
-        .args(["--include-path-regex", "^/webhooks/"])
-        .args(["--checks", "all", "--no-color"])
-        .args(["--max-examples", &runs(5, 100).to_string()]);
-    if runs(1, 0) == 1 {
-        command.args(["--seed", "20261124"]);
-    }
-    let ended = tokio::task::spawn_blocking(move || command.output()).await;
-    let ended = ended.unwrap().unwrap();
-    let told = String::from_utf8_lossy(&ended.stdout);
-    let erred = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "{told}\n{erred}");
-    let trapped = webhooks.host.metric("hearth_guest_traps_total", &[]).await;
-    assert_eq!(trapped, 0.0, "{}", webhooks.host.log());
+    let attack = Attack {
+        key: &webhooks.key,
+        hooks: "webhooks",
+        told: &[
+            ("HEARTH_ENDPOINTS", endpoints.join(",")),
+            ("HEARTH_EVENTS", events.join(",")),
+            ("HEARTH_RECEIVER", receiver.url.clone()),
+        ],
+        args: &["--include-path-regex", "^/webhooks/"],
+        examples_max: runs(5, 100),
+    };
+    schemathesis(&webhooks.host, attack).await;
 }

@@ -69,3 +69,31 @@ async fn rate_of_an_endpoint_is_kept_while_another_one_gets_all_at_once() {
         earliest += Duration::from_millis(200);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn burst_of_the_largest_events_goes_out_within_the_time_to_compute() {
+    let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    let signed = json!({"signature": "v1a"});
+    let endpoint = webhooks.endpoint(&receiver.url, signed.clone()).await;
+    // From here on two keys sign.
+    let path = format!("/endpoints/{endpoint}/secret/rotate");
+    webhooks.post(&path, signed).await;
+    let first = webhooks.event("a").await;
+    webhooks.until_status(&first, &endpoint, "delivered").await;
+    // Behind those that take their time a line forms, which is then taken along.
+    receiver.answers(Answer::Late(204, Duration::from_millis(500)));
+    let count = runs(150, 1_000);
+    for number in 0..count {
+        let payload = json!({"number": number, "text": "x".repeat(19_000)});
+        let event = json!({"type": "a", "payload": payload});
+        webhooks.post("/events", event).await;
+    }
+    receiver.answers(Answer::Says(200, vec![b'y'; 64 << 10]));
+    until(async || receiver.seen().len() > count).await;
+    let trapped = webhooks.host.metric("hearth_guest_traps_total", &[]).await;
+    assert_eq!(trapped, 0.0, "{}", webhooks.host.log());
+    let retried = ["webhook-deliveries", "disposition=\"retry\""];
+    let name = "hearth_consumer_messages_total";
+    let waited = webhooks.host.metric(name, &retried).await;
+    assert!(waited > 50.0, "{waited} waited in line");
+}

@@ -32,8 +32,9 @@ use crate::sql::endpoints::secrets_of;
 const LEASE: Duration = Duration::from_secs(20);
 /// What an attempt leaves of the call's time for writing down what came of it.
 const TO_WRITE: Duration = Duration::from_secs(2);
-/// Deliveries of one call, which has so much time to compute (`cpu_ms_max`).
-const ALONG_MAX: u32 = 64;
+/// Deliveries of one call, so that the largest events, signed with two keys, stay well
+/// within what it may compute (`cpu_ms_max`).
+const ALONG_MAX: u32 = 32;
 
 /// A leased delivery.
 struct Leased {
