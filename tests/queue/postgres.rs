@@ -144,6 +144,29 @@ async fn everyone_who_waits_gets_a_message_of_a_crowd() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_leases_of_a_message_are_told_apart_where_they_end_together() {
+    let bench = Bench::start(On::Postgres).await;
+    bench.send(message("plain", "a")).await;
+    let short = Duration::from_millis(100);
+    let first = bench.queues.receive("plain", 1, PATIENCE, short).await;
+    let first = first.unwrap().remove(0);
+    let over = (first, Settlement::Done);
+    let held = async || {
+        (
+            bench.one("plain").await,
+            Settlement::RetryAfter(Duration::ZERO),
+        )
+    };
+    let both = vec![over.clone(), held().await];
+    let (lost, ended) = (Err(QueueError::LeaseLost), Ok(()));
+    let settled = bench.queues.settle("plain", both).await;
+    assert_eq!(settled, [lost.clone(), ended.clone()]);
+    let both = vec![held().await, over];
+    assert_eq!(bench.queues.settle("plain", both).await, [ended, lost]);
+    bench.done(bench.one("plain").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lease_that_is_over_cannot_be_settled_any_more() {
     let bench = Bench::start(On::Postgres).await;
     bench.send(message("plain", "a")).await;

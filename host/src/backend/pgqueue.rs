@@ -2,9 +2,10 @@
 //!
 //! A transaction of a plugin writes its messages through `hearth.enqueue`, so they
 //! are there once it has committed. Everything else happens on the host's own pool,
-//! each in one round trip: sends of all requests are merged into one INSERT, and
-//! receiving and settling are functions of migration 0006, which says how groups
-//! keep their order. A receive takes the customers in turn.
+//! each in one round trip: sends of all requests are merged into one INSERT, as what
+//! all consumers settle is into one call, and receiving and settling are functions of
+//! migration 0006, which says how groups keep their order. A receive takes the
+//! customers in turn.
 //!
 //! With SQS the same rows wait here for the relay, and dead letters and deduplication
 //! are here for both.
@@ -35,6 +36,7 @@ use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
 
 use local::Local;
+use settle::Ending;
 use table::Table;
 
 pub use entry::{ENQUEUE, Entry, Stamp};
@@ -50,6 +52,7 @@ struct Shared {
     table: Arc<Table>,
     config: Config,
     sends: Arc<Merge<Entry, Result<(), QueueError>>>,
+    settles: Arc<Merge<Ending, Result<(), QueueError>>>,
     locals: Mutex<HashMap<Arc<str>, Arc<Local>>>,
     metrics: HostMetrics,
     runtime: Handle,
@@ -74,6 +77,7 @@ impl PgQueue {
         Ok(PgQueue {
             shared: Arc::new(Shared {
                 sends: send::merge(&table, config),
+                settles: settle::merge(&table, config),
                 table,
                 config: config.clone(),
                 locals: Mutex::default(),

@@ -56,6 +56,8 @@ pub struct Config {
     /// Messages and bytes that are sent in one statement.
     pub send_messages_max: usize,
     pub send_bytes_max: usize,
+    /// Leases that are ended in one statement.
+    pub settle_messages_max: usize,
     /// For one statement, its connection included.
     pub operation_ms_max: u64,
     /// How often what is too old is looked for.
@@ -85,6 +87,7 @@ impl Default for Config {
             sends_waiting_bytes_max: 64 << 20,
             send_messages_max: 500,
             send_bytes_max: 4 << 20,
+            settle_messages_max: 100,
             operation_ms_max: 5_000,
             sweep_ms: 10_000,
             count_ms: 5_000,

@@ -49,7 +49,7 @@ pub(super) fn messages(queue: &Config) -> [Bound; 9] {
 }
 
 /// How it is kept.
-pub(super) fn upkeep(queue: &Config) -> [Bound; 10] {
+pub(super) fn upkeep(queue: &Config) -> [Bound; 11] {
     // One message fits, whatever else waits.
     let message = (queue.message_bytes_max as u64).min(16 * MIB);
     [
@@ -72,6 +72,11 @@ pub(super) fn upkeep(queue: &Config) -> [Bound; 10] {
             1..=10_000,
         ),
         ("send_bytes_max", queue.send_bytes_max as u64, KIB..=GIB),
+        (
+            "settle_messages_max",
+            queue.settle_messages_max as u64,
+            1..=1_000,
+        ),
         ("operation_ms_max", queue.operation_ms_max, 10..=HOUR_MS),
         ("sweep_ms", queue.sweep_ms, 100..=HOUR_MS),
         ("count_ms", queue.count_ms, 100..=HOUR_MS),
