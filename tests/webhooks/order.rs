@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::fixture::Webhooks;
@@ -68,6 +69,21 @@ async fn rate_of_an_endpoint_is_kept_while_another_one_gets_all_at_once() {
         );
         earliest += Duration::from_millis(200);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn burst_never_has_more_than_eight_under_way_to_one_receiver() {
+    let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    webhooks.endpoint(&receiver.url, Value::Null).await;
+    let first = webhooks.event("a").await;
+    until(async || receiver.ids() == [first.clone()]).await;
+    receiver.answers(Answer::Late(204, Duration::from_millis(30)));
+    let count = runs(300, 3_000);
+    for _ in 0..count / 20 {
+        join_all((0..20).map(|_| webhooks.event("a"))).await;
+    }
+    until(async || receiver.seen().len() > count).await;
+    assert_eq!(receiver.most(), 8, "all places and no more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

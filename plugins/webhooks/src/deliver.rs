@@ -1,12 +1,13 @@
 //! One delivery from its message to its disposition: it is admitted and leased in a
-//! transaction, sent without one, and what came of it is written in another. Should the
-//! host end in between, the message comes again, and the receiver may see the event
-//! twice, under the same id.
+//! transaction (`claim`), sent without one, and what came of it is written in another.
+//! Should the host end in between, the message comes again, and the receiver may see the
+//! event twice, under the same id.
 //!
 //! Whoever has delivered takes the next one of the endpoint's line along, in its place:
 //! a receiver that answers soon gets what waits for it as fast as it takes it. The
 //! messages of those come later, find them over, and take the next ones along.
 
+mod claim;
 mod write;
 
 use std::time::Duration;
@@ -17,15 +18,13 @@ use hearth_plugin::seal::Keys;
 use hearth_plugin::sql::Error;
 use hearth_plugin::{log, random};
 
-use crate::admit::{self, Admission};
+use self::claim::Claim;
 use crate::attempt::{self, Attempt, Delivery};
 use crate::headers::Headers;
 use crate::order::Order;
 use crate::secrets;
 use crate::sign::Key;
-use crate::sql::deliveries::{
-    Next, lease, lease_next, lock_delivery, lock_standing, parcel, postpone, reserve, stop_delivery,
-};
+use crate::sql::deliveries::{Next, give_back, parcel};
 use crate::sql::endpoints::secrets_of;
 
 /// A call ends by then (`wall_ms_max` of the manifest), and whoever leased with it.
@@ -43,13 +42,6 @@ struct Leased {
     /// Slow attempts to its endpoint in a row.
     slow: i64,
     failing_since: Option<Timestamp>,
-}
-
-/// What came of a message so far.
-enum Claim {
-    Leased(Leased),
-    /// With the next one of the line, where it was leased in place of this one.
-    Over(Disposition, Option<Next>),
 }
 
 /// Delivers as an order says.
@@ -179,66 +171,17 @@ impl Worker<'_> {
         }
     }
 
-    /// Leases the delivery, where it is its turn.
-    fn claim(&self) -> Result<Claim, Error> {
-        let Order {
-            event_id,
-            endpoint_id,
-            round,
-        } = self.order;
-        let now = Timestamp::now();
-        self.database.transaction(Isolation::ReadCommitted, |tx| {
-            let Some(standing) = lock_standing(tx, endpoint_id)? else {
-                return Ok(Claim::Over(Disposition::Done, None));
-            };
-            let Some(due) = lock_delivery(tx, event_id, endpoint_id, now)? else {
-                return Ok(Claim::Over(Disposition::Done, None));
-            };
-            let over = match admit::admit(&standing, &due, *round, now, random::fraction()) {
-                Admission::Go(rate_free_at) => {
-                    lease(tx, event_id, endpoint_id, now.after(LEASE))?;
-                    if rate_free_at != standing.rate_free_at {
-                        reserve(tx, endpoint_id, standing.line_ends_at, rate_free_at)?;
-                    }
-                    return Ok(Claim::Leased(Leased {
-                        tries: due.tries,
-                        slow: standing.slow,
-                        failing_since: standing.failing_since,
-                    }));
-                }
-                Admission::Void if admit::is_full(&standing, &due) => Disposition::Done,
-                Admission::Void => {
-                    let next = lease_next(tx, endpoint_id, now, now.after(LEASE))?;
-                    return Ok(Claim::Over(Disposition::Done, next));
-                }
-                Admission::Early(instant) => until(instant),
-                Admission::Stop => {
-                    stop_delivery(tx, event_id, endpoint_id, now)?;
-                    Disposition::Done
-                }
-                Admission::Wait(wait) => {
-                    let (due_at, slot) = (wait.until, wait.has_slot);
-                    postpone(tx, event_id, endpoint_id, *round, due_at, slot, !slot)?;
-                    reserve(tx, endpoint_id, wait.line_ends_at, wait.rate_free_at)?;
-                    until(wait.until)
-                }
-            };
-            Ok(Claim::Over(over, None))
-        })
-    }
-
     /// Nothing was sent: the delivery is due again after so long, and at once for
     /// whoever has time to take it along.
     fn give_back(&self, wait: Duration) -> Result<Disposition, Error> {
         let order = self.order;
         let due_at = Timestamp::now().after(wait);
-        postpone(
+        give_back(
             &self.database,
             &order.event_id,
             &order.endpoint_id,
             order.round,
             due_at,
-            false,
             wait.is_zero(),
         )?;
         Ok(until(due_at))

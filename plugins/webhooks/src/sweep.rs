@@ -9,7 +9,7 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::{config, log};
 
 use crate::deliver::failed;
-use crate::sql::attempts::forget_hours;
+use crate::sql::attempts::{forget_counts, forget_hours};
 use crate::sql::deliveries::overdue;
 use crate::sql::endpoints::{delete_expired_secrets, forget_endpoints};
 use crate::sql::events::forget_events;
@@ -46,6 +46,7 @@ fn run(database: &Database, now: Timestamp) -> Result<bool, sql::Error> {
     let before = now.before(DAY * days.unwrap_or(RETENTION_DAYS).clamp(7, 3650));
     let forgotten = forget_events(database, before)?;
     forget_hours(database, before)?;
+    forget_counts(database, before)?;
     forget_endpoints(database, before)?;
     delete_expired_secrets(database, now)?;
     let revived = database.transaction(Isolation::ReadCommitted, |tx| {

@@ -12,13 +12,15 @@ use super::{LEASE, Leased, TO_WRITE, Worker, until};
 use crate::attempt::{Attempt, Verdict};
 use crate::endpoint::Reason;
 use crate::sql::attempts::{count_attempt, insert_attempt};
-use crate::sql::deliveries::{Next, end_line, lease_next, note_failure, note_success, settle};
+use crate::sql::deliveries::{Next, lease_next, note_failure, note_success, settle};
 use crate::sql::endpoints::lock_endpoint;
 use crate::{schedule, switch};
 
 /// Between two tries to write.
 const BETWEEN_WRITES: Duration = Duration::from_millis(200);
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
+/// Rows that count the attempts of an hour.
+const PARTS: f64 = 16.0;
 
 impl Worker<'_> {
     /// Writes down what an attempt came to. Where the database is away for a moment it
@@ -106,15 +108,14 @@ impl Worker<'_> {
         batch.add(count_attempt::step(
             endpoint,
             row.hour,
+            row.part,
             1,
             0,
             row.duration_ms,
         ));
-        let next = self.goes_on().then(|| {
-            let next = batch.add(lease_next::step(endpoint, now, now.after(LEASE)));
-            batch.add(end_line::step(endpoint, now));
-            next
-        });
+        let next = self
+            .goes_on()
+            .then(|| batch.add(lease_next::step(endpoint, now, now.after(LEASE))));
         let mut written = batch.run(&self.database)?;
         let next = next.map(|next| written.take(next)).transpose()?;
         Ok((Disposition::Done, next.flatten()))
@@ -202,7 +203,7 @@ impl Worker<'_> {
             error,
             ended_at,
         )?;
-        count_attempt(tx, endpoint, row.hour, 0, 1, row.duration_ms)?;
+        count_attempt(tx, endpoint, row.hour, row.part, 0, 1, row.duration_ms)?;
         Ok(())
     }
 }
@@ -212,8 +213,9 @@ struct Row {
     id: String,
     duration_ms: i64,
     status: Option<i64>,
-    /// The hour in which it is counted.
+    /// The hour in which it is counted, and the part of it.
     hour: Timestamp,
+    part: i64,
 }
 
 impl Row {
@@ -224,6 +226,7 @@ impl Row {
             duration_ms: i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
             status: attempt.status.map(i64::from),
             hour: Timestamp::from_micros(micros - micros.rem_euclid(MICROS_PER_HOUR)),
+            part: (random::fraction() * PARTS) as i64,
         }
     }
 }

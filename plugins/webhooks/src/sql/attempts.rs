@@ -52,21 +52,23 @@ sql! {
          SELECT $1, event_id, endpoint_id, attempts + 1, $4, $5, $6, $7, $8, $9 \
          FROM deliveries WHERE event_id = $2 AND endpoint_id = $3";
 
+    /// Counts an attempt in one of the hour's parts.
     pub write fn count_attempt(
         endpoint_id: &str,
         hour: Timestamp,
+        part: i64,
         delivered: i64,
         failed: i64,
         duration_ms: i64,
     ) -> u64 =
-        "INSERT INTO attempt_hours (endpoint_id, hour, delivered, failed, duration_ms_sum, \
-         duration_ms_max) SELECT endpoints.id, $2, $3, $4, $5, $5 FROM endpoints \
-         WHERE endpoints.id = $1 \
-         ON CONFLICT (customer_id, endpoint_id, hour) DO UPDATE SET \
-         delivered = attempt_hours.delivered + excluded.delivered, \
-         failed = attempt_hours.failed + excluded.failed, \
-         duration_ms_sum = attempt_hours.duration_ms_sum + excluded.duration_ms_sum, \
-         duration_ms_max = greatest(attempt_hours.duration_ms_max, excluded.duration_ms_max)";
+        "INSERT INTO attempt_counts AS counts (endpoint_id, hour, part, delivered, failed, \
+         duration_ms_sum, duration_ms_max) SELECT endpoints.id, $2, $3, $4, $5, $6, $6 \
+         FROM endpoints WHERE endpoints.id = $1 \
+         ON CONFLICT (customer_id, endpoint_id, hour, part) DO UPDATE SET \
+         delivered = counts.delivered + excluded.delivered, \
+         failed = counts.failed + excluded.failed, \
+         duration_ms_sum = counts.duration_ms_sum + excluded.duration_ms_sum, \
+         duration_ms_max = greatest(counts.duration_ms_max, excluded.duration_ms_max)";
 
     /// A page of an event's attempts, the newest first, cut where the answers pass a
     /// megabyte: as JSON each byte may become six, and a response holds eight.
@@ -112,9 +114,15 @@ sql! {
          FROM endpoint_health AS health CROSS JOIN ( \
          SELECT sum(delivered)::bigint AS delivered, sum(failed)::bigint AS failed, \
          sum(duration_ms_sum)::bigint AS duration_ms_sum, \
-         max(duration_ms_max) AS duration_ms_max FROM attempt_hours \
-         WHERE endpoint_id = $1 AND hour >= $2) AS hours WHERE health.endpoint_id = $1";
+         max(duration_ms_max) AS duration_ms_max FROM ( \
+         SELECT delivered, failed, duration_ms_sum, duration_ms_max FROM attempt_hours \
+         WHERE endpoint_id = $1 AND hour >= $2 \
+         UNION ALL SELECT delivered, failed, duration_ms_sum, duration_ms_max \
+         FROM attempt_counts WHERE endpoint_id = $1 AND hour >= $2) AS counted) AS hours WHERE health.endpoint_id = $1";
 
     pub write fn forget_hours(before: Timestamp) -> u64 =
         "DELETE FROM attempt_hours WHERE hour < $1";
+
+    pub write fn forget_counts(before: Timestamp) -> u64 =
+        "DELETE FROM attempt_counts WHERE hour < $1";
 }

@@ -100,7 +100,7 @@ sql! {
     /// What went wrong before an endpoint was enabled anew counts no more.
     pub write fn reset_health(endpoint_id: &str) -> u64 =
         "UPDATE endpoint_health SET failing_since = NULL, slow = 0, paused_until = NULL, \
-         line_ends_at = NULL, rate_free_at = NULL WHERE endpoint_id = $1";
+         rate_free_at = NULL WHERE endpoint_id = $1";
 
     pub write fn insert_secret(
         endpoint_id: &str,
