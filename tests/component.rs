@@ -18,7 +18,7 @@ async fn answers(host: &Host, key: &str) {
 
 #[tokio::test]
 async fn compiled_component_is_loaded_again_and_one_flipped_byte_is_compiled_anew() {
-    let mut host = Setup::new().guest("echo", &[], "").start();
+    let mut host = Setup::new().bare().guest("echo", &[], "").start();
     let key = host.key("acme", &[]);
     let files = compiled(&host);
     assert_eq!(files.len(), 1);

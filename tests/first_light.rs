@@ -30,7 +30,7 @@ fn commands(printed: &[String]) -> Vec<String> {
 
 #[tokio::test]
 async fn printed_requests_create_a_ticket_and_read_it_back() {
-    let mut host = Setup::new().tickets().arg("--demo").start();
+    let mut host = Setup::new().tickets().bare().arg("--demo").start();
     let lines = commands(&host.printed);
     assert_eq!(lines.len(), 2, "{:?}", host.printed);
     let created = shell(&lines[0]);

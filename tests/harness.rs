@@ -1,5 +1,6 @@
 //! What the tests stand on: real hosts, real clusters.
 
+mod compiled;
 pub mod dynamodb;
 pub mod fleet;
 pub mod host;
@@ -10,4 +11,5 @@ pub mod redis;
 pub mod schemathesis;
 pub mod setup;
 pub mod sqs;
+mod template;
 pub mod tool;

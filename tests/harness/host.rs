@@ -33,13 +33,14 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// Cargo's target folder.
+pub(super) fn target() -> PathBuf {
+    build_dir().parent().unwrap().to_path_buf()
+}
+
 /// A packed plugin of the project, or of the test guests.
 pub fn packed(kind: &str, name: &str) -> PathBuf {
-    let file = build_dir()
-        .parent()
-        .unwrap()
-        .join(kind)
-        .join(format!("{name}.wasm"));
+    let file = target().join(kind).join(format!("{name}.wasm"));
     assert!(
         file.exists(),
         "{} is missing: run `make test`",
@@ -79,7 +80,9 @@ pub struct Host {
 impl Host {
     pub(super) fn start(setup: Setup) -> Host {
         let dir = tempfile::tempdir().unwrap();
+        setup.furnish(dir.path());
         let (child, printed) = launch(&setup, dir.path());
+        setup.keep(dir.path());
         let mut host = Host {
             setup,
             dir,
@@ -297,8 +300,8 @@ fn launch(setup: &Setup, dir: &Path) -> (Child, Vec<String>) {
             break;
         }
     }
-    // What follows at once, the demo's lines, belongs to the start too.
-    while let Ok(line) = lines.recv_timeout(Duration::from_millis(200)) {
+    // What follows at once belongs to the start too.
+    while let Ok(line) = lines.recv_timeout(setup.last_lines()) {
         printed.push(line);
     }
     if !printed.iter().any(|line| line.starts_with("admin on ")) {

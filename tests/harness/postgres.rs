@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
 use super::host::signal_process;
+use super::template;
 
 /// An embedded cluster that ends, folder and all, with the test.
 pub struct Cluster {
@@ -26,6 +27,7 @@ impl Cluster {
             cluster: None,
             folder,
         };
+        template::furnish(&cluster.dir());
         cluster.resume().await;
         cluster
     }

@@ -2,10 +2,12 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use super::host::{Host, binary, guest, plugin};
+use super::{compiled, template};
 
 /// All that the tickets plugin asks for.
 pub const TICKETS_GRANTS: [&str; 9] = [
@@ -44,6 +46,9 @@ pub struct Setup {
     /// The root secret that it shares with others; else it makes its own.
     secret: Option<String>,
     environment: Vec<(String, String)>,
+    plugins: Vec<PathBuf>,
+    /// Whether it begins with an empty folder.
+    bare: bool,
 }
 
 impl Setup {
@@ -53,11 +58,14 @@ impl Setup {
             args: Vec::new(),
             secret: None,
             environment: Vec::new(),
+            plugins: Vec::new(),
+            bare: false,
         }
     }
 
     /// A plugin with its grants, and whatever else its section shall say.
-    pub fn plugin(self, name: &str, file: &Path, grants: &[&str], more: &str) -> Setup {
+    pub fn plugin(mut self, name: &str, file: &Path, grants: &[&str], more: &str) -> Setup {
+        self.plugins.push(file.into());
         let grants: Vec<String> = grants.iter().map(|grant| format!("{grant:?}")).collect();
         self.config(&format!(
             "[plugins.{name}]\nfile = {:?}\ngrants = [{}]\n{more}\n",
@@ -122,6 +130,13 @@ impl Setup {
         self
     }
 
+    /// It makes everything itself: its cluster, its root secret, and what its plugins
+    /// compile to.
+    pub fn bare(mut self) -> Setup {
+        self.bare = true;
+        self
+    }
+
     /// The root secret of a fleet.
     pub fn secret(mut self, text: &str) -> Setup {
         self.secret = Some(text.into());
@@ -137,6 +152,37 @@ impl Setup {
         let dir = tempfile::tempdir().unwrap();
         let mut command = self.command(dir.path());
         command.output().unwrap()
+    }
+
+    /// What it has before its first start, so that not every test waits for initdb and
+    /// for a compiler.
+    pub(super) fn furnish(&self, dir: &Path) {
+        let data = dir.join("data");
+        if !self.bare && !self.config.contains("[database]") {
+            template::furnish(&data.join("postgres"));
+        }
+        if self.shares() {
+            write_secret(&data, compiled::SECRET);
+            compiled::fetch(&data, &self.plugins);
+        }
+    }
+
+    /// Leaves the same to the next one.
+    pub(super) fn keep(&self, dir: &Path) {
+        if self.shares() {
+            compiled::keep(&dir.join("data"));
+        }
+    }
+
+    fn shares(&self) -> bool {
+        !self.bare && self.secret.is_none()
+    }
+
+    /// How long lines may come after the one that says where it listens: those of a
+    /// demo do.
+    pub(super) fn last_lines(&self) -> Duration {
+        let demo = self.args.iter().any(|arg| arg == "--demo");
+        Duration::from_millis(if demo { 200 } else { 0 })
     }
 
     pub(super) fn command(&self, dir: &Path) -> Command {
