@@ -14,7 +14,7 @@ use std::time::Duration;
 use reqwest::{Client, StatusCode, Version};
 
 use self::events::{Event, Events, Next, asking, client, listen, publish};
-use crate::harness::host::{Host, Setup};
+use crate::harness::host::{Host, Setup, runs};
 use crate::harness::postgres::until;
 use crate::harness::raw::connect;
 
@@ -64,6 +64,19 @@ async fn event_reaches_the_listeners_of_its_channel_over_each_version_of_http() 
     assert!(head.starts_with("HTTP/1.0 200"), "{head}");
     assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
     assert!(body.contains("event: greeting\ndata: hello\ndata: world\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_that_came_back_opens_streams_from_its_first_request_on() {
+    let mut host = host("");
+    let key = host.key("acme", &[]);
+    for _ in 0..runs(5, 50) {
+        host.kill();
+        host.restart();
+        let mut stream = listen(&host, &key, "inbox", "").await;
+        publish(&host, &key, "inbox", "hello").await;
+        assert_eq!(stream.event().await.data, "hello");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

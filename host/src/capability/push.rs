@@ -35,11 +35,13 @@ mod view;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use metrics::Counter;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 use wasmtime::component::{HasData, Linker};
 
 use self::hub::Hub;
@@ -225,6 +227,8 @@ struct Shared {
     pages: Semaphore,
     /// How far the log is known to go.
     told: watch::Sender<i64>,
+    /// Whether the log was read, so that streams can begin.
+    begun: watch::Sender<bool>,
     metrics: PushMetrics,
 }
 
@@ -239,6 +243,7 @@ impl Client {
             publisher: Publisher::new(config),
             pages: Semaphore::new(config.pages_max),
             told: watch::Sender::new(-1),
+            begun: watch::Sender::new(false),
             config: config.clone(),
             metrics,
         };
@@ -265,8 +270,16 @@ impl Client {
         &self.shared.config
     }
 
+    /// Waits until streams can begin, for as long as one look at the log may take:
+    /// clients of a host that was restarted come back to it at once.
+    pub async fn begun(&self) {
+        let patience = Duration::from_millis(self.shared.config.read_ms_max);
+        let mut begun = self.shared.begun.subscribe();
+        let _ = timeout(patience, begun.wait_for(|begun| *begun)).await;
+    }
+
     /// Up to where the log is known to this host. A stream that starts there gets all
-    /// that is published from now on. `None` in a host's first moments.
+    /// that is published from now on. `None` where it could not be read yet.
     pub fn position(&self) -> Option<Position> {
         self.shared.hub.position()
     }

@@ -155,6 +155,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     beside.spawn(queues.keep());
     beside.spawn(schedules.run());
     keep(&rollout, &edge, &postgres, &mut beside);
+    edge.push.begun().await;
     rollout.consumers.begin(&rollout.router.deployments());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);

@@ -54,6 +54,7 @@ async fn connected(shared: &Shared, away: &mut bool) -> Result<std::convert::Inf
     if shared.hub.position().is_none() {
         let newest = within(shared, tail.newest(RECENT_MAX)).await?;
         shared.hub.begin(&newest);
+        shared.begun.send_replace(true);
     }
     let mut told = shared.told.subscribe();
     loop {
