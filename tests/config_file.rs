@@ -1,6 +1,8 @@
 //! hearth.toml and the environment: what is read, and how every mistake is told.
 
+mod environment;
 mod queues;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -224,32 +226,6 @@ fn relative_paths_count_from_the_file() {
 }
 
 #[test]
-fn the_environment_wins_over_the_file() {
-    let text = "listen = \"127.0.0.1:1\"\ndata_dir = \"here\"\n[plugins.web-hooks]\nfile = \"a\"\n\
-                config = { page_size = \"10\" }\n";
-    let env = [
-        ("HEARTH_LISTEN", "127.0.0.1:2"),
-        ("HEARTH_ADMIN_LISTEN", "[::1]:3"),
-        ("HEARTH_DATA_DIR", "/there"),
-        ("HEARTH_DATABASE_URL", "postgres://app@db/app"),
-        ("HEARTH_REDIS_URL", "rediss://:pw@redis"),
-        ("HEARTH_LOG", "warn"),
-        ("HEARTH_PLUGIN_WEB_HOOKS_PAGE_SIZE", "20"),
-    ];
-    let config = load_with(text, &env).unwrap();
-    assert_eq!(config.listen.port(), 2);
-    assert_eq!(config.admin.listen.port(), 3);
-    assert_eq!(config.data_dir, Path::new("/there"));
-    assert_eq!(
-        config.database.url.unwrap().expose(),
-        "postgres://app@db/app"
-    );
-    assert_eq!(config.redis.url.unwrap().expose(), "rediss://:pw@redis");
-    assert_eq!(config.telemetry.log_filter, "warn");
-    assert_eq!(config.plugins["web-hooks"].config["page_size"], "20");
-}
-
-#[test]
 fn a_cache_that_is_to_be_shared_in_redis_wants_its_url() {
     let text = "[cache]\nshared = \"redis\"\n[redis]\nconnect_ms_max = 0\n";
     let told = mistakes(text);
@@ -267,76 +243,6 @@ fn a_cache_that_is_to_be_shared_in_redis_wants_its_url() {
     load_with(text, &[("HEARTH_REDIS_URL", "redis://redis")]).unwrap();
     let other = mistakes("[cache]\nshared = \"memcached\"\n");
     assert!(other[0].3.contains("dynamodb"), "{other:?}");
-}
-
-#[test]
-fn mistakes_of_the_environment_name_their_variable() {
-    let env = [
-        ("HEARTH_LISTEN", "8080"),
-        ("HEARTH_LOG", "hearth=loud"),
-        ("HEARTH_DATA_DIR", ""),
-    ];
-    let lines = load_with("", &env).unwrap_err().to_string();
-    assert_eq!(lines.lines().count(), 2, "{lines}");
-    assert!(
-        lines.contains("HEARTH_LISTEN: expected an address and a port"),
-        "{lines}"
-    );
-    assert!(lines.contains("HEARTH_LOG: expected a filter"), "{lines}");
-}
-
-#[test]
-fn a_setting_of_the_environment_alone_goes_to_the_plugin_that_fits_best() {
-    let text = "[plugins.a]\nfile = \"a\"\n[plugins.a-b]\nfile = \"b\"\n";
-    let mut config = load(text).unwrap();
-    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    config.add_plugin_settings(&BTreeMap::from([
-        variable("HEARTH_PLUGIN_A_B_C", "1"),
-        variable("HEARTH_PLUGIN_A_C", "2"),
-        variable("HEARTH_PLUGIN_OTHER_C", "3"),
-    ]));
-    assert_eq!(
-        config.plugins["a-b"].config,
-        BTreeMap::from([variable("c", "1")])
-    );
-    assert_eq!(
-        config.plugins["a"].config,
-        BTreeMap::from([variable("c", "2")])
-    );
-}
-
-#[test]
-fn secrets_are_read_when_the_file_is() {
-    let (folder, path) = file(
-        "[plugins.a]\nfile = \"a\"\n[plugins.a.secrets]\n\
-         one = { file = \"one.txt\" }\ntwo = { env = \"TWO\" }\n",
-    );
-    fs::write(folder.path().join("one.txt"), "from a file\n").unwrap();
-    let env = |name: &str| (name == "TWO").then(|| "from a variable".to_owned());
-    let config = Config::load(Some(&path), &env).unwrap();
-    let secrets = &config.plugins["a"].secret_values;
-    assert_eq!(secrets["one"].expose(), "from a file");
-    assert_eq!(secrets["two"].expose(), "from a variable");
-    assert!(!format!("{config:?}").contains("from a"));
-}
-
-#[test]
-fn a_secret_that_cannot_be_read_is_a_mistake() {
-    let text = "[plugins.a]\nfile = \"a\"\n[plugins.a.secrets]\nfar = { file = \"none.txt\" }\n\
-                unset = { env = \"UNSET\" }\nboth = { env = \"X\", file = \"y\" }\nneither = {}\n\
-                plain = \"hunter2\"\n";
-    let told = mistakes(text);
-    let lines: Vec<usize> = told.iter().map(|mistake| mistake.0).collect();
-    assert_eq!(lines, [4, 5, 6, 7, 8], "{told:#?}");
-    assert!(!format!("{told:?}").contains("hunter2"));
-}
-
-#[test]
-fn names_of_the_hosts_own_secrets_cannot_be_set() {
-    let text =
-        "[plugins.a]\nfile = \"a\"\n[plugins.a.secrets]\n\"hearth.cursor_key\" = { env = \"X\" }\n";
-    let told = format!("{:?}", mistakes(text));
-    assert!(told.contains("are the host's own"), "{told}");
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! API keys, and the secret that they derive from.
 
-use std::os::unix::fs::PermissionsExt;
+mod command;
+mod secret;
+
 use std::time::{Duration, SystemTime};
 
 use hearth::backend::postgres::Server;
-use hearth::cli::keys::{Command, Create, run};
 use hearth::edge::keys::register::{Ensured, NewKey, Register, Revoked};
 use hearth::edge::keys::{AuthError, Config, Keys, Tier};
-use hearth::secret::{RootSecret, SecretError};
+use hearth::secret::RootSecret;
 
 use crate::harness::postgres::{Cluster, until};
 
@@ -292,96 +293,6 @@ async fn crowd_with_one_new_key_is_served_by_four_connections() {
 }
 
 #[tokio::test]
-async fn key_moves_to_a_rotated_secret_when_it_is_used() {
-    let mut parts = Parts::start().await;
-    let key = parts.make("acme", Tier::Free, None).await;
-    let unused = parts.make("acme", Tier::Free, None).await;
-    let file = parts.cluster.folder.path().join("secret");
-    parts.secret = RootSecret::rotate(&file).unwrap();
-    let caller = parts
-        .keys(Config::default())
-        .authenticate(&key.text)
-        .await
-        .unwrap();
-    assert_eq!(*caller.key_id, key.id);
-    let client = parts.server.host().get().await.unwrap();
-    let version = async |id: &str| -> i32 {
-        let read = "SELECT hmac_version FROM hearth.keys WHERE id = $1";
-        client.query_one(read, &[&id]).await.unwrap().get(0)
-    };
-    assert_eq!((version(&key.id).await, version(&unused.id).await), (2, 1));
-    parts
-        .keys(Config::default())
-        .authenticate(&key.text)
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
-async fn command_prints_the_key_alone_on_its_last_line_and_never_again() {
-    let parts = Parts::start().await;
-    let command = async |command: Command| {
-        let mut out = Vec::new();
-        run(command, &parts.server, &parts.secret, &mut out)
-            .await
-            .unwrap();
-        String::from_utf8(out).unwrap()
-    };
-    let create = |tier| {
-        let scopes = vec!["agent".to_owned()];
-        let customer = "acme".to_owned();
-        Command::Create(Create {
-            customer,
-            tier,
-            scopes,
-            expires_in_days: Some(1),
-        })
-    };
-    command(create(Tier::Free)).await;
-    let said = command(create(Tier::Standard)).await;
-    let key = said.lines().last().unwrap();
-    let caller = parts
-        .keys(Config::default())
-        .authenticate(key)
-        .await
-        .unwrap();
-    assert_eq!(
-        (caller.tier, &caller.scopes[..]),
-        (Tier::Standard, &["agent".to_owned()][..])
-    );
-
-    let list = |json| Command::List {
-        customer: Some("acme".to_owned()),
-        json,
-    };
-    let listed: serde_json::Value = serde_json::from_str(&command(list(true)).await).unwrap();
-    assert_eq!(listed.as_array().unwrap().len(), 2);
-    assert_eq!(listed[0]["id"], *caller.key_id);
-    assert_eq!(
-        listed[0]["expires_at"].as_str().unwrap().len(),
-        "2026-01-01T00:00:00Z".len()
-    );
-    assert!(!listed.to_string().contains(key));
-    assert!(!command(list(false)).await.contains(key));
-    let other = Command::List {
-        customer: Some("other".to_owned()),
-        json: false,
-    };
-    assert_eq!(command(other).await, "");
-
-    command(Command::Revoke {
-        key: caller.key_id.to_string(),
-    })
-    .await;
-    let revoked = parts
-        .keys(Config::default())
-        .authenticate(key)
-        .await
-        .unwrap_err();
-    assert_eq!(revoked, AuthError::Revoked);
-}
-
-#[tokio::test]
 async fn senseless_scopes_and_names_are_refused() {
     let parts = Parts::start().await;
     let register = parts.register();
@@ -409,46 +320,4 @@ async fn senseless_scopes_and_names_are_refused() {
     for name in ["", "a\0b", &"n".repeat(256)] {
         assert!(register.ensure_customer(name, Tier::Free).await.is_err());
     }
-}
-
-#[test]
-fn secret_file_is_made_private_and_stays_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("data/secret");
-    let made = RootSecret::open(&file).unwrap();
-    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(
-        RootSecret::open(&file).unwrap().derive("x"),
-        made.derive("x")
-    );
-}
-
-#[test]
-fn secret_file_that_others_can_read_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("secret");
-    RootSecret::open(&file).unwrap();
-    for mode in [0o604, 0o640, 0o602] {
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-        let refused = RootSecret::open(&file).unwrap_err();
-        assert!(matches!(refused, SecretError::Readable { .. }), "{refused}");
-        assert!(refused.to_string().contains("chmod 600"), "{refused}");
-    }
-}
-
-#[test]
-fn hosts_that_start_together_share_one_secret() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("secret");
-    let start = || RootSecret::open(&file).unwrap().derive("x");
-    let secrets: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
-    });
-    assert!(secrets.iter().all(|secret| *secret == secrets[0]));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

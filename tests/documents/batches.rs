@@ -1,5 +1,8 @@
 //! How the writes of all calls are merged, counted at a proxy in front of DynamoDB.
 
+mod undone;
+mod waiting;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,7 +10,6 @@ use std::time::Duration;
 use hearth::backend::dynamodb::Config as DynamoConfig;
 use hearth::capability::documents::{Config, GuestError, Item, Range};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::fixture::{Bench, item, key};
 use crate::harness::dynamodb::{Fate, Private, Proxy, Request};
@@ -207,33 +209,6 @@ fn slow_to_linger() -> Config {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn put_waits_for_no_other_while_nothing_is_in_flight() {
-    let behind = Behind::new(slow_to_linger(), Counter::holding_all_but(usize::MAX)).await;
-    for n in 0..5 {
-        let put = behind
-            .bench
-            .call("acme")
-            .put(item(&n.to_string(), "{}"))
-            .await;
-        assert_eq!(put, Ok(()));
-    }
-    assert_eq!(behind.counter.sizes(), [1; 5]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn put_waits_behind_a_slow_call_for_a_while_and_no_longer() {
-    let behind = Behind::new(Config::default(), Counter::holding_all_but(0)).await;
-    let first = behind.put("acme", item("a", "{}"));
-    behind.in_flight(1).await;
-    let second = behind.put("acme", item("b", "{}"));
-    // The first is still held when the second goes.
-    behind.in_flight(2).await;
-    behind.counter.open.send_replace(usize::MAX);
-    assert_eq!(first.await.unwrap(), Ok(()));
-    assert_eq!(second.await.unwrap(), Ok(()));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_most_8_calls_are_in_flight() {
     let behind = Behind::new(Config::default(), Counter::holding_all_but(0)).await;
     let all = behind.put_many("acme", numbered(0..1_000));
@@ -279,212 +254,4 @@ async fn same_key_goes_once_in_a_call_and_in_order_over_calls() {
     let with_same = |call: &Arc<Request>| call.keys().iter().any(|(_, sort)| sort == "same");
     let calls = behind.counter.calls.lock().unwrap();
     assert_eq!(calls.iter().filter(|call| with_same(call)).count(), 50);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_puts_of_one_customer_delay_no_single_put_of_another() {
-    let behind = Behind::new(Config::default(), Counter::holding_all_but(0)).await;
-    let many = behind.put_many("acme", numbered(0..10_000));
-    behind.in_flight(8).await;
-    behind.waiting(2_500.0).await;
-    let one = behind.put("globex", item("single", "{}"));
-    behind.waiting(2_501.0).await;
-    behind.counter.open.send_replace(usize::MAX);
-    assert_eq!(one.await.unwrap(), Ok(()));
-    assert_eq!(many.await.unwrap(), vec![Ok(()); 10_000]);
-    let single = |call: &Arc<Request>| call.keys().iter().any(|(_, sort)| sort == "single");
-    let calls = behind.counter.calls.lock().unwrap();
-    let place = calls.iter().position(single).unwrap();
-    assert!(
-        place <= 9,
-        "it went with call {place}, and 8 were in flight when it came"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn full_queue_sheds_what_comes_and_keeps_what_it_has() {
-    let mut config = Config::default();
-    (
-        config.writer.waiting_items_max,
-        config.writer.owner_waiting_items_max,
-    ) = (50, 50);
-    let behind = Behind::new(config, Counter::holding_all_but(0)).await;
-    let kept = behind.put_many("acme", numbered(0..50));
-    behind.waiting(50.0).await;
-    let shed = behind.bench.call("globex").put_many(numbered(0..3)).await;
-    assert_eq!(shed, vec![Err(GuestError::Unavailable); 3]);
-    assert_eq!(
-        behind.bench.metric("hearth_documents_items_total", "shed"),
-        3.0
-    );
-    behind.counter.open.send_replace(usize::MAX);
-    assert_eq!(kept.await.unwrap(), vec![Ok(()); 50]);
-    assert_eq!(
-        behind.bench.call("globex").put(item("s", "{}")).await,
-        Ok(())
-    );
-    behind.waiting(0.0).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bytes_that_wait_are_bounded_too() {
-    let mut config = Config::default();
-    config.writer.waiting_bytes_max = 16 << 20;
-    let behind = Behind::new(config, Counter::holding_all_but(0)).await;
-    let large = format!("{{\"text\":{:?}}}", "x".repeat(380_000));
-    let items: Vec<_> = (0..60).map(|n| item(&n.to_string(), &large)).collect();
-    let kept = behind.put_many("acme", items);
-    behind.in_flight(1).await;
-    until(async || behind.bench.metric("hearth_documents_items_total", "shed") > 0.0).await;
-    behind.counter.open.send_replace(usize::MAX);
-    let outcomes = kept.await.unwrap();
-    let kept = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-    assert_eq!(kept, (16 << 20) / 380_000);
-    assert_eq!(
-        behind.bench.call("acme").count(Range::All, 100).await,
-        Ok(kept as u32)
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn caller_that_is_gone_withdraws_what_was_not_sent() {
-    let behind = Behind::new(slow_to_linger(), Counter::holding_all_but(0)).await;
-    let first = behind.put("acme", item("a", "{\"n\":1}"));
-    behind.in_flight(1).await;
-    let gone = [
-        behind.put("acme", item("b", "{\"n\":1}")),
-        behind.put("acme", item("a", "{\"n\":2}")),
-    ];
-    behind.waiting(3.0).await;
-    let stays = behind.put("acme", item("b", "{\"n\":3}"));
-    behind.waiting(4.0).await;
-    gone.iter().for_each(tokio::task::JoinHandle::abort);
-    behind.waiting(2.0).await;
-    // The one in flight is written all the same.
-    first.abort();
-    behind.counter.open.send_replace(usize::MAX);
-    assert_eq!(stays.await.unwrap(), Ok(()));
-    let mut call = behind.bench.call("acme");
-    assert_eq!(call.get(key("b")).await.unwrap().attributes, "{\"n\":3}");
-    assert_eq!(call.get(key("a")).await.unwrap().attributes, "{\"n\":1}");
-    behind.waiting(0.0).await;
-    assert_eq!(behind.counter.sizes(), [1, 1]);
-}
-
-/// A bench behind a proxy that decides so.
-async fn facing<F>(
-    decide: impl Fn(Arc<Request>) -> F + Send + Sync + 'static,
-) -> (Bench, Proxy, Private)
-where
-    F: Future<Output = Fate> + Send + 'static,
-{
-    let private = Private::start().await;
-    let proxy = Proxy::start(private.url(), decide).await;
-    (
-        Bench::at(&proxy.url, Config::default()).await,
-        proxy,
-        private,
-    )
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unprocessed_items_are_sent_again_and_counted() {
-    let calls = Arc::new(Mutex::new(0));
-    let (bench, _proxy, _private) = facing(move |request| {
-        let calls = calls.clone();
-        async move {
-            let mut calls = calls.lock().unwrap();
-            *calls += usize::from(request.is_batch());
-            match request.is_batch() && *calls == 1 {
-                true => Fate::Unprocessed(vec![0, 3, 4]),
-                false => Fate::Pass,
-            }
-        }
-    })
-    .await;
-    let outcomes = bench.call("acme").put_many(numbered(0..10)).await;
-    assert_eq!(outcomes, vec![Ok(()); 10]);
-    assert_eq!(bench.call("acme").count(Range::All, 100).await, Ok(10));
-    assert_eq!(bench.metric("hearth_documents_unprocessed_total", ""), 3.0);
-    assert_eq!(bench.metric("hearth_documents_retries_total", ""), 3.0);
-    assert_eq!(
-        bench.metric("hearth_documents_items_total", "written"),
-        10.0
-    );
-    assert!(bench.metric("hearth_documents_calls_total", "") >= 2.0);
-    assert_eq!(bench.metric("hearth_documents_call_items_sum", ""), 13.0);
-    assert!(bench.metric("hearth_documents_flush_seconds_count", "") >= 2.0);
-    assert_eq!(
-        bench.metric("hearth_documents_item_seconds_count", ""),
-        10.0
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_wrong_item_takes_no_other_of_its_batch_with_it() {
-    let (bench, _proxy, _private) = facing(|request| async move {
-        match request.keys().iter().any(|(_, sort)| sort == "00007") {
-            true => Fate::Refuse,
-            false => Fate::Pass,
-        }
-    })
-    .await;
-    let outcomes = bench.call("acme").put_many(numbered(0..30)).await;
-    for (place, outcome) in outcomes.iter().enumerate() {
-        match place {
-            7 => assert!(
-                matches!(outcome, Err(GuestError::Invalid(_))),
-                "{outcome:?}"
-            ),
-            _ => assert_eq!(outcome, &Ok(()), "{place}"),
-        }
-    }
-    assert_eq!(bench.call("acme").count(Range::All, 100).await, Ok(29));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_dynamodb_never_takes_is_given_up_at_the_deadline_and_never_written() {
-    let throttles = Arc::new(watch::channel(true).0);
-    let of_proxy = throttles.clone();
-    let (bench, _proxy, _private) = facing(move |request| {
-        let throttles = *of_proxy.borrow();
-        async move {
-            match request.is_batch() && throttles {
-                true => Fate::Throttle,
-                false => Fate::Pass,
-            }
-        }
-    })
-    .await;
-    let mut call = bench.call("acme");
-    call.call.deadline = Instant::now() + Duration::from_millis(400);
-    let outcomes = call.put_many(numbered(0..3)).await;
-    let given_up = |outcome: &Result<(), GuestError>| {
-        matches!(
-            outcome,
-            Err(GuestError::Unavailable | GuestError::DeadlineExceeded)
-        )
-    };
-    assert!(outcomes.iter().all(given_up), "{outcomes:?}");
-    throttles.send_replace(false);
-    assert_eq!(bench.call("acme").put(item("after", "{}")).await, Ok(()));
-    assert_eq!(bench.call("acme").sorts(Range::All).await, ["after"]);
-    until(async || bench.metric("hearth_documents_waiting", "") == 0.0).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answer_that_is_lost_is_no_acknowledgement() {
-    let (bench, _proxy, _private) = facing(|request| async move {
-        match request.is_batch() {
-            true => Fate::LoseAnswer,
-            false => Fate::Pass,
-        }
-    })
-    .await;
-    let mut call = bench.call("acme");
-    call.call.deadline = Instant::now() + Duration::from_millis(400);
-    let outcome = call.put(item("s", "{}")).await;
-    assert!(outcome.is_err(), "{outcome:?}");
-    let retried = bench.metric("hearth_documents_calls_total", "");
-    assert!(retried > 1.0, "{retried}");
 }
