@@ -68,6 +68,10 @@ impl Client {
         request: Request<Body>,
     ) -> Result<Answer, Error> {
         let inner = &self.inner;
+        // A timer has its granularity: without this a quick server could still answer.
+        if way.times.deadline <= Instant::now() {
+            return Err(Error::Timeout);
+        }
         let admitted = inner.breakers.admit(&way.whose, &way.target.destination);
         let mut trial = admitted.map_err(Error::BreakerOpen)?;
         let conversing = inner.converse(way, request, &mut trial);
