@@ -66,6 +66,32 @@ async fn event_arrives_as_it_was_told_and_its_attempt_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stats_tell_the_last_success_whatever_came_after_it() {
+    let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    let endpoint = webhooks.endpoint(&receiver.url, Value::Null).await;
+    let last_success = async || {
+        let stats = webhooks.get(&format!("/endpoints/{endpoint}/stats")).await;
+        stats["last_success_at"].as_str().map(String::from)
+    };
+    assert_eq!(last_success().await, None);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let event = webhooks.event("a").await;
+        webhooks.until_status(&event, &endpoint, "delivered").await;
+        let started = webhooks.attempts(&event).await[0]["started_at"].clone();
+        told.extend([
+            started.as_str().unwrap().to_string(),
+            last_success().await.unwrap(),
+        ]);
+    }
+    assert!(told.is_sorted(), "each is later than its attempt: {told:?}");
+    receiver.answers(Answer::Status(500));
+    let failed = webhooks.event("a").await;
+    webhooks.until_attempts(&failed, &endpoint, 1).await;
+    assert_eq!(last_success().await, told.pop());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_get_what_they_want_and_nothing_of_other_customers() {
     let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
     let url = |path: &str| [&receiver.url, path].concat();

@@ -10,6 +10,11 @@ CREATE TABLE attempt_counts (
     failed bigint NOT NULL,
     duration_ms_sum bigint NOT NULL,
     duration_ms_max bigint NOT NULL,
+    last_delivered_at timestamptz,
     PRIMARY KEY (customer_id, endpoint_id, hour, part),
     FOREIGN KEY (customer_id, endpoint_id) REFERENCES endpoints (customer_id, id) ON DELETE CASCADE
 );
+
+-- Written with every success it would be a line for all of them.
+COMMENT ON COLUMN endpoint_health.last_success_at IS
+    'some success, mostly the first: the last one is in attempt_counts';

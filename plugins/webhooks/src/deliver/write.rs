@@ -112,6 +112,7 @@ impl Worker<'_> {
             1,
             0,
             row.duration_ms,
+            ended,
         ));
         let next = self
             .goes_on()
@@ -203,7 +204,16 @@ impl Worker<'_> {
             error,
             ended_at,
         )?;
-        count_attempt(tx, endpoint, row.hour, row.part, 0, 1, row.duration_ms)?;
+        count_attempt(
+            tx,
+            endpoint,
+            row.hour,
+            row.part,
+            0,
+            1,
+            row.duration_ms,
+            None,
+        )?;
         Ok(())
     }
 }

@@ -60,15 +60,18 @@ sql! {
         delivered: i64,
         failed: i64,
         duration_ms: i64,
+        delivered_at: Option<Timestamp>,
     ) -> u64 =
         "INSERT INTO attempt_counts AS counts (endpoint_id, hour, part, delivered, failed, \
-         duration_ms_sum, duration_ms_max) SELECT endpoints.id, $2, $3, $4, $5, $6, $6 \
+         duration_ms_sum, duration_ms_max, last_delivered_at) \
+         SELECT endpoints.id, $2, $3, $4, $5, $6, $6, $7 \
          FROM endpoints WHERE endpoints.id = $1 \
          ON CONFLICT (customer_id, endpoint_id, hour, part) DO UPDATE SET \
          delivered = counts.delivered + excluded.delivered, \
          failed = counts.failed + excluded.failed, \
          duration_ms_sum = counts.duration_ms_sum + excluded.duration_ms_sum, \
-         duration_ms_max = greatest(counts.duration_ms_max, excluded.duration_ms_max)";
+         duration_ms_max = greatest(counts.duration_ms_max, excluded.duration_ms_max), \
+         last_delivered_at = greatest(counts.last_delivered_at, excluded.last_delivered_at)";
 
     /// A page of an event's attempts, the newest first, cut where the answers pass a
     /// megabyte: as JSON each byte may become six, and a response holds eight.
@@ -110,7 +113,10 @@ sql! {
          AND status = 'pending' LIMIT 10001) AS pending) AS pending, \
          (SELECT count(*) FROM (SELECT 1 AS one FROM deliveries WHERE endpoint_id = $1 \
          AND status = 'failed' LIMIT 10001) AS dead) AS dead, \
-         health.last_success_at, health.failing_since, health.paused_until \
+         greatest(health.last_success_at, (SELECT max(last_delivered_at) FROM attempt_counts \
+         WHERE endpoint_id = $1 AND hour = (SELECT hour FROM attempt_counts \
+         WHERE endpoint_id = $1 AND delivered > 0 ORDER BY hour DESC LIMIT 1))) \
+         AS last_success_at, health.failing_since, health.paused_until \
          FROM endpoint_health AS health CROSS JOIN ( \
          SELECT sum(delivered)::bigint AS delivered, sum(failed)::bigint AS failed, \
          sum(duration_ms_sum)::bigint AS duration_ms_sum, \
