@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::host::{Host, Setup};
+use crate::harness::postgres::until;
 use crate::harness::raw::exchange;
 
 fn host(more: &str) -> Host {
@@ -101,16 +102,19 @@ async fn one_in_many_is_told_of_and_every_fault_is() {
         host.get("/echo/bad-status", &key).send().await.unwrap();
     }
     // Faults are told of whatever their turn, of the rest one in ten.
-    wait_for(&host, 20).await;
+    let faults = || {
+        let lines = lines(&host).into_iter();
+        lines.filter(|line| line["status"] == 502).count()
+    };
+    until(async || faults() >= 20).await;
     host.client
         .get(format!("{}/healthz", host.url))
         .send()
         .await
         .unwrap();
-    let lines = lines(&host);
-    let faults = lines.iter().filter(|line| line["status"] == 502).count();
-    assert_eq!(faults, 20);
-    assert!(lines.len() <= 25, "{}", lines.len());
+    assert_eq!(faults(), 20);
+    let all = lines(&host).len();
+    assert!(all <= 25, "{all}");
 }
 
 #[tokio::test]
