@@ -22,7 +22,7 @@ fn store() -> PathBuf {
 pub fn fetch(data_dir: &Path, plugins: &[PathBuf]) {
     let own = data_dir.join("aot");
     std::fs::create_dir_all(&own).unwrap();
-    let digests: Vec<String> = plugins.iter().map(|file| digest(file)).collect();
+    let digests: Vec<String> = plugins.iter().filter_map(|file| digest(file)).collect();
     for file in files(&store()) {
         let name = file.file_name().unwrap().to_str().unwrap();
         if digests.iter().any(|digest| name.starts_with(digest)) {
@@ -57,12 +57,11 @@ fn forget_old() {
     }
 }
 
-/// What a compiled file's name begins with.
-fn digest(plugin: &Path) -> String {
-    std::fs::read(plugin).map_or_else(
-        |_| String::new(),
-        |bytes| hex::encode(Sha256::digest(bytes)),
-    )
+/// What a compiled file's name begins with; `None` for a plugin that is no file, which
+/// is for the host to say.
+fn digest(plugin: &Path) -> Option<String> {
+    let bytes = std::fs::read(plugin).ok()?;
+    Some(hex::encode(Sha256::digest(bytes)))
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {

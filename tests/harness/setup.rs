@@ -43,7 +43,7 @@ pub const TELLER_GRANTS: [&str; 2] = ["queue:webhook-events", "queue:notificatio
 pub struct Setup {
     config: String,
     args: Vec<String>,
-    /// The root secret that it shares with others; else it makes its own.
+    /// A root secret of its own; else it has the one that all tests share.
     secret: Option<String>,
     environment: Vec<(String, String)>,
     plugins: Vec<PathBuf>,
@@ -137,7 +137,7 @@ impl Setup {
         self
     }
 
-    /// The root secret of a fleet.
+    /// A root secret that other tests do not have.
     pub fn secret(mut self, text: &str) -> Setup {
         self.secret = Some(text.into());
         self

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearth::backend::queue::{QueueError, Settlement, Which};
+use hearth::backend::queue::{QueueError, Received, Settlement, Which};
 use tokio_postgres::Client;
 
 use super::bench::{
@@ -143,14 +143,18 @@ async fn everyone_who_waits_gets_a_message_of_a_crowd() {
     }
 }
 
+/// A message under a lease that ends before anybody settles it.
+async fn soon_over(bench: &Bench) -> Received {
+    bench.send(message("plain", "a")).await;
+    let short = Duration::from_millis(100);
+    let received = bench.queues.receive("plain", 1, PATIENCE, short).await;
+    received.unwrap().remove(0)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_leases_of_a_message_are_told_apart_where_they_end_together() {
     let bench = Bench::start(On::Postgres).await;
-    bench.send(message("plain", "a")).await;
-    let short = Duration::from_millis(100);
-    let first = bench.queues.receive("plain", 1, PATIENCE, short).await;
-    let first = first.unwrap().remove(0);
-    let over = (first, Settlement::Done);
+    let over = (soon_over(&bench).await, Settlement::Done);
     let held = async || {
         (
             bench.one("plain").await,
@@ -169,10 +173,7 @@ async fn two_leases_of_a_message_are_told_apart_where_they_end_together() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lease_that_is_over_cannot_be_settled_any_more() {
     let bench = Bench::start(On::Postgres).await;
-    bench.send(message("plain", "a")).await;
-    let short = Duration::from_millis(100);
-    let first = bench.queues.receive("plain", 1, PATIENCE, short).await;
-    let first = first.unwrap().remove(0);
+    let first = soon_over(&bench).await;
     let second = bench.one("plain").await;
     let late = vec![(first.clone(), Settlement::Done)];
     assert_eq!(

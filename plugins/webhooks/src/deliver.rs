@@ -1,7 +1,7 @@
-//! One delivery from its message to its disposition: it is admitted and leased in a
-//! transaction (`claim`), sent without one, and what came of it is written in another.
-//! Should the host end in between, the message comes again, and the receiver may see the
-//! event twice, under the same id.
+//! One delivery from its message to its disposition: it is admitted and leased
+//! (`claim`), sent while no transaction is open, and what came of it is written in one
+//! (`write`). Should the host end in between, the message comes again, and the receiver
+//! may see the event twice, under the same id.
 //!
 //! Whoever has delivered takes the next one of the endpoint's line along, in its place:
 //! a receiver that answers soon gets what waits for it as fast as it takes it. The

@@ -50,10 +50,12 @@ pub struct Config {
     /// How often a host looks for what others have sent. What it sends itself
     /// wakes its consumers at once.
     pub poll_ms: u64,
-    /// Messages that wait to be sent with others in one statement.
+    /// Messages that wait to be sent with others in one statement; as many leases wait
+    /// to be ended so.
     pub sends_waiting_max: usize,
     pub sends_waiting_bytes_max: usize,
-    /// Messages and bytes that are sent in one statement.
+    /// Messages and bytes that are sent in one statement. The bytes bound one that ends
+    /// leases, too.
     pub send_messages_max: usize,
     pub send_bytes_max: usize,
     /// Leases that are ended in one statement.

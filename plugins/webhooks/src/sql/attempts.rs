@@ -124,7 +124,8 @@ sql! {
          SELECT delivered, failed, duration_ms_sum, duration_ms_max FROM attempt_hours \
          WHERE endpoint_id = $1 AND hour >= $2 \
          UNION ALL SELECT delivered, failed, duration_ms_sum, duration_ms_max \
-         FROM attempt_counts WHERE endpoint_id = $1 AND hour >= $2) AS counted) AS hours WHERE health.endpoint_id = $1";
+         FROM attempt_counts WHERE endpoint_id = $1 AND hour >= $2) AS counted) AS hours \
+         WHERE health.endpoint_id = $1";
 
     pub write fn forget_hours(before: Timestamp) -> u64 =
         "DELETE FROM attempt_hours WHERE hour < $1";
