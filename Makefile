@@ -61,13 +61,15 @@ bench-forecast: host shipped ## Forecasts of the series in FILE=series.csv, meas
 		cargo test --release --test hearth bench::forecast::of_a_file -- --exact --ignored --nocapture))
 
 .PHONY: lint
-lint: prerequisites ## Format and clippy, warnings are errors
+lint: prerequisites ## Format, clippy (warnings are errors), licences and sources of all crates
 	$(call phase,checking the format)
 	@cargo fmt --all --check
 	$(call phase,clippy: host and tests)
 	@$(call with,cargo clippy --release --all-targets -- -D warnings)
 	$(call phase,clippy: SDK$(comma) plugins and guests)
 	@$(call with,cargo clippy --release $(crates) -p hearth-guests --all-targets -- -D warnings)
+	$(call phase,cargo-deny: licences$(comma) sources and banned crates)
+	@$(toolchain)/deny
 
 .PHONY: plugins
 plugins: shipped $(addprefix example-,$(examples)) ## The plugins and the examples, packed
