@@ -2,6 +2,7 @@
 
 mod dynamodb;
 mod forecast;
+mod reuse;
 mod webhooks;
 
 use serde_json::{Value, json};

@@ -207,6 +207,25 @@ fn a_plugin_cannot_have_more_than_the_engine() {
 }
 
 #[test]
+fn instances_that_wait_have_bounds_and_the_grant_to_share_them_one_name() {
+    let text = "[engine]\nidle_instances_max = 10_001\ncustomer_idle_instances_percent_max = 0\n\
+                [plugins.a]\nfile = \"a.wasm\"\ngrants = [\"reuse\", \"reuse:all\", \"reuse:shared\"]\n";
+    let told = mistakes(text);
+    let places: Vec<(usize, &str)> = told
+        .iter()
+        .map(|(line, _, key, _)| (*line, key.as_str()))
+        .collect();
+    let expected = [
+        (2, "engine.idle_instances_max"),
+        (3, "engine.customer_idle_instances_percent_max"),
+        (6, "plugins.a.grants"),
+        (6, "plugins.a.grants"),
+    ];
+    assert_eq!(places, expected, "{told:#?}");
+    assert!(told[3].3.contains("\"reuse:shared\""), "{told:#?}");
+}
+
+#[test]
 fn limits_of_a_plugin_are_laid_over_the_defaults() {
     let text = "[plugin_defaults]\nwall_ms_max = 7_000\n[plugins.a]\nfile = \"a.wasm\"\n\
                 limits = { cpu_ms_max = 250 }\n";

@@ -106,6 +106,44 @@ async fn missing_and_bad_keys_are_401() {
 }
 
 #[tokio::test]
+async fn request_with_two_credentials_is_400_whichever_is_valid() {
+    let host = host();
+    let (key, other) = (host.key("acme", &[]), host.key("other", &[]));
+    let bearer = |key: &str| ("authorization", format!("Bearer {key}"));
+    let plain = |key: &str| ("x-api-key", key.to_string());
+    let send = async |url: String, headers: &[(&str, String)]| {
+        let request = headers
+            .iter()
+            .fold(host.client.get(url), |request, (name, value)| {
+                request.header(*name, value)
+            });
+        request.send().await.unwrap()
+    };
+    let echo = format!("{}/echo", host.url);
+    for two in [
+        [plain(&key), plain(&other)],
+        [plain(&key), plain(&key)],
+        [plain("nonsense"), plain(&key)],
+        [plain(&key), bearer(&other)],
+        [bearer(&key), plain(&key)],
+        [plain(&key), ("authorization", format!("bEARER {other}"))],
+        [bearer(&key), bearer(&other)],
+        [("authorization", "Basic Og==".to_string()), bearer(&key)],
+    ] {
+        let told = problem(send(echo.clone(), &two).await, StatusCode::BAD_REQUEST).await;
+        assert_eq!(told["type"], "urn:hearth:problem:ambiguous-credentials");
+        assert!(!told.to_string().contains(&key), "{told}");
+    }
+    // What another server in front asks for is no key of ours.
+    let basic = [plain(&key), ("authorization", "Basic Og==".to_string())];
+    assert_eq!(send(echo, &basic).await.status(), StatusCode::OK);
+    let token = std::fs::read_to_string(host.data_dir().join("admin-token")).unwrap();
+    let twice = [bearer(token.trim()), bearer("nonsense")];
+    let answer = send(format!("{}/plugins", host.admin), &twice).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn revoked_key_is_refused() {
     let host = host();
     let key = host.key("acme", &[]);

@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: a request that is sent again has one effect.
 
 pub mod crash;
+mod scopes;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};

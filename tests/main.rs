@@ -41,6 +41,7 @@ mod queue;
 mod rate;
 mod refusals;
 mod response_cache;
+mod reuse;
 mod slow_clients;
 mod smuggling;
 mod sql;

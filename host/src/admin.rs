@@ -50,6 +50,9 @@ impl Admin {
                 Ok(()) => Ok(whole(self.edge.ready().await)),
                 Err(problem) => Err(problem),
             },
+            _ if request.headers().get_all(AUTHORIZATION).iter().count() > 1 => {
+                Err(Problem::ambiguous_credentials())
+            }
             _ if !self.may(&request) => Err(unauthorized()),
             _ => self.api(request).await,
         };

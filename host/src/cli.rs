@@ -13,6 +13,7 @@ pub mod open;
 pub mod open_files;
 pub mod pack;
 pub mod rollback;
+pub mod secret;
 pub mod serve;
 pub mod status;
 pub mod undeploy;
@@ -45,6 +46,9 @@ enum Command {
     /// API keys of customers.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The root secret, from which all keys derive.
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Send many requests at once to a running host and tell how long they took.
     Load(Box<load::Args>),
     /// Put component, manifest, migrations, statements and OpenAPI into one file.
@@ -82,8 +86,11 @@ impl Cli {
             Command::Dlq(command) => dlq::run(&command, config, out),
             Command::Undeploy(args) => undeploy::run(&args, config, out),
             Command::Serve(args) => serve::run(args, config),
-            Command::Keys(command) => open::with_database(config, async |server, secret| {
+            Command::Keys(command) => open::with_secret(config, async |server, secret| {
                 keys::run(command, server, secret, out).await
+            }),
+            Command::Secret(command) => open::with_database(config, async |config, server| {
+                secret::run(command, config, server, out).await
             }),
             Command::Pack(args) => pack::run(&args, out),
             Command::Compile(args) => compile::run(&args),

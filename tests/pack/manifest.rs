@@ -112,6 +112,23 @@ fn every_mistake_of_a_manifest_is_told_with_its_line() {
 }
 
 #[test]
+fn shared_reuse_asks_for_a_grant_which_is_not_asked_for_by_name() {
+    let shared = format!("{MANIFEST}\n[instances]\nreuse = \"shared\"\n");
+    let manifest = Manifest::parse(&shared).unwrap();
+    assert_eq!(manifest.instances.reuse, Reuse::Shared);
+    assert!(manifest.grants.contains(&Grant::SharedReuse));
+    assert_eq!(Grant::SharedReuse.to_string(), "reuse:shared");
+    let serial = Manifest::parse(&shared.replace("shared", "serial")).unwrap();
+    assert!(!serial.grants.contains(&Grant::SharedReuse));
+    let named = MANIFEST.replacen("grants = [", "grants = [\"reuse:shared\", ", 1);
+    let error = Manifest::parse(&named).unwrap_err();
+    assert!(
+        error.to_string().contains("asked for by `reuse = "),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_empty_or_broken_manifest_is_refused() {
     let missing = Manifest::parse("").unwrap_err();
     assert_eq!(missing.mistakes.len(), 4, "{missing}");

@@ -26,6 +26,7 @@ pub mod invalidations;
 pub mod lease;
 mod listen;
 pub mod plugin;
+mod root_secret;
 mod schema;
 pub mod share;
 mod slots;
@@ -42,6 +43,7 @@ pub use address::Url;
 pub(crate) use error::chain;
 pub use error::{OpenError, pool_unavailable, unavailable};
 pub use listen::{Listening, raise};
+pub use root_secret::Match;
 pub use tokio_postgres_rustls::MakeRustlsConnect as Tls;
 
 /// The `[postgres]` table of hearth.toml. Times are milliseconds.

@@ -172,9 +172,9 @@ fn function(ask: &str) -> Option<&str> {
     if let Some(name) = ask.strip_prefix(FUNCTION) {
         return Some(name);
     }
+    let for_something = ["queue:", "consume:", "outbound:", "reuse:"];
     let grant = Interface::from_name(ask).is_some()
-        || ask.starts_with("queue:")
-        || ask.starts_with("outbound:");
+        || for_something.iter().any(|prefix| ask.starts_with(prefix));
     (!grant).then_some(ask)
 }
 
@@ -222,12 +222,14 @@ mod tests {
         let said = args("my.wasm --approve sql --admin http://127.0.0.1:9");
         let asks = [
             "outbound:https://*.example.com",
+            "consume:letters",
+            "reuse:shared",
             "lower_title",
             "function:f",
         ];
         assert_eq!(
             approving(&said, None, &asks.map(str::to_owned)).unwrap(),
-            "hearth deploy my.wasm --approve 'sql,outbound:https://*.example.com' \
+            "hearth deploy my.wasm --approve 'sql,outbound:https://*.example.com,consume:letters,reuse:shared' \
              --approve-function lower_title,f --admin http://127.0.0.1:9"
         );
         assert_eq!(approving(&said, None, &[]), None);

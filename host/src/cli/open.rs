@@ -1,6 +1,7 @@
 //! What several commands open in the same way.
 
 pub mod dynamodb;
+pub mod secret;
 
 use std::path::{Path, PathBuf};
 
@@ -19,13 +20,6 @@ pub fn environment(name: &str) -> Option<String> {
 
 pub fn config(path: Option<&Path>) -> anyhow::Result<Config> {
     Ok(Config::load_for_process(path)?)
-}
-
-/// The fleet's root secret, from `HEARTH_SECRET_FILE` or the data folder.
-pub fn secret(config: &Config) -> anyhow::Result<RootSecret> {
-    let path = environment("HEARTH_SECRET_FILE")
-        .map_or_else(|| config.data_dir.join("secret"), PathBuf::from);
-    RootSecret::open(&path).context("the root secret")
 }
 
 /// The machine's clock, or the one that a test puts forward with
@@ -72,7 +66,7 @@ fn postgres_dir(config: &Config) -> PathBuf {
 /// one serves, else one of its own.
 pub fn with_database<F>(config_path: Option<&Path>, command: F) -> anyhow::Result<()>
 where
-    F: AsyncFnOnce(&Server, &RootSecret) -> anyhow::Result<()>,
+    F: AsyncFnOnce(&Config, &Server) -> anyhow::Result<()>,
 {
     let config = config(config_path)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -82,7 +76,6 @@ where
     runtime.block_on(async {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| config.data_dir.display().to_string())?;
-        let secret = secret(&config)?;
         let (url, reached) = match &config.database.url {
             Some(url) => (url.expose().to_string(), None),
             None => {
@@ -92,10 +85,21 @@ where
         };
         let server = Server::open(config.database.clone(), &url).await?;
         server.prepare_database().await?;
-        let done = command(&server, &secret).await;
+        let done = command(&config, &server).await;
         if let Some(reached) = reached {
             reached.close().await;
         }
         done
+    })
+}
+
+/// The same for a command that also needs the root secret, which must be the database's.
+pub fn with_secret<F>(config_path: Option<&Path>, command: F) -> anyhow::Result<()>
+where
+    F: AsyncFnOnce(&Server, &RootSecret) -> anyhow::Result<()>,
+{
+    with_database(config_path, async |config, server| {
+        let secret = secret::open(config, server).await?;
+        command(server, &secret).await
     })
 }

@@ -94,8 +94,8 @@ fn redactor(config: &Config) -> Redactor {
 async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
     let mut signals = Signals::open()?;
     open_files::raise(config.server.connections_max);
-    let secret = Arc::new(open_secret(&config)?);
     let (postgres, cluster) = open::database(&config).await?;
+    let secret = Arc::new(open::secret::open(&config, &postgres).await?);
     let dynamodb = open::dynamodb::reach(&config).await?;
     let metrics = Metrics::new(&config.telemetry);
     let host_metrics = HostMetrics::new(&metrics);
@@ -245,12 +245,6 @@ async fn queues(
     opened.await.context("the queues")
 }
 
-fn open_secret(config: &Config) -> anyhow::Result<RootSecret> {
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| config.data_dir.display().to_string())?;
-    open::secret(config)
-}
-
 fn open_long(config: &Config) -> anyhow::Result<Long> {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     Ok(Long::open(
@@ -274,7 +268,7 @@ fn deployer(
         engine: config.engine.clone(),
         defaults: config.plugin_defaults.clone(),
         admission: Admission::new(config.engine.instances_max, config.admission.clone()),
-        idle: IdleSlots::new(config.engine.idle_instances_max),
+        idle: IdleSlots::new(&config.engine),
         clock,
     })
 }

@@ -146,10 +146,20 @@ fn database(database: &backend::postgres::Config) -> [Bound; 10] {
     ]
 }
 
-fn engine(engine: &Engine) -> [Bound; 12] {
+fn engine(engine: &Engine) -> [Bound; 14] {
     [
         ("epoch_ms", engine.epoch_ms, 1..=5),
         ("instances_max", engine.instances_max as u64, 1..=10_000),
+        (
+            "idle_instances_max",
+            engine.idle_instances_max as u64,
+            0..=10_000,
+        ),
+        (
+            "customer_idle_instances_percent_max",
+            engine.customer_idle_instances_percent_max,
+            1..=100,
+        ),
         (
             "memory_bytes_max",
             engine.memory_bytes_max as u64,

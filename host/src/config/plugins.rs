@@ -6,10 +6,11 @@ use super::document::Document;
 use super::{Config, Plugin, message};
 use crate::capability::config::RESERVED;
 use crate::capability::outbound::Pattern;
+use crate::plugin::manifest::SHARED_REUSE;
 
 /// The capabilities. Those of the second list name what they are granted for,
 /// as in `queue:orders`.
-const GRANTS: [&str; 10] = [
+const GRANTS: [&str; 11] = [
     "sql",
     "log",
     "metrics",
@@ -20,6 +21,7 @@ const GRANTS: [&str; 10] = [
     "queue",
     "consume",
     "outbound",
+    "reuse",
 ];
 const NAME_BYTES_MAX: usize = 40;
 const MOUNT_BYTES_MAX: usize = 255;
@@ -100,6 +102,9 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
         } else if grant == "outbound" {
             let text = "expected where to, for example \"outbound:https://example.com\"";
             document.blame(&path, text.to_owned());
+        } else if capability == "reuse" && grant != SHARED_REUSE {
+            let text = format!("{grant:?}: expected {SHARED_REUSE:?}");
+            document.blame(&path, text);
         } else if let Some(pattern) = grant.strip_prefix("outbound:")
             && let Err(reason) = Pattern::parse(pattern)
         {

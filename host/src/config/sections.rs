@@ -133,8 +133,10 @@ pub struct Engine {
     /// Instances in flight on the whole host.
     pub instances_max: usize,
     /// Instances of all plugins that wait for their next call, where a plugin
-    /// reuses them.
+    /// reuses them. Past that, the one that was used longest ago goes.
     pub idle_instances_max: usize,
+    /// How much of it one customer may have, rounded up to whole instances.
+    pub customer_idle_instances_percent_max: u64,
     /// The largest linear memory that any plugin may be given, in bytes. The
     /// pool reserves address space by it.
     pub memory_bytes_max: usize,
@@ -175,6 +177,7 @@ impl Default for Engine {
             epoch_ms: 2,
             instances_max: 400,
             idle_instances_max: 200,
+            customer_idle_instances_percent_max: 40,
             memory_bytes_max: 1024 * MIB,
             table_elements_max: 20_000,
             stack_bytes_max: 512 * KIB,

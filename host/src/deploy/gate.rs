@@ -17,7 +17,7 @@ use crate::plugin::admission::Gate;
 use crate::plugin::deployment::{Approved, Deployment, Live, Tally};
 use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
-use crate::plugin::manifest::Reuse;
+use crate::plugin::manifest::{Reuse, SHARED_REUSE};
 use crate::plugin::openapi::{Fragment, Whose};
 use crate::plugin::package::{self, Interface, Package};
 
@@ -75,9 +75,7 @@ pub fn approve(package: &Package, given: &Approved) -> Result<Approved, Rejected
     let asked: Vec<String> = manifest.grants.iter().map(ToString::to_string).collect();
     let (mut reasons, mut asks) = (Vec::new(), Vec::new());
     for grant in asked.iter().filter(|grant| !given.grants.contains(grant)) {
-        reasons.push(format!(
-            "it asks for the grant `{grant}`, which was not approved"
-        ));
+        reasons.push(unapproved(grant));
         asks.push(grant.clone());
     }
     let functions = &manifest.sql.functions;
@@ -99,6 +97,21 @@ pub fn approve(package: &Package, given: &Approved) -> Result<Approved, Rejected
     }
     let rejected = Rejected::new(&manifest.name, "grants", reasons);
     Err(Rejected { asks, ..rejected })
+}
+
+/// Why a grant was refused, and what else there is to do where its name does not say
+/// what it opens.
+fn unapproved(grant: &str) -> String {
+    let reason = format!("it asks for the grant `{grant}`, which was not approved");
+    match grant {
+        SHARED_REUSE => format!(
+            "{reason}: with `reuse = \"shared\"` in its manifest an instance serves one customer \
+             after another, and what it keeps in memory of the one is there in the calls of the \
+             next. Approve it where that cannot be a secret; else `reuse = \"serial\"` keeps \
+             customers apart"
+        ),
+        _ => reason,
+    }
 }
 
 /// One set of approvals and another.
@@ -245,13 +258,14 @@ impl Deployer {
         let package = candidate.package;
         let instances = &package.manifest.instances;
         let uses_max = match instances.reuse {
-            Reuse::Serial => instances.uses_max,
+            Reuse::Serial | Reuse::Shared => instances.uses_max,
             Reuse::Fresh => 1,
         };
         let idle = IdleBounds {
             uses_max,
             age_max: Duration::from_millis(instances.age_ms_max),
             ready_min: usize::try_from(instances.warm_instances_min).unwrap_or(usize::MAX),
+            shared: instances.reuse == Reuse::Shared,
         };
         let metrics = self.metrics.plugin(&package.manifest.name);
         Arc::new(Deployment {

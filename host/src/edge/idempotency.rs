@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -114,6 +114,8 @@ pub enum Turn {
 /// A request as its key sees it.
 pub struct Asked<'a> {
     pub customer: Option<&'a str>,
+    /// Of the API key. What they let an answer hold, a key with others is not told.
+    pub scopes: &'a [String],
     pub plugin: &'a str,
     pub parts: &'a Parts,
     pub body: &'a [u8],
@@ -155,6 +157,7 @@ impl Idempotency {
                 plugin: asked.plugin,
                 key,
                 fingerprint: fingerprint(asked),
+                scopes: set(asked.scopes),
                 held: asked.wall_max + KEEPING,
                 now: self.clock.now(),
             })
@@ -175,6 +178,7 @@ impl Idempotency {
         };
         let (told, turn) = match standing {
             Standing::OtherPayload => ("mismatch", Err(Problem::idempotency_mismatch())),
+            Standing::OtherScopes => ("other_scopes", Err(Problem::idempotency_scopes())),
             Standing::Running => ("running", Err(Problem::idempotency_running(COME_AGAIN))),
             Standing::Applied => ("already_applied", Err(Problem::already_applied())),
             Standing::Answered(sealed) => match self.seal.open(claim, &sealed) {
@@ -243,19 +247,31 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
+/// Scopes in whichever order, and however often each stands there.
+fn set(scopes: &[String]) -> Vec<String> {
+    let mut set = scopes.to_vec();
+    set.sort_unstable();
+    set.dedup();
+    set
+}
+
 /// What was asked. Each part is preceded by its length, so that no two requests
 /// read the same.
 fn fingerprint(asked: &Asked<'_>) -> [u8; 32] {
     let uri = &asked.parts.uri;
-    let content_type = asked.parts.headers.get(http::header::CONTENT_TYPE);
-    let mut hash = Sha256::new();
-    for part in [
+    // The guest sees all of them, should there be several.
+    let content_types = asked.parts.headers.get_all(http::header::CONTENT_TYPE);
+    let parts = [
         asked.parts.method.as_str().as_bytes(),
         uri.path().as_bytes(),
         uri.query().unwrap_or_default().as_bytes(),
-        content_type.map_or(&[], |value| value.as_bytes()),
         asked.body,
-    ] {
+    ];
+    let mut hash = Sha256::new();
+    for part in parts
+        .into_iter()
+        .chain(content_types.iter().map(HeaderValue::as_bytes))
+    {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -274,6 +290,7 @@ mod tests {
     fn of(parts: &Parts, body: &[u8]) -> [u8; 32] {
         fingerprint(&Asked {
             customer: None,
+            scopes: &[],
             plugin: "p",
             parts,
             body,
@@ -293,6 +310,29 @@ mod tests {
         ] {
             assert_ne!(one, of(&parts(method, target), body.as_bytes()), "{target}");
         }
+    }
+
+    #[test]
+    fn content_types_are_part_of_it_each_by_itself() {
+        let typed = |types: &[&'static str]| {
+            let mut parts = parts("POST", "/");
+            for one in types {
+                let one = HeaderValue::from_static(one);
+                parts.headers.append(http::header::CONTENT_TYPE, one);
+            }
+            of(&parts, b"")
+        };
+        let all = [&[][..], &["a"], &["a", "b"], &["b", "a"], &["ab"]].map(typed);
+        for (place, one) in all.iter().enumerate() {
+            assert!(!all[..place].contains(one), "{place}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_a_set() {
+        let scopes = |all: &[&str]| set(&all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(scopes(&["b", "a", "b"]), scopes(&["a", "b"]));
+        assert_ne!(scopes(&["a"]), scopes(&["a", "b"]));
     }
 
     #[test]

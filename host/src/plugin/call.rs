@@ -168,7 +168,7 @@ async fn instance(
     call: Call,
     meter: Arc<Meter>,
 ) -> Result<Instance, Failure> {
-    if let Some(mut instance) = deployment.idle.take() {
+    if let Some(mut instance) = deployment.idle.take(&call.customer) {
         instance.begin_call(call, meter);
         return Ok(instance);
     }

@@ -1,49 +1,66 @@
 //! Instances that wait for their next call, where a plugin asked for reuse.
+//!
+//! What a guest leaves in its memory belongs to the customer whose call it was. So an
+//! instance that was called waits for that customer alone; calls without a customer
+//! are those of one more. One that was never called serves anybody. Only where an
+//! operator granted `reuse:shared` is an instance handed from customer to customer.
+//!
+//! To put an instance back to its first state is what the pool does when one is made
+//! in a slot that was used, so nothing here does it: who finds none of its own gets a
+//! fresh one. `make bench` compares the three.
+
+mod waiting;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use metrics::Gauge;
 use parking_lot::Mutex;
 
+use self::waiting::{Bounds, Given, Line, Owner, Waiting};
+use super::admission::Customer;
 use super::instance::Instance;
+use crate::config::Engine as Limits;
 
-/// How many instances of all plugins wait at once: they hold slots of the pool.
-#[derive(Debug)]
+/// What waits of all plugins: they hold slots of one pool.
 pub struct IdleSlots {
-    taken: AtomicUsize,
-    max: usize,
+    waiting: Mutex<Waiting<Waiter>>,
+    deployments: AtomicU64,
 }
 
 impl IdleSlots {
-    pub fn new(max: usize) -> Arc<IdleSlots> {
+    pub fn new(limits: &Limits) -> Arc<IdleSlots> {
+        let bounds = Bounds::new(
+            limits.idle_instances_max,
+            limits.customer_idle_instances_percent_max,
+        );
         Arc::new(IdleSlots {
-            taken: AtomicUsize::new(0),
-            max,
+            waiting: Mutex::new(Waiting::new(bounds)),
+            deployments: AtomicU64::new(0),
         })
     }
-
-    fn take(self: &Arc<Self>) -> Option<IdleSlot> {
-        let room = |taken: usize| (taken < self.max).then_some(taken + 1);
-        self.taken.fetch_update(Relaxed, Relaxed, room).ok()?;
-        Some(IdleSlot(self.clone()))
-    }
 }
 
-struct IdleSlot(Arc<IdleSlots>);
+/// An instance, and the gauge that counts it for as long as it waits.
+struct Waiter {
+    instance: Instance,
+    _counted: Counted,
+}
 
-impl Drop for IdleSlot {
+struct Counted(Gauge);
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Relaxed);
+        self.0.decrement(1.0);
     }
 }
 
-/// The waiting instances of one deployment, the last used first, so that the
-/// rest grow old and go.
+/// The waiting instances of one deployment.
 pub struct Idle {
-    waiting: Mutex<Vec<(Instance, IdleSlot)>>,
     slots: Arc<IdleSlots>,
+    /// Which of the slots' deployments it is.
+    deployment: u64,
     bounds: IdleBounds,
     waiting_gauge: Gauge,
     open: AtomicBool,
@@ -56,8 +73,10 @@ pub struct IdleBounds {
     /// Calls that one instance answers; 1 is no reuse.
     pub uses_max: u64,
     pub age_max: Duration,
-    /// The manifest's `warm_instances_min`.
+    /// The manifest's `warm_instances_min`: of those that were never called.
     pub ready_min: usize,
+    /// Whether one customer's instance serves the next one.
+    pub shared: bool,
 }
 
 impl Idle {
@@ -65,7 +84,7 @@ impl Idle {
     /// instance, which may have been made ahead of it.
     pub fn new(slots: Arc<IdleSlots>, bounds: IdleBounds, waiting_gauge: Gauge) -> Idle {
         Idle {
-            waiting: Mutex::new(Vec::new()),
+            deployment: slots.deployments.fetch_add(1, Relaxed),
             slots,
             bounds,
             waiting_gauge,
@@ -74,15 +93,18 @@ impl Idle {
         }
     }
 
-    pub fn take(&self) -> Option<Instance> {
-        let (instance, _slot) = self.waiting.lock().pop()?;
-        self.waiting_gauge.decrement(1.0);
-        Some(instance)
+    /// One that the customer used last, else one that nobody used.
+    pub fn take(&self, customer: &Customer) -> Option<Instance> {
+        let line = self.line(customer);
+        let waiter = self.slots.waiting.lock().take(&line)?;
+        Some(waiter.instance)
     }
 
-    /// Whether fewer wait than the plugin wants ready.
+    /// Whether fewer wait for anybody than the plugin wants ready.
     pub fn lacks(&self) -> bool {
-        self.open.load(Relaxed) && self.waiting.lock().len() < self.bounds.ready_min
+        let ready = || self.slots.waiting.lock().ready(self.deployment);
+        let wanted = self.bounds.ready_min;
+        wanted > 0 && self.open.load(Relaxed) && ready() < wanted
     }
 
     /// The turn to make what is lacking; one at a time has it.
@@ -95,45 +117,63 @@ impl Idle {
     }
 
     /// Keeps an instance that answered cleanly, where it may serve again and there
-    /// is room. Answers whether it was kept.
+    /// is room or one that was used longer ago makes some. Answers whether it was
+    /// kept.
     pub fn give(&self, instance: Instance) -> bool {
         if !self.may_serve_again(&instance) || !instance.is_clean() {
             return false;
         }
-        let Some(slot) = self.slots.take() else {
-            return false;
-        };
-        self.waiting.lock().push((instance, slot));
+        let line = (instance.uses() > 0).then(|| self.line(instance.customer()));
         self.waiting_gauge.increment(1.0);
-        true
+        let waiter = Waiter {
+            instance,
+            _counted: Counted(self.waiting_gauge.clone()),
+        };
+        let mut waiting = self.slots.waiting.lock();
+        let Given { kept, gone } = match line {
+            Some(line) => waiting.give(line, waiter),
+            None => waiting.give_ready(self.deployment, waiter),
+        };
+        // To take an instance apart lasts longer than the lock shall be held.
+        drop(waiting);
+        drop(gone);
+        kept
     }
 
-    /// Drops what has grown too old; answers how many still wait.
-    pub fn sweep(&self) -> usize {
-        let old = {
-            let mut waiting = self.waiting.lock();
-            let (old, young): (Vec<_>, Vec<_>) = waiting
-                .drain(..)
-                .partition(|(instance, _)| !self.may_serve_again(instance));
-            *waiting = young;
-            old
-        };
-        self.waiting_gauge.decrement(old.len() as f64);
-        drop(old);
-        self.waiting.lock().len()
+    /// Drops what has grown too old.
+    pub fn sweep(&self) {
+        let old = |waiter: &Waiter| !self.may_serve_again(&waiter.instance);
+        let gone = self.slots.waiting.lock().remove(self.deployment, old);
+        drop(gone);
     }
 
     /// Drops everything that waits, and keeps nothing from now on.
     pub fn close(&self) {
         self.open.store(false, Relaxed);
-        let all = std::mem::take(&mut *self.waiting.lock());
-        self.waiting_gauge.decrement(all.len() as f64);
-        drop(all);
+        let gone = self.slots.waiting.lock().remove(self.deployment, |_| true);
+        drop(gone);
+    }
+
+    fn line(&self, customer: &Customer) -> Line {
+        let owner = match self.bounds.shared {
+            true => Owner::Everybody,
+            false => Owner::Customer(customer.clone()),
+        };
+        Line {
+            deployment: self.deployment,
+            owner,
+        }
     }
 
     fn may_serve_again(&self, instance: &Instance) -> bool {
         self.open.load(Relaxed)
             && instance.uses() < self.bounds.uses_max
             && instance.born().elapsed() < self.bounds.age_max
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        self.close();
     }
 }

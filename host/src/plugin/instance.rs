@@ -1,8 +1,8 @@
 //! Instances: the only place where a `Store` is made (invariant 1).
 //!
 //! A fresh instance answers one call. A plugin may ask for serial reuse: then an
-//! instance that answered cleanly waits for the next call, up to so many uses
-//! and so old. A store that trapped, timed out or was cancelled is never used
+//! instance that answered cleanly waits for the next call of the same customer, up to
+//! so many uses and so old. A store that trapped, timed out or was cancelled is never used
 //! again: it is dropped with its future.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::time::Instant;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
+use super::admission::Customer;
 use super::manifest::World;
 use super::memory::Memory;
 use super::meter::Meter;
@@ -202,6 +203,11 @@ impl Instance {
     /// Handles that the guest forgot to drop would pile up over many uses.
     pub fn is_clean(&self) -> bool {
         self.store.data().parts.table.is_empty()
+    }
+
+    /// Whose call it answered last.
+    pub fn customer(&self) -> &Customer {
+        &self.store.data().parts.call.customer
     }
 
     pub fn uses(&self) -> u64 {

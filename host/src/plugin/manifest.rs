@@ -112,7 +112,13 @@ pub enum Grant {
     Consume(String),
     /// Requests to URLs that match: `outbound:https://*.example.com`.
     Outbound(String),
+    /// Instances that serve one customer after another: `reuse:shared`.
+    /// `[instances] reuse = "shared"` asks for it.
+    SharedReuse,
 }
+
+/// How [`Grant::SharedReuse`] is written.
+pub const SHARED_REUSE: &str = "reuse:shared";
 
 impl Grant {
     /// The interface that this grant lets a component import, if any.
@@ -120,7 +126,7 @@ impl Grant {
         match self {
             Grant::Interface(interface) => Some(*interface),
             Grant::Queue(_) => Some(Interface::Queue),
-            Grant::Consume(_) => None,
+            Grant::Consume(_) | Grant::SharedReuse => None,
             Grant::Outbound(_) => Some(Interface::Outbound),
         }
     }
@@ -133,6 +139,7 @@ impl fmt::Display for Grant {
             Grant::Queue(name) => write!(f, "queue:{name}"),
             Grant::Consume(name) => write!(f, "consume:{name}"),
             Grant::Outbound(url) => write!(f, "outbound:{url}"),
+            Grant::SharedReuse => f.write_str(SHARED_REUSE),
         }
     }
 }
@@ -165,9 +172,23 @@ impl Default for Instances {
 pub enum Reuse {
     /// Each call has an instance of its own.
     Fresh,
-    /// An instance serves one call after another. What a call leaves in memory
-    /// the next one sees, whosever it is.
+    /// An instance serves one call after another, all of one customer. What a call
+    /// leaves in memory a later one of that customer may see.
     Serial,
+    /// The same, and the next call may be any customer's. Wants the grant
+    /// `reuse:shared`.
+    Shared,
+}
+
+impl Reuse {
+    /// The name in the manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reuse::Fresh => "fresh",
+            Reuse::Serial => "serial",
+            Reuse::Shared => "shared",
+        }
+    }
 }
 
 /// What a plugin asks of the database.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::Full;
@@ -239,18 +239,36 @@ impl Edge {
     }
 }
 
-/// The key of `X-API-Key`, or of `Authorization: Bearer` (RFC 6750).
+/// The key of `X-API-Key`, or of `Authorization: Bearer` (RFC 6750). A request with
+/// both, or with two of one, is refused: whoever passed it on may have judged by the
+/// other one.
 fn presented_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    if let Some(value) = headers.get(API_KEY) {
-        return readable(value).map(Some);
+    let key = only(headers, &API_KEY)?;
+    let authorization = only(headers, &AUTHORIZATION)?;
+    match (key, authorization) {
+        (Some(_), Some(value)) if is_bearer(value) => Err(Problem::ambiguous_credentials()),
+        (Some(key), _) => readable(key).map(Some),
+        (None, Some(value)) if is_bearer(value) => {
+            let token = readable(value)?.split_once(' ');
+            Ok(Some(token.map_or("", |(_, token)| token.trim())))
+        }
+        (None, Some(_)) => Err(Problem::unauthorized()),
+        (None, None) => Ok(None),
     }
-    let Some(value) = headers.get(http::header::AUTHORIZATION) else {
-        return Ok(None);
-    };
-    match readable(value)?.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
-        _ => Err(Problem::unauthorized()),
+}
+
+/// The value of a header that stands there once or not at all.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        _ => Err(Problem::ambiguous_credentials()),
     }
+}
+
+fn is_bearer(value: &HeaderValue) -> bool {
+    let scheme = value.as_bytes().split(|byte| *byte == b' ').next();
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
 }
 
 fn readable(value: &HeaderValue) -> Result<&str, Problem> {

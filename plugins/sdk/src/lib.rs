@@ -42,6 +42,11 @@
 //! # fn main() {}
 //! ```
 //!
+//! A `static` lives as long as its instance. By default that is one call; with
+//! `[instances] reuse = "serial"` in the manifest it may be many, all of one customer.
+//! So what is worth keeping can be kept there, and never meets another customer; only
+//! `reuse = "shared"`, which an operator has to approve, takes that promise back.
+//!
 //! What a component does not use is not in it: a plugin that never logs does not
 //! import `hearth:plugin/log`, and so does not ask for that grant.
 

@@ -52,6 +52,14 @@ const MIGRATIONS: &[Migration] = &[
         version: 9,
         text: include_str!("migrations/0009_cache_clock.sql"),
     },
+    Migration {
+        version: 11,
+        text: include_str!("migrations/0011_root_secret.sql"),
+    },
+    Migration {
+        version: 12,
+        text: include_str!("migrations/0012_idempotency_scopes.sql"),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.

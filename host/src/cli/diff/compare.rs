@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::capability::sql::statement::{Access, Declared, Type};
 use crate::config::LimitOverrides;
-use crate::plugin::manifest::{Manifest, Reuse};
+use crate::plugin::manifest::Manifest;
 use crate::plugin::package::{Migration, Package};
 
 /// The methods that a path of an OpenAPI document may have.
@@ -179,13 +179,9 @@ fn limits(limits: &LimitOverrides) -> Vec<Row> {
 
 fn instances(manifest: &Manifest) -> Vec<Row> {
     let instances = &manifest.instances;
-    let reuse = match instances.reuse {
-        Reuse::Fresh => "fresh",
-        Reuse::Serial => "serial",
-    };
     let count = |value: u64| Some(value.to_string());
     vec![
-        ("reuse", Some(reuse.to_owned())),
+        ("reuse", Some(instances.reuse.name().to_owned())),
         ("uses_max", count(instances.uses_max)),
         ("age_ms_max", count(instances.age_ms_max)),
         ("warm_instances_min", count(instances.warm_instances_min)),

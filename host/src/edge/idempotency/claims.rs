@@ -18,15 +18,16 @@ const SWEEP_ROWS_MAX: i64 = 1_000;
 /// keeps the time of the first.
 const TAKE: &str = "
     INSERT INTO hearth.idempotency AS own
-        (customer_id, plugin, key, fingerprint, claim, holder, held_until, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond', $10)
+        (customer_id, plugin, key, fingerprint, scopes, claim, holder, held_until, created_at)
+    VALUES ($1, $2, $3, $4, $11, $5, $6, now() + $7 * interval '1 millisecond', $10)
     ON CONFLICT (customer_id, plugin, key) DO UPDATE
-    SET fingerprint = excluded.fingerprint, claim = excluded.claim, holder = excluded.holder,
+    SET fingerprint = excluded.fingerprint, scopes = excluded.scopes, claim = excluded.claim, holder = excluded.holder,
         held_until = excluded.held_until, applied = false, answer = NULL,
         created_at = CASE WHEN own.created_at < now() - $8 * interval '1 millisecond'
                           THEN excluded.created_at ELSE own.created_at END
     WHERE own.created_at < now() - $8 * interval '1 millisecond'
        OR (own.answer IS NULL AND NOT own.applied AND own.fingerprint = excluded.fingerprint
+           AND coalesce(own.scopes, excluded.scopes) = excluded.scopes
            AND (own.held_until < now() OR NOT EXISTS (
                SELECT FROM hearth.hosts WHERE hosts.id = own.holder
                AND hosts.seen_at > now() - $9 * interval '1 millisecond')))
@@ -37,7 +38,8 @@ const READ: &str = "
     SELECT claim, fingerprint, applied, answer,
            held_until < now() OR NOT EXISTS (
                SELECT FROM hearth.hosts WHERE hosts.id = holder
-               AND hosts.seen_at > now() - $4 * interval '1 millisecond')
+               AND hosts.seen_at > now() - $4 * interval '1 millisecond'),
+           scopes IS NOT DISTINCT FROM $5
     FROM hearth.idempotency WHERE customer_id = $1 AND plugin = $2 AND key = $3";
 
 /// How often the two are tried: between them the row may go.
@@ -69,6 +71,8 @@ pub(super) struct Wanted<'a> {
     pub plugin: &'a str,
     pub key: &'a str,
     pub fingerprint: [u8; 32],
+    /// As a set: sorted, and each once.
+    pub scopes: Vec<String>,
     pub held: Duration,
     /// By the clock that guests see.
     pub now: SystemTime,
@@ -86,6 +90,8 @@ pub(super) enum Found {
 /// How another request with the same key stands.
 pub(super) enum Standing {
     OtherPayload,
+    /// The same request, by a key that may do other things.
+    OtherScopes,
     Running,
     /// It had its effect and nobody will answer it any more.
     Applied,
@@ -149,6 +155,7 @@ impl Claims {
                     &self.kept_ms_max,
                     &self.silence_ms_max,
                     &wanted.now,
+                    &wanted.scopes,
                 ],
             )
             .await?;
@@ -157,11 +164,12 @@ impl Claims {
 
     async fn read(&self, client: &Client, wanted: &Wanted<'_>) -> Result<Option<Found>, Error> {
         let statement = client.prepare_cached(READ).await?;
-        let key: [&(dyn postgres_types::ToSql + Sync); 4] = [
+        let key: [&(dyn postgres_types::ToSql + Sync); 5] = [
             &wanted.customer,
             &wanted.plugin,
             &wanted.key,
             &self.silence_ms_max,
+            &wanted.scopes,
         ];
         let row = client.query_opt(&statement, &key).await?;
         row.map(|row| {
@@ -230,14 +238,12 @@ impl Claims {
 }
 
 fn standing(row: &Row, fingerprint: &[u8; 32]) -> Result<Standing, Error> {
-    let (other, applied, answer, left): (Vec<u8>, bool, Option<Vec<u8>>, bool) = (
-        row.try_get(1)?,
-        row.try_get(2)?,
-        row.try_get(3)?,
-        row.try_get(4)?,
-    );
+    let (other, applied): (Vec<u8>, bool) = (row.try_get(1)?, row.try_get(2)?);
+    let (answer, left): (Option<Vec<u8>>, bool) = (row.try_get(3)?, row.try_get(4)?);
+    let same_scopes: bool = row.try_get(5)?;
     Ok(match answer {
         _ if other != fingerprint => Standing::OtherPayload,
+        _ if !same_scopes => Standing::OtherScopes,
         Some(answer) => Standing::Answered(answer),
         // Its holder may still be about to keep the answer.
         None if applied && left => Standing::Applied,

@@ -41,6 +41,21 @@ impl Problem {
         )
     }
 
+    /// 400: two credentials. Which of them is meant, two readers could tell in two ways.
+    pub fn ambiguous_credentials() -> Self {
+        let detail = "A request carries one API key: in X-API-Key or as a bearer token, not in \
+                      both, and each header once.";
+        let status = StatusCode::BAD_REQUEST;
+        let title = "Several credentials";
+        new(
+            Blame::Client,
+            "ambiguous-credentials",
+            status,
+            title,
+            detail,
+        )
+    }
+
     /// 401: no API key, or one that is not valid (any more). Which of the two is
     /// not told, so that nobody can try keys.
     pub fn unauthorized() -> Self {
@@ -126,6 +141,22 @@ impl Problem {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         let title = "Idempotency key used before";
         new(Blame::Client, "idempotency-mismatch", status, title, detail)
+    }
+
+    /// 422: the key was used by an API key that may do other things.
+    pub fn idempotency_scopes() -> Self {
+        let detail = "This Idempotency-Key was used with an API key of other scopes, whose answer \
+                      may hold what this one is not told. Use the scopes of the first request, or \
+                      a new key.";
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        let title = "Idempotency key used with other scopes";
+        new(
+            Blame::Client,
+            "idempotency-scopes-mismatch",
+            status,
+            title,
+            detail,
+        )
     }
 
     /// 409: the first request with the key has no answer yet.

@@ -40,16 +40,17 @@ fn root(mut fields: Fields<'_, '_>) -> Manifest {
     }
     let queues = consumed::queues(&mut fields, world);
     let schedules = schedule::schedules(&mut fields);
+    let instances = fields.table("instances").map(instances).unwrap_or_default();
     let manifest = Manifest {
         name: name(&mut fields),
         version: version(&mut fields),
         mount: mount(&mut fields, world),
         world,
-        grants: grants(&mut fields, &queues, &schedules),
+        grants: grants(&mut fields, &queues, &schedules, instances.reuse),
         public: fields.flag("public", false),
         openapi: file(&mut fields, "openapi"),
         limits: fields.table("limits").map(limits).unwrap_or_default(),
-        instances: fields.table("instances").map(instances).unwrap_or_default(),
+        instances,
         sql: fields.table("sql").map(sql).unwrap_or_default(),
         response_cache: cached::routes(&mut fields),
         self_test: fields.table("self_test").map(self_test),
@@ -145,11 +146,12 @@ fn world(fields: &mut Fields<'_, '_>) -> World {
     }
 }
 
-/// What is asked for by name, and what follows from queues and schedules.
+/// What is asked for by name, and what follows from queues, schedules and reuse.
 fn grants(
     fields: &mut Fields<'_, '_>,
     queues: &[Consumed],
     schedules: &[Schedule],
+    reuse: Reuse,
 ) -> BTreeSet<Grant> {
     let texts = fields.texts("grants");
     let named = texts.iter().filter_map(|text| grant(fields, text));
@@ -158,14 +160,20 @@ fn grants(
     named
         .chain(consumed.map(Grant::Consume))
         .chain(sent_to.map(Grant::Queue))
+        .chain((reuse == Reuse::Shared).then_some(Grant::SharedReuse))
         .collect()
 }
 
 fn grant(fields: &Fields<'_, '_>, text: &Text) -> Option<Grant> {
-    if text.value.starts_with("consume:") {
-        let reason = format!("`grants`: `{}` is asked for by `[[queues]]`", text.value);
-        fields.note(text.at, reason);
-        return None;
+    for (grant, by) in [
+        ("consume:", "[[queues]]"),
+        ("reuse:", "reuse = \"shared\" in [instances]"),
+    ] {
+        if text.value.starts_with(grant) {
+            let reason = format!("`grants`: `{}` is asked for by `{by}`", text.value);
+            fields.note(text.at, reason);
+            return None;
+        }
     }
     let grant = match text.value.split_once(':') {
         Some(("queue", name)) if is_name(name) => Some(Grant::Queue(name.to_owned())),
@@ -246,10 +254,11 @@ fn reuse(fields: &mut Fields<'_, '_>) -> Reuse {
     match text.value.as_str() {
         "fresh" => Reuse::Fresh,
         "serial" => Reuse::Serial,
+        "shared" => Reuse::Shared,
         other => {
             fields.note(
                 text.at,
-                format!("`instances.reuse` is fresh or serial, not `{other}`"),
+                format!("`instances.reuse` is fresh, serial or shared, not `{other}`"),
             );
             Reuse::Fresh
         }

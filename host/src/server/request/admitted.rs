@@ -98,6 +98,7 @@ impl Edge {
         let customer = caller.map(|caller| caller.customer_id.clone());
         let asked = Asked {
             customer: customer.as_deref(),
+            scopes: caller.map_or(&[], |caller| &caller.scopes),
             plugin: &deployment.plugin,
             parts,
             body,
