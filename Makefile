@@ -112,6 +112,7 @@ guests: host
 tools:
 	$(call phase,looking for the programs of others that the tests start)
 	@tests/tools/debian slowhttptest=slowhttptest h2load=nghttp2-client redis-server=redis-server
+	@tests/tools/browser
 	$(call phase,looking for what the tests run with Python and Node)
 	@tests/tools/python
 	@tests/tools/node

@@ -39,6 +39,11 @@ async fn is_there(dynamo: &Dynamo, partition: &str) -> bool {
     got.send().await.unwrap().item.is_some()
 }
 
+async fn client_of(private: &Embedded) -> Dynamo {
+    let way = private.connector().http_client();
+    Dynamo::open(&Config::default(), Some(way)).await
+}
+
 #[tokio::test]
 async fn tables_are_made_once_and_outlive_a_restart_with_what_is_in_them() {
     let private = Private::start().await;
@@ -48,7 +53,7 @@ async fn tables_are_made_once_and_outlive_a_restart_with_what_is_in_them() {
     let again = Embedded::start(dir.path(), Options::default())
         .await
         .unwrap();
-    let dynamo = Dynamo::open(&Config::default(), Some(again.url())).await;
+    let dynamo = client_of(&again).await;
     dynamo.prepare().await.unwrap();
     assert!(is_there(&dynamo, "kept").await);
 }
@@ -73,7 +78,7 @@ async fn expired_items_are_swept_and_others_stay() {
         ..Options::default()
     };
     let private = Embedded::start(dir.path(), options).await.unwrap();
-    let dynamo = Dynamo::open(&Config::default(), Some(private.url())).await;
+    let dynamo = client_of(&private).await;
     dynamo.prepare().await.unwrap();
     put(&dynamo, "old", Some(1_000_000_000)).await;
     put(&dynamo, "young", Some(4_000_000_000)).await;
@@ -117,7 +122,7 @@ fn refusal(setup: Setup) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn host_refuses_tables_that_are_missing_or_have_other_keys_or_no_ttl() {
     let private = Private::start().await;
-    let dynamo = Dynamo::open(&Config::default(), Some(private.url())).await;
+    let dynamo = client_of(&private.embedded).await;
     let told = refusal(on(private.url(), ""));
     assert!(
         told.contains("hearth-cache is missing") || told.contains("hearth-documents is missing"),

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod accounting;
+mod admin;
 mod admission;
 mod bench;
 mod cache;
@@ -29,6 +30,8 @@ mod keys;
 mod load;
 mod log;
 mod metrics;
+mod modes;
+mod neighbours;
 mod notifications;
 mod openapi;
 mod outbound;

@@ -1,15 +1,17 @@
 //! The admin listener: another socket than the public one, loopback by default.
-//! Metrics and health are for everybody who reaches it, the rest wants a token.
+//! Health is for everybody who reaches it by one of its names, metrics too unless
+//! they have a token of their own, and the rest wants the admin token.
 
 mod api;
 mod dead_letters;
+pub mod guard;
 pub mod token;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -20,7 +22,7 @@ use crate::deploy::rollout::Rollout;
 use crate::edge::problem::Problem;
 use crate::server::Edge;
 use crate::telemetry::{HostMetrics, Redactor};
-use token::Token;
+use guard::Guard;
 
 /// Prometheus's text format, version 0.0.4.
 const METRICS_TYPE: HeaderValue =
@@ -37,39 +39,33 @@ pub struct Admin {
     pub queues: Queues,
     /// Takes secrets out of what is shown of messages.
     pub redactor: Redactor,
-    pub token: Token,
+    pub guard: Guard,
 }
 
 impl Admin {
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         let path = request.uri().path().to_string();
-        let answered = match path.as_str() {
-            "/metrics" => only_get(&request).map(|()| whole(self.metrics())),
-            "/healthz" => only_get(&request).map(|()| whole(self.edge.own.health.alive())),
-            "/readyz" => match only_get(&request) {
-                Ok(()) => Ok(whole(self.edge.ready().await)),
-                Err(problem) => Err(problem),
-            },
-            _ if request.headers().get_all(AUTHORIZATION).iter().count() > 1 => {
-                Err(Problem::ambiguous_credentials())
-            }
-            _ if !self.may(&request) => Err(unauthorized()),
-            _ => self.api(request).await,
-        };
+        let answered = self.admitted(request, &path).await;
         answered.unwrap_or_else(|problem| whole(problem.into_response("admin", &path)))
     }
 
-    fn may(&self, request: &Request<Incoming>) -> bool {
-        let presented = request
-            .headers()
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '));
-        match presented {
-            Some((scheme, token)) => {
-                scheme.eq_ignore_ascii_case("bearer") && self.token.is(token.trim())
+    async fn admitted(&self, request: Request<Incoming>, path: &str) -> Result<Answer, Problem> {
+        self.guard.admit(&request)?;
+        match path {
+            "/metrics" => {
+                only_get(&request)?;
+                self.guard.admit_to_metrics(&request)?;
+                Ok(whole(self.metrics()))
             }
-            None => false,
+            "/healthz" => only_get(&request).map(|()| whole(self.edge.own.health.alive())),
+            "/readyz" => {
+                only_get(&request)?;
+                Ok(whole(self.edge.ready().await))
+            }
+            _ => {
+                self.guard.admit_to_api(&request)?;
+                self.api(request).await
+            }
         }
     }
 
@@ -86,13 +82,6 @@ fn only_get(request: &Request<Incoming>) -> Result<(), Problem> {
         "GET" | "HEAD" => Ok(()),
         _ => Err(Problem::method_not_allowed(&["GET", "HEAD"])),
     }
-}
-
-fn unauthorized() -> Problem {
-    let mut problem = Problem::unauthorized();
-    problem.detail = "The admin token is needed, as a bearer token.".to_string();
-    problem.authenticate = Some("Bearer realm=\"hearth-admin\"");
-    problem
 }
 
 /// An answer that is known at once.

@@ -4,6 +4,7 @@
 //! would be right. Numbers name their unit last; their defaults come from the
 //! table of limits in the design.
 
+mod admin;
 mod bounds;
 mod document;
 mod dynamodb;
@@ -171,6 +172,7 @@ impl Config {
         bounds::check(&config, &mut document);
         plugins::check(&config, &mut document);
         wire::check(&config, &mut document);
+        admin::check(&config.admin, &mut document);
         dynamodb::check(&config.dynamodb, &mut document);
         if let Err(text) = config.telemetry.check_filter() {
             document.blame(&["telemetry", "log_filter"], text);

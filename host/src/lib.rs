@@ -16,6 +16,7 @@ pub mod deploy;
 pub mod edge;
 pub mod embedded;
 pub mod engine;
+pub mod mode;
 pub mod outbox;
 pub mod plugin;
 pub mod router;

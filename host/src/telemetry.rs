@@ -26,8 +26,7 @@ pub struct Config {
     /// Lines for people, or one JSON object a line.
     pub log_format: LogFormat,
     /// What is logged, in the directives of `tracing_subscriber::EnvFilter`, for
-    /// example `info` or `warn,hearth=debug`. `HEARTH_LOG` overrides it. The embedded
-    /// DynamoDB warns of each answer that is an error, though it may be the expected one.
+    /// example `info` or `warn,hearth=debug`. `HEARTH_LOG` overrides it.
     pub log_filter: String,
     /// Bytes of lines that wait for standard error; more are dropped.
     pub log_bytes_waiting_max: usize,
@@ -42,7 +41,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             log_format: LogFormat::Human,
-            log_filter: "info,dynoxide=error".to_owned(),
+            log_filter: "info".to_owned(),
             log_bytes_waiting_max: 8 << 20,
             metrics_upkeep_ms: 5_000,
             metrics_pending_max: 65_536,

@@ -38,7 +38,8 @@ async fn measure(sync: EmbeddedSync) {
     let private = Embedded::start(dir.path(), Options { sync, sweep }).await;
     let private = private.unwrap();
     let started = began.elapsed();
-    let dynamo = Dynamo::open(&Config::default(), Some(private.url())).await;
+    let way = private.connector().http_client();
+    let dynamo = Dynamo::open(&Config::default(), Some(way)).await;
     dynamo.prepare().await.unwrap();
     let prepared = began.elapsed();
     let began = Instant::now();

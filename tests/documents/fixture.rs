@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearth::backend::dynamodb::{Config as DynamoConfig, Dynamo};
+use hearth::backend::dynamodb::Config as DynamoConfig;
 use hearth::capability::Call;
 use hearth::capability::documents::{
     Change, Client, Condition, Config, GuestError, Host, Item, Key, Lent, Page, Range, View,
@@ -12,7 +12,7 @@ use hearth::telemetry::{HostMetrics, Metrics};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::harness::dynamodb::Private;
+use crate::harness::dynamodb::{Private, dynamo_at};
 
 /// The documents of one host. Dropped, its writer writes no more.
 pub struct Bench {
@@ -48,7 +48,7 @@ impl Bench {
     }
 
     pub async fn reaching(url: &str, dynamo: &DynamoConfig, config: Config) -> Bench {
-        let dynamo = Dynamo::open(dynamo, Some(url)).await;
+        let dynamo = dynamo_at(url, dynamo).await;
         dynamo.prepare().await.unwrap();
         let metrics = Metrics::new(&hearth::telemetry::Config::default());
         let folder = tempfile::tempdir().unwrap();

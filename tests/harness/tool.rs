@@ -1,4 +1,5 @@
-//! Programs of others that some tests use: `tests/tools/debian` fetches them.
+//! Programs of others that some tests use: `tests/tools/debian` fetches them, and
+//! `tests/tools/browser` installs the one that cannot be fetched.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -6,6 +6,8 @@ use hearth::capability::outbound::address::{
     CLOSED_V4, CLOSED_V6, METADATA_V4, METADATA_V6, Policy,
 };
 
+use hearth::capability::outbound::reserved::Endpoint;
+
 use super::ip;
 
 fn opened(ranges: &[&str]) -> Policy {
@@ -183,4 +185,50 @@ fn opened_translator_opens_nothing_behind_it() {
     let metadata = u32::from(Ipv4Addr::new(169, 254, 169, 254));
     let all = opened(&["::/0", "0.0.0.0/0"]);
     assert!(all.judge(nat64(metadata).into()).is_err());
+}
+
+#[test]
+fn socket_is_open_at_its_port_alone() {
+    let policy = opened(&["10.1.2.3:80", "[fd12::1]:443", "169.254.169.254:80"]);
+    for (address, port) in [("10.1.2.3", 80), ("fd12::1", 443), ("169.254.169.254", 80)] {
+        assert_eq!(policy.judge_from_here(ip(address), port), Ok(ip(address)));
+        assert!(policy.judge_from_here(ip(address), port + 1).is_err());
+    }
+    assert!(policy.judge_from_here(ip("10.1.2.4"), 80).is_err());
+    let mapped = policy.judge_from_here(ip("::ffff:10.1.2.3"), 80);
+    assert_eq!(mapped, Ok(ip("10.1.2.3")));
+}
+
+fn reserve(policy: &Policy, host: &str, port: u16) {
+    policy.reserved.add(Endpoint {
+        host: host.to_owned(),
+        port,
+        what: "a service",
+    });
+}
+
+#[test]
+fn reserved_socket_is_open_to_no_range_and_to_its_very_name() {
+    let every = ["0.0.0.0/0", "::/0", "10.1.2.3/32"];
+    let policy = opened(&every);
+    reserve(&policy, "10.1.2.3", 6379);
+    reserve(&policy, "203.0.114.9", 5432);
+    for (address, port) in [("10.1.2.3", 6379), ("203.0.114.9", 5432)] {
+        let judged = policy.judge_from_here(ip(address), port);
+        assert_eq!(judged, Err("a service"), "{address}");
+        assert!(policy.judge_from_here(ip(address), port + 1).is_ok());
+    }
+    let named = opened(&[&every[..], &["10.1.2.3:6379"]].concat());
+    reserve(&named, "10.1.2.3", 6379);
+    assert!(named.judge_from_here(ip("10.1.2.3"), 6379).is_ok());
+}
+
+#[test]
+fn translator_leads_to_no_reserved_socket() {
+    let policy = opened(&["0.0.0.0/0", "::/0"]);
+    reserve(&policy, "10.1.2.3", 6379);
+    for way in ["64:ff9b::10.1.2.3", "2002:a01:203::1", "::10.1.2.3"] {
+        assert!(policy.judge_from_here(ip(way), 6379).is_err(), "{way}");
+        assert!(policy.judge_from_here(ip(way), 6380).is_ok(), "{way}");
+    }
 }

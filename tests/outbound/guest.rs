@@ -139,6 +139,7 @@ async fn range_that_is_none_keeps_the_host_from_starting() {
     let refused = setup("").config(config).refused();
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(told.contains("a range of addresses, for example"), "{told}");
+    assert!(told.contains("127.0.0.1:9000"), "{told}");
     assert!(told.contains("outbound.connections_max"), "{told}");
 }
 

@@ -1,4 +1,4 @@
-//! The token that admin requests carry.
+//! The tokens that admin requests carry.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -15,12 +15,12 @@ const FILE_BYTES_MAX: usize = 4096;
 /// Why there is no token: the operator's file is to blame.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    #[error("the admin token {}: {source}", path.display())]
+    #[error("the token in {}: {source}", path.display())]
     File {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("the admin token {} is empty or longer than {FILE_BYTES_MAX} bytes", .0.display())]
+    #[error("the token in {} is empty or longer than {FILE_BYTES_MAX} bytes", .0.display())]
     Length(PathBuf),
 }
 
@@ -31,26 +31,29 @@ impl Token {
     /// Reads the operator's file, else the host's own, which it makes the first
     /// time, for its user alone.
     pub fn open(file: Option<&Path>, data_dir: &Path) -> Result<Token, TokenError> {
-        let path = match file {
-            Some(file) => file.to_path_buf(),
+        match file {
+            Some(file) => Token::read(file),
             None => {
                 let path = data_dir.join(FILE);
-                let failed = |source| TokenError::File {
+                make(&path).map_err(|source| TokenError::File {
                     path: path.clone(),
                     source,
-                };
-                make(&path).map_err(failed)?;
-                path
+                })?;
+                Token::read(&path)
             }
-        };
-        let text = std::fs::read_to_string(&path);
+        }
+    }
+
+    /// Reads a file of the operator's.
+    pub fn read(path: &Path) -> Result<Token, TokenError> {
+        let text = std::fs::read_to_string(path);
         let text = Zeroizing::new(text.map_err(|source| TokenError::File {
-            path: path.clone(),
+            path: path.to_owned(),
             source,
         })?);
         let token = text.trim();
         if token.is_empty() || token.len() > FILE_BYTES_MAX {
-            return Err(TokenError::Length(path));
+            return Err(TokenError::Length(path.to_owned()));
         }
         Ok(Token(Zeroizing::new(token.to_string())))
     }

@@ -52,6 +52,9 @@ pub const TTL: &str = "ttl";
 
 /// An emulator asks for a region and does not care which.
 const REGION_OF_EMULATORS: &str = "us-east-1";
+/// The SDK wants a URL, also where a request leaves this process by none. No name
+/// below `invalid` exists (RFC 6761, 6.4).
+const NOWHERE: &str = "http://dynamodb.invalid";
 
 /// Section `[dynamodb]`. Times are milliseconds.
 #[derive(Clone, Debug, Deserialize)]
@@ -144,13 +147,14 @@ struct Shared {
 }
 
 impl Dynamo {
-    /// Makes the client and asks nobody yet. `embedded` is the URL of a private
-    /// DynamoDB, which then is the one, with credentials that it does not look at.
+    /// Makes the client and asks nobody yet. `private` leads to a DynamoDB of this
+    /// host's own, which then is the one, with credentials that it does not look at.
     /// Any other has the SDK's default chain of credentials: environment, profile,
     /// web identity, container, instance.
-    pub async fn open(config: &Config, embedded: Option<&str>) -> Dynamo {
-        let client = match embedded {
-            Some(url) => Client::from_conf(private(config, url)),
+    pub async fn open(config: &Config, private: Option<SharedHttpClient>) -> Dynamo {
+        let create_tables = config.create_tables || private.is_some();
+        let client = match private {
+            Some(way) => Client::from_conf(through(way, config)),
             None => {
                 let loaded = remote(config).await;
                 let mut own = aws_sdk_dynamodb::config::Builder::from(&loaded);
@@ -164,7 +168,7 @@ impl Dynamo {
             shared: Arc::new(Shared {
                 client_once: Client::from_conf(once.build()),
                 client,
-                create_tables: config.create_tables || embedded.is_some(),
+                create_tables,
                 attempts_max: config.attempts_max,
                 backoff_ms: config.backoff_ms,
                 backoff_ms_max: config.backoff_ms_max,
@@ -205,11 +209,12 @@ impl Dynamo {
     }
 }
 
-fn private(config: &Config, url: &str) -> aws_sdk_dynamodb::Config {
-    let credentials = Credentials::new("hearth", "hearth", None, None, "embedded");
+fn through(way: SharedHttpClient, config: &Config) -> aws_sdk_dynamodb::Config {
+    let credentials = Credentials::new("hearth", "hearth", None, None, "private");
+    let url = config.endpoint_url.as_deref().unwrap_or(NOWHERE);
     aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .http_client(Builder::new().build_http())
+        .http_client(way)
         .region(Region::from_static(REGION_OF_EMULATORS))
         .endpoint_url(url)
         .credentials_provider(credentials)

@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use address::Url;
+pub use address::{Url, hosts};
 pub(crate) use error::chain;
 pub use error::{OpenError, pool_unavailable, unavailable};
 pub use listen::{Listening, raise};

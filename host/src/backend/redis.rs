@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, TlsCertificates};
+use redis::{Client, ConnectionAddr, TlsCertificates};
 use serde::Deserialize;
 
 use super::url::Url;
@@ -120,6 +120,17 @@ impl Redis {
     }
 }
 
+/// The host and port of a URL that leads over a network.
+pub fn host(url: &Url) -> Option<(String, u16)> {
+    let client = Client::open(url.expose()).ok()?;
+    match client.get_connection_info().addr() {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            Some((host.clone(), *port))
+        }
+        _ => None,
+    }
+}
+
 fn client(config: &Config, url: &Url) -> Result<Client, OpenError> {
     match &config.tls_root_file {
         None => Client::open(url.expose()).map_err(malformed),
@@ -161,5 +172,13 @@ mod tests {
         assert!(!format!("{config:?}").contains("hunter2"));
         let url = config.url.as_ref().unwrap();
         Redis::open(&config, url).unwrap();
+    }
+
+    #[test]
+    fn host_of_a_url_is_known_with_its_port() {
+        let of = |url: &str| host(&Url::from(url.to_owned()));
+        assert_eq!(of("redis://u:p@r/1"), Some(("r".to_owned(), 6379)));
+        assert_eq!(of("rediss://r:7/"), Some(("r".to_owned(), 7)));
+        assert_eq!(of("redis+unix:///run/redis"), None);
     }
 }

@@ -12,7 +12,7 @@
 //! use hearth::capability::documents::{Client, Config, Host, Item, Key, View};
 //! # use hearth::telemetry::{HostMetrics, Metrics};
 //! # async fn example(metrics: HostMetrics) -> wasmtime::Result<()> {
-//! let dynamo = Dynamo::open(&DynamoConfig::default(), Some("http://127.0.0.1:8000")).await;
+//! let dynamo = Dynamo::open(&DynamoConfig::default(), None).await;
 //! let clock = hearth::clock::Clock::system();
 //! let client = Client::open(Some(&dynamo), &Config::default(), &clock, &metrics);
 //! tokio::spawn(client.clone().run_writer());

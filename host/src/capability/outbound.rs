@@ -40,8 +40,10 @@ mod error;
 mod exchange;
 mod lease;
 mod message;
+mod opened;
 pub mod pattern;
 mod pool;
+pub mod reserved;
 mod resolve;
 mod room;
 pub mod target;
@@ -54,7 +56,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use serde::Deserialize;
 use tokio::runtime::Handle;
 use wasmtime::component::{HasData, Linker};
@@ -64,6 +65,7 @@ use self::connection::Opener;
 use self::dial::Dialer;
 use self::error::convert_error;
 use self::pool::Pool;
+use self::reserved::Endpoint;
 use self::resolve::LookUps;
 use self::room::Room;
 use self::target::Destination;
@@ -73,6 +75,7 @@ use crate::telemetry::HostMetrics;
 use crate::telemetry::host::{OutboundConnections, OutboundMetrics};
 
 pub use self::error::Error;
+pub use self::opened::{NotOpened, Opened};
 pub use self::pattern::Pattern;
 pub use self::resolve::Resolver;
 pub use generated::hearth::plugin::outbound::{
@@ -91,9 +94,11 @@ mod generated {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Ranges that plugins may reach although they are closed otherwise, as
-    /// `10.0.0.0/8`. `HEARTH_OUTBOUND_ALLOW_ADDRESSES` overrides it, with commas.
-    pub allow_addresses: Vec<IpNet>,
+    /// What plugins may reach although it is closed otherwise: ranges, as
+    /// `10.0.0.0/8`, and addresses with a port, as `127.0.0.1:9000`, the latter alone
+    /// also where this host or one of its services listens.
+    /// `HEARTH_OUTBOUND_ALLOW_ADDRESSES` overrides it, with commas.
+    pub allow_addresses: Vec<Opened>,
     /// Authorities beside the machine's own, in PEM.
     pub tls_root_file: Option<PathBuf>,
     /// Requests of one call of a plugin.
@@ -232,6 +237,20 @@ impl Client {
         }
     }
 
+    /// Keeps plugins from where this host or one of its services listens, whatever
+    /// range is open.
+    pub fn reserve(&self, endpoints: impl IntoIterator<Item = Endpoint>) {
+        for endpoint in endpoints {
+            self.inner.policy.reserved.add(endpoint);
+        }
+    }
+
+    /// Looks up the names of what is reserved, until it is dropped.
+    pub async fn follow_reserved(self) {
+        let resolver = self.inner.look_ups.resolver.clone();
+        self.inner.policy.reserved.clone().follow(resolver).await;
+    }
+
     /// Closes connections that nobody needs, until it is dropped.
     pub async fn sweep(self) {
         loop {
@@ -246,11 +265,11 @@ impl Client {
 }
 
 /// An operator shall not find out from an incident what a line opened.
-fn tell_what_is_opened(ranges: &[IpNet]) {
+fn tell_what_is_opened(ranges: &[Opened]) {
     if ranges.is_empty() {
         return;
     }
-    let ranges: Vec<String> = ranges.iter().map(IpNet::to_string).collect();
+    let ranges: Vec<String> = ranges.iter().map(Opened::to_string).collect();
     tracing::warn!(
         "PLUGINS MAY REACH ADDRESSES THAT ARE CLOSED OTHERWISE: {} (outbound.allow_addresses, \
          HEARTH_OUTBOUND_ALLOW_ADDRESSES)",

@@ -2,7 +2,6 @@
 //! the line which is printed works as it stands.
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
@@ -10,6 +9,7 @@ use anyhow::Context;
 use crate::backend::postgres::Server;
 use crate::edge::keys::register::Register;
 use crate::edge::keys::{Keys, Tier};
+use crate::mode;
 use crate::secret::RootSecret;
 
 const CUSTOMER: &str = "demo";
@@ -42,12 +42,8 @@ pub async fn key(
 }
 
 fn keep(path: &Path, key: &str) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = mode::private_file(path)?;
+    file.set_len(0)?;
     writeln!(file, "{key}")
 }
 

@@ -11,6 +11,7 @@ use crate::backend::postgres::Server;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::embedded::postgres::{Cluster, Reached};
+use crate::mode;
 use crate::secret::RootSecret;
 
 /// A variable of the environment that no configuration file can set.
@@ -20,6 +21,14 @@ pub fn environment(name: &str) -> Option<String> {
 
 pub fn config(path: Option<&Path>) -> anyhow::Result<Config> {
     Ok(Config::load_for_process(path)?)
+}
+
+/// Makes the data folder where there is none, and closes it to other users: secrets,
+/// keys and customers' data lie in it.
+pub fn data_dir(config: &Config) -> anyhow::Result<()> {
+    let folder = &config.data_dir;
+    mode::private_folder(folder)
+        .with_context(|| format!("the data folder {} (data_dir)", folder.display()))
 }
 
 /// The machine's clock, or the one that a test puts forward with
@@ -39,8 +48,7 @@ pub fn clock() -> Clock {
 /// The database that was configured, or the embedded one, which then runs for
 /// as long as the returned cluster lives.
 pub async fn database(config: &Config) -> anyhow::Result<(Server, Option<Cluster>)> {
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| config.data_dir.display().to_string())?;
+    data_dir(config)?;
     let (url, cluster) = match &config.database.url {
         Some(url) => (url.expose().to_string(), None),
         None => {
@@ -74,8 +82,7 @@ where
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        std::fs::create_dir_all(&config.data_dir)
-            .with_context(|| config.data_dir.display().to_string())?;
+        data_dir(&config)?;
         let (url, reached) = match &config.database.url {
             Some(url) => (url.expose().to_string(), None),
             None => {

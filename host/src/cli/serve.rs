@@ -1,6 +1,7 @@
 //! `hearth serve`: open, serve, drain, stop. Wiring and nothing else.
 
 mod clients;
+mod reserved;
 mod shared;
 mod signals;
 
@@ -17,7 +18,7 @@ use self::clients::{Backends, Telling};
 use self::signals::{Signals, keep_fresh};
 use super::{demo, open, open_files};
 use crate::admin::Admin;
-use crate::admin::token::Token;
+use crate::admin::guard::Guard;
 use crate::backend::postgres::Server;
 use crate::backend::queue::Queues;
 use crate::clock::Clock;
@@ -149,7 +150,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         rollout: rollout.clone(),
         queues: queues.clone(),
         redactor,
-        token: Token::open(config.admin.token_file.as_deref(), &config.data_dir)?,
+        guard: Guard::open(&config.admin, &config.data_dir)?,
     });
     beside.spawn(async move { alive.beat().await });
     beside.spawn(queues.keep());
@@ -184,6 +185,7 @@ fn keep(rollout: &Arc<Rollout>, edge: &Edge, postgres: &Server, beside: &mut Joi
     beside.spawn(sweep(rollout.clone()));
     beside.spawn(clients.cache.clone().follow_fleet(postgres.clone()));
     beside.spawn(clients.outbound.clone().sweep());
+    beside.spawn(clients.outbound.clone().follow_reserved());
     beside.spawn(clients.push.clone().follow());
     beside.spawn(hold::end_with_keys(edge.keys.clone(), clients.push.clone()));
     beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
@@ -343,6 +345,8 @@ async fn listen(
                 config.admin.listen
             )
         })?;
+    let own = [public.address()?, private.address()?].map(reserved::listener);
+    admin.rollout.deployer.clients.outbound.reserve(own);
     let refreshing = keep_fresh(tls)?;
     println!("listening on {}", public.url()?);
     println!("admin on {}", private.url()?);

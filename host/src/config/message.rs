@@ -20,9 +20,6 @@ pub(super) fn plain(message: &str) -> String {
         None if message.contains("socket address") => {
             "expected an address and a port, for example \"127.0.0.1:8080\"".to_owned()
         }
-        None if message.contains("IP address syntax") => {
-            "expected a range of addresses, for example \"10.0.0.0/8\"".to_owned()
-        }
         None => message.to_owned(),
     }
 }

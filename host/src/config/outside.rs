@@ -56,12 +56,17 @@ pub(super) fn apply_environment(
         }
     }
     if let Some(text) = read("HEARTH_OUTBOUND_ALLOW_ADDRESSES") {
-        match text.split(',').map(|net| net.trim().parse()).collect() {
-            Ok(nets) => config.outbound.allow_addresses = nets,
+        match text
+            .split(',')
+            .map(|opened| opened.trim().parse())
+            .collect()
+        {
+            Ok(opened) => config.outbound.allow_addresses = opened,
             Err(_) => mistakes.push(of_variable(
                 "HEARTH_OUTBOUND_ALLOW_ADDRESSES",
                 format!(
-                    "expected ranges with commas, for example 127.0.0.0/8,::1/128, found {text:?}"
+                    "expected ranges, or addresses with a port, with commas, for example \
+                     127.0.0.0/8,[::1]:9000, found {text:?}"
                 ),
             )),
         }
@@ -157,6 +162,8 @@ pub(super) fn resolve_paths(config: &mut Config, folder: &Path, data_dir_given: 
         resolve(&mut config.data_dir);
     }
     config.admin.token_file.iter_mut().for_each(resolve);
+    let metrics_token = &mut config.admin.metrics_token_file;
+    metrics_token.iter_mut().for_each(resolve);
     config.database.tls_root_file.iter_mut().for_each(resolve);
     config.outbound.tls_root_file.iter_mut().for_each(resolve);
     config.redis.tls_root_file.iter_mut().for_each(resolve);
@@ -177,10 +184,16 @@ pub(super) fn read_secrets(
     env: &impl Fn(&str) -> Option<String>,
     document: &mut Document<'_>,
 ) {
-    if let Some(path) = &config.admin.token_file
-        && let Err(text) = read_secret_file(path)
-    {
-        document.blame(&["admin", "token_file"], text);
+    let tokens = [
+        ("token_file", &config.admin.token_file),
+        ("metrics_token_file", &config.admin.metrics_token_file),
+    ];
+    for (key, path) in tokens {
+        if let Some(path) = path
+            && let Err(text) = read_secret_file(path)
+        {
+            document.blame(&["admin", key], text);
+        }
     }
     let roots = [
         ("database", &config.database.tls_root_file),

@@ -18,6 +18,12 @@ pub struct Admin {
     /// A file whose text is the token that admin requests must carry. Without
     /// one the host makes a token of its own in the data folder.
     pub token_file: Option<PathBuf>,
+    /// A file whose text is the token that `/metrics` wants. Without one the metrics
+    /// are for everybody who reaches the listener.
+    pub metrics_token_file: Option<PathBuf>,
+    /// The names under which it is reached, beside `localhost` and IP addresses: a
+    /// request for another one is refused, for a page in a browser may have sent it.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Admin {
@@ -26,6 +32,8 @@ impl Default for Admin {
         Self {
             listen,
             token_file: None,
+            metrics_token_file: None,
+            hosts: Vec::new(),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A private DynamoDB: dynoxide, in this process, on a thread of its own.
 //!
-//! It speaks DynamoDB's protocol on a port of 127.0.0.1 that the system chooses,
-//! and keeps everything in one SQLite file with a write-ahead log. DynamoDB's
-//! rules are checked as by the service itself (25 items in a batch, no key twice,
-//! sizes, names). It asks for credentials and takes any, so whoever can connect to
-//! this machine's loopback can read it: it is for development and for small
+//! It listens nowhere: the SDK's requests come to it through a queue in this process
+//! ([`Connector`]), so nobody else can ask it anything, and it needs no credentials.
+//! It keeps everything in one SQLite file with a write-ahead log, which this user
+//! alone may read. DynamoDB's rules are checked as by the service itself (25 items in
+//! a batch, no key twice, sizes, names). It is for development and for small
 //! installations that stand alone.
 //!
 //! **Durability.** A write is in the log before it is acknowledged, so a killed
@@ -22,27 +22,32 @@
 //!
 //! let options = Options::default();
 //! let embedded = Embedded::start(std::path::Path::new("data/dynamodb"), options).await?;
-//! println!("{}", embedded.url());
+//! let answer = embedded.connector().ask("ListTables", "{}".into()).await;
+//! println!("{answer:?}");
 //! embedded.stop().await;
 //! # Ok(())
 //! # }
 //! ```
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+mod connector;
+mod operations;
+
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dynoxide::Database;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use self::connector::Asked;
 use crate::backend::dynamodb::EmbeddedSync;
+use crate::mode;
 
-/// How long requests that run may take to end when it is stopped. A connection
-/// that is never closed would hold it up for ever.
+pub use self::connector::{Answer, Connector};
+
+/// How long a sweep that runs may take to end when it is stopped.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// Why there is no private DynamoDB. All of it is for the operator.
@@ -54,8 +59,6 @@ pub enum StartError {
     InUse(PathBuf),
     #[error("{} cannot be opened: {reason}", path.display())]
     Database { path: PathBuf, reason: String },
-    #[error("no port of 127.0.0.1 could be had: {0}")]
-    Port(io::Error),
     #[error("its thread could not be started: {0}")]
     Thread(String),
 }
@@ -79,7 +82,7 @@ impl Default for Options {
 /// A running private DynamoDB. Dropping it stops it, as [`Embedded::stop`] does.
 #[derive(Debug)]
 pub struct Embedded {
-    url: String,
+    connector: Connector,
     /// The loss of this end asks the thread to stop.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -87,32 +90,37 @@ pub struct Embedded {
 
 impl Embedded {
     /// Opens the database in `dir`, which is made where there is none, and waits
-    /// until it listens: a few milliseconds.
+    /// until it answers: a few milliseconds.
     pub async fn start(dir: &Path, options: Options) -> Result<Embedded, StartError> {
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = oneshot::channel();
-        let dir = dir.to_owned();
+        let (connector, requests) = Connector::new();
+        let owner = Owner {
+            dir: dir.to_owned(),
+            options,
+            requests,
+            stopped,
+        };
         let thread = std::thread::Builder::new()
             .name("dynamodb".to_owned())
-            .spawn(move || run(&dir, options, stopped, ready))
+            .spawn(move || owner.run(ready))
             .map_err(|error| StartError::Thread(error.to_string()))?;
-        let url = started
+        started
             .await
             .unwrap_or_else(|_| Err(StartError::Thread("it ended early".to_owned())))?;
         Ok(Embedded {
-            url,
+            connector,
             stop: Some(stop),
             thread: Some(thread),
         })
     }
 
-    /// Where it answers, for example `http://127.0.0.1:40123`: another port with
-    /// each start.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// The one way to it.
+    pub fn connector(&self) -> &Connector {
+        &self.connector
     }
 
-    /// Lets the requests under way end, moves the log into the database's file and
+    /// Answers the requests that wait, moves the log into the database's file and
     /// closes it.
     pub async fn stop(mut self) {
         self.stop = None;
@@ -131,39 +139,64 @@ impl Drop for Embedded {
     }
 }
 
-type Ready = oneshot::Sender<Result<String, StartError>>;
+type Ready = oneshot::Sender<Result<(), StartError>>;
 
-/// The thread: a runtime of its own, since each request is worked off on the thread
-/// that received it, and waits there for the disk.
-fn run(dir: &Path, options: Options, stopped: oneshot::Receiver<()>, ready: Ready) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return drop(ready.send(Err(StartError::Thread(error.to_string())))),
-    };
-    runtime.block_on(async {
-        match open(dir, options.sync).await {
-            Ok(opened) => serve(opened, options.sweep, stopped, ready).await,
+/// The thread's own: each request is worked off on it, one after the other, and
+/// waits there for the disk.
+struct Owner {
+    dir: PathBuf,
+    options: Options,
+    requests: mpsc::Receiver<Asked>,
+    stopped: oneshot::Receiver<()>,
+}
+
+impl Owner {
+    fn run(self, ready: Ready) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(StartError::Thread(error.to_string())))),
+        };
+        match open(&self.dir, self.options.sync) {
+            Ok((database, _lock)) => {
+                let _ = ready.send(Ok(()));
+                runtime.block_on(self.serve(database));
+                // A sweep that still runs ends with its page.
+                runtime.shutdown_timeout(STOP_MAX);
+            }
             Err(error) => drop(ready.send(Err(error))),
         }
-    });
-    // A sweep that still runs ends with its page.
-    runtime.shutdown_timeout(STOP_MAX);
+    }
+
+    async fn serve(mut self, database: Database) {
+        let sweeping = tokio::spawn(sweep_expired(database.clone(), self.options.sweep));
+        loop {
+            tokio::select! {
+                asked = self.requests.recv() => match asked {
+                    Some(asked) => asked.perform(&database),
+                    None => break,
+                },
+                _ = &mut self.stopped => break,
+            }
+        }
+        self.requests.close();
+        while let Some(asked) = self.requests.recv().await {
+            asked.perform(&database);
+        }
+        sweeping.abort();
+    }
 }
 
-struct Opened {
-    database: Database,
-    listener: TcpListener,
-    url: String,
-    /// Held for its lock, which the kernel gives back when we die.
-    _lock: File,
-}
-
-async fn open(dir: &Path, sync: EmbeddedSync) -> Result<Opened, StartError> {
+/// The database, and the lock on its folder, which the kernel gives back when we die.
+fn open(dir: &Path, sync: EmbeddedSync) -> Result<(Database, File), StartError> {
     let lock = claim(dir)?;
     let path = dir.join("dynamodb.sqlite");
+    close_files(&path).map_err(|source| StartError::Folder {
+        path: path.clone(),
+        source,
+    })?;
     let refused = |reason: String| StartError::Database {
         path: path.clone(),
         reason,
@@ -173,15 +206,19 @@ async fn open(dir: &Path, sync: EmbeddedSync) -> Result<Opened, StartError> {
         .ok_or_else(|| refused("its path is no UTF-8".to_owned()))?;
     let database = Database::new(text).map_err(|error| refused(error.to_string()))?;
     relax(&database, sync).map_err(|error| refused(error.to_string()))?;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await;
-    let listener = listener.map_err(StartError::Port)?;
-    let address = listener.local_addr().map_err(StartError::Port)?;
-    Ok(Opened {
-        database,
-        listener,
-        url: format!("http://{address}"),
-        _lock: lock,
-    })
+    Ok((database, lock))
+}
+
+/// SQLite would make its file by the umask, and gives the log and the index of the
+/// log the mode that the file has.
+fn close_files(database: &Path) -> io::Result<()> {
+    mode::private_file(database)?;
+    for suffix in ["-wal", "-shm"] {
+        let mut beside = database.as_os_str().to_owned();
+        beside.push(suffix);
+        mode::close_file(Path::new(&beside))?;
+    }
+    Ok(())
 }
 
 /// SQLite begins with `synchronous = FULL`. The end of a bulk load is the one way
@@ -196,55 +233,19 @@ fn relax(database: &Database, sync: EmbeddedSync) -> dynoxide::Result<()> {
     }
 }
 
-/// Makes the folder, for nobody else to look into, and takes its lock.
+/// Makes or closes the folder, and takes its lock.
 fn claim(dir: &Path) -> Result<File, StartError> {
     let failed = |source| StartError::Folder {
         path: dir.to_owned(),
         source,
     };
-    let folder = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    folder.map_err(failed)?;
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(dir.join("lock"))
-        .map_err(failed)?;
+    mode::private_folder(dir).map_err(failed)?;
+    let lock = mode::private_file(&dir.join("lock")).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(dir.to_owned())),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
-}
-
-async fn serve(opened: Opened, sweep: Duration, stopped: oneshot::Receiver<()>, ready: Ready) {
-    let Opened {
-        database,
-        listener,
-        url,
-        _lock,
-    } = opened;
-    if ready.send(Ok(url)).is_err() {
-        return;
-    }
-    let sweeping = tokio::spawn(sweep_expired(database.clone(), sweep));
-    let (tell, told) = oneshot::channel::<()>();
-    let serving = dynoxide::server::serve_with_shutdown(listener, database, async {
-        let _ = told.await;
-    });
-    let stop = async {
-        let _ = stopped.await;
-        drop(tell);
-        tokio::time::sleep(STOP_MAX).await;
-    };
-    tokio::select! {
-        served = serving => if let Err(error) = served {
-            tracing::error!(%error, "the private DynamoDB ended");
-        },
-        () = stop => {}
-    }
-    sweeping.abort();
 }
 
 /// Removes what has expired. It waits for the requests between its pages, so it

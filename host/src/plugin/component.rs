@@ -23,6 +23,7 @@ use wasmtime::component::Component;
 use super::package::{Digest, Package};
 use crate::config::Engine as Limits;
 use crate::engine::{Engines, Family};
+use crate::mode;
 use crate::secret::RootSecret;
 
 const MAGIC: &[u8; 8] = b"HEARTHA1";
@@ -71,7 +72,9 @@ impl Compiler {
         secret: &RootSecret,
     ) -> std::io::Result<Compiler> {
         let dir = data_dir.join("aot");
-        std::fs::create_dir_all(&dir)?;
+        mode::private_folder(&dir).map_err(|error| {
+            std::io::Error::new(error.kind(), format!("{}: {error}", dir.display()))
+        })?;
         let turns = limits.compile_concurrency_max;
         Ok(Compiler {
             engines,

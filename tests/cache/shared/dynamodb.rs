@@ -121,8 +121,9 @@ async fn carry(mut near: TcpStream, target: String, mut seen: watch::Receiver<St
 
 impl Between for Cable {
     async fn store(&self) -> Store {
-        use hearth::backend::dynamodb::{Config, Dynamo};
-        let dynamo = Dynamo::open(&Config::default(), Some(&self.url)).await;
+        use crate::harness::dynamodb::dynamo_at;
+        use hearth::backend::dynamodb::Config;
+        let dynamo = dynamo_at(&self.url, &Config::default()).await;
         Store::Dynamodb(CacheTable::of(&dynamo))
     }
 }

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::{Config, OpenError};
 pub use crate::backend::url::Url;
 
+const PORT: u16 = 5432;
 /// A connection that says nothing for so long is asked whether it still lives.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// What was sent and not acknowledged for so long was sent to a dead server.
@@ -53,6 +54,24 @@ fn choose_tls(connect: &mut tokio_postgres::Config, url: &str) {
     }
 }
 
+/// The hosts and ports of a URL that leads over a network.
+pub fn hosts(url: &str) -> Vec<(String, u16)> {
+    let Ok(connect) = without_verify(url).parse::<tokio_postgres::Config>() else {
+        return Vec::new();
+    };
+    let ports = connect.get_ports();
+    let port = |at: usize| ports.get(at).or(ports.first()).copied();
+    let named = connect.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => Some(name.clone()),
+        Host::Unix(_) => None,
+    });
+    let named = named.enumerate();
+    let named = named.filter_map(|(at, name)| Some((name?, port(at).unwrap_or(PORT))));
+    let addressed = connect.get_hostaddrs().iter().enumerate();
+    let addressed = addressed.map(|(at, ip)| (ip.to_string(), port(at).unwrap_or(PORT)));
+    named.chain(addressed).collect()
+}
+
 fn is_local(host: &Host) -> bool {
     match host {
         Host::Unix(_) => true,
@@ -92,6 +111,18 @@ mod tests {
         );
         assert_eq!(mode("postgres://u@127.0.0.1/d"), SslMode::Prefer);
         assert_eq!(mode("host=/run/postgresql user=u"), SslMode::Disable);
+    }
+
+    #[test]
+    fn every_host_of_a_url_is_known_with_its_port() {
+        let of = |host: &str, port| (host.to_owned(), port);
+        assert_eq!(hosts("postgres://u:p@db/d"), [of("db", 5432)]);
+        let two = hosts("postgres://u@a:1,b:2/d?sslmode=verify-full");
+        assert_eq!(two, [of("a", 1), of("b", 2)]);
+        let one_port = hosts("host=a,b port=7 hostaddr=10.0.0.1,10.0.0.2 user=u");
+        let expected = [of("a", 7), of("b", 7), of("10.0.0.1", 7), of("10.0.0.2", 7)];
+        assert_eq!(one_port, expected);
+        assert_eq!(hosts("host=/run/postgresql user=u"), []);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Which addresses a plugin may reach: those of the public internet, and what the
-//! operator named.
+//! operator named; and none where this host or one of its services listens.
 //!
 //! The tables are IANA's registries of special-purpose addresses (RFC 6890), for
 //! IPv4 and for IPv6, with what clouds put beside them. Of IPv6 only 2000::/3 is
@@ -7,9 +7,12 @@
 //! without being listed. An address that stands for an IPv4 address is judged by
 //! that one, too: a translator on the way would lead there.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::opened::Opened;
+use super::reserved::{Reserved, binds};
 
 /// Addresses that are closed, and why.
 #[derive(Clone, Copy, Debug)]
@@ -197,15 +200,28 @@ fn teredo(address: u128) -> u32 {
     !low(address)
 }
 
-/// What the operator opened of what is closed.
+/// What the operator opened of what is closed, and what stays so. Cloning shares the
+/// latter.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     opened: Vec<IpNet>,
+    sockets: Vec<SocketAddr>,
+    pub reserved: Reserved,
 }
 
 impl Policy {
-    pub fn new(opened: Vec<IpNet>) -> Policy {
-        Policy { opened }
+    pub fn new(all: Vec<Opened>) -> Policy {
+        let mut policy = Policy::default();
+        for one in all {
+            match one {
+                Opened::Range(range) => policy.opened.push(range),
+                Opened::Socket(socket) => {
+                    let address = socket.ip().to_canonical();
+                    policy.sockets.push(SocketAddr::new(address, socket.port()));
+                }
+            }
+        }
+        policy
     }
 
     /// The address to connect to, or for what the given one is set aside.
@@ -219,10 +235,24 @@ impl Policy {
         Ok(address)
     }
 
-    /// As [`Policy::judge`], and no public address of this very machine: what a
-    /// firewall keeps from the outside listens there, too.
-    pub fn judge_from_here(&self, address: IpAddr) -> Result<IpAddr, &'static str> {
-        let address = self.judge(address)?;
+    /// As [`Policy::judge`], for a connection from this machine to a port: neither where
+    /// the host or one of its services listens, nor to a public address of this very
+    /// machine, where what a firewall keeps from the outside listens, too. An operator
+    /// opens one of these by its address and port.
+    pub fn judge_from_here(&self, address: IpAddr, port: u16) -> Result<IpAddr, &'static str> {
+        let address = address.to_canonical();
+        if self.sockets.contains(&SocketAddr::new(address, port)) {
+            return Ok(address);
+        }
+        self.judge(address)?;
+        let leads_to = [Some(address), behind(address)].into_iter().flatten();
+        let mut leads_to = leads_to.filter_map(|address| {
+            let is_closed = self.opens(address);
+            self.reserved.find(address, port, is_closed)
+        });
+        if let Some(what) = leads_to.next() {
+            return Err(what);
+        }
         match !self.opens(address) && is_of_this_machine(address) {
             true => Err("an address of this machine"),
             false => Ok(address),
@@ -274,10 +304,16 @@ impl Policy {
     }
 }
 
-/// Only its own addresses can be bound, unless the machine allows any to be
-/// (`ip_nonlocal_bind`): then nothing is known. No packet is sent.
+/// The IPv4 address to which a translator would lead.
+fn behind(address: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(v6) = address else { return None };
+    let range = CLOSED_V6.iter().find(|range| range.net.contains(&v6))?;
+    let embedded = range.embedded?;
+    Some(Ipv4Addr::from(embedded(v6.to_bits())).into())
+}
+
+/// Where any address can be bound, nothing is known.
 fn is_of_this_machine(address: IpAddr) -> bool {
-    let binds = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
     // Of the documentation's addresses no machine has one (RFC 5737, RFC 3849).
     let nobodys = match address {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),

@@ -1,6 +1,6 @@
 //! One request and its answer: breaker, seat, connection, head.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::header::HOST;
@@ -166,17 +166,22 @@ impl Inner {
     fn judged(&self, found: &[IpAddr], way: &Way) -> Result<Vec<IpAddr>, Error> {
         let (mut addresses, mut closed) = (Vec::new(), None);
         for address in found.iter().take(self.config.addresses_max) {
-            match self.policy.judge_from_here(*address) {
+            match self
+                .policy
+                .judge_from_here(*address, way.target.destination.port)
+            {
                 Ok(address) => addresses.push(address),
-                Err(what) => closed = Some(what),
+                Err(what) => closed = Some((*address, what)),
             }
         }
-        if let Some(what) = closed {
+        if let Some((address, what)) = closed {
             let destination = &way.target.destination;
             tracing::info!(
                 plugin = %way.whose.plugin,
                 %destination,
-                "a plugin wanted to reach an address that is closed to it: {what}"
+                "a plugin wanted to reach an address that is closed to it: {what} \
+                 (outbound.allow_addresses opens it as \"{}\")",
+                SocketAddr::new(address, destination.port)
             );
         }
         match addresses.is_empty() {

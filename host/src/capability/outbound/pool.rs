@@ -1,6 +1,7 @@
 //! Connections that wait for their next request. Each is to an address that was
-//! judged when it was opened, by a policy that stays as it is for the life of the
-//! process; so whoever asks for the destination may use it.
+//! judged when it was opened, by ranges that stay as they are for the life of the
+//! process; so whoever asks for the destination may use it. A service of the host's
+//! that moves to such an address finds no connection of before.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -25,7 +25,7 @@ pub enum Resolver {
 }
 
 impl Resolver {
-    fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+    pub(super) fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         match self {
             Resolver::System => {
                 let found = (name, 0).to_socket_addrs()?;
@@ -47,7 +47,7 @@ impl fmt::Debug for Resolver {
 
 /// Look-ups of the whole host.
 pub struct LookUps {
-    resolver: Resolver,
+    pub(super) resolver: Resolver,
     room: Room<Whose>,
     longest: Duration,
     runtime: Handle,

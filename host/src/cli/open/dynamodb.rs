@@ -92,8 +92,9 @@ async fn private(config: &Config) -> anyhow::Result<DynamoDb> {
              sees none of them. Set `region` in [dynamodb] where there is more than one"
         );
     }
+    let way = private.connector().http_client();
     Ok(DynamoDb {
-        dynamo: Some(Dynamo::open(&config.dynamodb, Some(private.url())).await),
+        dynamo: Some(Dynamo::open(&config.dynamodb, Some(way)).await),
         private: Some(private),
     })
 }

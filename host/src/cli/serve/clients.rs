@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::shared;
+use super::{reserved, shared};
 use crate::backend::dynamodb::Dynamo;
 use crate::backend::postgres::Server;
 use crate::backend::queue::Queues;
@@ -38,7 +38,8 @@ pub(super) fn open(
 ) -> anyhow::Result<Clients> {
     let (postgres, told) = (backends.postgres.clone(), telling.host);
     let sql = sql::Client::open(Arc::new(postgres.clone()), secret.clone(), of.sql.clone());
-    let resolver = outbound::Resolver::System;
+    let outbound = outbound::Client::open(&of.outbound, outbound::Resolver::System, told)?;
+    outbound.reserve(reserved::services(of));
     Ok(Clients {
         sql,
         cache: open_cache(of, backends.dynamo, secret, told)?,
@@ -48,7 +49,7 @@ pub(super) fn open(
         log: log::Client::open(&of.log, telling.logs, telling.redactor, told),
         config: config::Client::open(secret.clone()),
         metrics: metrics::Client::open(&of.metrics, telling.metrics, told),
-        outbound: outbound::Client::open(&of.outbound, resolver, told)?,
+        outbound,
     })
 }
 

@@ -1,9 +1,9 @@
 //! The cluster's folder: who owns it, where its parts are, where its socket is.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use sha2::{Digest, Sha256};
 
 use super::StartError;
+use crate::mode;
 
 /// Superuser and database of the cluster.
 pub(super) const NAME: &str = "hearth";
@@ -36,11 +37,11 @@ impl Folder {
             path: dir.to_owned(),
             source,
         };
-        make_private(dir).map_err(failed)?;
+        mode::private_folder(dir).map_err(failed)?;
         let dir = dir.canonicalize().map_err(failed)?;
         let lock = take_lock(&dir)?;
         let socket = socket_folder(&dir)?;
-        std::fs::write(dir.join("socket-folder"), socket.as_os_str().as_bytes()).map_err(failed)?;
+        write_private(&dir.join("socket-folder"), socket.as_os_str().as_bytes()).map_err(failed)?;
         Ok(Folder {
             dir,
             socket,
@@ -103,14 +104,7 @@ fn take_lock(dir: &Path) -> Result<File, StartError> {
         path: path.clone(),
         source,
     };
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .read(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed)?;
+    let lock = mode::private_file(&path).map_err(failed)?;
     let start = Instant::now();
     loop {
         match lock.try_lock() {
@@ -122,6 +116,12 @@ fn take_lock(dir: &Path) -> Result<File, StartError> {
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
         }
     }
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = mode::private_file(path)?;
+    file.set_len(0)?;
+    file.write_all(bytes)
 }
 
 /// Beside the data where the path is short enough, else a folder of its own in

@@ -99,15 +99,22 @@ impl Identity {
         command
     }
 
-    /// Another user must be able to walk through the cluster's own folder.
-    /// Which user may open what lies in it is each part's own matter.
+    /// Another user must be able to walk through the cluster's own folder and the
+    /// data folder around it, and nobody beside that user. Who may open what lies in
+    /// them is each part's own matter.
     pub(super) fn let_through(self, folder: &Path) -> io::Result<()> {
-        match self {
-            Identity::User { .. } => {
-                std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711))
+        let Identity::User { gid, .. } = self else {
+            return Ok(());
+        };
+        for folder in [Some(folder), folder.parent()].into_iter().flatten() {
+            let metadata = std::fs::metadata(folder)?;
+            // Where everybody may walk through, the folder is not one of ours.
+            if metadata.uid() == 0 && metadata.mode() & 0o001 == 0 {
+                std::os::unix::fs::chown(folder, None, Some(gid))?;
+                std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o710))?;
             }
-            Identity::Same | Identity::Namespace { .. } => Ok(()),
         }
+        Ok(())
     }
 
     /// Gives a folder and what is in it to the user that Postgres runs as.

@@ -1,0 +1,53 @@
+//! What an operator opened of the addresses that are closed.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// One entry of `allow_addresses`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Opened {
+    /// At every port, except where the host itself or one of its services listens.
+    Range(IpNet),
+    /// At this port, whoever listens there.
+    Socket(SocketAddr),
+}
+
+/// Neither of the two.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "expected a range of addresses, for example \"10.0.0.0/8\", or an address and its port, for \
+     example \"127.0.0.1:9000\" or \"[::1]:9000\""
+)]
+pub struct NotOpened;
+
+impl FromStr for Opened {
+    type Err = NotOpened;
+
+    fn from_str(text: &str) -> Result<Opened, NotOpened> {
+        let range = text.parse().map(Opened::Range);
+        let socket = |_| text.parse().map(Opened::Socket);
+        range.or_else(socket).map_err(|_| NotOpened)
+    }
+}
+
+impl TryFrom<String> for Opened {
+    type Error = NotOpened;
+
+    fn try_from(text: String) -> Result<Opened, NotOpened> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Opened {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Opened::Range(range) => range.fmt(out),
+            Opened::Socket(socket) => socket.fmt(out),
+        }
+    }
+}
