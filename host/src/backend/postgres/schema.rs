@@ -52,6 +52,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 9,
         text: include_str!("migrations/0009_cache_clock.sql"),
     },
+    Migration {
+        version: 10,
+        text: include_str!("migrations/0010_plugin_migrations.sql"),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.
