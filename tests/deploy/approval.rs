@@ -2,11 +2,10 @@
 //! all customers share by their name.
 
 use serde_json::{Value, json};
-use tokio_postgres::{Client, NoTls};
 
 use super::versions::{notes, written};
-use super::{deploy, is, rollback, who};
-use crate::harness::host::{Host, Setup};
+use super::{database, deploy, is, rollback, who};
+use crate::harness::host::Setup;
 
 const TABLE: &str = "CREATE TABLE loot (login text NOT NULL, role text NOT NULL)";
 const SPRING: &str = "CREATE TABLE spring (id int NOT NULL)";
@@ -51,14 +50,6 @@ fn approving(refused: &Value) -> String {
 fn reasons(refused: &Value) -> String {
     assert_eq!(refused["result"], "refused", "{refused}");
     refused["reasons"].to_string()
-}
-
-async fn database(host: &Host) -> Client {
-    let folder = host.data_dir().join("postgres");
-    let url = hearth::embedded::postgres::running_url(&folder).unwrap();
-    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ async fn all_ways(cluster: Cluster) {
     let rows = admin.query(text, &[]).await.unwrap();
     let seen: Vec<[String; 3]> = rows
         .iter()
-        .map(|row| [0, 1, 2].map(|at| row.get(at)))
+        .map(|row| [0usize, 1, 2].map(|at| row.get(at)))
         .collect();
     for way in &ways {
         let of_way = || seen.iter().filter(|[name, _, _]| name == way.name);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::steps::Rejected;
+use super::steps::{Rejected, plain};
 use crate::capability::sql::gate::{Definition, approved_name, definitions};
 use crate::plugin::deployment::Approved;
 use crate::plugin::package::{Interface, Package};
@@ -100,10 +100,10 @@ impl Function {
              (--approve-function, or sql_functions in its section of the configuration)"
         ));
         refused.asks.push(format!("function:{approval}"));
-        let shown: usize = refused.functions.iter().map(|one| one.text.len()).sum();
+        let so_far: usize = refused.functions.iter().map(|one| one.text.len()).sum();
         if let Some(definition) = &self.definition {
-            let bytes_max = SHOWN_BYTES_MAX.saturating_sub(shown);
-            refused.functions.push(cut(definition, bytes_max));
+            let bytes_max = SHOWN_BYTES_MAX.saturating_sub(so_far);
+            refused.functions.push(shown(definition, bytes_max));
         }
     }
 }
@@ -117,19 +117,22 @@ fn refuse_shared(table: &str, refused: &mut Rejected) {
     refused.asks.push(format!("shared:{table}"));
 }
 
-/// A body that is too long to be shown says so: nobody shall approve what they did
-/// not see by mistake.
-fn cut(definition: &Definition, bytes_max: usize) -> Definition {
-    let mut shown = definition.clone();
-    if shown.text.len() > bytes_max {
-        let end = shown.text.floor_char_boundary(bytes_max);
-        let more = shown.text.len() - end;
-        shown.text.truncate(end);
-        shown.text.push_str(&format!(
+/// The text as a terminal may show it. One that is too long says so: nobody shall
+/// approve by mistake what they did not see.
+fn shown(definition: &Definition, bytes_max: usize) -> Definition {
+    let text = &definition.text;
+    let end = text.floor_char_boundary(bytes_max.min(text.len()));
+    let mut shown = plain(text.get(..end).unwrap_or_default());
+    if end < text.len() {
+        let more = text.len() - end;
+        shown.push_str(&format!(
             "\n... {more} more bytes are not shown here: read them with `hearth diff`"
         ));
     }
-    shown
+    Definition {
+        text: shown,
+        ..definition.clone()
+    }
 }
 
 /// One set of approvals and another.

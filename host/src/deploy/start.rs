@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::probe::Probe;
 use super::rollout::Rollout;
-use super::steps::{Rejected, Steps, plain};
+use super::steps::{Rejected, Steps};
 use super::store::StoreError;
 use super::{Refused, approval};
 use crate::capability::sql::gate::Definition;
@@ -152,7 +152,7 @@ impl Rollout {
 /// shown here.
 fn refused(plugin: &str, rejected: Rejected) -> Refused {
     let mut reasons = rejected.reasons;
-    let body = |one: Definition| format!("{}:\n{}", one.approval, plain(&one.text));
+    let body = |one: Definition| format!("{}:\n{}", one.approval, one.text);
     reasons.extend(rejected.functions.into_iter().map(body));
     Refused {
         plugin: plugin.to_string(),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 
 use super::lend::LendError;
@@ -56,7 +56,10 @@ pub(super) async fn connect(
     server: &Server,
     config: &tokio_postgres::Config,
 ) -> Result<Client, LendError> {
-    let (client, connection) = config.connect(server.tls()).await?;
+    let most = Duration::from_millis(server.config().connect_ms_max);
+    let connected = timeout(most, config.connect(server.tls())).await;
+    let late = |_| LendError::Backend("connecting took longer than connect_ms_max".to_owned());
+    let (client, connection) = connected.map_err(late)??;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::warn!(%error, "the connection of a migration ended");
