@@ -114,9 +114,9 @@ async fn all_ways(cluster: Cluster) {
         .map(|row| [0usize, 1, 2].map(|at| row.get(at)))
         .collect();
     for way in &ways {
-        let of_way = || seen.iter().filter(|[name, _, _]| name == way.name);
-        assert!(of_way().count() > 0, "{} ran nothing", way.name);
-        for [_, login, role] in of_way() {
+        let of_way: Vec<_> = seen.iter().filter(|[name, ..]| name == way.name).collect();
+        assert!(!of_way.is_empty(), "{} ran nothing", way.name);
+        for [_, login, role] in of_way {
             assert_eq!((login, role), (&owner, &owner), "{}", way.name);
         }
     }
