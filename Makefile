@@ -113,9 +113,10 @@ tools:
 	$(call phase,looking for the programs of others that the tests start)
 	@tests/tools/debian slowhttptest=slowhttptest h2load=nghttp2-client redis-server=redis-server
 	@tests/tools/browser
-	$(call phase,looking for what the tests run with Python and Node)
+	$(call phase,looking for what the tests run with Python and Node$(comma) and for newer versions of Postgres)
 	@tests/tools/python
 	@tests/tools/node
+	@tests/tools/postgres
 
 # cargo names a library's file after its crate.
 library = $(subst -,_,$(1))

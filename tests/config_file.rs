@@ -290,6 +290,26 @@ fn the_deployed_file_has_no_mistake() {
     }
 }
 
+#[test]
+fn approvals_of_functions_have_a_whole_digest_or_are_of_postgres() {
+    let load = |approval: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hearth.toml");
+        let text = format!("[plugins.a]\nfile = \"a.wasm\"\nsql_functions = [{approval:?}]\n");
+        std::fs::write(&path, text).unwrap();
+        Config::load(Some(&path), &|_| None)
+    };
+    let whole = format!("touch@sha256:{}", "0a".repeat(32));
+    for approval in ["pg_sleep", &whole] {
+        let config = load(approval).unwrap();
+        assert_eq!(config.plugins["a"].sql_functions, [approval]);
+    }
+    for approval in ["touch@sha256:0a", "touch@0a", "touch()@", ""] {
+        let told = load(approval).unwrap_err().to_string();
+        assert!(told.contains("64 hexadecimal digits"), "{approval}: {told}");
+    }
+}
+
 /// Pieces that make texts which are nearly a configuration.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![

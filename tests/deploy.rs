@@ -1,5 +1,7 @@
 //! A plugin is replaced while it serves; what the gate refuses changes nothing.
 
+mod approval;
+mod killed;
 mod versions;
 
 use std::io::{Read, Write};
@@ -8,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio_postgres::{Client, NoTls};
 
 use crate::harness::host::{Host, Setup, guest, runs};
 use versions::{COMES, FIRST, echo, echo_titled, notes, written};
@@ -39,6 +42,15 @@ async fn deploy(host: &Host, file: Vec<u8>, approve: &str) -> Value {
 async fn rollback(host: &Host, path: &str) -> Value {
     let told = lines(admin(host, Method::POST, path)).await;
     told.last().unwrap().clone()
+}
+
+/// A superuser's connection to the host's own cluster.
+async fn database(host: &Host) -> Client {
+    let folder = host.data_dir().join("postgres");
+    let url = hearth::embedded::postgres::running_url(&folder).unwrap();
+    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
 }
 
 /// The deployment that answered, and what it calls a path that it has not.

@@ -1,9 +1,10 @@
 //! From a packed plugin to a deployment that serves.
 //!
 //! [`gate`] has the stations that every deployment passes before any traffic,
-//! [`rollout`] the order in which they are passed, the swap and the drain,
+//! [`approval`] what an operator lets it have, [`rollout`] the order in which they are passed, the swap and the drain,
 //! [`store`] what is kept in Postgres, and [`steps`] what is told meanwhile.
 
+pub mod approval;
 pub mod gate;
 pub mod probe;
 pub mod rollout;

@@ -1,6 +1,7 @@
 //! `hearth diff`: files and deployments, for people and as JSON.
 
 use bytes::Bytes;
+use hearth::capability::sql::gate::definitions;
 use serde_json::Value;
 
 use super::diff::{OLD, packed};
@@ -43,6 +44,38 @@ async fn two_files_are_compared_without_a_host() {
     );
     let ended = folder().run(&["diff", "new.wasm", "new.wasm"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (0, "no difference\n"));
+}
+
+#[tokio::test]
+async fn a_function_with_another_body_is_shown_whole_with_its_digest() {
+    let manifest = OLD.replace("[limits]", "[sql]\nfunctions = [\"touch\"]\n[limits]");
+    let made = "CREATE FUNCTION touch() RETURNS int\n  LANGUAGE sql RETURN 1";
+    let replaced = "CREATE OR REPLACE FUNCTION touch() RETURNS int\n  LANGUAGE sql RETURN 2";
+    let folder = Folder::new();
+    let old = packed(&manifest, &[(1, "make", made)], "{}");
+    let new = packed(&manifest, &[(1, "make", made), (2, "more", replaced)], "{}");
+    std::fs::write(folder.path().join("old.wasm"), old).unwrap();
+    std::fs::write(folder.path().join("new.wasm"), new).unwrap();
+    let ended = folder.run(&["diff", "old.wasm", "new.wasm"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.told);
+    let approval = &definitions([made, replaced])[0].approval;
+    let wanted = format!(
+        "SQL functions\n  ~ touch\n  the body of {approval}:\n      CREATE FUNCTION touch() RETURNS int\n  \
+             LANGUAGE sql RETURN 1\n      ;\n      CREATE OR REPLACE FUNCTION touch() RETURNS int\n  \
+             LANGUAGE sql RETURN 2\n      ;\n"
+    );
+    let without_indent = |text: &str| text.replace(' ', "");
+    assert!(
+        without_indent(&ended.out).contains(&without_indent(&wanted)),
+        "{}",
+        ended.out
+    );
+    let ended = folder
+        .run(&["diff", "old.wasm", "new.wasm", "--json"])
+        .await;
+    let diff: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(diff["functions"]["changed"][0], "touch");
+    assert_eq!(diff["bodies"][0]["approval"], approval.as_str());
 }
 
 #[tokio::test]

@@ -31,13 +31,17 @@ async fn a_refusal_names_plugin_step_and_every_reason() {
 
 #[tokio::test]
 async fn what_is_asked_for_comes_with_the_command_that_approves_it() {
-    let server = Server::start(200, refused(r#"["queue:x","lower_title"]"#)).await;
+    let server = Server::start(
+        200,
+        refused(r#"["queue:x","function:lower_title@sha256:00","shared:country"]"#),
+    )
+    .await;
     let folder = Folder::new();
     let args = reaching(&server, &["deploy", "my plugin.wasm", "--approve", "sql"]);
     let ended = folder.run(&args).await;
     let wanted = format!(
-        "  hearth deploy 'my plugin.wasm' --approve sql,queue:x --approve-function lower_title \
-         --admin {} --token-file token\n",
+        "  hearth deploy 'my plugin.wasm' --approve sql,queue:x \
+         --approve-function lower_title@sha256:00 --approve-shared country --admin {} --token-file token\n",
         server.url
     );
     assert!(ended.told.ends_with(&wanted), "{}", ended.told);
@@ -47,9 +51,21 @@ async fn what_is_asked_for_comes_with_the_command_that_approves_it() {
         .env("HEARTH_ADMIN", &server.url)
         .env("HEARTH_ADMIN_TOKEN_FILE", "token");
     let told = String::from_utf8(command.output().await.unwrap().stderr).unwrap();
-    let wanted =
-        "  hearth deploy 'my plugin.wasm' --approve queue:x --approve-function lower_title\n";
+    let wanted = "  hearth deploy 'my plugin.wasm' --approve queue:x \
+                  --approve-function lower_title@sha256:00 --approve-shared country\n";
     assert!(told.ends_with(wanted), "{told}");
+}
+
+#[tokio::test]
+async fn a_function_that_nobody_approved_is_shown_with_every_line_of_its_body() {
+    let body = r#"{"result":"refused","plugin":"tickets","step":"grants","reasons":["it asks"],
+        "asks":["function:f@sha256:00"],
+        "functions":[{"name":"f","approval":"f@sha256:00","text":"CREATE FUNCTION f()\n\tRETURN 1 \u001b[2J\n;"}]}"#;
+    let body = vec![text(&body.replace('\n', " "))];
+    let (_server, ended) = against(200, body, &["deploy", "my plugin.wasm"]).await;
+    let shown =
+        "The function f@sha256:00:\n    CREATE FUNCTION f()\n    \tRETURN 1 \u{fffd}[2J\n    ;\n";
+    assert!(ended.told.contains(shown), "{}", ended.told);
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ async fn a_deployment_is_sent_with_its_token_and_its_approvals() {
         "sql,queue:x",
         "--approve-function",
         "f",
+        "--approve-shared",
+        "country",
     ];
     let (server, ended) = against(200, vec![text(READ), text(SERVING)], &args).await;
     assert_eq!(ended.code, 0, "{}", ended.told);
@@ -33,7 +35,7 @@ async fn a_deployment_is_sent_with_its_token_and_its_approvals() {
     };
     assert_eq!(
         seen.line,
-        "POST /deployments?approve=sql%2Cqueue%3Ax&approve-functions=f"
+        "POST /deployments?approve=sql%2Cqueue%3Ax&approve-functions=f&approve-shared=country"
     );
     assert_eq!(seen.authorization, format!("Bearer {TOKEN}"));
     assert_eq!(&seen.body[..], b"\0asm of a kind");

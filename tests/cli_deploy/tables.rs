@@ -4,7 +4,7 @@ use super::against;
 use super::server::text;
 
 const STATUS: &str = r#"{"plugins":[
- {"plugin":"tickets","number":4,"label":"tickets@4","version":"0.2.0","digest":"sha256:0123456789abcdef","mount":"/support","since":"2026-01-02T03:04:05.6Z","grants":["sql","log"],"functions":["lower_title"],"in_flight":2,"requests":1234,"failures":0,"draining":[{"number":3,"in_flight":1}]},
+ {"plugin":"tickets","number":4,"label":"tickets@4","version":"0.2.0","digest":"sha256:0123456789abcdef","mount":"/support","since":"2026-01-02T03:04:05.6Z","grants":["sql","log"],"functions":["lower_title@sha256:00"],"shared":["country"],"in_flight":2,"requests":1234,"failures":0,"draining":[{"number":3,"in_flight":1}]},
  {"plugin":"hello","number":1,"label":"hello@1","version":"1.0.0","digest":"sha256:ff","mount":"/","since":"2026-01-01T00:00:00Z","grants":[],"functions":[],"in_flight":0,"requests":0,"failures":0,"draining":[]},
  {"plugin":"mail","number":1,"label":"mail@1","version":"1.0.0","digest":"sha256:aa","mount":"","since":"2026-01-01T00:00:00Z","grants":["consume:letters"],"functions":[],"in_flight":0,"requests":0,"failures":0,"consumes":["letters: batches of 10"],"schedules":["daily: @daily UTC to letters"],"draining":[]}]}"#;
 
@@ -19,10 +19,10 @@ async fn status_is_a_table_with_what_drains_under_it() {
     assert_eq!(
         ended.out,
         "\
-DEPLOYMENT  VERSION  MOUNT     SINCE                 IN FLIGHT  REQUESTS  FAILURES  GRANTS                 DIGEST
-tickets@4   0.2.0    /support  2026-01-02 03:04:05Z  2          1234      0         sql,log,lower_title()  sha256:0123456789ab
-hello@1     1.0.0    /         2026-01-01 00:00:00Z  0          0         0         -                      sha256:ff
-mail@1      1.0.0    -         2026-01-01 00:00:00Z  0          0         0         consume:letters        sha256:aa
+DEPLOYMENT  VERSION  MOUNT     SINCE                 IN FLIGHT  REQUESTS  FAILURES  GRANTS                                DIGEST
+tickets@4   0.2.0    /support  2026-01-02 03:04:05Z  2          1234      0         sql,log,lower_title(),shared:country  sha256:0123456789ab
+hello@1     1.0.0    /         2026-01-01 00:00:00Z  0          0         0         -                                     sha256:ff
+mail@1      1.0.0    -         2026-01-01 00:00:00Z  0          0         0         consume:letters                       sha256:aa
 tickets@3 drains, 1 in flight
 mail consumes letters: batches of 10
 mail sends daily: @daily UTC to letters

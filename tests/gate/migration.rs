@@ -87,6 +87,8 @@ fn migrations_may_shape_the_plugins_own_tables() {
         "CREATE FUNCTION touch(a int) RETURNS int LANGUAGE sql RETURN a + 1",
         "CREATE FUNCTION tickets.touch(a int) RETURNS int BEGIN ATOMIC SELECT a + 1; END",
         "CREATE TRIGGER t BEFORE UPDATE ON ticket FOR EACH ROW EXECUTE FUNCTION touch()",
+        "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON ticket FOR EACH ROW EXECUTE FUNCTION touch()",
+        "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON ticket NOT DEFERRABLE FOR EACH ROW EXECUTE FUNCTION touch()",
     ];
     for text in texts {
         assert!(
@@ -295,6 +297,18 @@ fn migrations_that_reach_further_are_refused_with_the_reason() {
         (
             "CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION sneak()",
             "did not approve",
+        ),
+        (
+            "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON a DEFERRABLE FOR EACH ROW EXECUTE FUNCTION touch()",
+            "would run at COMMIT",
+        ),
+        (
+            "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON a INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION touch()",
+            "would run at COMMIT",
+        ),
+        (
+            "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON a DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW EXECUTE FUNCTION touch()",
+            "would run at COMMIT",
         ),
         (
             "CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION pg_catalog.touch()",

@@ -17,24 +17,46 @@ use super::template;
 /// An embedded cluster that ends, folder and all, with the test.
 pub struct Cluster {
     cluster: Option<embedded::postgres::Cluster>,
+    /// The folder of its programs, where they are not the machine's own.
+    binaries: Option<PathBuf>,
     pub folder: TempDir,
 }
 
 impl Cluster {
     pub async fn start() -> Cluster {
-        let folder = tempfile::tempdir().unwrap();
-        let mut cluster = Cluster {
-            cluster: None,
-            folder,
-        };
+        let cluster = Cluster::nowhere(None);
         template::furnish(&cluster.dir());
-        cluster.resume().await;
-        cluster
+        cluster.started().await
+    }
+
+    /// One of a newer version than the machine's, which `tests/tools/postgres` fetches.
+    pub async fn newer(major: u32) -> Cluster {
+        let binaries = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("../.toolchain/postgres/{major}/bin"));
+        assert!(
+            binaries.join("postgres").is_file(),
+            "Postgres {major} is missing: run `make test`, or `make tools` for it alone"
+        );
+        Cluster::nowhere(Some(binaries)).started().await
+    }
+
+    fn nowhere(binaries: Option<PathBuf>) -> Cluster {
+        Cluster {
+            cluster: None,
+            binaries,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    async fn started(mut self) -> Cluster {
+        self.resume().await;
+        self
     }
 
     /// Starts it again after [`Cluster::pause`].
     pub async fn resume(&mut self) {
-        let started = embedded::postgres::Cluster::start(None, &self.dir()).await;
+        let binaries = self.binaries.clone();
+        let started = embedded::postgres::Cluster::start(binaries, &self.dir()).await;
         self.cluster = Some(started.unwrap());
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use hearth::capability::sql::gate::definitions;
 use hearth::capability::sql::statement::encode;
 use hearth::cli::pack::{Args, run};
 use hearth::plugin::package::Package;
@@ -71,6 +72,30 @@ fn the_command_tells_what_is_consumed_and_sent_by_the_clock() {
             "  consumes letters: batches of 10, 4 at once, 5 attempts, 1000 to 300000 ms between \
              them, gathered for 50 ms",
             "  sends daily: @daily UTC to letters, for each-customer: [1]"
+        ]
+    );
+}
+
+#[test]
+fn the_command_tells_what_an_operator_must_approve_of_the_sql() {
+    let manifest = format!(
+        "{MANIFEST}[sql]\nmigrations = \"migrations\"\nshared = [\"country\"]\n\
+         functions = [\"touch\", \"pg_sleep\"]\n"
+    );
+    let sql = "CREATE FUNCTION touch() RETURNS int LANGUAGE sql RETURN 1";
+    let folder = folder(&manifest, sql, &component(&[], &[HANDLER], &[]));
+    let told = packed(folder.path()).unwrap();
+    let [defined] = &definitions([sql])[..] else {
+        panic!("{sql} defines one function")
+    };
+    let more: Vec<&str> = told.lines().skip(1).collect();
+    let touch = format!("  wants the SQL function {}", defined.approval);
+    assert_eq!(
+        more,
+        [
+            "  wants the SQL function pg_sleep",
+            touch.as_str(),
+            "  shares the table country among all customers"
         ]
     );
 }

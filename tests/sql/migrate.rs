@@ -343,7 +343,6 @@ fn movable<T: Send>(_: &T) {}
 async fn another_deployments_statements_are_judged_before_the_migration_commits() {
     let fixture = Fixture::start().await;
     let serving = fixture.notes().await;
-    let mut connection = fixture.server.host().get().await.unwrap();
     let mut package = Package {
         number: 2,
         declared: vec![],
@@ -354,7 +353,7 @@ async fn another_deployments_statements_are_judged_before_the_migration_commits(
         .push(migration(2, "ALTER TABLE note RENAME COLUMN body TO text"));
     let lending = fixture
         .client
-        .begin_lending(&mut connection, package.deployment())
+        .begin_lending(package.deployment())
         .await
         .ok()
         .unwrap();

@@ -188,6 +188,7 @@ fn describe(
         "since": since,
         "grants": deployment.approved.grants,
         "functions": deployment.approved.functions,
+        "shared": deployment.approved.shared,
         "in_flight": deployment.gate.in_flight(),
         "requests": deployment.tally.requests(),
         "failures": deployment.tally.failures(),
@@ -209,6 +210,7 @@ fn approval(query: &str) -> Approved {
         match &*name {
             "approve" => approved.grants.extend(texts),
             "approve-functions" => approved.functions.extend(texts),
+            "approve-shared" => approved.shared.extend(texts),
             _ => {}
         }
     }

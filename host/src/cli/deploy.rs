@@ -4,6 +4,7 @@
 //! ```text
 //! hearth deploy tickets.wasm
 //! hearth deploy tickets.wasm --approve queue:mail
+//! hearth deploy tickets.wasm --approve-shared country
 //! ```
 
 use std::io::Write;
@@ -16,10 +17,11 @@ use http::Method;
 use super::admin::steps::{self, End, Outcome, Refused};
 use super::admin::table::{line, plain};
 use super::admin::{self, Client, Error, Reach};
-use crate::plugin::package::{COMPONENT_BYTES_MAX, Interface};
+use crate::plugin::package::COMPONENT_BYTES_MAX;
 
-/// What `asks` writes before the name of an SQL function.
+/// What `asks` writes before an SQL function and before a table.
 const FUNCTION: &str = "function:";
+const SHARED: &str = "shared:";
 
 /// Sends a packed plugin to a running host. The exit code is 0 if it serves, 1
 /// if it is refused, 64 if nothing was sent, 69 if no host answers.
@@ -31,9 +33,13 @@ pub struct Args {
     /// Grants that it may have from now on, for example sql,log,queue:mail.
     #[arg(long, value_name = "GRANTS", value_delimiter = ',')]
     pub approve: Vec<String>,
-    /// SQL functions of its own that it may use from now on.
+    /// SQL functions that it may use from now on: its own with the digest of their
+    /// body, touch@sha256:..., as a refused deploy shows them.
     #[arg(long, value_name = "FUNCTIONS", value_delimiter = ',')]
     pub approve_function: Vec<String>,
+    /// Tables that all customers may share from now on: each sees every row.
+    #[arg(long, value_name = "TABLES", value_delimiter = ',')]
+    pub approve_shared: Vec<String>,
     /// Print the host's last word as JSON.
     #[arg(long)]
     pub json: bool,
@@ -65,6 +71,7 @@ fn target(args: &Args) -> String {
     let lists = [
         ("approve", &args.approve),
         ("approve-functions", &args.approve_function),
+        ("approve-shared", &args.approve_shared),
     ];
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
@@ -119,6 +126,11 @@ fn refusal(refused: &Refused, done: &str) -> String {
         let indented = plain(reason).replace('\n', "\n    ");
         text.push_str(&format!("  - {indented}\n"));
     }
+    for function in &refused.functions {
+        let body = plain(&function.text).replace('\n', "\n    ");
+        let approval = line(&function.approval);
+        text.push_str(&format!("The function {approval}:\n    {body}\n"));
+    }
     text.push_str("Whatever served before serves on.\n");
     text
 }
@@ -146,18 +158,25 @@ fn approving(args: &Args, config: Option<&Path>, asks: &[String]) -> Option<Stri
         return None;
     }
     let (mut grants, mut functions) = (args.approve.clone(), args.approve_function.clone());
+    let mut shared = args.approve_shared.clone();
     for ask in asks {
-        match function(ask) {
-            Some(name) => functions.push(name.to_owned()),
-            None => grants.push(ask.clone()),
+        match (ask.strip_prefix(FUNCTION), ask.strip_prefix(SHARED)) {
+            (Some(function), _) => functions.push(function.to_owned()),
+            (_, Some(table)) => shared.push(table.to_owned()),
+            _ => grants.push(ask.clone()),
         }
     }
+    let lists = [
+        ("--approve", grants),
+        ("--approve-function", functions),
+        ("--approve-shared", shared),
+    ];
     let mut words = vec!["hearth".to_owned()];
     if let Some(config) = config.filter(|_| super::open::environment("HEARTH_CONFIG").is_none()) {
         words.extend(["--config".into(), config.display().to_string()]);
     }
     words.extend(["deploy".into(), args.file.display().to_string()]);
-    for (option, list) in [("--approve", grants), ("--approve-function", functions)] {
+    for (option, list) in lists {
         if !list.is_empty() {
             words.extend([option.into(), list.join(",")]);
         }
@@ -165,17 +184,6 @@ fn approving(args: &Args, config: Option<&Path>, asks: &[String]) -> Option<Stri
     words.extend(args.reach.shown());
     let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
     Some(quoted.join(" "))
-}
-
-/// The SQL function that is asked for, where it is no grant.
-fn function(ask: &str) -> Option<&str> {
-    if let Some(name) = ask.strip_prefix(FUNCTION) {
-        return Some(name);
-    }
-    let for_something = ["queue:", "consume:", "outbound:", "reuse:"];
-    let grant = Interface::from_name(ask).is_some()
-        || for_something.iter().any(|prefix| ask.starts_with(prefix));
-    (!grant).then_some(ask)
 }
 
 /// A word as a shell takes it.
@@ -224,13 +232,14 @@ mod tests {
             "outbound:https://*.example.com",
             "consume:letters",
             "reuse:shared",
-            "lower_title",
+            "function:lower_title@sha256:00",
             "function:f",
+            "shared:country",
         ];
         assert_eq!(
             approving(&said, None, &asks.map(str::to_owned)).unwrap(),
             "hearth deploy my.wasm --approve 'sql,outbound:https://*.example.com,consume:letters,reuse:shared' \
-             --approve-function lower_title,f --admin http://127.0.0.1:9"
+             --approve-function lower_title@sha256:00,f --approve-shared country --admin http://127.0.0.1:9"
         );
         assert_eq!(approving(&said, None, &[]), None);
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::capability::sql::gate::{self, ApprovedFunctions};
+use crate::deploy::approval::function_approvals;
 use crate::plugin::openapi::{Fragment, Whose};
 use crate::plugin::package::{Package, Parts, pack};
 
@@ -27,7 +28,8 @@ pub struct Args {
 }
 
 /// Runs the command: writes the packed plugin, then tells name, version, size
-/// and digest on `out`, and what it consumes and sends by the clock. Where something is wrong nothing is written.
+/// and digest on `out`, what it consumes and sends by the clock, and what an operator
+/// must approve of its SQL. Where something is wrong nothing is written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let package = packed(args).with_context(|| args.component.display().to_string())?;
     write_whole(&args.out, &package.component)
@@ -43,6 +45,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     for schedule in &manifest.schedules {
         writeln!(out, "  sends {schedule}")?;
+    }
+    for function in function_approvals(&package) {
+        writeln!(out, "  wants the SQL function {function}")?;
+    }
+    for table in &manifest.sql.shared {
+        writeln!(out, "  shares the table {table} among all customers")?;
     }
     Ok(())
 }

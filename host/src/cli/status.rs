@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::admin::table::{self, digest, line, list, time};
 use super::admin::{self, Client, Reach};
+use crate::capability::sql::gate::approved_name;
 
 /// Shows what serves.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,6 +37,8 @@ struct Plugin {
     grants: Vec<String>,
     #[serde(default)]
     functions: Vec<String>,
+    #[serde(default)]
+    shared: Vec<String>,
     in_flight: u64,
     requests: u64,
     failures: u64,
@@ -102,8 +105,11 @@ fn write(plugins: &[Plugin], out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 fn row(plugin: &Plugin) -> [String; 9] {
-    let functions = plugin.functions.iter().map(|name| format!("{name}()"));
-    let may: Vec<String> = plugin.grants.iter().cloned().chain(functions).collect();
+    let grants = plugin.grants.iter().cloned();
+    let functions = plugin.functions.iter();
+    let functions = functions.map(|approval| format!("{}()", approved_name(approval)));
+    let shared = plugin.shared.iter().map(|table| format!("shared:{table}"));
+    let may: Vec<String> = grants.chain(functions).chain(shared).collect();
     [
         plugin.label.clone(),
         plugin.version.clone(),

@@ -21,8 +21,11 @@ pub struct Plugin {
     pub mount: Option<String>,
     /// The operator's limits, which win over the manifest's.
     pub limits: LimitOverrides,
-    /// SQL functions of the plugin's own that the operator approves.
+    /// SQL functions that the operator approves: the plugin's own with the digest of
+    /// their body, `touch@sha256:…`, those of Postgres by name, `pg_sleep`.
     pub sql_functions: Vec<String>,
+    /// Tables that the operator lets all customers of the plugin share.
+    pub sql_shared: Vec<String>,
     /// Values for the interface `config`, `get`.
     pub config: BTreeMap<String, String>,
     /// Where the values for `config`, `secret` are.

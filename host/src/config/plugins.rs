@@ -6,6 +6,7 @@ use super::document::Document;
 use super::{Config, Plugin, message};
 use crate::capability::config::RESERVED;
 use crate::capability::outbound::Pattern;
+use crate::capability::sql::gate::is_approval;
 use crate::plugin::manifest::SHARED_REUSE;
 
 /// The capabilities. Those of the second list name what they are granted for,
@@ -32,6 +33,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
         check_name(name, document);
         check_file(name, plugin, document);
         check_grants(name, plugin, document);
+        check_functions(name, plugin, document);
         check_secrets(name, plugin, document);
         let Some(mount) = plugin.mount.as_deref() else {
             continue;
@@ -112,6 +114,21 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
         } else if !seen.insert(grant) {
             document.blame(&path, format!("{grant:?} stands here twice"));
         }
+    }
+}
+
+fn check_functions(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
+    for approval in plugin
+        .sql_functions
+        .iter()
+        .filter(|text| !is_approval(text))
+    {
+        let text = format!(
+            "{approval:?}: expected the name of a function of Postgres, or of the plugin's own with \
+             the digest of its body, \"touch@sha256:\" and 64 hexadecimal digits, as a refused \
+             deploy shows it"
+        );
+        document.blame(&["plugins", name, "sql_functions"], text);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Deployer;
 use super::steps::{Rejected, Steps};
 use crate::capability::outbound::Pattern;
-use crate::capability::sql::gate::ApprovedFunctions;
+use crate::capability::sql::gate::{ApprovedFunctions, approved_name};
 use crate::capability::sql::statement::beginning;
 use crate::capability::sql::{self, Beside, LendError, Lent};
 use crate::capability::{Lents, sql::Deployment as Sql};
@@ -17,9 +17,9 @@ use crate::plugin::admission::Gate;
 use crate::plugin::deployment::{Approved, Deployment, Live, Tally};
 use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
-use crate::plugin::manifest::{Reuse, SHARED_REUSE};
+use crate::plugin::manifest::Reuse;
 use crate::plugin::openapi::{Fragment, Whose};
-use crate::plugin::package::{self, Interface, Package};
+use crate::plugin::package::{self, Package};
 
 /// A plugin on its way: its file, what was approved with it, and what the
 /// operator's section says of it.
@@ -63,67 +63,6 @@ impl Candidate {
 pub struct Built {
     pub pre: PreInstance,
     pub openapi: Arc<Fragment>,
-}
-
-/// What the plugin may use: all that it asks for, where all of it is approved. One
-/// that sends requests to the outside may be let further than it asks.
-///
-/// # Errors
-/// With everything that it asks for and nobody approved.
-pub fn approve(package: &Package, given: &Approved) -> Result<Approved, Rejected> {
-    let manifest = &package.manifest;
-    let asked: Vec<String> = manifest.grants.iter().map(ToString::to_string).collect();
-    let (mut reasons, mut asks) = (Vec::new(), Vec::new());
-    for grant in asked.iter().filter(|grant| !given.grants.contains(grant)) {
-        reasons.push(unapproved(grant));
-        asks.push(grant.clone());
-    }
-    let functions = &manifest.sql.functions;
-    for function in functions.iter().filter(|f| !given.functions.contains(f)) {
-        reasons.push(format!(
-            "it asks for the SQL function `{function}`, which was not approved"
-        ));
-        asks.push(function.clone());
-    }
-    if reasons.is_empty() {
-        let further = given.grants.iter().filter(|grant| {
-            let reaches = manifest.asks_for(Interface::Outbound);
-            reaches && grant.starts_with("outbound:") && !asked.contains(grant)
-        });
-        return Ok(Approved {
-            grants: asked.iter().chain(further).cloned().collect(),
-            functions: given.functions.clone(),
-        });
-    }
-    let rejected = Rejected::new(&manifest.name, "grants", reasons);
-    Err(Rejected { asks, ..rejected })
-}
-
-/// Why a grant was refused, and what else there is to do where its name does not say
-/// what it opens.
-fn unapproved(grant: &str) -> String {
-    let reason = format!("it asks for the grant `{grant}`, which was not approved");
-    match grant {
-        SHARED_REUSE => format!(
-            "{reason}: with `reuse = \"shared\"` in its manifest an instance serves one customer \
-             after another, and what it keeps in memory of the one is there in the calls of the \
-             next. Approve it where that cannot be a secret; else `reuse = \"serial\"` keeps \
-             customers apart"
-        ),
-        _ => reason,
-    }
-}
-
-/// One set of approvals and another.
-pub fn together(one: &Approved, other: &Approved) -> Approved {
-    let union = |one: &[String], other: &[String]| {
-        let all: BTreeSet<&String> = one.iter().chain(other).collect();
-        all.into_iter().cloned().collect()
-    };
-    Approved {
-        grants: union(&one.grants, &other.grants),
-        functions: union(&one.functions, &other.functions),
-    }
 }
 
 impl Deployer {
@@ -188,15 +127,16 @@ impl Deployer {
             return Ok(Lent::nothing());
         }
         let package = &candidate.package;
-        let functions = candidate.approved.functions.iter().cloned();
-        let approved = ApprovedFunctions::new(functions)
+        let functions = candidate.approved.functions.iter();
+        let names = functions.map(|approval| approved_name(approval).to_owned());
+        let approved = ApprovedFunctions::new(names)
             .map_err(|never| candidate.rejected("statements", never))?;
         let deployment = Sql {
             plugin: candidate.plugin(),
             number,
             declared: package.statements.clone(),
             migrations: package.migrations.iter().map(migration).collect(),
-            shared: package.manifest.sql.shared.iter().cloned().collect(),
+            shared: candidate.approved.shared.clone(),
             approved,
         };
         let lent = self.clients.sql.lend_beside(deployment, beside).await;

@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Deployer;
-use super::gate::{self, Built, Candidate};
+use super::approval;
+use super::gate::{Built, Candidate};
 use super::probe::{self, Probe};
 use super::steps::{Rejected, Serving, Steps};
 use super::store::{Store, StoreError};
@@ -64,7 +65,7 @@ impl Rollout {
         let _turn = turn.map_err(|error| Rejected::because(&plugin, "read", error))?;
         let serving = self.router.serving(&plugin);
         let before = serving.map(|serving| serving.approved.clone());
-        let given = gate::together(approval, &before.unwrap_or_default());
+        let given = approval::together(approval, &before.unwrap_or_default());
         self.admit(package, &given, "admin", steps).await
     }
 
@@ -76,7 +77,7 @@ impl Rollout {
         by: &str,
         steps: &mut Steps,
     ) -> Result<Serving, Rejected> {
-        let approved = gate::approve(&package, given)?;
+        let approved = approval::approve(&package, given)?;
         steps.done("grants", approved.grants.join(", "));
         let candidate = self.candidate(package, approved);
         let (plugin, digest) = (candidate.plugin().to_string(), candidate.package.digest);

@@ -7,7 +7,8 @@ use super::probe::Probe;
 use super::rollout::Rollout;
 use super::steps::{Rejected, Steps};
 use super::store::StoreError;
-use super::{Refused, gate};
+use super::{Refused, approval};
+use crate::capability::sql::gate::Definition;
 use crate::config;
 use crate::plugin::deployment::Approved;
 use crate::plugin::package::Digest;
@@ -90,9 +91,12 @@ impl Rollout {
         let stored = self.store.load(name, number).await?;
         let same_file = stored.by == "config" && stored.digest.as_slice() == digest.0.as_slice();
         let approved = &stored.approved;
-        let still_granted = |grant: &String| section.grants.contains(grant);
-        let same = approved.grants.iter().all(still_granted)
-            && approved.functions == section.sql_functions;
+        let still = |approved: &[String], given: &[String]| {
+            approved.iter().all(|approval| given.contains(approval))
+        };
+        let same = still(&approved.grants, &section.grants)
+            && still(&approved.functions, &section.sql_functions)
+            && still(&approved.shared, &section.sql_shared);
         Ok(same_file && !same)
     }
 
@@ -127,11 +131,14 @@ impl Rollout {
         let given = Approved {
             grants: section.grants.clone(),
             functions: section.sql_functions.clone(),
+            shared: section.sql_shared.clone(),
         };
         if package.manifest.name != name {
             // Everything that is wrong with the file is told together.
             let other = format!("the file is the plugin `{}`", package.manifest.name);
-            let more = gate::approve(&package, &given).err().unwrap_or_default();
+            let more = approval::approve(&package, &given)
+                .err()
+                .unwrap_or_default();
             let reasons = std::iter::once(other).chain(more.reasons).collect();
             return Err(Rejected::new(name, "read", reasons));
         }
@@ -141,9 +148,14 @@ impl Rollout {
     }
 }
 
+/// Nobody has a terminal of `hearth deploy` before them: what is to be approved is
+/// shown here.
 fn refused(plugin: &str, rejected: Rejected) -> Refused {
+    let mut reasons = rejected.reasons;
+    let body = |one: Definition| format!("{}:\n{}", one.approval, one.text);
+    reasons.extend(rejected.functions.into_iter().map(body));
     Refused {
         plugin: plugin.to_string(),
-        reasons: rejected.reasons,
+        reasons,
     }
 }

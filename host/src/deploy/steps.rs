@@ -5,6 +5,8 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::capability::sql::gate::Definition;
+
 /// A line of a deploy's report.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
@@ -41,8 +43,11 @@ pub struct Rejected {
     pub plugin: String,
     pub step: &'static str,
     pub reasons: Vec<String>,
-    /// Grants and functions that it newly asks for and nobody approved.
+    /// What it newly asks for and nobody approved: grants, `function:touch@sha256:…`
+    /// and `shared:country`.
     pub asks: Vec<String>,
+    /// The functions among them, with their bodies.
+    pub functions: Vec<Definition>,
 }
 
 impl Rejected {
@@ -52,6 +57,7 @@ impl Rejected {
             step,
             reasons,
             asks: Vec::new(),
+            functions: Vec::new(),
         }
     }
 
@@ -102,4 +108,16 @@ impl Steps {
             let _ = lines.try_send(line);
         }
     }
+}
+
+/// The text without characters that move the cursor or hide what stands there:
+/// names and reasons come from files that strangers made.
+pub fn plain(text: &str) -> String {
+    let hidden = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\t'))
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if hidden(c) { '\u{fffd}' } else { c })
+        .collect()
 }

@@ -155,7 +155,6 @@ impl Store {
             )
             .await?;
         let manifest = &package.manifest;
-        let shared: Vec<&String> = manifest.sql.shared.iter().collect();
         let text = "INSERT INTO hearth.deployments (plugin, number, digest, version, grants, functions, shared, by_whom)
              SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $7
              FROM hearth.deployments WHERE plugin = $1 RETURNING number";
@@ -168,7 +167,7 @@ impl Store {
                     &manifest.version.to_string(),
                     &approved.grants,
                     &approved.functions,
-                    &shared,
+                    &approved.shared,
                     &by,
                 ],
             )
@@ -242,21 +241,22 @@ impl Store {
         let mut client = self.server.host().get().await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute(LARGE).await?;
-        let text = "SELECT d.grants, d.functions, d.by_whom, d.digest, a.bytes
+        let text = "SELECT d.grants, d.functions, d.shared, d.by_whom, d.digest, a.bytes
              FROM hearth.deployments d JOIN hearth.artifacts a USING (digest)
              WHERE d.plugin = $1 AND d.number = $2 AND d.served_at IS NOT NULL";
         let key = i64::try_from(wanted).unwrap_or(i64::MAX);
         let row = transaction.query_opt(text, &[&plugin, &key]).await?;
         let row = row.ok_or(StoreError::Missing(wanted))?;
-        let bytes: Vec<u8> = row.try_get(4)?;
+        let bytes: Vec<u8> = row.try_get(5)?;
         Ok(Stored {
             number: wanted,
             approved: Approved {
                 grants: row.try_get(0)?,
                 functions: row.try_get(1)?,
+                shared: row.try_get(2)?,
             },
-            by: row.try_get(2)?,
-            digest: row.try_get(3)?,
+            by: row.try_get(3)?,
+            digest: row.try_get(4)?,
             bytes: Bytes::from(bytes),
         })
     }

@@ -48,8 +48,11 @@ pub struct Deployment {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Approved {
     pub grants: Vec<String>,
-    /// SQL functions, by name.
+    /// SQL functions: those of Postgres by name, `pg_sleep`, the plugin's own with
+    /// the digest of their body, `touch@sha256:…`.
     pub functions: Vec<String>,
+    /// Tables that all customers share, by name.
+    pub shared: Vec<String>,
 }
 
 /// The requests that a deployment answered, and how many of them with a 5xx.

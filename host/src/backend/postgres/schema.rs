@@ -53,6 +53,10 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0009_cache_clock.sql"),
     },
     Migration {
+        version: 10,
+        text: include_str!("migrations/0010_plugin_migrations.sql"),
+    },
+    Migration {
         version: 11,
         text: include_str!("migrations/0011_root_secret.sql"),
     },

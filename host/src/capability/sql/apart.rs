@@ -3,18 +3,19 @@
 //! `CREATE INDEX CONCURRENTLY` lets requests write meanwhile, and cannot be
 //! undone by a rollback. So such a file may hold nothing that could break what
 //! serves, or that the host would refuse afterwards: indexes that are not unique,
-//! and no more. It runs on a connection of its own, which closes whatever
-//! happens, so no role and no setting goes back to a pool. The migrations' lock
-//! is not held meanwhile: whoever waited for it would hold a snapshot, for which
-//! Postgres waits here in turn. A deploy holds the plugin's own lock.
+//! and no more. It runs in the owner's session, as every migration does.
+//!
+//! A host that ends between an index and the row of the ledger leaves the index: the
+//! next run takes what this very file has made as done.
 
-use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
-use super::describe;
 use super::gate::Refusal;
+use super::ledger;
 use super::lend::LendError;
 use super::migrate::{self, Checked, Plan};
-use super::roles::Names;
+use super::owner::Owner;
+use super::turn::Turn;
 
 /// What an interrupted CREATE INDEX CONCURRENTLY leaves behind.
 const INVALID: &str = "
@@ -22,59 +23,48 @@ const INVALID: &str = "
     JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
     WHERE c.relnamespace = to_regnamespace($1) AND NOT i.indisvalid AND c.relkind = 'i'";
 
-pub(super) async fn run(plan: &Plan<'_>, checked: &Checked<'_>) -> Result<(), LendError> {
+pub(super) async fn run(
+    plan: &Plan<'_>,
+    turn: &Turn,
+    owner: &Owner,
+    checked: &Checked<'_>,
+) -> Result<(), LendError> {
     allowed(checked)?;
-    let (config, tls) = (plan.server.connect_config(), plan.server.tls());
-    let (client, connection) = config.connect(tls).await?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::warn!(%error, "the connection of a migration ended");
-        }
-    });
-    let ms = plan.limits.migration_ms_max;
-    let bounds = format!(
-        "SET statement_timeout = {ms}; SET lock_timeout = {ms}; SET search_path = pg_catalog"
-    );
-    client.batch_execute(&bounds).await?;
-    drop_invalid(&client, plan.names).await?;
-    let Names { schema, owner, .. } = plan.names;
-    let role = format!("SET ROLE {owner}; SET search_path = {schema}, pg_temp");
-    client.batch_execute(&role).await?;
+    let (key, again) = ledger::announce(turn, plan, checked.migration).await?;
+    drop_invalid(plan, owner).await?;
+    begin(plan, owner).await?;
     for statement in &checked.statements {
         // One at a time: several in one message would be one transaction.
-        if let Err(error) = client.batch_execute(statement).await {
-            become_host(&client).await?;
-            drop_invalid(&client, plan.names).await?;
-            let mut refusal = describe::refusal(statement, error)?;
-            refusal.reason = format!("{}: {}", migrate::title(checked.migration), refusal.reason);
-            return Err(LendError::Refused(vec![refusal]));
+        match owner.client.batch_execute(statement).await {
+            Ok(()) => {}
+            Err(error) if again && error.code() == Some(&SqlState::DUPLICATE_TABLE) => {}
+            Err(error) => {
+                ledger::withdraw(turn, plan).await?;
+                drop_invalid(plan, owner).await?;
+                return Err(migrate::refused(checked, statement, error));
+            }
         }
     }
-    become_host(&client).await?;
-    let migration = checked.migration;
-    let version = i64::from(migration.version);
-    let sum = migrate::checksum(migration);
-    client
-        .execute(
-            "INSERT INTO hearth.plugin_migrations (plugin, version, name, checksum)
-             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            &[&plan.plugin, &version, &migration.name, &sum],
-        )
-        .await?;
-    Ok(())
+    let end = "SET search_path = pg_catalog, pg_temp";
+    owner.client.batch_execute(end).await?;
+    ledger::record(owner, &key).await
 }
 
-async fn become_host(client: &Client) -> Result<(), LendError> {
-    let text = "RESET ROLE; SET search_path = pg_catalog";
-    Ok(client.batch_execute(text).await?)
+/// The plugin's names are looked up, and whoever writes may take as long as a
+/// migration may.
+async fn begin(plan: &Plan<'_>, owner: &Owner) -> Result<(), LendError> {
+    let (schema, ms) = (&plan.names.schema, plan.limits.migration_ms_max);
+    let text = format!("SET search_path = {schema}, pg_temp; SET lock_timeout = {ms}");
+    Ok(owner.client.batch_execute(&text).await?)
 }
 
-async fn drop_invalid(client: &Client, names: &Names) -> Result<(), LendError> {
-    for row in client.query(INVALID, &[&names.schema]).await? {
+async fn drop_invalid(plan: &Plan<'_>, owner: &Owner) -> Result<(), LendError> {
+    let end = "SET search_path = pg_catalog, pg_temp";
+    owner.client.batch_execute(end).await?;
+    for row in owner.client.query(INVALID, &[&plan.names.schema]).await? {
         let index: String = row.try_get(0)?;
-        let owner = &names.owner;
-        let text = format!("SET ROLE {owner}; DROP INDEX IF EXISTS {index}; RESET ROLE");
-        client.batch_execute(&text).await?;
+        let text = format!("DROP INDEX IF EXISTS {index}");
+        owner.client.batch_execute(&text).await?;
     }
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! Comparing what a plugin declared of its statements with what Postgres says.
 
-use deadpool_postgres::Transaction;
-use tokio_postgres::Statement;
 use tokio_postgres::error::ErrorPosition;
+use tokio_postgres::{Client, Statement};
 
 use super::gate::Refusal;
 use super::lend::LendError;
@@ -12,25 +11,20 @@ use super::statement::{Declared, beginning};
 /// path that the transaction has, and collects everything that is wrong. Nothing
 /// is run.
 pub(super) async fn describe(
-    transaction: &Transaction<'_>,
+    client: &Client,
     declared: &[Declared],
 ) -> Result<Vec<Refusal>, LendError> {
     let mut refusals = Vec::new();
     for statement in declared {
-        refusals.extend(describe_one(transaction, statement).await?);
+        refusals.extend(describe_one(client, statement).await?);
     }
     Ok(refusals)
 }
 
 /// A text that does not prepare aborts the transaction up to the savepoint.
-async fn describe_one(
-    transaction: &Transaction<'_>,
-    declared: &Declared,
-) -> Result<Vec<Refusal>, LendError> {
-    transaction
-        .batch_execute("SAVEPOINT hearth_describe")
-        .await?;
-    let refusals = match transaction.prepare(&declared.text).await {
+async fn describe_one(client: &Client, declared: &Declared) -> Result<Vec<Refusal>, LendError> {
+    client.batch_execute("SAVEPOINT hearth_describe").await?;
+    let refusals = match client.prepare(&declared.text).await {
         Ok(statement) => differences(declared, &statement)
             .into_iter()
             .map(|reason| Refusal {
@@ -42,7 +36,7 @@ async fn describe_one(
         Err(error) => vec![refusal(&declared.text, error)?],
     };
     let end = "ROLLBACK TO SAVEPOINT hearth_describe; RELEASE SAVEPOINT hearth_describe";
-    transaction.batch_execute(end).await?;
+    client.batch_execute(end).await?;
     Ok(refusals)
 }
 

@@ -17,6 +17,7 @@
 //! assert!(refusal.unwrap_err().to_string().contains("calls set_config, which no plugin may call"));
 //! ```
 
+mod definition;
 mod functions;
 mod migration;
 mod parse;
@@ -27,6 +28,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::statement::{Access, Declared, SHOWN_CHARS, TEXT_BYTES_MAX, beginning};
+
+pub use definition::{Definition, approved_name, definitions, is_approval};
 
 /// How many bytes a whole migration may have.
 const MIGRATION_BYTES_MAX: usize = 1024 * 1024;

@@ -8,11 +8,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use deadpool_postgres::Transaction;
+use tokio_postgres::Client;
 
 use super::gate::Refusal;
 use super::lend::{LendError, Serving};
 use super::migrate::describe_as_runtime;
+use super::owner::Owner;
 use super::roles::Names;
 
 /// Every column of the plugin's tables, and whether an insert must name it.
@@ -27,11 +28,8 @@ const COLUMNS: &str = "
 /// By table and name: the table's name, and whether the column is required.
 pub(super) type Columns = HashMap<(u32, String), (String, bool)>;
 
-pub(super) async fn columns(
-    transaction: &Transaction<'_>,
-    names: &Names,
-) -> Result<Columns, LendError> {
-    let rows = transaction.query(COLUMNS, &[&names.schema]).await?;
+pub(super) async fn columns(client: &Client, names: &Names) -> Result<Columns, LendError> {
+    let rows = client.query(COLUMNS, &[&names.schema]).await?;
     rows.iter()
         .map(|row| {
             let column = (row.try_get(0)?, row.try_get(2)?);
@@ -42,20 +40,20 @@ pub(super) async fn columns(
 
 /// Refuses what the serving version would not survive.
 pub(super) async fn check(
-    transaction: &Transaction<'_>,
+    owner: &Owner,
     names: &Names,
     serving: &Serving,
     before: &Columns,
 ) -> Result<(), LendError> {
     let label = &serving.label;
-    let mut refusals = describe_as_runtime(transaction, names, &serving.declared).await?;
+    let mut refusals = describe_as_runtime(owner, names, &serving.declared).await?;
     for refusal in &mut refusals {
         refusal.reason = format!(
             "the migration breaks a statement of {label}, which serves: {}",
             refusal.reason
         );
     }
-    let after = columns(transaction, names).await?;
+    let after = columns(&owner.client, names).await?;
     refusals.extend(newly_required(before, &after, label));
     match refusals.is_empty() {
         true => Ok(()),

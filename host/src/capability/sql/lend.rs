@@ -72,13 +72,13 @@ pub struct Serving {
 
 /// A deployment whose migrations ran and whose statements fit, in a transaction
 /// that is still open. Dropped, the last migration is undone.
-pub struct Lending<'c> {
-    open: Open<'c>,
+pub struct Lending {
+    open: Open,
     names: Names,
     lent: Lent,
 }
 
-impl Lending<'_> {
+impl Lending {
     /// Prepares the statements of another deployment of the same plugin against
     /// the migrated schema, and answers those that would no longer run.
     pub async fn describe(&self, declared: &[Declared]) -> Result<Vec<Refusal>, LendError> {
@@ -108,38 +108,26 @@ impl Client {
         deployment: Deployment<'_>,
         beside: &Beside,
     ) -> Result<Lent, LendError> {
-        let mut connection = self.server.host().get().await?;
-        self.begin_lending_beside(&mut connection, deployment, beside)
-            .await?
-            .commit()
-            .await
+        let lending = self.begin_lending_beside(deployment, beside).await?;
+        lending.commit().await
     }
 
     /// As [`Client::lend`], and leaves the transaction open in which the last
     /// migration ran, so that the caller can look before it commits.
-    /// `connection` is one of the host's own.
-    pub async fn begin_lending<'c>(
-        &self,
-        connection: &'c mut deadpool_postgres::Client,
-        deployment: Deployment<'_>,
-    ) -> Result<Lending<'c>, LendError> {
-        self.begin_lending_beside(connection, deployment, &Beside::default())
+    pub async fn begin_lending(&self, deployment: Deployment<'_>) -> Result<Lending, LendError> {
+        self.begin_lending_beside(deployment, &Beside::default())
             .await
     }
 
     /// As [`Client::begin_lending`], while another deployment may be serving:
     /// each migration is refused in its own transaction where that one could not
     /// go on.
-    pub async fn begin_lending_beside<'c>(
+    pub async fn begin_lending_beside(
         &self,
-        connection: &'c mut deadpool_postgres::Client,
         deployment: Deployment<'_>,
         beside: &Beside,
-    ) -> Result<Lending<'c>, LendError> {
-        let row = connection
-            .query_one("SELECT current_database()::text", &[])
-            .await?;
-        let names = Names::of(deployment.plugin, row.try_get(0)?).ok_or_else(unnamed)?;
+    ) -> Result<Lending, LendError> {
+        let names = self.names(deployment.plugin).await?;
         let checked = check(&deployment, &names)?;
         let password = roles::password(&self.secret, deployment.plugin);
         let plan = Plan {
@@ -152,13 +140,20 @@ impl Client {
             beside,
             server: &self.server,
         };
-        let open = migrate::migrate(connection, &plan).await?;
+        let open = migrate::migrate(&plan).await?;
         let refusals = open.describe(&names, &deployment.declared).await?;
         if !refusals.is_empty() {
             return Err(LendError::Refused(refusals));
         }
         let lent = self.open_pool(&names, password, &deployment)?;
         Ok(Lending { open, names, lent })
+    }
+
+    async fn names(&self, plugin: &str) -> Result<Names, LendError> {
+        let connection = self.server.host().get().await?;
+        let text = "SELECT current_database()::text";
+        let row = connection.query_one(text, &[]).await?;
+        Names::of(plugin, row.try_get(0)?).ok_or_else(unnamed)
     }
 
     fn limits(&self) -> Limits {

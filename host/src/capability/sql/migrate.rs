@@ -1,25 +1,27 @@
 //! Bringing a plugin's schema up to its deployment.
 //!
-//! Each migration runs in a transaction of its own, as the owner role, under an
-//! advisory lock which that transaction holds: hosts take turns, and whoever
-//! comes second finds it done. In the same transaction the host writes its
-//! policies (see [`super::tables`]), so no instant shows a table without them.
-//! A file that begins with `-- no-transaction` runs outside one (see
-//! [`super::apart`]). The last transaction stays open until the statements of the deployment have
-//! been described: what does not fit leaves the last migration undone.
-
-use deadpool_postgres::{Client, Transaction};
-use sha2::{Digest, Sha256};
+//! Each migration runs in a transaction of its own, in a session of the plugin's
+//! owner (see [`super::owner`]), while the host holds the plugin's advisory lock in
+//! a session of its own (see [`super::turn`]): hosts take turns, and whoever comes
+//! second finds it done. In the same transaction the host's policies are written
+//! (see [`super::tables`]), so no instant shows a table without them, and the row of
+//! the ledger (see [`super::ledger`]). A file that begins with `-- no-transaction`
+//! runs outside one (see [`super::apart`]). The last transaction stays open until the
+//! statements of the deployment have been described: what does not fit leaves the
+//! last migration undone.
 
 use super::apart;
 use super::describe;
 use super::gate::Refusal;
 use super::gate::runs_without_transaction;
 use super::guard;
+use super::ledger::{self, Key};
 use super::lend::{Beside, LendError};
+use super::owner::Owner;
 use super::roles::{self, Names};
 use super::statement::Declared;
 use super::tables;
+use super::turn::Turn;
 use crate::backend::postgres::Server;
 
 /// One file of a plugin's migrations.
@@ -48,38 +50,26 @@ pub(super) struct Plan<'a> {
     pub shared: &'a [String],
     pub limits: Limits,
     pub beside: &'a Beside,
-    /// For a connection of its own, where a migration wants no transaction.
+    /// For the two connections of a migration: the host's and the owner's.
     pub server: &'a Server,
 }
 
-/// Milliseconds.
+/// Milliseconds. The first bounds each statement of a migration, the other the wait
+/// for a table in use: requests queue behind whoever waits for one.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub migration_ms_max: u64,
     pub lock_ms_max: u64,
 }
 
-/// The advisory lock of all plugins' migrations: "hrthplug" in ASCII. One for
-/// all, for roles and rights are changed under it too.
-const LOCK: i64 = 0x6872_7468_706c_7567;
-
-const LEDGER: &str = "
-    CREATE TABLE IF NOT EXISTS hearth.plugin_migrations (
-        plugin text NOT NULL,
-        version bigint NOT NULL,
-        name text NOT NULL,
-        checksum text NOT NULL,
-        applied_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (plugin, version)
-    );
-    REVOKE ALL ON hearth.plugin_migrations FROM PUBLIC";
-
 /// The migrated schema before it is committed.
-pub(super) struct Open<'c> {
-    transaction: Transaction<'c>,
+pub(super) struct Open {
+    owner: Owner,
+    /// Ends after the owner's session.
+    _turn: Turn,
 }
 
-impl Open<'_> {
+impl Open {
     /// Prepares statements as that runtime role would, and answers what does not
     /// fit. Another deployment's may be asked for as well as this one's.
     pub(super) async fn describe(
@@ -87,17 +77,17 @@ impl Open<'_> {
         names: &Names,
         declared: &[Declared],
     ) -> Result<Vec<Refusal>, LendError> {
-        describe_as_runtime(&self.transaction, names, declared).await
+        describe_as_runtime(&self.owner, names, declared).await
     }
 
     pub(super) async fn commit(self) -> Result<(), LendError> {
-        Ok(self.transaction.commit().await?)
+        self.owner.commit().await
     }
 }
 
 /// Prepares statements with the rights and the search path of a request.
 pub(super) async fn describe_as_runtime(
-    transaction: &Transaction<'_>,
+    owner: &Owner,
     names: &Names,
     declared: &[Declared],
 ) -> Result<Vec<Refusal>, LendError> {
@@ -105,133 +95,66 @@ pub(super) async fn describe_as_runtime(
         schema, runtime, ..
     } = names;
     let role = format!("SET LOCAL ROLE {runtime}; SET LOCAL search_path = {schema}, pg_temp");
-    transaction.batch_execute(&role).await?;
-    let refusals = describe::describe(transaction, declared).await?;
-    transaction.batch_execute("SET LOCAL ROLE NONE").await?;
+    owner.client.batch_execute(&role).await?;
+    let refusals = describe::describe(&owner.client, declared).await?;
+    let back = "SET LOCAL ROLE NONE; SET LOCAL search_path = pg_catalog, pg_temp";
+    owner.client.batch_execute(back).await?;
     Ok(refusals)
 }
 
 /// Runs what has not run yet. Everything is committed but the last migration.
-pub(super) async fn migrate<'c>(
-    client: &'c mut Client,
-    plan: &Plan<'_>,
-) -> Result<Open<'c>, LendError> {
-    let transaction = start(client, plan.limits).await?;
-    roles::ensure(&transaction, plan.names, plan.password).await?;
-    transaction.batch_execute(LEDGER).await?;
-    transaction.commit().await?;
-    loop {
-        let transaction = start(client, plan.limits).await?;
-        let pending = pending(&transaction, plan).await?;
-        match pending.as_slice() {
-            [next, ..] if runs_without_transaction(&next.migration.sql) => {
-                transaction.rollback().await?;
-                apart::run(plan, next).await?;
-            }
-            [next, _, ..] => {
-                step(&transaction, plan, &[next], None).await?;
-                transaction.commit().await?;
-            }
-            _ => break,
+pub(super) async fn migrate(plan: &Plan<'_>) -> Result<Open, LendError> {
+    let mut turn = Turn::take(plan).await?;
+    roles::ensure(&mut turn.client, plan.names, plan.password).await?;
+    let pending = ledger::pending(&turn, plan).await?;
+    let owner = Owner::log_in(&turn, plan).await?;
+    let mut last = None;
+    for (index, next) in pending.iter().copied().enumerate() {
+        if runs_without_transaction(&next.migration.sql) {
+            apart::run(plan, &turn, &owner, next).await?;
+        } else if index + 1 < pending.len() {
+            step(plan, &turn, &owner, Some(next), None).await?;
+            owner.commit().await?;
+        } else {
+            last = Some(next);
         }
     }
-    let transaction = start(client, plan.limits).await?;
-    let last = pending(&transaction, plan).await?;
-    step(&transaction, plan, &last, Some(plan.shared)).await?;
-    Ok(Open { transaction })
+    step(plan, &turn, &owner, last, Some(plan.shared)).await?;
+    Ok(Open { owner, _turn: turn })
 }
 
-/// Migrations with the host's part, and a look at whether what serves can go on.
+/// A migration with the host's part, and a look at whether what serves can go on.
 /// `shared` has the tables that must exist by then; `None` before the last one.
 async fn step(
-    transaction: &Transaction<'_>,
     plan: &Plan<'_>,
-    migrations: &[&Checked<'_>],
+    turn: &Turn,
+    owner: &Owner,
+    migration: Option<&Checked<'_>>,
     shared: Option<&[String]>,
 ) -> Result<(), LendError> {
-    let before = guard::columns(transaction, plan.names).await?;
-    for migration in migrations {
-        apply(transaction, plan, migration).await?;
+    let before = guard::columns(&owner.client, plan.names).await?;
+    match migration {
+        Some(checked) => {
+            let (key, _) = ledger::announce(turn, plan, checked.migration).await?;
+            owner.begin(plan).await?;
+            apply(owner, checked, &key).await?;
+        }
+        None => owner.begin(plan).await?,
     }
     let mut shared = match shared {
         Some(all) => all.to_vec(),
-        None => unfinished(transaction, plan, plan.shared).await?,
+        None => unfinished(owner, plan, plan.shared).await?,
     };
-    shared.extend(unfinished(transaction, plan, &plan.beside.shared).await?);
-    write_host_part(transaction, plan, &shared).await?;
+    shared.extend(unfinished(owner, plan, &plan.beside.shared).await?);
+    let refusals = tables::reconcile(&owner.client, plan.names, &shared).await?;
+    if !refusals.is_empty() {
+        return Err(LendError::Refused(refusals));
+    }
     match &plan.beside.serving {
-        Some(serving) if !migrations.is_empty() => {
-            guard::check(transaction, plan.names, serving, &before).await
+        Some(serving) if migration.is_some() => {
+            guard::check(owner, plan.names, serving, &before).await
         }
         _ => Ok(()),
-    }
-}
-
-/// A transaction whose turn it is. Another host's migration may take as long as
-/// one may; a lock on a table in use may not, for requests queue behind it.
-async fn start(client: &mut Client, limits: Limits) -> Result<Transaction<'_>, LendError> {
-    let transaction = client.transaction().await?;
-    let Limits {
-        migration_ms_max,
-        lock_ms_max,
-    } = limits;
-    let bounds = format!(
-        "SET LOCAL statement_timeout = {migration_ms_max}; \
-         SET LOCAL lock_timeout = {migration_ms_max}; \
-         SET LOCAL idle_in_transaction_session_timeout = {migration_ms_max}"
-    );
-    transaction.batch_execute(&bounds).await?;
-    transaction
-        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
-        .await?;
-    transaction
-        .batch_execute(&format!("SET LOCAL lock_timeout = {lock_ms_max}"))
-        .await?;
-    Ok(transaction)
-}
-
-/// The migrations that have not run, after those that have were compared.
-async fn pending<'p>(
-    transaction: &Transaction<'_>,
-    plan: &'p Plan<'_>,
-) -> Result<Vec<&'p Checked<'p>>, LendError> {
-    let applied = "SELECT version, checksum FROM hearth.plugin_migrations WHERE plugin = $1";
-    let mut done = std::collections::BTreeMap::new();
-    for row in transaction.query(applied, &[&plan.plugin]).await? {
-        let (version, checksum): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-        done.insert(version, checksum);
-    }
-    let newest = done.keys().next_back().copied().unwrap_or(-1);
-    let (mut pending, mut refusals) = (Vec::new(), Vec::new());
-    for checked in plan.migrations {
-        let migration = checked.migration;
-        match done.get(&i64::from(migration.version)) {
-            Some(sum) if *sum == checksum(migration) => {}
-            Some(_) => refusals.push(refuse(
-                migration,
-                "it was changed after it had run; write a new one",
-            )),
-            None if i64::from(migration.version) < newest => {
-                refusals.push(refuse(
-                    migration,
-                    "a later one has run already; give it a higher number",
-                ));
-            }
-            None => pending.push(checked),
-        }
-    }
-    if refusals.is_empty() {
-        Ok(pending)
-    } else {
-        Err(LendError::Refused(refusals))
-    }
-}
-
-fn refuse(migration: &Migration, reason: &str) -> Refusal {
-    Refusal {
-        statement: title(migration),
-        reason: reason.to_owned(),
-        position: None,
     }
 }
 
@@ -239,82 +162,45 @@ pub(super) fn title(migration: &Migration) -> String {
     format!("migration {:04}_{}", migration.version, migration.name)
 }
 
-pub(super) fn checksum(migration: &Migration) -> String {
-    hex::encode(Sha256::digest(migration.sql.as_bytes()))
-}
-
-/// One migration, as the owner, with the rows of all customers in sight.
-async fn apply(
-    transaction: &Transaction<'_>,
-    plan: &Plan<'_>,
-    checked: &Checked<'_>,
-) -> Result<(), LendError> {
-    become_owner(transaction, plan.names).await?;
+/// One migration, with the rows of all customers in sight, and its row in the ledger.
+async fn apply(owner: &Owner, checked: &Checked<'_>, key: &Key) -> Result<(), LendError> {
     for statement in &checked.statements {
-        if let Err(error) = transaction.batch_execute(statement).await {
-            let mut refusal = describe::refusal(statement, error)?;
-            refusal.reason = format!("{}: {}", title(checked.migration), refusal.reason);
-            return Err(LendError::Refused(vec![refusal]));
+        if let Err(error) = owner.client.batch_execute(statement).await {
+            return Err(refused(checked, statement, error));
         }
     }
-    become_host(transaction).await?;
-    let migration = checked.migration;
-    let ledger = "INSERT INTO hearth.plugin_migrations (plugin, version, name, checksum) VALUES ($1, $2, $3, $4)";
-    let version = i64::from(migration.version);
-    transaction
-        .execute(
-            ledger,
-            &[
-                &plan.plugin,
-                &version,
-                &migration.name,
-                &checksum(migration),
-            ],
-        )
-        .await?;
-    Ok(())
+    if let Err(error) = owner.settle().await {
+        let text = "SET CONSTRAINTS ALL IMMEDIATE";
+        return Err(refused(checked, text, error));
+    }
+    ledger::record(owner, key).await
 }
 
-/// Policies, defaults and rights, in the transaction of the migration.
-async fn write_host_part(
-    transaction: &Transaction<'_>,
-    plan: &Plan<'_>,
-    shared: &[String],
-) -> Result<(), LendError> {
-    become_owner(transaction, plan.names).await?;
-    let refusals = tables::reconcile(transaction, plan.names, shared).await?;
-    if !refusals.is_empty() {
-        return Err(LendError::Refused(refusals));
+/// What Postgres said of one statement of a migration.
+pub(super) fn refused(
+    checked: &Checked<'_>,
+    statement: &str,
+    error: tokio_postgres::Error,
+) -> LendError {
+    match describe::refusal(statement, error) {
+        Ok(mut refusal) => {
+            refusal.reason = format!("{}: {}", title(checked.migration), refusal.reason);
+            LendError::Refused(vec![refusal])
+        }
+        Err(error) => error,
     }
-    become_host(transaction).await
 }
 
 /// Those of the tables that exist: between two migrations a shared table of a
 /// later one need not yet.
 async fn unfinished(
-    transaction: &Transaction<'_>,
+    owner: &Owner,
     plan: &Plan<'_>,
     shared: &[String],
 ) -> Result<Vec<String>, LendError> {
     let query = "SELECT relname::text FROM pg_catalog.pg_class \
                  WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p') AND relname = ANY ($2)";
-    let rows = transaction
-        .query(query, &[&plan.names.schema, &shared])
-        .await?;
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&plan.names.schema, &shared];
+    let rows = owner.client.query(query, &parameters).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
-}
-
-/// Until the transaction ends or the host takes itself back.
-async fn become_owner(transaction: &Transaction<'_>, names: &Names) -> Result<(), LendError> {
-    let Names { schema, owner, .. } = names;
-    let text = format!(
-        "SET LOCAL ROLE {owner}; SET LOCAL search_path = {schema}, pg_temp; \
-         SET LOCAL hearth.migration = 'on'"
-    );
-    Ok(transaction.batch_execute(&text).await?)
-}
-
-async fn become_host(transaction: &Transaction<'_>) -> Result<(), LendError> {
-    let text = "SET LOCAL hearth.migration = 'off'; SET LOCAL search_path = pg_catalog; SET LOCAL ROLE NONE";
-    Ok(transaction.batch_execute(text).await?)
 }

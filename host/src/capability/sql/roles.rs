@@ -1,13 +1,19 @@
 //! A plugin's schema and its two roles.
 //!
-//! The owner owns the schema and everything in it, cannot log in, and is taken on
-//! by the host during migrations alone. The runtime role logs in, reads and
-//! writes rows, and owns nothing. Roles belong to the whole cluster, so their
-//! names carry a hash of the database's.
+//! The owner owns the schema and everything in it. It can log in for a moment at
+//! the beginning of a migration (see [`super::owner`]), and the rest of the time
+//! nobody can be it. The runtime role logs in, reads and writes rows, and owns
+//! nothing. Neither is a member of a role of the host's; the owner is one of the
+//! runtime role, as which it prepares statements. Roles belong to the whole cluster,
+//! so their names carry a hash of the database's.
+//!
+//! The host needs CREATEROLE and no more. From Postgres 16 on that lets nobody say
+//! what a role shall not be, so nothing is said that a new role is not anyway; what
+//! somebody else made of a role is looked at instead.
 
-use deadpool_postgres::Transaction;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use tokio_postgres::{Client, Transaction};
 
 use super::lend::LendError;
 use crate::secret::RootSecret;
@@ -68,44 +74,120 @@ pub(super) fn password(secret: &RootSecret, plugin: &str) -> String {
     hex::encode(secret.derive(&format!("postgres-role/{plugin}")))
 }
 
-/// Makes roles and schema where they are missing, and sets what they may. To be
-/// called under the advisory lock, or two hosts would change one role at once.
+/// The advisory lock under which roles are made and changed, "hrthplug" in ASCII.
+/// One for all plugins: two hosts that changed one role at once would fail.
+const LOCK: i64 = 0x6872_7468_706c_7567;
+
+/// Makes roles and schema where they are missing, and sets what they may.
 pub(super) async fn ensure(
-    transaction: &Transaction<'_>,
+    client: &mut Client,
     names: &Names,
     password: &str,
 ) -> Result<(), LendError> {
+    let verifier = verifier(password)?;
+    let transaction = client.transaction().await?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
+        .await?;
     for role in [&names.owner, &names.runtime] {
         let found = "SELECT FROM pg_roles WHERE rolname = $1";
         if transaction.query_opt(found, &[role]).await?.is_none() {
-            transaction
-                .batch_execute(&format!("CREATE ROLE {role}"))
-                .await?;
+            let text = format!("CREATE ROLE {role} NOINHERIT");
+            transaction.batch_execute(&text).await?;
         }
+        is_harmless(&transaction, names, role).await?;
     }
-    transaction
-        .batch_execute(&rights(names, &verifier(password)?))
+    let Names { owner, runtime, .. } = names;
+    let rights = format!(
+        "ALTER ROLE {owner} NOLOGIN NOINHERIT PASSWORD NULL;
+         ALTER ROLE {runtime} LOGIN NOINHERIT PASSWORD '{verifier}';
+         GRANT {runtime} TO {owner}"
+    );
+    transaction.batch_execute(&rights).await?;
+    make_schema(&transaction, names).await?;
+    leave_roles(&transaction, names).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// What a role of a plugin must never have become, whoever made it that.
+const HARMFUL: &str = "
+    SELECT 'may more than its database' FROM pg_roles
+    WHERE rolname = $1
+      AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)
+    UNION ALL
+    SELECT 'is a member of ' || g.rolname
+    FROM pg_auth_members m
+    JOIN pg_roles r ON r.oid = m.member
+    JOIN pg_roles g ON g.oid = m.roleid
+    WHERE r.rolname = $1 AND g.rolname <> $2
+    LIMIT 1";
+
+async fn is_harmless(
+    transaction: &Transaction<'_>,
+    names: &Names,
+    role: &str,
+) -> Result<(), LendError> {
+    let row = transaction
+        .query_opt(HARMFUL, &[&role, &names.runtime])
         .await?;
+    let Some(row) = row else { return Ok(()) };
+    let what: String = row.try_get(0)?;
+    Err(LendError::Backend(format!(
+        "the role {role} {what}, which no plugin's role may be: somebody gave it that; take it \
+         back (ALTER ROLE, REVOKE) and deploy again"
+    )))
+}
+
+/// Only who can become a role can give it a schema, so the host joins it for that.
+async fn make_schema(transaction: &Transaction<'_>, names: &Names) -> Result<(), LendError> {
+    let Names { schema, owner, .. } = names;
+    let found = "SELECT FROM pg_namespace WHERE nspname = $1";
+    if transaction.query_opt(found, &[schema]).await?.is_some() {
+        return Ok(());
+    }
+    let text =
+        format!("GRANT {owner} TO CURRENT_USER; CREATE SCHEMA {schema} AUTHORIZATION {owner}");
+    Ok(transaction.batch_execute(&text).await?)
+}
+
+/// The host is no member of a plugin's roles: it never acts as one of them. What it
+/// has as their maker (ADMIN, from Postgres 16 on) stays.
+async fn leave_roles(transaction: &Transaction<'_>, names: &Names) -> Result<(), LendError> {
+    let text = "
+        SELECT g.rolname::text
+        FROM pg_auth_members m
+        JOIN pg_roles r ON r.oid = m.member
+        JOIN pg_roles g ON g.oid = m.roleid
+        WHERE r.rolname = current_user AND g.rolname = ANY ($1) AND NOT m.admin_option";
+    let roles = [names.owner.as_str(), names.runtime.as_str()];
+    for row in transaction.query(text, &[&roles.as_slice()]).await? {
+        let role: String = row.try_get(0)?;
+        let text = format!("REVOKE {role} FROM CURRENT_USER");
+        transaction.batch_execute(&text).await?;
+    }
     Ok(())
 }
 
-/// The host becomes a member of both, to migrate as the one and to prepare as
-/// the other. Not the other way round.
-fn rights(names: &Names, verifier: &str) -> String {
-    let Names {
-        schema,
-        owner,
-        runtime,
-    } = names;
-    format!(
-        "ALTER ROLE {owner} NOLOGIN NOCREATEDB NOCREATEROLE PASSWORD NULL;
-         ALTER ROLE {runtime} LOGIN NOCREATEDB NOCREATEROLE NOINHERIT PASSWORD '{verifier}';
-         GRANT {owner} TO CURRENT_USER;
-         GRANT {runtime} TO CURRENT_USER;
-         CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};
-         REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;
-         GRANT USAGE ON SCHEMA {schema} TO {runtime};"
-    )
+/// How long the owner could log in if the host ended before it took that back.
+const LOGIN: &str = "1 minute";
+
+/// Lets the owner log in with this password.
+pub(super) async fn open_login(
+    client: &Client,
+    names: &Names,
+    password: &str,
+) -> Result<(), LendError> {
+    let (owner, verifier) = (&names.owner, verifier(password)?);
+    let text = format!("SELECT (clock_timestamp() + interval '{LOGIN}')::text");
+    let until: String = client.query_one(&text, &[]).await?.try_get(0)?;
+    let text = format!("ALTER ROLE {owner} LOGIN PASSWORD '{verifier}' VALID UNTIL '{until}'");
+    Ok(client.batch_execute(&text).await?)
+}
+
+/// Lets nobody log in as the owner.
+pub(super) async fn close_login(client: &Client, names: &Names) -> Result<(), LendError> {
+    let text = format!("ALTER ROLE {} NOLOGIN PASSWORD NULL", names.owner);
+    Ok(client.batch_execute(&text).await?)
 }
 
 /// What Postgres keeps of a password (RFC 5803): sent instead of the password,

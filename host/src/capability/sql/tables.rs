@@ -1,21 +1,20 @@
 //! What the host writes on a plugin's tables, and what it refuses to find there.
 //!
-//! It runs in the transaction of a migration, as the owner role, and compares the
-//! catalogue with what must hold; only what differs is changed, so a deployment
-//! without migrations takes no lock on a table.
+//! It runs in the transaction of a migration and in the owner's own session (see
+//! [`super::owner`]), and compares the catalogue with what must hold; only what
+//! differs is changed, so a deployment without migrations takes no lock on a table.
 //!
 //! Each table that is not listed as shared gets two policies. `hearth_customer`
 //! is for everybody: the rows of the session's customer. `hearth_migration` is
 //! for the owner role alone, and only while `hearth.migration` is `on`: with it a
 //! migration moves the data of all customers although FORCE ROW LEVEL SECURITY
-//! holds for the owner too. Nobody can log in as the owner, only the host takes
-//! that role on, and only a migration's transaction sets `hearth.migration`
-//! (SET LOCAL). A view or function that somehow ran as the owner during a request
-//! would find it unset.
+//! holds for the owner too. Nobody but the host can log in as the owner, and only a
+//! migration's transaction sets `hearth.migration` (SET LOCAL). A view or function
+//! that somehow ran as the owner during a request would find it unset.
 
 use std::collections::HashMap;
 
-use deadpool_postgres::Transaction;
+use tokio_postgres::Client;
 
 use super::describe;
 use super::gate::Refusal;
@@ -115,16 +114,16 @@ fn refusal(what: String, reason: &str) -> Refusal {
 
 /// Writes defaults, policies and rights. Answers what must not be as it is.
 pub(super) async fn reconcile(
-    transaction: &Transaction<'_>,
+    client: &Client,
     names: &Names,
     shared: &[String],
 ) -> Result<Vec<Refusal>, LendError> {
-    let relations = relations(transaction, names).await?;
+    let relations = relations(client, names).await?;
     let mut refusals = judge_relations(&relations, shared);
-    refusals.extend(judge_keys(transaction, names, &relations, shared).await?);
-    refusals.extend(judge_references(transaction, names, &relations, shared).await?);
-    refusals.extend(judge_rest(transaction, names).await?);
-    let policies = policies(transaction, names).await?;
+    refusals.extend(judge_keys(client, names, &relations, shared).await?);
+    refusals.extend(judge_references(client, names, &relations, shared).await?);
+    refusals.extend(judge_rest(client, names).await?);
+    let policies = policies(client, names).await?;
     refusals.extend(judge_policies(&relations, &policies, shared));
     if !refusals.is_empty() {
         return Ok(refusals);
@@ -139,18 +138,15 @@ pub(super) async fn reconcile(
     }
     changes.push(grants(names));
     for change in changes {
-        if let Err(error) = transaction.batch_execute(&change).await {
+        if let Err(error) = client.batch_execute(&change).await {
             return Ok(vec![describe::refusal(&change, error)?]);
         }
     }
     Ok(Vec::new())
 }
 
-async fn relations(
-    transaction: &Transaction<'_>,
-    names: &Names,
-) -> Result<Vec<Relation>, LendError> {
-    let rows = transaction.query(RELATIONS, &[&names.schema]).await?;
+async fn relations(client: &Client, names: &Names) -> Result<Vec<Relation>, LendError> {
+    let rows = client.query(RELATIONS, &[&names.schema]).await?;
     let relation = |row: &tokio_postgres::Row| {
         Ok(Relation {
             oid: row.try_get(0)?,
@@ -213,13 +209,13 @@ fn tenant_table<'a>(
 }
 
 async fn judge_keys(
-    transaction: &Transaction<'_>,
+    client: &Client,
     names: &Names,
     relations: &[Relation],
     shared: &[String],
 ) -> Result<Vec<Refusal>, LendError> {
     let mut refusals = Vec::new();
-    for row in transaction.query(KEYS, &[&names.schema]).await? {
+    for row in client.query(KEYS, &[&names.schema]).await? {
         let (table, index, leads): (u32, String, bool) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         if let Some(table) = tenant_table(relations, shared, table)
@@ -234,13 +230,13 @@ async fn judge_keys(
 }
 
 async fn judge_references(
-    transaction: &Transaction<'_>,
+    client: &Client,
     names: &Names,
     relations: &[Relation],
     shared: &[String],
 ) -> Result<Vec<Refusal>, LendError> {
     let mut refusals = Vec::new();
-    for row in transaction.query(REFERENCES, &[&names.schema]).await? {
+    for row in client.query(REFERENCES, &[&names.schema]).await? {
         let (name, child, parent, paired): (String, u32, u32, bool) = (
             row.try_get(0)?,
             row.try_get(1)?,
@@ -263,11 +259,8 @@ async fn judge_references(
     Ok(refusals)
 }
 
-async fn judge_rest(
-    transaction: &Transaction<'_>,
-    names: &Names,
-) -> Result<Vec<Refusal>, LendError> {
-    let rows = transaction.query(FORBIDDEN, &[&names.schema]).await?;
+async fn judge_rest(client: &Client, names: &Names) -> Result<Vec<Refusal>, LendError> {
+    let rows = client.query(FORBIDDEN, &[&names.schema]).await?;
     rows.iter()
         .map(|row| Ok(refusal(row.try_get(0)?, row.try_get(1)?)))
         .collect()
@@ -276,11 +269,11 @@ async fn judge_rest(
 /// By table and name: whether the policy is as the host writes it.
 type Policies = HashMap<(u32, String), bool>;
 
-async fn policies(transaction: &Transaction<'_>, names: &Names) -> Result<Policies, LendError> {
+async fn policies(client: &Client, names: &Names) -> Result<Policies, LendError> {
     let customer = format!("({COLUMN} = {CUSTOMER})");
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
         [&names.schema, &customer, &MIGRATING, &names.owner];
-    let rows = transaction.query(POLICIES, &parameters).await?;
+    let rows = client.query(POLICIES, &parameters).await?;
     let policy =
         |row: &tokio_postgres::Row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?));
     rows.iter().map(policy).collect()
@@ -350,7 +343,9 @@ fn grants(names: &Names) -> String {
         schema, runtime, ..
     } = names;
     format!(
-        "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {runtime};
+        "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;
+         GRANT USAGE ON SCHEMA {schema} TO {runtime};
+         REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {runtime};
          REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM PUBLIC, {runtime};
          GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {runtime};
          GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {runtime}"

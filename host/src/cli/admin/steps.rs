@@ -51,6 +51,16 @@ pub struct Refused {
     /// What the plugin newly asks for and nobody has approved.
     #[serde(default)]
     pub asks: Vec<String>,
+    /// The SQL functions among that.
+    #[serde(default)]
+    pub functions: Vec<Function>,
+}
+
+/// An SQL function with its body.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Function {
+    pub approval: String,
+    pub text: String,
 }
 
 /// How it ended, and the line that said so.

@@ -3,21 +3,11 @@
 
 use std::io::{self, Write};
 
-/// The text without characters that move the cursor or hide what stands there:
-/// names and reasons come from files that strangers made.
-pub fn plain(text: &str) -> String {
-    let hidden = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars()
-        .map(|c| if hidden(c) { '\u{fffd}' } else { c })
-        .collect()
-}
+pub use crate::deploy::steps::plain;
 
 /// As [`plain`], in one line.
 pub fn line(text: &str) -> String {
-    plain(text).replace('\n', " ")
+    plain(text).replace(['\n', '\t'], " ")
 }
 
 /// Writes rows under a head, each column as wide as its widest cell.

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::capability::sql::gate::{Definition, definitions};
 use crate::capability::sql::statement::{Access, Declared, Type};
 use crate::config::LimitOverrides;
 use crate::plugin::manifest::Manifest;
@@ -25,8 +26,10 @@ pub struct Diff {
     /// Name, version, mount, world, whether it is public, the self-test.
     pub manifest: Vec<Change>,
     pub grants: Named,
-    /// SQL functions of its own that it wants approved.
+    /// SQL functions that it wants approved; changed is one with another body.
     pub functions: Named,
+    /// The bodies of those that came or changed.
+    pub bodies: Vec<Definition>,
     /// Tables whose rows every customer sees.
     pub shared_tables: Named,
     pub limits: Vec<Change>,
@@ -97,11 +100,18 @@ pub struct Migrations {
 pub fn diff(old: &Package, new: &Package) -> Diff {
     let (a, b) = (&old.manifest, &new.manifest);
     let grants = |manifest: &Manifest| texts(manifest.grants.iter());
+    let (had, has) = (functions(old), functions(new));
+    let news = |(name, body): &(&String, &Option<Definition>)| had.get(*name) != Some(body);
     Diff {
         same: old.digest == new.digest,
         manifest: changes(&described(a), &described(b)),
         grants: named(&grants(a), &grants(b)),
-        functions: named(&texts(&a.sql.functions), &texts(&b.sql.functions)),
+        functions: named(&had, &has),
+        bodies: has
+            .iter()
+            .filter(news)
+            .filter_map(|(_, body)| body.clone())
+            .collect(),
         shared_tables: named(&texts(&a.sql.shared), &texts(&b.sql.shared)),
         limits: changes(&limits(&a.limits), &limits(&b.limits)),
         instances: changes(&instances(a), &instances(b)),
@@ -186,6 +196,14 @@ fn instances(manifest: &Manifest) -> Vec<Row> {
         ("age_ms_max", count(instances.age_ms_max)),
         ("warm_instances_min", count(instances.warm_instances_min)),
     ]
+}
+
+/// The functions that a manifest asks for. Those of Postgres have no body here.
+fn functions(package: &Package) -> BTreeMap<String, Option<Definition>> {
+    let defined = definitions(package.migrations.iter().map(|one| one.sql.as_str()));
+    let body = |name: &String| defined.iter().find(|one| one.name == *name).cloned();
+    let asked = package.manifest.sql.functions.iter();
+    asked.map(|name| (name.clone(), body(name))).collect()
 }
 
 /// Names that have no content to differ in.

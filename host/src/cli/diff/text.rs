@@ -13,7 +13,7 @@ pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
     let sections = [
         ("manifest", changes(&diff.manifest)),
         ("grants", named(&diff.grants)),
-        ("SQL functions", named(&diff.functions)),
+        ("SQL functions", functions(diff)),
         (
             "tables that all customers share",
             named(&diff.shared_tables),
@@ -65,6 +65,16 @@ fn named(named: &Named) -> Vec<String> {
     let removed = named.removed.iter().map(|name| format!("- {name}"));
     let changed = named.changed.iter().map(|name| format!("~ {name}"));
     added.chain(removed).chain(changed).collect()
+}
+
+/// Names, and of what came or changed every line: an operator approves just that.
+fn functions(diff: &Diff) -> Vec<String> {
+    let mut lines = named(&diff.functions);
+    for body in &diff.bodies {
+        lines.push(format!("the body of {}:", body.approval));
+        lines.extend(body.text.lines().map(|text| format!("    {text}")));
+    }
+    lines
 }
 
 fn statements(statements: &Statements) -> Vec<String> {

@@ -211,7 +211,7 @@ impl Migration<'_> {
         if statement.number("rename_type") == ObjectType::ObjectFunction as i64 {
             return Fault::at(
                 statement,
-                "renames a function, which is approved by its name",
+                "renames a function, which is approved together with its name",
             );
         }
         if statement.node("relation").is_some() {
@@ -261,6 +261,13 @@ impl Migration<'_> {
         self.target(statement, "relation")?;
         let names = statement.names("funcname");
         self.named(statement, &names, 1)?;
+        if statement.flag("deferrable") {
+            return Fault::at(
+                statement,
+                "makes a DEFERRABLE constraint trigger, whose function would run at COMMIT, when \
+                 nobody looks any more: leave DEFERRABLE and INITIALLY DEFERRED out",
+            );
+        }
         self.is_approved(statement, names.last().copied().unwrap_or_default())
     }
 
@@ -269,7 +276,10 @@ impl Migration<'_> {
             true => Ok(()),
             false => Fault::at(
                 statement,
-                format!("has the function {name}, which the operator did not approve"),
+                format!(
+                    "has the function {name}, which the operator did not approve: the manifest \
+                     must list it in `functions` of [sql], and the operator approve its body"
+                ),
             ),
         }
     }
@@ -283,7 +293,7 @@ fn parts_of(kinds: &[(ObjectType, usize)], number: i64) -> Option<usize> {
 }
 
 /// Where a statement begins, and its text.
-fn slice<'t>(sql: &'t str, raw: &Node) -> (usize, &'t str) {
+pub fn slice<'t>(sql: &'t str, raw: &Node) -> (usize, &'t str) {
     let start = usize::try_from(raw.number("stmt_location")).unwrap_or(0);
     let rest = sql.get(start..).unwrap_or_default();
     let text = match usize::try_from(raw.number("stmt_len")) {

@@ -1,4 +1,4 @@
-//! CREATE FUNCTION. An operator approved it by name; these checks make sure that
+//! CREATE FUNCTION. An operator approved its body; these checks make sure that
 //! what was approved cannot change role, tenant or settings, nor run a text that
 //! nobody has seen.
 

@@ -1,0 +1,164 @@
+//! What a plugin asks for, against what its operator approved.
+
+use std::collections::BTreeSet;
+
+use super::steps::{Rejected, plain};
+use crate::capability::sql::gate::{Definition, approved_name, definitions};
+use crate::plugin::deployment::Approved;
+use crate::plugin::manifest::SHARED_REUSE;
+use crate::plugin::package::{Interface, Package};
+
+/// What a refusal shows of the bodies of functions, in all.
+const SHOWN_BYTES_MAX: usize = 256 * 1024;
+
+/// What the plugin may use: all that it asks for, where all of it is approved. One
+/// that sends requests to the outside may be let further than it asks.
+///
+/// # Errors
+/// With everything that it asks for and nobody approved.
+pub fn approve(package: &Package, given: &Approved) -> Result<Approved, Rejected> {
+    let manifest = &package.manifest;
+    let asked: Vec<String> = manifest.grants.iter().map(ToString::to_string).collect();
+    let functions = functions(package);
+    let mut refused = Rejected::new(&manifest.name, "grants", Vec::new());
+    for grant in asked.iter().filter(|grant| !given.grants.contains(grant)) {
+        refused.reasons.push(unapproved(grant));
+        refused.asks.push(grant.clone());
+    }
+    for asked in &functions {
+        if !given.functions.contains(&asked.approval) {
+            asked.refuse(given, &mut refused);
+        }
+    }
+    for table in &manifest.sql.shared {
+        if !given.shared.contains(table) {
+            refuse_shared(table, &mut refused);
+        }
+    }
+    if !refused.reasons.is_empty() {
+        return Err(refused);
+    }
+    let further = given.grants.iter().filter(|grant| {
+        let reaches = manifest.asks_for(Interface::Outbound);
+        reaches && grant.starts_with("outbound:") && !asked.contains(grant)
+    });
+    Ok(Approved {
+        grants: asked.iter().chain(further).cloned().collect(),
+        functions: functions.into_iter().map(|asked| asked.approval).collect(),
+        shared: manifest.sql.shared.iter().cloned().collect(),
+    })
+}
+
+/// A function that a manifest asks for.
+struct Function {
+    name: String,
+    /// What approves it.
+    approval: String,
+    /// `None` where no migration makes it: it is one of Postgres's.
+    definition: Option<Definition>,
+}
+
+/// What approves the functions that a plugin asks for.
+pub fn function_approvals(package: &Package) -> Vec<String> {
+    let asked = functions(package).into_iter();
+    asked.map(|function| function.approval).collect()
+}
+
+fn functions(package: &Package) -> Vec<Function> {
+    let asked = &package.manifest.sql.functions;
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let mut defined = definitions(package.migrations.iter().map(|one| one.sql.as_str()));
+    let function = |name: &String| {
+        let place = defined.iter().position(|one| one.name == *name);
+        let definition = place.map(|place| defined.swap_remove(place));
+        let approval = definition.as_ref().map(|one| one.approval.clone());
+        Function {
+            name: name.clone(),
+            approval: approval.unwrap_or_else(|| name.clone()),
+            definition,
+        }
+    };
+    asked.iter().map(function).collect()
+}
+
+impl Function {
+    fn refuse(&self, given: &Approved, refused: &mut Rejected) {
+        let (name, approval) = (&self.name, &self.approval);
+        let of_this = |other: &&String| approved_name(other) == name;
+        let why = match (&self.definition, given.functions.iter().find(of_this)) {
+            (None, _) => "which is none of its own and was not approved".to_owned(),
+            (Some(_), None) => "whose body was not approved".to_owned(),
+            (Some(_), Some(other)) if other == name => {
+                "which is approved by its name alone, and its body must be".to_owned()
+            }
+            (Some(_), Some(other)) => format!("whose body is not the one approved as `{other}`"),
+        };
+        refused.reasons.push(format!(
+            "it asks for the SQL function `{name}`, {why}: where it may run, approve `{approval}` \
+             (--approve-function, or sql_functions in its section of the configuration)"
+        ));
+        refused.asks.push(format!("function:{approval}"));
+        let so_far: usize = refused.functions.iter().map(|one| one.text.len()).sum();
+        if let Some(definition) = &self.definition {
+            let bytes_max = SHOWN_BYTES_MAX.saturating_sub(so_far);
+            refused.functions.push(shown(definition, bytes_max));
+        }
+    }
+}
+
+/// Why a grant was refused, and what else there is to do where its name does not say
+/// what it opens.
+fn unapproved(grant: &str) -> String {
+    let reason = format!("it asks for the grant `{grant}`, which was not approved");
+    match grant {
+        SHARED_REUSE => format!(
+            "{reason}: with `reuse = \"shared\"` in its manifest an instance serves one customer \
+             after another, and what it keeps in memory of the one is there in the calls of the \
+             next. Approve it where that cannot be a secret; else `reuse = \"serial\"` keeps \
+             customers apart"
+        ),
+        _ => reason,
+    }
+}
+
+fn refuse_shared(table: &str, refused: &mut Rejected) {
+    refused.reasons.push(format!(
+        "it asks to share the table `{table}` among all customers, which was not approved: each \
+         would see and change every row of it. Where that is meant, approve `{table}` \
+         (--approve-shared, or sql_shared in its section of the configuration)"
+    ));
+    refused.asks.push(format!("shared:{table}"));
+}
+
+/// The text as a terminal may show it. One that is too long says so: nobody shall
+/// approve by mistake what they did not see.
+fn shown(definition: &Definition, bytes_max: usize) -> Definition {
+    let text = &definition.text;
+    let end = text.floor_char_boundary(bytes_max.min(text.len()));
+    let mut shown = plain(text.get(..end).unwrap_or_default());
+    if end < text.len() {
+        let more = text.len() - end;
+        shown.push_str(&format!(
+            "\n... {more} more bytes are not shown here: read them with `hearth diff`"
+        ));
+    }
+    Definition {
+        text: shown,
+        ..definition.clone()
+    }
+}
+
+/// One set of approvals and another.
+pub fn together(one: &Approved, other: &Approved) -> Approved {
+    let union = |one: &[String], other: &[String]| {
+        let all: BTreeSet<&String> = one.iter().chain(other).collect();
+        all.into_iter().cloned().collect()
+    };
+    Approved {
+        grants: union(&one.grants, &other.grants),
+        functions: union(&one.functions, &other.functions),
+        shared: union(&one.shared, &other.shared),
+    }
+}
