@@ -131,21 +131,24 @@ sql! {
          CROSS JOIN LATERAL (SELECT id, description FROM tickets WHERE tickets.id = wanted.id \
          LIMIT 1) AS found WHERE octet_length(found.description) <= 20000";
 
-    /// Writes the tags of a locked ticket that it has not yet.
-    pub write fn insert_tags(ticket_id: &str, tags: &[String]) -> u64 =
-        "INSERT INTO ticket_tags (ticket_id, tag) SELECT $1, tag \
-         FROM unnest($2::text[]) AS given (tag) ON CONFLICT DO NOTHING";
+    /// Writes the tags of locked tickets that they have not yet.
+    pub write fn insert_tags(tickets: &Json) -> u64 =
+        "INSERT INTO ticket_tags (ticket_id, tag) SELECT wanted.id, given.tag \
+         FROM jsonb_to_recordset($1) AS wanted (id text, tags text[]) \
+         CROSS JOIN LATERAL unnest(wanted.tags) AS given (tag) ON CONFLICT DO NOTHING";
 
-    pub write fn remove_other_tags(ticket_id: &str, tags: &[String]) -> u64 =
-        "DELETE FROM ticket_tags WHERE ticket_id = $1 AND tag <> ALL ($2)";
+    pub write fn remove_other_tags(tickets: &Json) -> u64 =
+        "DELETE FROM ticket_tags USING jsonb_to_recordset($1) AS wanted (id text, tags text[]) \
+         WHERE ticket_tags.ticket_id = wanted.id AND ticket_tags.tag <> ALL (wanted.tags)";
 
-    /// The words by which a ticket is found, as they are in it now.
-    pub write fn insert_terms(ticket_id: &str) -> u64 =
-        "INSERT INTO ticket_terms (term, ticket_id) SELECT early.lexeme, tickets.id \
-         FROM tickets CROSS JOIN LATERAL ( \
-         SELECT lexeme FROM unnest(tickets.search) AS words (lexeme, positions, weights) \
+    /// The words by which tickets are found, as they are in the tickets now.
+    pub write fn insert_terms(ids: &[String]) -> u64 =
+        "INSERT INTO ticket_terms (term, ticket_id) SELECT early.lexeme, wanted.id \
+         FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL (SELECT search FROM tickets \
+         WHERE tickets.id = wanted.id LIMIT 1) AS found CROSS JOIN LATERAL ( \
+         SELECT lexeme FROM unnest(found.search) AS words (lexeme, positions, weights) \
          WHERE octet_length(lexeme) <= 1024 ORDER BY positions[1], lexeme LIMIT 1000) AS early \
-         WHERE tickets.id = $1 ON CONFLICT DO NOTHING";
+         ON CONFLICT DO NOTHING";
 
     /// Takes away the words of a ticket whose text is about to change.
     pub write fn remove_terms(ticket_id: &str) -> u64 =

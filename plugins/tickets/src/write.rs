@@ -74,6 +74,10 @@ impl Edit {
         !self.audited.is_empty()
     }
 
+    fn is_renaming(&self) -> bool {
+        self.before.subject != self.after.subject
+    }
+
     /// What others are told of it, once it has its stamp.
     fn events(&self) -> Vec<Event> {
         let (ticket, description) = (&self.after, self.short_description.as_deref());
@@ -175,26 +179,37 @@ pub fn apply(
     Ok(outbox.send(tx, &events, order.as_slice())?)
 }
 
-/// Writes the rows of tickets that change.
+/// Writes the rows of tickets that change, and of their words and tags what differs.
 fn write(tx: &Transaction, changed: &[&Edit], author: &Author<'_>) -> Result<Vec<Stamp>, Problem> {
     let now = Timestamp::now();
     let mut stamps = Vec::with_capacity(changed.len());
     for edit in changed {
         stamps.push(write_one(tx, edit, now)?);
     }
-    let ids: Vec<String> = changed.iter().map(|edit| edit.after.id.clone()).collect();
+    let renamed = ids_where(changed, Edit::is_renaming);
+    if !renamed.is_empty() {
+        insert_terms(tx, &renamed)?;
+    }
+    let tagged = changed
+        .iter()
+        .filter(|edit| edit.before.tags != edit.after.tags);
+    let tagged: Vec<Value> = tagged.map(|edit| tags(&edit.after)).collect();
+    if !tagged.is_empty() {
+        let tagged = Json(tagged.into());
+        remove_other_tags(tx, &tagged)?;
+        insert_tags(tx, &tagged)?;
+    }
     let audit = |edit: &&Edit| audits::new(&edit.after.id, true, edit.audited.clone());
     let audits = Json(changed.iter().map(audit).collect());
     insert_audits(tx, &audits, author.key_id, author.is_agent, now)?;
-    mark_changed(tx, &ids)?;
+    mark_changed(tx, &ids_where(changed, |_| true))?;
     Ok(stamps)
 }
 
-/// Writes a ticket, and of its words and tags what differs.
+/// Writes a ticket; its words are gone then, if it has others.
 fn write_one(tx: &Transaction, edit: &Edit, now: Timestamp) -> Result<Stamp, Problem> {
-    let (before, after) = (&edit.before, &edit.after);
-    let is_renamed = before.subject != after.subject;
-    if is_renamed {
+    let after = &edit.after;
+    if edit.is_renaming() {
         remove_terms(tx, &after.id)?;
     }
     let stamp = update_ticket(
@@ -213,15 +228,16 @@ fn write_one(tx: &Transaction, edit: &Edit, now: Timestamp) -> Result<Stamp, Pro
         after.merged_into.as_deref(),
         now,
     );
-    let stamp = stamp.map_err(taken)?;
-    if is_renamed {
-        insert_terms(tx, &after.id)?;
-    }
-    if before.tags != after.tags {
-        remove_other_tags(tx, &after.id, &after.tags)?;
-        insert_tags(tx, &after.id, &after.tags)?;
-    }
-    Ok(stamp)
+    stamp.map_err(taken)
+}
+
+fn ids_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<String> {
+    let chosen = edits.iter().filter(|edit| holds(edit));
+    chosen.map(|edit| edit.after.id.clone()).collect()
+}
+
+fn tags(ticket: &Summary) -> Value {
+    json!({"id": ticket.id, "tags": ticket.tags})
 }
 
 /// The one unique key that a change can violate is that of external ids.
