@@ -18,10 +18,15 @@ const REQUESTS: i64 = 10;
 /// Nothing but the requests works while they are counted.
 const QUIET: &str = "
     ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements';
-    ALTER SYSTEM SET pg_stat_statements.track_utility = off;
     ALTER SYSTEM SET autovacuum = off;
     ALTER SYSTEM SET checkpoint_timeout = '1h';
     ALTER SYSTEM SET max_wal_size = '8GB'";
+
+/// Statements are counted, and not what begins and ends transactions.
+const COUNTING: &str = "
+    ALTER SYSTEM SET pg_stat_statements.track_utility = off;
+    SELECT pg_reload_conf();
+    CREATE EXTENSION pg_stat_statements";
 
 /// Counts what one plugin's sessions do.
 pub struct Meter {
@@ -59,31 +64,32 @@ struct Statement {
     wal_bytes: i64,
 }
 
+/// Each statement by itself: a setting of the system wants no transaction.
+async fn run(cluster: &Cluster, statements: &str) {
+    let client = cluster.connect(None).await;
+    for statement in statements.split(';') {
+        client.batch_execute(statement).await.unwrap();
+    }
+}
+
 impl Meter {
     /// Makes a cluster countable; to be called before hosts use it.
     pub async fn prepare(cluster: &mut Cluster) {
-        for setting in QUIET.split(';') {
-            let client = cluster.connect(None).await;
-            client.batch_execute(setting).await.unwrap();
-        }
+        run(cluster, QUIET).await;
         cluster.pause().await;
         cluster.resume().await;
-        let create = "CREATE EXTENSION pg_stat_statements";
-        cluster
-            .connect(None)
-            .await
-            .batch_execute(create)
-            .await
-            .unwrap();
+        run(cluster, COUNTING).await;
     }
 
     /// Counts the sessions of a plugin that is deployed.
     pub async fn of(cluster: &Cluster, plugin: &str) -> Meter {
         let database = cluster.connect(None).await;
-        let roles = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE $1 AND rolcanlogin";
-        let role = database.query_one(roles, &[&format!("hearth%{plugin}")]);
+        let roles =
+            "SELECT rolname::text FROM pg_roles WHERE rolname::text LIKE $1 AND rolcanlogin";
+        let name = format!("hearth%{plugin}");
+        let role = database.query_one(roles, &[&name]).await.unwrap();
         Meter {
-            role: role.await.unwrap().get(0),
+            role: role.get(0),
             schema: format!("plugin_{plugin}"),
             database,
         }
