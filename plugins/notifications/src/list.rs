@@ -180,7 +180,7 @@ pub fn count(request: &Request) -> Answer {
     let [read, seen] = [Kind::Read, Kind::Seen].map(|kind| lines.of(kind).lower(category));
     let way = Way {
         inbox: &inbox,
-        lower: &filter.lower(&lines).max(read.min(seen)),
+        lower: &filter.lower(&lines).max(read.clone().min(seen.clone())),
         upper: LAST,
         page: PAGE_MAX,
         queries_max: COUNT_QUERIES_MAX,
