@@ -4,6 +4,7 @@ mod compiled;
 pub mod dynamodb;
 pub mod fleet;
 pub mod host;
+pub mod meter;
 pub mod postgres;
 pub mod python;
 pub mod raw;

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod changes;
+mod cost;
 mod cursors;
 mod events;
 mod lists;

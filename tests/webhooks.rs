@@ -2,6 +2,7 @@
 //! real host.
 
 mod attack;
+mod cost;
 mod endpoints;
 pub mod fixture;
 mod hanging;

@@ -1,6 +1,8 @@
-//! Every statement of the plugin has an index that fits, under row-level security
-//! and with the one plan for all parameters that Postgres falls back to.
+//! Every statement of the plugin has an index that fits, under row-level security,
+//! with the one plan for all parameters that Postgres falls back to, and whether it has
+//! statistics or not.
 
+use hearth::backend::postgres::connection::PLANNING;
 use hearth::embedded::postgres::Reached;
 use hearth::plugin::package::Package;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
@@ -39,16 +41,22 @@ const ROWS: &str = "
     SELECT customer_id, 'cmt_' || n, id, true, 'body', 'key', false FROM made;
     INSERT INTO ticket_audits (customer_id, id, ticket_id, public, events, author, by_agent)
     SELECT customer_id, 'aud_' || n, id, true, '[]', 'key', false FROM made;
-    INSERT INTO ticket_clocks (customer_id, ticket_id, started_at, running_since, elapsed_micros)
-    SELECT customer_id, id, now(), CASE WHEN n % 3 = 0 THEN now() END, 0 FROM made;
+    INSERT INTO ticket_clocks (customer_id, ticket_id, started_at, running_since, elapsed_micros,
+        check_at)
+    SELECT customer_id, id, now(), CASE WHEN n % 3 = 0 THEN now() END, 0,
+        now() + n * interval '1 second' FROM made;
     INSERT INTO sla_calendars (customer_id, id, name, time_zone, hours, holidays)
     SELECT 'c' || n / 100, 'id' || n, 'n', 'UTC', '{}', '{}' FROM generate_series(1, 20000) AS n;
     INSERT INTO sla_policies (customer_id, id, name, calendar_id, targets, warn_before)
     SELECT customer_id, id, name, id, '{}', '{}' FROM sla_calendars;
     INSERT INTO sla_tiers (customer_id, tier, policy_id)
     SELECT customer_id, 'tier' || id, id FROM sla_policies;
-    ANALYZE ticket_clocks, sla_calendars, sla_policies, sla_tiers, tickets, ticket_tags, ticket_terms, ticket_changes, ticket_feeds, ticket_comments,
-        ticket_audits";
+    INSERT INTO ticket_looks (customer_id, at)
+    SELECT customer_id, now() + n * interval '1 minute' FROM made";
+
+const ANALYSE: &str = "RESET ROLE;
+    ANALYZE ticket_clocks, ticket_looks, sla_calendars, sla_policies, sla_tiers, tickets,
+        ticket_tags, ticket_terms, ticket_changes, ticket_feeds, ticket_comments, ticket_audits";
 
 /// Makes the session what a request's session is.
 async fn as_request(client: &Client) {
@@ -59,6 +67,10 @@ async fn as_request(client: &Client) {
          SET hearth.customer_id = 'acme'; SET plan_cache_mode = force_generic_plan"
     );
     client.batch_execute(&session).await.unwrap();
+    for setting in PLANNING.split("-c ").filter(|setting| !setting.is_empty()) {
+        let set = format!("SET {setting}");
+        client.batch_execute(&set).await.unwrap();
+    }
 }
 
 /// How Postgres would run a statement, whatever its parameters.
@@ -137,9 +149,41 @@ const FITTING: &[(&str, &str, &str)] = &[
         "ORDER BY ticket_id",
         "ticket_clocks_watched",
     ),
+    (
+        "FROM ticket_clocks",
+        "ORDER BY check_at",
+        "ticket_clocks_due",
+    ),
+    ("FROM ticket_looks", "ORDER BY at", "ticket_looks_pkey"),
     ("FROM sla_policies", "ORDER BY id", "sla_policies_pkey"),
     ("FROM sla_calendars", "ORDER BY id", "sla_calendars_pkey"),
 ];
+
+/// Indexes along which a statement may go with no condition but the customer: they
+/// hold few rows of it (a feed, a hundred policies and calendars, changes without a
+/// position), or no more is read than a LIMIT or a `max` wants.
+const SHORT: [&str; 8] = [
+    "ticket_changes_pending",
+    "ticket_changes_position",
+    "ticket_clocks_due",
+    "ticket_feeds_pkey",
+    "sla_calendars_pkey",
+    "sla_policies_calendar_id",
+    "sla_policies_pkey",
+    "sla_tiers_p",
+];
+
+/// Whether a plan reads all rows of the customer.
+fn reads_all(plan: &str) -> bool {
+    let lines: Vec<&str> = plan.lines().collect();
+    lines.windows(2).any(|pair| {
+        let is_short = SHORT.iter().any(|index| pair[0].contains(index));
+        let condition = pair[1].trim();
+        let only_customer =
+            condition.starts_with("Index Cond: (customer_id = ") && !condition.contains(" AND ");
+        only_customer && !is_short
+    })
+}
 
 /// What is wrong with the plan of a statement, if anything is.
 fn fault(text: &str, plan: &str) -> Option<String> {
@@ -147,23 +191,32 @@ fn fault(text: &str, plan: &str) -> Option<String> {
         .iter()
         .find(|(from, order, _)| text.contains(from) && text.contains(order));
     let fits = expected.is_none_or(|(_, _, index)| plan.contains(index) && !plan.contains("Sort"));
-    match fits && !plan.contains("Seq Scan on") {
+    match fits && !plan.contains("Seq Scan on") && !reads_all(plan) {
         true => None,
         false => Some(format!("{text}\n{plan}\n")),
     }
 }
 
 #[tokio::test]
-async fn every_statement_has_an_index_that_fits() {
+async fn every_statement_has_an_index_that_fits_with_statistics_and_without() {
     let support = Support::open();
     let client = superuser(&support.host).await;
+    let quiet = "ALTER SYSTEM SET autovacuum = off";
+    client.batch_execute(quiet).await.unwrap();
+    client
+        .batch_execute("SELECT pg_reload_conf()")
+        .await
+        .unwrap();
     client.batch_execute(ROWS).await.unwrap();
-    as_request(&client).await;
     let package = Package::read(std::fs::read(plugin("tickets")).unwrap()).unwrap();
     let mut faults = Vec::new();
-    for statement in &package.statements {
-        let plan = plan(&client, &statement.text, statement.params.len()).await;
-        faults.extend(fault(&statement.text, &plan));
+    for prelude in ["", ANALYSE] {
+        client.batch_execute(prelude).await.unwrap();
+        as_request(&client).await;
+        for statement in &package.statements {
+            let plan = plan(&client, &statement.text, statement.params.len()).await;
+            faults.extend(fault(&statement.text, &plan));
+        }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     for (from, order, _) in FITTING {

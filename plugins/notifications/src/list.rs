@@ -180,7 +180,7 @@ pub fn count(request: &Request) -> Answer {
     let [read, seen] = [Kind::Read, Kind::Seen].map(|kind| lines.of(kind).lower(category));
     let way = Way {
         inbox: &inbox,
-        lower: &filter.lower(&lines).max(read.min(seen)),
+        lower: &filter.lower(&lines).max(read.clone().min(seen.clone())),
         upper: LAST,
         page: PAGE_MAX,
         queries_max: COUNT_QUERIES_MAX,
@@ -191,7 +191,8 @@ pub fn count(request: &Request) -> Answer {
             unread += usize::from(lines.since(Kind::Read, &entry).is_none());
             unseen += usize::from(lines.since(Kind::Seen, &entry).is_none());
         }
-        match unread.min(unseen) > COUNT_MAX {
+        let counted = is_counted(unread, &read, &entry) && is_counted(unseen, &seen, &entry);
+        match counted {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
@@ -204,6 +205,12 @@ pub fn count(request: &Request) -> Answer {
         200,
         &json!({"unread": shown(unread), "unseen": shown(unseen)}),
     )
+}
+
+/// Whether no notification below this one adds to a count: there are too many already,
+/// or all below `lower` are read, or seen.
+fn is_counted(count: usize, lower: &str, entry: &Entry) -> bool {
+    count > COUNT_MAX || entry.id.as_str() < lower
 }
 
 /// `GET /{id}`.
@@ -267,6 +274,16 @@ mod tests {
                 [&[], &read, &archived, &both, &snoozed, &woken, &deleted];
             assert_eq!(all.map(|ends| wants(&filter, ends)), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn counting_ends_where_each_count_is_full_or_has_nothing_below() {
+        let entry = entry::gather(items(5, "a", &[])).pop().unwrap();
+        let above = [entry::tests::id(5), "0".into()].concat();
+        assert!(is_counted(COUNT_MAX + 1, FIRST, &entry));
+        assert!(!is_counted(COUNT_MAX, FIRST, &entry));
+        assert!(is_counted(0, &above, &entry));
+        assert!(!is_counted(0, &entry.id, &entry));
     }
 
     #[test]

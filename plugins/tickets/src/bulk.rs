@@ -8,7 +8,7 @@ use hearth_plugin::prelude::*;
 use crate::change::Patch;
 use crate::create::{self, New};
 use crate::outbox::Outbox;
-use crate::sql::lock_tickets;
+use crate::sql::{lock_order, lock_tickets};
 use crate::ticket::{AGENT, Author, Summary};
 use crate::write::{self, Edit};
 
@@ -79,7 +79,7 @@ fn create_all(request: &Request, items: Vec<Value>) -> Result<Vec<Outcome>, Prob
 
 fn update_all(request: &Request, items: Vec<Value>) -> Result<Vec<Outcome>, Problem> {
     let wanted = read_updates(items);
-    let ids: Vec<String> = wanted.iter().flatten().map(|(id, _)| id.clone()).collect();
+    let ids = lock_order(wanted.iter().flatten().map(|(id, _)| id.clone()));
     if ids.is_empty() {
         return Ok(wanted.into_iter().flat_map(Result::err).map(Err).collect());
     }

@@ -42,9 +42,10 @@ pub fn list(request: &Request) -> Answer {
 /// the other way round another reader could number it in between, and the page would
 /// end without what was committed long before.
 fn read(database: &Database, after: i64, paging: &Paging) -> Result<Vec<Changed>, Problem> {
-    let wanted = usize::try_from(paging.fetch()).unwrap_or_default();
+    let limit = paging.fetch();
+    let wanted = usize::try_from(limit).unwrap_or_default();
     let is_pending = pending(database)?.is_some();
-    let changes = changes_after(database, after)?;
+    let changes = changes_after(database, after, limit)?;
     if changes.len() >= wanted || !is_pending {
         return Ok(changes);
     }
@@ -52,7 +53,7 @@ fn read(database: &Database, after: i64, paging: &Paging) -> Result<Vec<Changed>
     batch.add(lock_feed::step());
     batch.add(number_pending::step());
     batch.add(advance_feed::step());
-    let page = batch.add(changes_after::step(after));
+    let page = batch.add(changes_after::step(after, limit));
     Ok(batch.run(database)?.take(page)?)
 }
 

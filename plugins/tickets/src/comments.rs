@@ -59,7 +59,7 @@ pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
             status::refuse_closed(&ticket.status)?;
             let comment = write(tx, &id, public, &body, &author)?;
             if public {
-                tell(tx, &author.tier, ticket, &comment, outbox)?;
+                tell(tx, &author, ticket, &comment, outbox)?;
             }
             Ok::<_, Problem>(comment)
         })
@@ -87,7 +87,7 @@ fn write(
 /// hears.
 fn tell(
     tx: &Transaction,
-    tier: &str,
+    author: &Author<'_>,
     ticket: &Summary,
     comment: &Comment,
     outbox: &Outbox,
@@ -102,9 +102,10 @@ fn tell(
         moved: false,
         answered: comment.by_agent,
     };
-    let orders = track::follow(tx, tier, &[change])?;
+    let checks = track::follow(tx, &author.tier, &[change])?;
+    let order = author.looks.order(checks, Timestamp::now());
     let event = Event::commented(&ticket, stamp.short_description.as_deref(), comment);
-    outbox.send(tx, &[event], &orders)
+    outbox.send(tx, &[event], order.as_slice())
 }
 
 /// Writes a comment, without its audit.

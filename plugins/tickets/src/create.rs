@@ -9,12 +9,8 @@ use crate::audits;
 use crate::events::Event;
 use crate::outbox::Outbox;
 use crate::sla::plan::Plan;
-use crate::sla::track;
-use crate::sql::feed::mark_changed;
-use crate::sql::sla::{in_force, write_clocks};
-use crate::sql::{
-    id_by_external_id, insert_audits, insert_tags, insert_terms, insert_tickets, taken_external_ids,
-};
+use crate::sla::track::{self, Tracked};
+use crate::sql::{id_by_external_id, insert_tickets, taken_external_ids};
 use crate::ticket::{self, AGENT, Author, Stamp, Summary};
 
 /// How often tickets are tried where others take their external ids meanwhile.
@@ -72,10 +68,25 @@ impl New {
         })
     }
 
-    fn to_json(&self) -> Value {
+    /// All that is written of it, as one object.
+    fn row(&self, tracked: &Tracked) -> Value {
         let mut members = sql::to_json(&self.ticket);
         members.insert("description".into(), self.description.as_str().into());
+        members.insert("audit_id".into(), id::new("aud").into());
+        members.append(&mut track::members(tracked));
         Value::Object(members)
+    }
+
+    /// What it has once it was written then.
+    fn stamp(&self, now: Timestamp) -> Stamp {
+        Stamp {
+            id: self.ticket.id.clone(),
+            version: self.ticket.version,
+            created_at: now,
+            updated_at: now,
+            solved_at: None,
+            short_description: None,
+        }
     }
 
     /// What is told of it when it is made then.
@@ -160,40 +171,31 @@ fn leave_out_taken(database: &Database, tickets: &mut Vec<&New>) -> Result<(), E
     Ok(())
 }
 
-/// Tickets with their tags, words, audits, clocks and messages, in one transaction
-/// and one round trip, after another one that finds what the clocks go by.
+/// Tickets with their tags, words, audits, clocks, their place in the feed and their
+/// messages, in one transaction and one round trip: nothing of it is read back.
 fn insert_free(
     database: &Database,
     tickets: &[&New],
     author: &Author<'_>,
     outbox: &Outbox,
 ) -> Result<Vec<Stamp>, Error> {
-    let ids: Vec<String> = tickets.iter().map(|new| new.ticket.id.clone()).collect();
-    let rows = Json(tickets.iter().map(|new| new.to_json()).collect());
-    let audits = ids
-        .iter()
-        .map(|id| audits::new(id, true, audits::created()));
-    let audits = Json(audits.collect());
-    let found = in_force(database, &[], &author.tier)?;
-    let (plan, now) = (Plan::of(&found, &author.tier), Timestamp::now());
+    let (plan, now) = (Plan::kept(database, &author.tier)?, Timestamp::now());
     let started = tickets.iter();
     let started = started.map(|new| track::started(&plan, &new.ticket, now));
-    let (clocks, orders): (Vec<_>, Vec<_>) = started.unzip();
-    let orders: Vec<_> = orders.into_iter().flatten().collect();
-    let clocks = Json(clocks.into());
+    let started: Vec<Tracked> = started.collect();
+    let rows = tickets.iter().zip(&started);
+    let rows = Json(rows.map(|(new, tracked)| new.row(tracked)).collect());
+    let order = author
+        .looks
+        .order(started.iter().filter_map(|own| own.check_at), now);
     let events: Vec<Event> = tickets.iter().map(|new| new.event(now)).collect();
-    let mut batch = Batch::new();
-    let stamps = batch.add(insert_tickets::step(&rows, now));
-    batch.add(write_clocks::step(&clocks));
-    if tickets.iter().any(|new| !new.ticket.tags.is_empty()) {
-        batch.add(insert_tags::step(&rows));
-    }
-    batch.add(insert_terms::step(&ids));
     let (key, is_agent) = (author.key_id, author.is_agent);
-    batch.add(insert_audits::step(&audits, key, is_agent, now));
-    batch.add(mark_changed::step(&ids));
-    outbox.add(&mut batch, &events, &orders);
-    outbox.noted(batch.run(database))?.take(stamps)
+    let audit = Json(audits::created().into());
+    let mut batch = Batch::new();
+    batch.add(insert_tickets::step(&rows, &audit, key, is_agent, now));
+    outbox.add(&mut batch, &events, order.as_slice());
+    outbox.noted(batch.run(database))?;
+    Ok(tickets.iter().map(|new| new.stamp(now)).collect())
 }
 
 /// 409 for an external id that is taken.

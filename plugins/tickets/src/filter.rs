@@ -216,6 +216,7 @@ impl Filter {
             start.time,
             &start.id,
             paging.offset(),
+            paging.fetch(),
         )
     }
 }

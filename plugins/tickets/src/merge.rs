@@ -5,7 +5,7 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::{FieldError, problem::Place};
 
 use crate::outbox::Outbox;
-use crate::sql::{lock_tickets, ticket_by_id};
+use crate::sql::{lock_order, lock_tickets, ticket_by_id};
 use crate::ticket::{AGENT, Author, Summary, TicketId};
 use crate::write::{self, Edit, Wanted};
 use crate::{audits, comments, status};
@@ -18,7 +18,7 @@ pub fn merge(request: &Request, TicketId(source): TicketId) -> Answer {
     let into = read(request, &source)?;
     let author = Author::of(request)?;
     let database = request.database();
-    let ids = [source.clone(), into.clone()];
+    let ids = lock_order([source.clone(), into.clone()]);
     let (edit, description) = Outbox::run(|outbox| {
         database.transaction(Isolation::ReadCommitted, |tx| {
             let locked = lock_tickets(tx, &ids)?;

@@ -12,7 +12,9 @@ use hearth_plugin::queue::Message;
 use hearth_plugin::sql::{Batch, Error};
 
 use crate::events::Event;
+use crate::sla::looks;
 use crate::sla::order::{self, Order};
+use crate::sql::sla::insert_look;
 
 /// Where events may go.
 const EVENT_QUEUES: [&str; 2] = ["webhook-events", "notification-events"];
@@ -23,6 +25,8 @@ pub struct Outbox {
     told: Vec<&'static str>,
     /// The queues that had no room.
     full: RefCell<Vec<String>>,
+    /// The instants of the orders to look at clocks among what is sent.
+    looks: RefCell<Vec<Timestamp>>,
 }
 
 /// The queues of the setting `events`, names separated by commas; or the first name
@@ -57,12 +61,14 @@ impl Outbox {
         let outbox = Outbox {
             told: told(&setting).unwrap_or_default(),
             full: RefCell::default(),
+            looks: RefCell::default(),
         };
         loop {
             let known = outbox.full.borrow().len();
             let result = change(&outbox);
             if result.is_ok() {
                 outbox.report();
+                looks::remember(&outbox.looks.borrow());
             }
             if result.is_ok() || outbox.full.borrow().len() == known {
                 return result;
@@ -72,6 +78,9 @@ impl Outbox {
 
     /// Sends events and orders with a transaction.
     pub fn send(&self, tx: &Transaction, events: &[Event], orders: &[Order]) -> Result<(), Error> {
+        for at in self.looks(orders) {
+            insert_look(tx, at)?;
+        }
         for (queue, message) in self.messages(events, orders) {
             self.noted(tx.enqueue(queue, message))?;
         }
@@ -80,6 +89,9 @@ impl Outbox {
 
     /// The same with a batch; hand its result to [`Outbox::noted`].
     pub fn add(&self, batch: &mut Batch, events: &[Event], orders: &[Order]) {
+        for at in self.looks(orders) {
+            batch.add(insert_look::step(at));
+        }
         for (queue, message) in self.messages(events, orders) {
             batch.enqueue(queue, message);
         }
@@ -93,10 +105,25 @@ impl Outbox {
         result
     }
 
+    fn has_room(&self, queue: &str) -> bool {
+        !self.full.borrow().iter().any(|full| full == queue)
+    }
+
+    /// The orders to look at clocks that are under way with the commit.
+    fn looks(&self, orders: &[Order]) -> Vec<Timestamp> {
+        let look = |order: &Order| match order {
+            Order::Look { at } => Some(*at),
+            Order::Review { .. } | Order::ReviewSoon => None,
+        };
+        let orders = orders.iter().filter(|_| self.has_room(order::QUEUE));
+        let looks: Vec<_> = orders.filter_map(look).collect();
+        self.looks.borrow_mut().clone_from(&looks);
+        looks
+    }
+
     /// Each event once for every queue, with the same id.
     fn messages(&self, events: &[Event], orders: &[Order]) -> Vec<(&'static str, Message)> {
-        let full = self.full.borrow();
-        let has_room = |queue: &&str| !full.iter().any(|full| full == queue);
+        let has_room = |queue: &&str| self.has_room(queue);
         let mut messages = Vec::new();
         if self.told.iter().any(&has_room) {
             for event in events {

@@ -2,13 +2,14 @@
 //!
 //! `calendar` and `clock` reckon and ask nobody; `policy` and `hours` are what
 //! customers write; `plan` is what holds for a ticket, and `track` keeps its clocks
-//! in the transaction of each change. With that goes an `order` to look at them when
-//! something may be due, which `watch` carries out; `review` looks after the orders.
+//! in the transaction of each change. `looks` says where an `order` to look at them goes
+//! with it, which `watch` carries out; `review` goes through all of them.
 
 pub mod calendar;
 pub mod calendars;
 pub mod clock;
 pub mod hours;
+pub mod looks;
 pub mod order;
 pub mod plan;
 pub mod policies;

@@ -1,6 +1,11 @@
 //! The statements of the plugin. None names customer_id: the host's policy adds
-//! it to each, and its default fills it in. What writes takes many rows at once,
-//! as a JSON list of objects, so that a hundred tickets cost what one costs.
+//! it to each, and its default fills it in.
+//!
+//! None depends on statistics, which a table that grows has too late. What is wanted
+//! by a list of keys is a LATERAL with LIMIT 1, which looks each of them up, for
+//! `= ANY ($1)` and joins may read all rows of the customer instead. And nothing that
+//! is at hand is read back: a foreign key to the customer's ticket says that it is the
+//! customer's.
 
 pub mod counts;
 pub mod feed;
@@ -35,48 +40,84 @@ sql! {
          tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, \
          updated_at, solved_at FROM tickets WHERE id = $1 FOR UPDATE";
 
-    /// Those of the tickets that there are, locked in the order of their ids: so
-    /// two that lock the same tickets never wait for each other in a circle.
+    /// Those of the tickets that there are, locked in the order of the list, which is
+    /// that of their ids (`lock_order`): so two that lock the same tickets never wait
+    /// for each other in a circle.
     pub write fn lock_tickets(ids: &[String]) -> Vec<Summary> =
-        "SELECT id, version, status, priority, type, subject, assignee, external_id, tags, \
+        "SELECT locked.* FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL ( \
+         SELECT id, version, status, priority, type, subject, assignee, external_id, tags, \
          custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
-         solved_at FROM tickets WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+         solved_at FROM tickets WHERE tickets.id = wanted.id FOR UPDATE) AS locked";
 
     pub read fn id_by_external_id(external_id: &str) -> Option<Id> =
         "SELECT id FROM tickets WHERE external_id = $1";
 
     /// Which of the external ids are taken.
     pub read fn taken_external_ids(external_ids: &[String]) -> Vec<Taken> =
-        "SELECT external_id FROM tickets WHERE external_id = ANY ($1)";
+        "SELECT found.external_id FROM unnest($1::text[]) AS wanted (external_id) \
+         CROSS JOIN LATERAL (SELECT external_id FROM tickets \
+         WHERE tickets.external_id = wanted.external_id LIMIT 1) AS found";
 
-    /// Makes tickets. The time is the one at which their clocks start.
-    pub write fn insert_tickets(tickets: &Json, now: Timestamp) -> Vec<Stamp> =
-        "INSERT INTO tickets (id, priority, type, subject, description, assignee, external_id, \
-         tags, custom_fields, created_at, updated_at) \
+    /// Makes tickets, with all that a ticket begins with, out of what is given alone.
+    /// The time is the one at which their clocks start.
+    pub write fn insert_tickets(
+        tickets: &Json,
+        audit: &Json,
+        author: &str,
+        by_agent: bool,
+        now: Timestamp,
+    ) -> u64 =
+        "WITH given AS (SELECT * FROM jsonb_to_recordset($1) AS given (id text, priority text, \
+         type text, subject text, description text, assignee text, external_id text, \
+         tags text[], custom_fields jsonb, audit_id text, running_since timestamptz, \
+         elapsed_micros bigint, first_response_target_minutes bigint, \
+         first_response_due_at timestamptz, first_response_warn_at timestamptz, \
+         resolution_target_minutes bigint, resolution_due_at timestamptz, \
+         resolution_warn_at timestamptz, check_at timestamptz)), \
+         made AS (INSERT INTO tickets (id, priority, type, subject, description, assignee, \
+         external_id, tags, custom_fields, created_at, updated_at) \
          SELECT id, priority, type, subject, description, assignee, external_id, tags, \
-         custom_fields, $2, $2 FROM jsonb_to_recordset($1) AS given (id text, priority text, type text, \
-         subject text, description text, assignee text, external_id text, tags text[], \
-         custom_fields jsonb) \
-         RETURNING id, version, created_at, updated_at, solved_at, NULL::text AS short_description";
+         custom_fields, $5, $5 FROM given RETURNING id, search), \
+         audited AS (INSERT INTO ticket_audits (id, ticket_id, public, events, author, by_agent, \
+         created_at) SELECT audit_id, id, true, $2, $3, $4, $5 FROM given), \
+         tagged AS (INSERT INTO ticket_tags (ticket_id, tag) SELECT given.id, wanted.tag \
+         FROM given CROSS JOIN LATERAL unnest(given.tags) AS wanted (tag)), \
+         changed AS (INSERT INTO ticket_changes (ticket_id) SELECT id FROM given), \
+         started AS (INSERT INTO ticket_clocks (ticket_id, started_at, running_since, \
+         elapsed_micros, first_response_target_minutes, first_response_due_at, \
+         first_response_warn_at, resolution_target_minutes, resolution_due_at, \
+         resolution_warn_at, check_at) SELECT id, $5, running_since, elapsed_micros, \
+         first_response_target_minutes, first_response_due_at, first_response_warn_at, \
+         resolution_target_minutes, resolution_due_at, resolution_warn_at, check_at FROM given) \
+         INSERT INTO ticket_terms (term, ticket_id) SELECT early.lexeme, made.id \
+         FROM made CROSS JOIN LATERAL ( \
+         SELECT lexeme FROM unnest(made.search) AS words (lexeme, positions, weights) \
+         WHERE octet_length(lexeme) <= 1024 ORDER BY positions[1], lexeme LIMIT 1000) AS early";
 
-    /// Changes locked tickets, at a time after they were locked.
-    pub write fn update_tickets(tickets: &Json, now: Timestamp) -> Vec<Stamp> =
-        "UPDATE tickets SET version = tickets.version + 1, status = wanted.status, \
-         priority = wanted.priority, type = wanted.type, subject = wanted.subject, \
-         assignee = wanted.assignee, external_id = wanted.external_id, tags = wanted.tags, \
-         custom_fields = wanted.custom_fields, satisfaction = wanted.satisfaction, \
-         satisfaction_comment = wanted.satisfaction_comment, merged_into = wanted.merged_into, \
-         updated_at = greatest($2, tickets.updated_at), \
-         solved_at = CASE WHEN wanted.status NOT IN ('solved', 'closed') THEN NULL \
-         ELSE coalesce(tickets.solved_at, $2) END \
-         FROM jsonb_to_recordset($1) AS wanted (id text, status text, priority text, type text, \
-         subject text, assignee text, external_id text, tags text[], custom_fields jsonb, \
-         satisfaction text, satisfaction_comment text, merged_into text) \
-         WHERE tickets.id = wanted.id \
-         RETURNING tickets.id, tickets.version, tickets.created_at, tickets.updated_at, \
-         tickets.solved_at, \
-         CASE WHEN octet_length(tickets.description) <= 20000 THEN tickets.description END \
-         AS short_description";
+    /// Changes a locked ticket, at a time after it was locked.
+    pub write fn update_ticket(
+        id: &str,
+        status: &str,
+        priority: &str,
+        kind: Option<&str>,
+        subject: &str,
+        assignee: Option<&str>,
+        external_id: Option<&str>,
+        tags: &[String],
+        custom_fields: &Json,
+        satisfaction: Option<&str>,
+        satisfaction_comment: Option<&str>,
+        merged_into: Option<&str>,
+        now: Timestamp,
+    ) -> Stamp =
+        "UPDATE tickets SET version = version + 1, status = $2, priority = $3, type = $4, \
+         subject = $5, assignee = $6, external_id = $7, tags = $8, custom_fields = $9, \
+         satisfaction = $10, satisfaction_comment = $11, merged_into = $12, \
+         updated_at = greatest($13, updated_at), \
+         solved_at = CASE WHEN $2 NOT IN ('solved', 'closed') THEN NULL \
+         ELSE coalesce(solved_at, $13) END \
+         WHERE id = $1 RETURNING id, version, created_at, updated_at, solved_at, \
+         CASE WHEN octet_length(description) <= 20000 THEN description END AS short_description";
 
     /// Marks a locked ticket as changed.
     pub write fn touch_ticket(id: &str, now: Timestamp) -> Stamp =
@@ -86,13 +127,14 @@ sql! {
 
     /// The descriptions that are short enough for an event.
     pub read fn short_descriptions(ids: &[String]) -> Vec<Described> =
-        "SELECT id, description FROM tickets \
-         WHERE id = ANY ($1) AND octet_length(description) <= 20000";
+        "SELECT found.id, found.description FROM unnest($1::text[]) AS wanted (id) \
+         CROSS JOIN LATERAL (SELECT id, description FROM tickets WHERE tickets.id = wanted.id \
+         LIMIT 1) AS found WHERE octet_length(found.description) <= 20000";
 
+    /// Writes the tags of locked tickets that they have not yet.
     pub write fn insert_tags(tickets: &Json) -> u64 =
-        "INSERT INTO ticket_tags (ticket_id, tag) SELECT tickets.id, tag \
+        "INSERT INTO ticket_tags (ticket_id, tag) SELECT wanted.id, given.tag \
          FROM jsonb_to_recordset($1) AS wanted (id text, tags text[]) \
-         JOIN tickets ON tickets.id = wanted.id \
          CROSS JOIN LATERAL unnest(wanted.tags) AS given (tag) ON CONFLICT DO NOTHING";
 
     pub write fn remove_other_tags(tickets: &Json) -> u64 =
@@ -101,23 +143,32 @@ sql! {
 
     /// The words by which tickets are found, as they are in the tickets now.
     pub write fn insert_terms(ids: &[String]) -> u64 =
-        "INSERT INTO ticket_terms (term, ticket_id) SELECT early.lexeme, tickets.id \
-         FROM tickets CROSS JOIN LATERAL ( \
-         SELECT lexeme FROM unnest(tickets.search) AS words (lexeme, positions, weights) \
+        "INSERT INTO ticket_terms (term, ticket_id) SELECT early.lexeme, wanted.id \
+         FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL (SELECT search FROM tickets \
+         WHERE tickets.id = wanted.id LIMIT 1) AS found CROSS JOIN LATERAL ( \
+         SELECT lexeme FROM unnest(found.search) AS words (lexeme, positions, weights) \
          WHERE octet_length(lexeme) <= 1024 ORDER BY positions[1], lexeme LIMIT 1000) AS early \
-         WHERE tickets.id = ANY ($1) ON CONFLICT DO NOTHING";
+         ON CONFLICT DO NOTHING";
 
-    /// Takes away the words of tickets whose text is about to change.
-    pub write fn remove_terms(ids: &[String]) -> u64 =
-        "DELETE FROM ticket_terms USING tickets CROSS JOIN LATERAL \
-         unnest(tickets.search) AS words (lexeme, positions, weights) \
-         WHERE tickets.id = ANY ($1) AND ticket_terms.term = words.lexeme \
-         AND ticket_terms.ticket_id = tickets.id";
+    /// Takes away the words of a ticket whose text is about to change.
+    pub write fn remove_terms(ticket_id: &str) -> u64 =
+        "DELETE FROM ticket_terms WHERE ticket_id = $1 AND term = ANY (ARRAY( \
+         SELECT words.lexeme FROM tickets CROSS JOIN LATERAL \
+         unnest(tickets.search) AS words (lexeme, positions, weights) WHERE tickets.id = $1))";
 
+    /// Writes audits of locked tickets.
     pub write fn insert_audits(audits: &Json, author: &str, by_agent: bool, now: Timestamp)
         -> u64 =
         "INSERT INTO ticket_audits (id, ticket_id, public, events, author, by_agent, created_at) \
-         SELECT given.id, tickets.id, given.public, given.events, $2, $3, $4 \
+         SELECT given.id, given.ticket_id, given.public, given.events, $2, $3, $4 \
          FROM jsonb_to_recordset($1) AS given (id text, ticket_id text, public boolean, \
-         events jsonb) JOIN tickets ON tickets.id = given.ticket_id";
+         events jsonb)";
+}
+
+/// The ids in the order in which tickets are locked, each once.
+pub fn lock_order(ids: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut ids: Vec<String> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }

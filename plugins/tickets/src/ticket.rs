@@ -5,6 +5,7 @@ use hearth_plugin::fields::Field;
 use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
 
+use crate::sla::looks::Looks;
 use crate::sla::tier;
 
 /// The scope of keys that belong to support staff.
@@ -61,7 +62,7 @@ row! {
         solved_at: Option<Timestamp>,
     }
 
-    /// What Postgres alone knows of a ticket that was written.
+    /// What a ticket has since it was written.
     pub struct Stamp {
         id: String,
         version: i64,
@@ -204,22 +205,25 @@ pub fn fits(custom_fields: &Map<String, Value>) -> bool {
     Value::Object(custom_fields.clone()).to_string().len() <= CUSTOM_FIELDS_BYTES_MAX
 }
 
-/// Who does something, as comments and audits remember it, and the tier of its
-/// customer, by which the clocks of tickets go.
+/// Who does something, as comments and audits remember it; the tier of its customer,
+/// by which the clocks of tickets go; and when those are looked at.
 pub struct Author<'r> {
     pub key_id: &'r str,
     pub is_agent: bool,
     pub tier: String,
+    pub looks: Looks,
 }
 
 impl<'r> Author<'r> {
     /// To be called outside of transactions: it may wait for another request.
     pub fn of(request: &'r Request) -> Result<Self, Problem> {
         let caller = request.caller()?;
+        let database = request.database();
         Ok(Author {
             key_id: &caller.key_id,
             is_agent: caller.has_scope(AGENT),
-            tier: tier::of_caller(&request.database())?,
+            tier: tier::of_caller(&database)?,
+            looks: Looks::of_caller(&database)?,
         })
     }
 }

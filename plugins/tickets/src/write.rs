@@ -11,7 +11,7 @@ use crate::sla::track;
 use crate::sql::feed::mark_changed;
 use crate::sql::{
     insert_audits, insert_tags, insert_terms, lock_ticket, remove_other_tags, remove_terms,
-    update_tickets,
+    update_ticket,
 };
 use crate::ticket::{Author, Stamp, Summary, TicketId};
 use crate::{audits, status};
@@ -72,6 +72,10 @@ impl Edit {
 
     fn is_change(&self) -> bool {
         !self.audited.is_empty()
+    }
+
+    fn is_renaming(&self) -> bool {
+        self.before.subject != self.after.subject
     }
 
     /// What others are told of it, once it has its stamp.
@@ -148,7 +152,7 @@ pub fn locked(
 }
 
 /// Writes tickets as they shall be, with all that follows; nothing of those in which
-/// nothing differs. However many they are, it takes the same few statements.
+/// nothing differs. It takes a statement for each of them, and the same few beside it.
 pub fn apply(
     tx: &Transaction,
     edits: &mut [Edit],
@@ -169,35 +173,62 @@ pub fn apply(
     }
     let changed: Vec<&Edit> = edits.iter().filter(|edit| edit.is_change()).collect();
     let tracked: Vec<_> = changed.iter().map(|edit| edit.tracked(author)).collect();
-    let orders = track::follow(tx, &author.tier, &tracked)?;
+    let checks = track::follow(tx, &author.tier, &tracked)?;
+    let order = author.looks.order(checks, Timestamp::now());
     let events: Vec<Event> = changed.iter().flat_map(|edit| edit.events()).collect();
-    Ok(outbox.send(tx, &events, &orders)?)
+    Ok(outbox.send(tx, &events, order.as_slice())?)
 }
 
-/// Writes the rows of tickets that change.
+/// Writes the rows of tickets that change, and of their words and tags what differs.
 fn write(tx: &Transaction, changed: &[&Edit], author: &Author<'_>) -> Result<Vec<Stamp>, Problem> {
     let now = Timestamp::now();
-    let ids = ids_where(changed, |_| true);
-    let renamed = ids_where(changed, |edit| edit.before.subject != edit.after.subject);
-    let tagged = rows_where(changed, |edit| edit.before.tags != edit.after.tags);
-    let audit = |edit: &&Edit| audits::new(&edit.after.id, true, edit.audited.clone());
-    let audits = Json(changed.iter().map(audit).collect());
-    if !renamed.is_empty() {
-        remove_terms(tx, &renamed)?;
+    let mut stamps = Vec::with_capacity(changed.len());
+    for edit in changed {
+        stamps.push(write_one(tx, edit, now)?);
     }
-    let rows = Json(rows_where(changed, |_| true).into());
-    let stamps = update_tickets(tx, &rows, now).map_err(taken)?;
+    let renamed = ids_where(changed, Edit::is_renaming);
     if !renamed.is_empty() {
         insert_terms(tx, &renamed)?;
     }
+    let tagged = changed
+        .iter()
+        .filter(|edit| edit.before.tags != edit.after.tags);
+    let tagged: Vec<Value> = tagged.map(|edit| tags(&edit.after)).collect();
     if !tagged.is_empty() {
         let tagged = Json(tagged.into());
         remove_other_tags(tx, &tagged)?;
         insert_tags(tx, &tagged)?;
     }
+    let audit = |edit: &&Edit| audits::new(&edit.after.id, true, edit.audited.clone());
+    let audits = Json(changed.iter().map(audit).collect());
     insert_audits(tx, &audits, author.key_id, author.is_agent, now)?;
-    mark_changed(tx, &ids)?;
+    mark_changed(tx, &ids_where(changed, |_| true))?;
     Ok(stamps)
+}
+
+/// Writes a ticket; its words are gone then, if it has others.
+fn write_one(tx: &Transaction, edit: &Edit, now: Timestamp) -> Result<Stamp, Problem> {
+    let after = &edit.after;
+    if edit.is_renaming() {
+        remove_terms(tx, &after.id)?;
+    }
+    let stamp = update_ticket(
+        tx,
+        &after.id,
+        &after.status,
+        &after.priority,
+        after.r#type.as_deref(),
+        &after.subject,
+        after.assignee.as_deref(),
+        after.external_id.as_deref(),
+        &after.tags,
+        &after.custom_fields,
+        after.satisfaction.as_deref(),
+        after.satisfaction_comment.as_deref(),
+        after.merged_into.as_deref(),
+        now,
+    );
+    stamp.map_err(taken)
 }
 
 fn ids_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<String> {
@@ -205,11 +236,8 @@ fn ids_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<String> {
     chosen.map(|edit| edit.after.id.clone()).collect()
 }
 
-fn rows_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<Value> {
-    let chosen = edits.iter().filter(|edit| holds(edit));
-    chosen
-        .map(|edit| Value::Object(sql::to_json(&edit.after)))
-        .collect()
+fn tags(ticket: &Summary) -> Value {
+    json!({"id": ticket.id, "tags": ticket.tags})
 }
 
 /// The one unique key that a change can violate is that of external ids.

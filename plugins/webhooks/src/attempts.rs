@@ -20,7 +20,7 @@ pub fn of_event(request: &Request, EventId(id): EventId) -> Answer {
     let binding = Binding::of(request, &["attempts", &id])?;
     let [before] = paging.keys(&binding)?.unwrap_or([LAST.into()]);
     events::require(request, &id)?;
-    let attempts = attempts_of_event(&request.database(), &id, &before)?;
+    let attempts = attempts_of_event(&request.database(), &id, &before, paging.fetch())?;
     page(request, &paging, &binding, attempts)
 }
 
@@ -38,7 +38,8 @@ pub fn of_endpoint(request: &Request, EndpointId(id): EndpointId) -> Answer {
     let [before] = paging.keys(&binding)?.unwrap_or([LAST.into()]);
     endpoints::find(request, &id)?;
     let delivered = outcome.map(|outcome| outcome == "delivered");
-    let attempts = attempts_of_endpoint(&request.database(), &id, delivered, &before)?;
+    let (database, limit) = (request.database(), paging.fetch());
+    let attempts = attempts_of_endpoint(&database, &id, delivered, &before, limit)?;
     page(request, &paging, &binding, attempts)
 }
 

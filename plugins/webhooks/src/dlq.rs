@@ -30,10 +30,12 @@ pub fn list(request: &Request) -> Answer {
             (time, event_id, endpoint_id)
         }
     };
-    let database = request.database();
+    let (database, limit) = (request.database(), paging.fetch());
     let mut dead = match own {
-        None => dead_before(&database, before, &event_id, &endpoint_id)?,
-        Some(own) => dead_of_endpoint_before(&database, own, before, &event_id, &endpoint_id)?,
+        None => dead_before(&database, before, &event_id, &endpoint_id, limit)?,
+        Some(own) => {
+            dead_of_endpoint_before(&database, own, before, &event_id, &endpoint_id, limit)?
+        }
     };
     let more = paging.cut(&mut dead);
     let next = dead.last().filter(|_| more).map(|last| {

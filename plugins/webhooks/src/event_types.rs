@@ -26,7 +26,7 @@ pub fn list(request: &Request) -> Answer {
     query.finish()?;
     let binding = Binding::of(request, &["event-types"])?;
     let [after] = paging.keys(&binding)?.unwrap_or_default();
-    let mut types = event_types_after(&request.database(), &after)?;
+    let mut types = event_types_after(&request.database(), &after, paging.fetch())?;
     let more = paging.cut(&mut types);
     let last = types.last().filter(|_| more);
     let next = last.map(|last| binding.encode(&[&last.name]));

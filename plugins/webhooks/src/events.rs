@@ -151,10 +151,10 @@ pub fn list(request: &Request) -> Answer {
         None => (LAST, String::new()),
         Some([time, id]) => (Timestamp::parse(&time).ok_or_else(cursor::refused)?, id),
     };
-    let database = request.database();
+    let (database, limit) = (request.database(), paging.fetch());
     let mut events = match &kind {
-        None => events_before(&database, since, before, &id)?,
-        Some(kind) => events_of_type_before(&database, kind, since, before, &id)?,
+        None => events_before(&database, since, before, &id, limit)?,
+        Some(kind) => events_of_type_before(&database, kind, since, before, &id, limit)?,
     };
     let more = paging.cut(&mut events);
     let last = events.last().filter(|_| more);

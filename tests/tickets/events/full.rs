@@ -57,10 +57,17 @@ async fn full_queues_stop_no_change_of_a_ticket() {
     let small = "[queue]\ndepth_max = 4\ncustomer_depth_percent_max = 100\ncount_ms = 100";
     let telling = |setup: Setup| setup.config(small).tickets_telling(&QUEUES.join(","));
     let (fleet, support) = open(telling).await;
-    // Nobody listens; the orders to look at clocks wait for hours, and fill theirs.
+    // Nobody listens; the orders to look at clocks wait for hours, one of each customer,
+    // and fill theirs.
     let queues = [QUEUES[0], QUEUES[1], "ticket-clocks"];
+    let mut customers = 0;
     until(async || {
-        support.create(ticket()).await;
+        customers += 1;
+        let customer = format!("c{customers}");
+        let key = support.host.key(&customer, &[]);
+        let request = support.host.post("/support/tickets", &key).json(&ticket());
+        let made = request.send().await.unwrap();
+        assert_eq!(made.status(), StatusCode::CREATED);
         queues.iter().all(|queue| is_logged(&support, queue))
     })
     .await;

@@ -68,6 +68,30 @@ async fn warning_and_then_breach_are_told_as_the_clock_passes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_order_serves_all_tickets_that_are_due_after_it() {
+    const TICKETS: usize = 20;
+    let stage = Stage::open().await;
+    stage.support.promise().await;
+    let ordered_after = async |minutes: i64| -> i64 {
+        let count = "SELECT count(*) FROM hearth.outbox WHERE queue = 'ticket-clocks'
+            AND due_at > clock_timestamp() + $1::bigint * interval '1 minute'";
+        let row = stage.database.query_one(count, &[&minutes]).await;
+        row.unwrap().get(0)
+    };
+    for _ in 0..TICKETS {
+        stage.support.create(ticket()).await;
+    }
+    assert_eq!(ordered_after(10).await, 1);
+    stage.put_forward(46).await;
+    let [heard, _] = stage.heard(2 * TICKETS).await;
+    let warnings = kinds(&heard).into_iter();
+    let warnings = warnings.filter(|kind| *kind == "ticket.sla_warning");
+    assert_eq!(warnings.count(), TICKETS);
+    stage.until_looked(46).await;
+    assert_eq!(ordered_after(46).await, 1, "the next look");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_answered_solved_or_stands_still_is_looked_at_again_and_not_told() {
     let stage = Stage::open().await;
     let support = &stage.support;

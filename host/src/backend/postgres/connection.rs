@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use parking_lot::Mutex;
@@ -53,6 +54,42 @@ impl Prepared {
     }
 }
 
+/// How long a statement's first plan is kept, and any at most: each lasts twice as
+/// long as the one before it.
+const PLAN_AGE_FIRST: Duration = Duration::from_secs(5);
+const PLAN_AGE_MAX: Duration = Duration::from_secs(600);
+
+/// How Postgres plans what a plugin declares: along indexes, which have a page in its
+/// order, and by no scan that reads whatever there is first. Its estimates come from
+/// statistics, which a table that grows has too late; without them it would read all of
+/// a customer's rows. Sorting is left to it: of few rows it is better than to walk along
+/// an index that has the order and little else.
+pub const PLANNING: &str =
+    "-c enable_seqscan=off -c enable_bitmapscan=off -c max_parallel_workers_per_gather=0";
+
+/// How long a plan is kept. Postgres plans a statement for the tables as they are when
+/// it is prepared, and keeps that until somebody analyses them; so it is prepared again
+/// now and then, soon at first, when tables grow from nothing.
+#[derive(Clone, Copy)]
+struct PlanAge {
+    since: Instant,
+    max: Duration,
+}
+
+impl PlanAge {
+    fn new(before: Option<PlanAge>, now: Instant) -> PlanAge {
+        let max = before.map_or(PLAN_AGE_FIRST, |before| before.max * 2);
+        PlanAge {
+            since: now,
+            max: max.min(PLAN_AGE_MAX),
+        }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.since) >= self.max
+    }
+}
+
 pub struct Connection {
     client: Arc<Client>,
     task: AbortHandle,
@@ -60,7 +97,7 @@ pub struct Connection {
     /// `None` while it is not known.
     tenant: Option<Tenant>,
     /// By deployment, then by the statement's index.
-    statements: Mutex<HashMap<u64, HashMap<usize, Statement>>>,
+    statements: Mutex<HashMap<u64, HashMap<usize, (Statement, PlanAge)>>>,
     _slot: Slot,
 }
 
@@ -104,21 +141,19 @@ impl Connection {
         self.tenant = Some(tenant.clone());
     }
 
-    /// What this session has prepared of that statement.
+    /// What this session has prepared of that statement, unless its plan is too old.
     pub fn statement(&self, prepared: &Prepared) -> Option<Statement> {
-        self.statements
-            .lock()
-            .get(&prepared.deployment)?
-            .get(&prepared.index)
-            .cloned()
+        let statements = self.statements.lock();
+        let (statement, age) = statements.get(&prepared.deployment)?.get(&prepared.index)?;
+        (!age.is_over(Instant::now())).then(|| statement.clone())
     }
 
     pub fn keep_statement(&self, prepared: &Prepared, statement: Statement) {
         let mut statements = self.statements.lock();
-        statements
-            .entry(prepared.deployment)
-            .or_default()
-            .insert(prepared.index, statement);
+        let own = statements.entry(prepared.deployment).or_default();
+        let before = own.get(&prepared.index).map(|(_, age)| *age);
+        let age = PlanAge::new(before, Instant::now());
+        own.insert(prepared.index, (statement, age));
     }
 
     /// Drops what deployments prepared that serve no longer; the driver tells
@@ -207,7 +242,7 @@ fn session_options(config: &super::Config, schema: &str) -> String {
     format!(
         "-c search_path={schema},pg_temp -c TimeZone=UTC -c statement_timeout={} \
          -c lock_timeout={} -c idle_in_transaction_session_timeout={} \
-         -c client_connection_check_interval=1000",
+         -c client_connection_check_interval=1000 {PLANNING}",
         config.statement_ms_max, config.lock_ms_max, config.idle_in_transaction_ms_max,
     )
 }
@@ -243,5 +278,24 @@ impl managed::Manager for Login {
             Standing::Idle if !connection.is_closed() => Ok(()),
             _ => Err(RecycleError::message("closed, or not clean")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_plan_is_kept_twice_as_long_as_the_one_before_up_to_ten_minutes() {
+        let now = Instant::now();
+        let (mut age, mut kept) = (None, Vec::new());
+        for _ in 0..9 {
+            let next = PlanAge::new(age, now);
+            assert!(!next.is_over(now + next.max - Duration::from_millis(1)));
+            assert!(next.is_over(now + next.max));
+            kept.push(next.max.as_secs());
+            age = Some(next);
+        }
+        assert_eq!(kept, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
     }
 }

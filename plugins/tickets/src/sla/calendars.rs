@@ -6,7 +6,7 @@ use hearth_plugin::sql::{Batch, Error};
 
 use super::hours::Hours;
 use super::order::Order;
-use super::{SlaId, put, too_many};
+use super::{SlaId, plan, put, too_many};
 use crate::outbox::Outbox;
 use crate::sql::sla::{
     CalendarRow, Put, calendar_by_id, calendars_after, delete_calendar, put_calendar,
@@ -60,6 +60,7 @@ pub fn replace(request: &Request, SlaId(id): SlaId) -> Answer {
     };
     let database = request.database();
     let written = Outbox::run(|outbox| write(&database, &calendar, outbox))?;
+    plan::forget_kept();
     let written = written.ok_or_else(|| too_many("calendars"))?;
     calendar.updated_at = written.updated_at;
     let path = ["/calendars/", &calendar.id].concat();

@@ -9,12 +9,15 @@ use hearth_plugin::queue::Message;
 pub const QUEUE: &str = "ticket-clocks";
 
 const MICROS_PER_MINUTE: i64 = super::calendar::MICROS_PER_MINUTE;
+/// How long after the minute of a changed policy all clocks are gone through: longer
+/// than any call that may still go by the old one.
+const SETTLING: Duration = Duration::from_secs(15);
 
 /// An order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Order {
-    /// To look at the clocks of a ticket at an instant.
-    Check { ticket_id: String, at: Timestamp },
+    /// To look at all clocks of the customer that are due at an instant.
+    Look { at: Timestamp },
     /// To go through the clocks of all tickets with ids after this one.
     Review { after: String },
     /// The same from the first ticket on, when this minute is over: one for however
@@ -26,14 +29,16 @@ impl Order {
     pub fn message(&self) -> Message {
         let now = Timestamp::now();
         match self {
-            Order::Check { ticket_id, at } => {
-                let body = json!({"check": {"ticket_id": ticket_id, "at": at}});
+            // Versions before this one look at a ticket that the order names, and may
+            // consume it during a swap: they find no ticket of that id.
+            Order::Look { at } => {
+                let body = json!({"check": {"ticket_id": "", "at": at}});
                 Message::json(&body).after(span(now, *at))
             }
             Order::Review { after } => Message::json(&json!({"review": {"after": after}})),
             Order::ReviewSoon => {
                 let minute = now.micros() / MICROS_PER_MINUTE + 1;
-                let begins = Timestamp::from_micros(minute * MICROS_PER_MINUTE);
+                let begins = Timestamp::from_micros(minute * MICROS_PER_MINUTE).after(SETTLING);
                 let message = Message::json(&json!({"review": {"after": ""}}));
                 message
                     .after(span(now, begins))
@@ -42,7 +47,8 @@ impl Order {
         }
     }
 
-    /// The order of a message; `None` where it is none.
+    /// The order of a message; `None` where it is none. One that names a ticket was
+    /// sent by a version before this one: its clocks are due at that instant too.
     pub fn read(message: &consumer::Message) -> Option<Self> {
         let body: Value = message.json()?;
         let text = |order: &str, name: &str| body.get(order)?.get(name)?.as_str();
@@ -50,10 +56,8 @@ impl Order {
             let after = after.into();
             return Some(Order::Review { after });
         }
-        Some(Order::Check {
-            ticket_id: text("check", "ticket_id")?.into(),
-            at: Timestamp::parse(text("check", "at")?)?,
-        })
+        let at = Timestamp::parse(text("check", "at")?)?;
+        Some(Order::Look { at })
     }
 }
 
@@ -81,11 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn order_is_read_as_it_was_written() {
+    fn order_is_read_as_it_was_written_by_this_version_or_one_before_it() {
         let at = Timestamp::from_micros(1_795_419_000_123_456);
-        let check = json!({"check": {"ticket_id": "tkt_1", "at": at}});
-        let ticket_id = "tkt_1".into();
-        assert_eq!(read(&check), Some(Order::Check { ticket_id, at }));
+        for ticket_id in ["", "tkt_1"] {
+            let check = json!({"check": {"ticket_id": ticket_id, "at": at}});
+            assert_eq!(read(&check), Some(Order::Look { at }));
+        }
         let review = json!({"review": {"after": ""}});
         let after = String::new();
         assert_eq!(read(&review), Some(Order::Review { after }));

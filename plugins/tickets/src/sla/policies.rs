@@ -7,7 +7,7 @@ use hearth_plugin::{FieldError, problem::Place};
 
 use super::order::Order;
 use super::policy::{BUILT_IN, Policy, TIERS};
-use super::{SlaId, is_id, put, too_many};
+use super::{SlaId, is_id, plan, put, too_many};
 use crate::outbox::Outbox;
 use crate::sql::sla::{
     PolicyRow, Put, delete_policy, insert_tiers, policies_after, policy_by_id, put_policy,
@@ -56,6 +56,7 @@ pub fn replace(request: &Request, SlaId(id): SlaId) -> Answer {
     refuse_built_in(&id)?;
     let database = request.database();
     let written = Outbox::run(|outbox| write(&database, &policy, outbox)).map_err(refused)?;
+    plan::forget_kept();
     let Put {
         updated_at,
         created,
@@ -80,7 +81,9 @@ pub fn delete(request: &Request, SlaId(id): SlaId) -> Answer {
         outbox.add(&mut batch, &[], &[Order::ReviewSoon]);
         outbox.noted(batch.run(&database))?.take(deleted)
     });
-    match deleted? {
+    let deleted = deleted?;
+    plan::forget_kept();
+    match deleted {
         0 => Err(Problem::not_found()),
         _ => Ok(Response::no_content()),
     }

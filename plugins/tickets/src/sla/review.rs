@@ -1,52 +1,55 @@
 //! Going through all tickets of a customer whose clocks run, a page a message: due
 //! times move when a policy or calendar changes, or the customer's tier, and no ticket
-//! hears of that. It also makes up for orders that were lost.
+//! hears of that. It begins with a look at what is due, which makes up for orders that
+//! were lost.
 //!
 //! Most have nothing new, and those are read and neither locked nor written.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Error;
 
-use super::calendar::MICROS_PER_MINUTE;
+use super::looks::Looks;
 use super::order::Order;
 use super::plan::Plan;
-use super::tier;
 use super::track::{self, Tracked};
+use super::{tier, watch};
 use crate::outbox::Outbox;
 use crate::sql::lock_tickets;
 use crate::sql::sla::{in_force, watched_after, write_clocks};
 
 /// Tickets of one message.
 const PAGE: i64 = 100;
-/// An order that did not come so long after its time is lost.
-const LOST_AFTER_MICROS: i64 = 10 * MICROS_PER_MINUTE;
 
-/// Sends orders for the tickets after one that lack them, and one for the next page.
+/// Says of the tickets after one when to look at their clocks, where that is sooner
+/// than was said; and sends an order for it, and one for the next page.
 pub fn review(database: &Database, after: &str) -> Result<(), Error> {
+    if after.is_empty() {
+        watch::look(database)?;
+    }
     let page = watched_after(database, after, PAGE)?;
     let ids: Vec<String> = page.into_iter().map(|watched| watched.ticket_id).collect();
     let is_full = i64::try_from(ids.len()) == Ok(PAGE);
     let after = ids.last().filter(|_| is_full).cloned();
-    let next: Vec<Order> = after
-        .map(|after| Order::Review { after })
-        .into_iter()
-        .collect();
+    let next = after.map(|after| Order::Review { after });
     let tier = tier::of_caller(database)?;
-    let lacking = lacking(database, &ids, &tier)?;
-    let lacking: Vec<String> = lacking.into_iter().map(|own| own.ticket_id).collect();
-    if lacking.is_empty() && next.is_empty() {
+    let overlooked = overlooked(database, &ids, &tier)?;
+    let overlooked: Vec<String> = overlooked.into_iter().map(|own| own.ticket_id).collect();
+    if overlooked.is_empty() && next.is_none() {
         return Ok(());
     }
+    let looks = Looks::of_caller(database)?;
     Outbox::run(|outbox| {
         database.transaction(Isolation::ReadCommitted, |tx| {
-            let orders = mend(tx, &lacking, &tier)?;
-            outbox.send(tx, &[], &[orders, next.clone()].concat())
+            let checks = mend(tx, &overlooked, &tier)?;
+            let order = looks.order(checks, Timestamp::now());
+            let orders: Vec<Order> = order.into_iter().chain(next.clone()).collect();
+            outbox.send(tx, &[], &orders)
         })
     })
 }
 
-/// The clocks, as the policy is now, that nobody will look at in time.
-fn lacking(on: &dyn sql::Connection, ids: &[String], tier: &str) -> Result<Vec<Tracked>, Error> {
+/// The clocks, as the policy is now, at which nobody will look in time.
+fn overlooked(on: &dyn sql::Connection, ids: &[String], tier: &str) -> Result<Vec<Tracked>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -56,25 +59,20 @@ fn lacking(on: &dyn sql::Connection, ids: &[String], tier: &str) -> Result<Vec<T
     let plan = Plan::of(&found, tier);
     for own in &mut tracked {
         own.clocks.schedule(&plan, &own.priority);
-        let lost = |at: &Timestamp| at.micros() < now.micros() - LOST_AFTER_MICROS;
-        own.check_at = own.check_at.filter(|at| !lost(at));
     }
-    tracked.retain(|own| own.unwatched(now).is_some());
+    tracked.retain(|own| own.is_overlooked(now));
     Ok(tracked)
 }
 
-/// Locks the tickets, looks again, and writes for when each has an order.
-fn mend(tx: &Transaction, ids: &[String], tier: &str) -> Result<Vec<Order>, Error> {
+/// Locks the tickets, looks again, and writes for when each is to be looked at.
+fn mend(tx: &Transaction, ids: &[String], tier: &str) -> Result<Vec<Timestamp>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     lock_tickets(tx, ids)?;
-    let mut tracked = lacking(tx, ids, tier)?;
+    let mut tracked = overlooked(tx, ids, tier)?;
     let now = Timestamp::now();
-    let orders = tracked
-        .iter_mut()
-        .filter_map(|own| own.watch(now))
-        .collect();
+    tracked.iter_mut().for_each(|own| own.watch(now));
     write_clocks(tx, &Json(tracked.iter().map(track::row).collect()))?;
-    Ok(orders)
+    Ok(tracked.iter().filter_map(|own| own.check_at).collect())
 }

@@ -4,7 +4,6 @@
 use hearth_plugin::prelude::*;
 
 use super::clock::{Clock, Clocks, Moment, Told};
-use super::order::Order;
 use super::plan::Plan;
 use crate::sql::sla::{in_force, write_clocks};
 use crate::ticket::Summary;
@@ -25,7 +24,7 @@ pub struct Tracked {
     pub status: String,
     pub priority: String,
     pub clocks: Clocks,
-    /// The instant of the order to look at them next, which is under way.
+    /// When they are to be looked at next; none where nothing is to be told of them.
     pub check_at: Option<Timestamp>,
 }
 
@@ -35,30 +34,25 @@ impl Tracked {
         change.moved || self.clocks.first_response.met_at.is_none()
     }
 
-    /// When they are to be looked at, where no order for then or before is under way.
-    pub fn unwatched(&self, now: Timestamp) -> Option<Timestamp> {
-        let next = self.clocks.untold(now).first()?.at;
-        Some(next).filter(|next| self.check_at.is_none_or(|check_at| check_at > *next))
+    /// Whether something is to be told of them before they are looked at.
+    pub fn is_overlooked(&self, now: Timestamp) -> bool {
+        let next = self.clocks.untold(now).first().map(|check| check.at);
+        next.is_some_and(|next| self.check_at.is_none_or(|check_at| check_at > next))
     }
 
-    /// The order that is wanted, where one is, which then counts as under way.
-    pub fn watch(&mut self, now: Timestamp) -> Option<Order> {
-        let at = self.unwatched(now)?;
-        self.check_at = Some(at);
-        Some(Order::Check {
-            ticket_id: self.ticket_id.clone(),
-            at,
-        })
+    /// Says when they are to be looked at next.
+    pub fn watch(&mut self, now: Timestamp) {
+        self.check_at = self.clocks.untold(now).first().map(|check| check.at);
     }
 }
 
-/// Takes over what happened to locked tickets of a customer of this tier, and answers the orders to look at
-/// their clocks again.
+/// Takes over what happened to locked tickets of a customer of this tier, and answers
+/// when their clocks are to be looked at.
 pub fn follow(
     tx: &Transaction,
     tier: &str,
     changes: &[Change<'_>],
-) -> Result<Vec<Order>, sql::Error> {
+) -> Result<Vec<Timestamp>, sql::Error> {
     let told = |change: &&Change| change.moved || change.answered;
     let changes: Vec<&Change> = changes.iter().filter(told).collect();
     if changes.is_empty() {
@@ -68,26 +62,27 @@ pub fn follow(
         .iter()
         .map(|change| change.ticket.id.clone())
         .collect();
-    let found = in_force(tx, &ids, tier)?;
+    let mut found = in_force(tx, &ids, tier)?;
+    let mut tracked = read(found.clocks.take());
     let plan = Plan::of(&found, tier);
-    let mut tracked = read(found.clocks);
-    let (mut rows, mut orders) = (Vec::new(), Vec::new());
+    let (mut rows, mut checks) = (Vec::new(), Vec::new());
     for change in changes {
         let mut own = tracked.iter_mut();
         let own = own.find(|tracked| tracked.ticket_id == change.ticket.id);
         if let Some(tracked) = own.filter(|own| own.is_told_by(change)) {
-            orders.extend(followed(&plan, tracked, change));
+            advance(&plan, tracked, change);
+            checks.extend(tracked.check_at);
             rows.push(row(tracked));
         }
     }
     if !rows.is_empty() {
         write_clocks(tx, &Json(rows.into()))?;
     }
-    Ok(orders)
+    Ok(checks)
 }
 
 /// Goes on with the clocks of a ticket.
-fn followed(plan: &Plan, tracked: &mut Tracked, change: &Change<'_>) -> Option<Order> {
+fn advance(plan: &Plan, tracked: &mut Tracked, change: &Change<'_>) {
     let moment = Moment {
         at: change.at,
         status: &change.ticket.status,
@@ -95,11 +90,11 @@ fn followed(plan: &Plan, tracked: &mut Tracked, change: &Change<'_>) -> Option<O
         answered: change.answered,
     };
     tracked.clocks.follow(plan, moment);
-    tracked.watch(change.at)
+    tracked.watch(change.at);
 }
 
-/// The row of a new ticket, and the first order to look at its clocks.
-pub fn started(plan: &Plan, ticket: &Summary, at: Timestamp) -> (Value, Option<Order>) {
+/// The clocks of a new ticket.
+pub fn started(plan: &Plan, ticket: &Summary, at: Timestamp) -> Tracked {
     let mut tracked = Tracked {
         ticket_id: ticket.id.clone(),
         status: ticket.status.clone(),
@@ -108,12 +103,17 @@ pub fn started(plan: &Plan, ticket: &Summary, at: Timestamp) -> (Value, Option<O
         check_at: None,
     };
     tracked.clocks.schedule(plan, &ticket.priority);
-    let order = tracked.watch(at);
-    (row(&tracked), order)
+    tracked.watch(at);
+    tracked
 }
 
 /// The row of a ticket's clocks.
 pub fn row(tracked: &Tracked) -> Value {
+    Value::Object(members(tracked))
+}
+
+/// Its columns.
+pub fn members(tracked: &Tracked) -> Map<String, Value> {
     let clocks = &tracked.clocks;
     let mut members = Map::new();
     members.insert("ticket_id".into(), tracked.ticket_id.as_str().into());
@@ -127,8 +127,10 @@ pub fn row(tracked: &Tracked) -> Value {
         member("_due_at", json!(clock.due_at));
         member("_warn_at", json!(clock.warn_at));
         member("_met_at", json!(clock.met_at));
+        member("_warned_at", json!(clock.told.warning));
+        member("_breached_at", json!(clock.told.breach));
     }
-    Value::Object(members)
+    members
 }
 
 /// The clocks in the answer of `in_force`.

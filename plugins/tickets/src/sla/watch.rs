@@ -1,8 +1,9 @@
 //! What comes of the orders to look at clocks: warnings and breaches, told once.
 //!
-//! A ticket's row says for which instant its order is under way; any other is void.
-//! Looked at are the clocks as they are then, under the ticket's lock: what has moved,
-//! stopped or been met is not told, and the next order goes out with the commit.
+//! An order is about all clocks of the customer that are due by then. They are looked
+//! at as they are then, under their tickets' locks: what has moved, stopped or been met
+//! is not told. What it finds to do later, the next order does, which goes out with
+//! the commit.
 
 use std::time::Duration;
 
@@ -11,31 +12,39 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Error;
 
 use super::clock::Check;
+use super::looks::{Looks, whole_second};
 use super::order::{Order, span};
 use super::plan::Plan;
 use super::track::{self, Tracked};
 use super::{review, tier};
 use crate::events::Event;
 use crate::outbox::Outbox;
-use crate::sql::sla::{in_force, write_told};
-use crate::sql::{Described, lock_tickets, short_descriptions};
+use crate::sql::sla::{due_clocks, in_force, look_at, next_check, remove_looks, write_clocks};
+use crate::sql::{Described, lock_order, lock_tickets, short_descriptions};
 use crate::ticket::Summary;
 
 /// How long an order waits where Postgres is away or busy.
 const WAIT: Duration = Duration::from_secs(1);
+/// Tickets of one look at most.
+const PAGE: i64 = 100;
+/// Between two looks at least, so that clocks which are due one soon after the other
+/// are looked at together.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Carries out orders of one customer.
 pub fn consume(batch: &Batch) -> Vec<Disposition> {
     let now = Timestamp::now();
     let orders: Vec<_> = batch.messages.iter().map(Order::read).collect();
-    let is_due = |order: &&Order| matches!(order, Order::Check { at, .. } if *at <= now);
-    let due: Vec<&Order> = orders.iter().flatten().filter(is_due).collect();
+    let is_due = |order: &Order| matches!(order, Order::Look { at } if *at <= now);
     let database = batch.database();
-    let looked = look(&database, &due);
+    let looked = match orders.iter().flatten().any(is_due) {
+        true => look(&database),
+        false => Ok(()),
+    };
     let orders = orders.into_iter().map(|order| match order {
         None => Disposition::DeadLetter("the body is no order".into()),
-        Some(Order::Check { at, .. }) if at > now => Disposition::RetryAfter(span(now, at)),
-        Some(Order::Check { .. }) => disposition(&looked),
+        Some(Order::Look { at }) if at > now => Disposition::RetryAfter(span(now, at)),
+        Some(Order::Look { .. }) => disposition(&looked),
         Some(Order::Review { after }) => disposition(&review::review(&database, &after)),
         Some(Order::ReviewSoon) => disposition(&review::review(&database, "")),
     });
@@ -58,80 +67,68 @@ fn disposition(done: &Result<(), Error>) -> Disposition {
     }
 }
 
-/// Looks at the clocks that orders are about.
-fn look(database: &Database, orders: &[&Order]) -> Result<(), Error> {
-    if orders.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<String> = orders.iter().filter_map(|order| ticket_id(order)).collect();
+/// Looks at the clocks that are due, and orders the next look.
+pub fn look(database: &Database) -> Result<(), Error> {
     let tier = tier::of_caller(database)?;
+    let looks = Looks::of_caller(database)?;
     Outbox::run(|outbox| {
         database.transaction(Isolation::ReadCommitted, |tx| {
-            let tickets = lock_tickets(tx, &ids)?;
             let now = Timestamp::now();
-            let mut found = in_force(tx, &ids, &tier)?;
-            let mut tracked = track::read(found.clocks.take());
-            tracked.retain(|tracked| orders.iter().any(|order| is_about(order, tracked)));
-            let plan = Plan::of(&found, &tier);
-            let looked = tracked.iter_mut().map(|own| told(&plan, own, now));
-            let looked: Vec<Looked> = looked.collect();
-            if !looked.is_empty() {
-                write_told(tx, &Json(tracked.iter().map(row).collect()))?;
-            }
-            let events = events(tx, &plan, &tickets, &tracked, &looked)?;
-            let orders: Vec<Order> = looked
-                .into_iter()
-                .filter_map(|looked| looked.next)
-                .collect();
-            outbox.send(tx, &events, &orders)
+            let due = due_clocks(tx, now, PAGE)?.into_iter();
+            let due = lock_order(due.map(|due| due.ticket_id));
+            let events = match due.is_empty() {
+                true => Vec::new(),
+                false => tell(tx, &tier, &due)?,
+            };
+            remove_looks(tx, now)?;
+            let is_full = i64::try_from(due.len()) == Ok(PAGE);
+            let next = next_check(tx)?.and_then(|next| next.check_at);
+            let next = next.and_then(|next| next_look(&looks, next, now, is_full));
+            let next = match next {
+                Some(at) if look_at(tx, at)?.is_none() => Some(Order::Look { at }),
+                _ => None,
+            };
+            outbox.send(tx, &events, next.as_slice())
         })
     })
 }
 
-fn ticket_id(order: &Order) -> Option<String> {
-    match order {
-        Order::Check { ticket_id, .. } => Some(ticket_id.clone()),
-        _ => None,
+/// When to look again, unless an order for it is known; where there was more than a
+/// page, at once.
+fn next_look(looks: &Looks, next: Timestamp, now: Timestamp, is_full: bool) -> Option<Timestamp> {
+    match is_full {
+        true => Some(whole_second(now)),
+        false => looks.uncovered([next.max(now.after(PAUSE))], now),
     }
 }
 
-/// Whether it is the order that is under way for these clocks.
-fn is_about(order: &Order, tracked: &Tracked) -> bool {
-    match order {
-        Order::Check { ticket_id, at } => {
-            *ticket_id == tracked.ticket_id && Some(*at) == tracked.check_at
-        }
-        _ => false,
+/// Locks tickets and tells what is due of their clocks.
+fn tell(tx: &Transaction, tier: &str, ids: &[String]) -> Result<Vec<Event>, Error> {
+    let tickets = lock_tickets(tx, ids)?;
+    let now = Timestamp::now();
+    let mut found = in_force(tx, ids, tier)?;
+    let mut tracked = track::read(found.clocks.take());
+    // Another look, or a change, may have come first.
+    tracked.retain(|own| own.check_at.is_some_and(|check_at| check_at <= now));
+    if tracked.is_empty() {
+        return Ok(Vec::new());
     }
+    let plan = Plan::of(&found, tier);
+    let told = tracked.iter_mut().map(|own| told(&plan, own, now));
+    let told: Vec<Vec<Check>> = told.collect();
+    write_clocks(tx, &Json(tracked.iter().map(track::row).collect()))?;
+    events(tx, &plan, &tickets, &tracked, &told)
 }
 
 /// What a look at a ticket's clocks came to.
-struct Looked {
-    told: Vec<Check>,
-    next: Option<Order>,
-}
-
-fn told(plan: &Plan, tracked: &mut Tracked, now: Timestamp) -> Looked {
+fn told(plan: &Plan, tracked: &mut Tracked, now: Timestamp) -> Vec<Check> {
     tracked.clocks.schedule(plan, &tracked.priority);
     let mut told = tracked.clocks.untold(now);
     told.retain(|check| check.at <= now);
     told.iter()
         .for_each(|check| tracked.clocks.tell(check, now));
-    tracked.check_at = None;
-    let next = tracked.watch(now);
-    Looked { told, next }
-}
-
-fn row(tracked: &Tracked) -> Value {
-    let clocks = &tracked.clocks;
-    json!({
-        "ticket_id": tracked.ticket_id,
-        "check_at": tracked.check_at,
-        "first_response_warned_at": clocks.first_response.told.warning,
-        "first_response_breached_at": clocks.first_response.told.breach,
-        "resolution_warned_at": clocks.resolution.told.warning,
-        "resolution_breached_at": clocks.resolution.told.breach,
-    })
+    tracked.watch(now);
+    told
 }
 
 fn events(
@@ -139,15 +136,15 @@ fn events(
     plan: &Plan,
     tickets: &[Summary],
     tracked: &[Tracked],
-    looked: &[Looked],
+    told: &[Vec<Check>],
 ) -> Result<Vec<Event>, Error> {
-    let both = tracked.iter().zip(looked);
-    let told = both.flat_map(|(own, looked)| looked.told.iter().map(move |check| (own, check)));
+    let both = tracked.iter().zip(told);
+    let told = both.flat_map(|(own, told)| told.iter().map(move |check| (own, check)));
     let told: Vec<(&Tracked, &Check)> = told.collect();
     if told.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<String> = told.iter().map(|(own, _)| own.ticket_id.clone()).collect();
+    let ids = lock_order(told.iter().map(|(own, _)| own.ticket_id.clone()));
     let descriptions = short_descriptions(tx, &ids)?;
     let event = |(own, check): (&Tracked, &Check)| {
         let ticket = tickets.iter().find(|ticket| ticket.id == own.ticket_id)?;

@@ -29,18 +29,17 @@ row! {
 }
 
 sql! {
-    /// Says, in the transaction of the change, that tickets changed.
+    /// Says, in the transaction of the change, that locked tickets changed.
     pub write fn mark_changed(ids: &[String]) -> u64 =
-        "INSERT INTO ticket_changes (ticket_id) \
-         SELECT id FROM tickets WHERE id = ANY ($1) ORDER BY id \
+        "INSERT INTO ticket_changes (ticket_id) SELECT id FROM unnest($1::text[]) AS given (id) \
          ON CONFLICT (customer_id, ticket_id) DO UPDATE SET position = NULL";
 
-    pub read fn changes_after(position: i64) -> Vec<Changed> =
+    pub read fn changes_after(position: i64, limit: i64) -> Vec<Changed> =
         "SELECT position, id, version, status, priority, type, subject, assignee, external_id, \
          tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, \
-         updated_at, solved_at FROM ticket_changes \
-         JOIN tickets ON tickets.id = ticket_changes.ticket_id \
-         WHERE position > $1 ORDER BY position LIMIT 101";
+         updated_at, solved_at FROM ticket_changes CROSS JOIN LATERAL (SELECT * FROM tickets \
+         WHERE tickets.id = ticket_changes.ticket_id LIMIT 1) AS tickets \
+         WHERE position > $1 ORDER BY position LIMIT $2";
 
     pub read fn pending() -> Option<Pending> =
         "SELECT ticket_id FROM ticket_changes WHERE position IS NULL LIMIT 1";
@@ -51,15 +50,14 @@ sql! {
          ON CONFLICT (customer_id) DO UPDATE SET position = ticket_feeds.position";
 
     /// Numbers changes that are committed. One that a writer holds at the moment
-    /// is left out: it commits again without a number, or stays as it is.
+    /// is left out: it commits again without a number, or stays as it is. The rows are
+    /// there, so what is inserted finds each by its key and changes it.
     pub write fn number_pending() -> u64 =
         "WITH held AS (SELECT ticket_id FROM ticket_changes WHERE position IS NULL \
-         ORDER BY ticket_id LIMIT 1000 FOR UPDATE SKIP LOCKED), \
-         numbered AS (SELECT ticket_id, row_number() OVER (ORDER BY ticket_id) AS number \
-         FROM held) \
-         UPDATE ticket_changes \
-         SET position = (SELECT position FROM ticket_feeds) + numbered.number \
-         FROM numbered WHERE ticket_changes.ticket_id = numbered.ticket_id";
+         ORDER BY ticket_id LIMIT 1000 FOR UPDATE SKIP LOCKED) \
+         INSERT INTO ticket_changes (ticket_id, position) SELECT ticket_id, \
+         (SELECT position FROM ticket_feeds) + row_number() OVER (ORDER BY ticket_id) FROM held \
+         ON CONFLICT (customer_id, ticket_id) DO UPDATE SET position = excluded.position";
 
     /// Positions are never given twice, though the row with the last one may have
     /// lost it again.

@@ -43,12 +43,19 @@ row! {
     /// A ticket whose clocks are to be gone through.
     pub struct Watched { ticket_id: String }
 
+    /// The instant of an order to look at clocks.
+    pub struct Look { at: Timestamp }
+
+    /// When clocks are to be looked at.
+    pub struct Check { check_at: Option<Timestamp> }
+
     /// What was written, and whether it was not there before.
     pub struct Put { updated_at: Timestamp, created: bool }
 }
 
 sql! {
-    /// All that the clocks of tickets are computed from, in one statement.
+    /// All that the clocks of tickets are computed from, in one statement. A customer
+    /// has a hundred policies and calendars at most.
     pub read fn in_force(ids: &[String], tier: &str) -> InForce =
         "SELECT sla_policies.id AS policy_id, \
          sla_policies.targets, sla_policies.warn_before, sla_calendars.id AS calendar_id, \
@@ -60,56 +67,85 @@ sql! {
          first_response_met_at, \
          resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
          first_response_warned_at, first_response_breached_at, resolution_warned_at, \
-         resolution_breached_at, check_at FROM tickets LEFT JOIN ticket_clocks ON ticket_clocks.ticket_id = tickets.id \
-         WHERE tickets.id = ANY ($1)) AS followed) AS clocks \
-         FROM (SELECT 1 AS one) AS once LEFT JOIN sla_tiers ON sla_tiers.tier = $2 \
-         LEFT JOIN sla_policies ON sla_policies.id = sla_tiers.policy_id \
-         LEFT JOIN sla_calendars ON sla_calendars.id = sla_policies.calendar_id";
+         resolution_breached_at, check_at FROM unnest($1::text[]) AS wanted (id) \
+         CROSS JOIN LATERAL (SELECT id, status, priority, created_at FROM tickets \
+         WHERE tickets.id = wanted.id LIMIT 1) AS tickets \
+         LEFT JOIN LATERAL (SELECT * FROM ticket_clocks \
+         WHERE ticket_clocks.ticket_id = wanted.id LIMIT 1) AS ticket_clocks ON true) \
+         AS followed) AS clocks \
+         FROM (SELECT 1 AS one) AS once \
+         LEFT JOIN LATERAL (SELECT policy_id FROM sla_tiers WHERE tier = $2 LIMIT 1) \
+         AS sla_tiers ON true \
+         LEFT JOIN LATERAL (SELECT * FROM sla_policies \
+         WHERE sla_policies.id = sla_tiers.policy_id LIMIT 1) AS sla_policies ON true \
+         LEFT JOIN LATERAL (SELECT * FROM sla_calendars \
+         WHERE sla_calendars.id = sla_policies.calendar_id LIMIT 1) AS sla_calendars ON true";
 
     /// No row for a caller without a customer.
     pub read fn customer() -> Option<CustomerRow> = "SELECT tier FROM hearth.customer";
 
-    /// Writes the clocks of tickets that there are.
+    /// Writes the clocks of locked tickets.
     pub write fn write_clocks(clocks: &Json) -> u64 =
         "INSERT INTO ticket_clocks (ticket_id, started_at, running_since, elapsed_micros, \
          first_response_target_minutes, first_response_due_at, first_response_warn_at, \
-         first_response_met_at, \
+         first_response_met_at, first_response_warned_at, first_response_breached_at, \
          resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
-         check_at) \
-         SELECT tickets.id, started_at, running_since, elapsed_micros, \
+         resolution_warned_at, resolution_breached_at, check_at) \
+         SELECT ticket_id, started_at, running_since, elapsed_micros, \
          first_response_target_minutes, first_response_due_at, first_response_warn_at, \
-         first_response_met_at, \
+         first_response_met_at, first_response_warned_at, first_response_breached_at, \
          resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
-         check_at \
+         resolution_warned_at, resolution_breached_at, check_at \
          FROM jsonb_to_recordset($1) AS given (ticket_id text, started_at timestamptz, \
          running_since timestamptz, elapsed_micros bigint, \
          first_response_target_minutes bigint, first_response_due_at timestamptz, \
          first_response_warn_at timestamptz, first_response_met_at timestamptz, \
+         first_response_warned_at timestamptz, first_response_breached_at timestamptz, \
          resolution_target_minutes bigint, resolution_due_at timestamptz, \
-         resolution_warn_at timestamptz, resolution_met_at timestamptz, check_at timestamptz) \
-         JOIN tickets ON tickets.id = given.ticket_id \
+         resolution_warn_at timestamptz, resolution_met_at timestamptz, \
+         resolution_warned_at timestamptz, resolution_breached_at timestamptz, \
+         check_at timestamptz) \
          ON CONFLICT (customer_id, ticket_id) DO UPDATE SET \
-         running_since = excluded.running_since, elapsed_micros = excluded.elapsed_micros, \
+         running_since = excluded.running_since, \
+         elapsed_micros = excluded.elapsed_micros, \
          first_response_target_minutes = excluded.first_response_target_minutes, \
          first_response_due_at = excluded.first_response_due_at, \
          first_response_warn_at = excluded.first_response_warn_at, \
          first_response_met_at = excluded.first_response_met_at, \
+         first_response_warned_at = excluded.first_response_warned_at, \
+         first_response_breached_at = excluded.first_response_breached_at, \
          resolution_target_minutes = excluded.resolution_target_minutes, \
          resolution_due_at = excluded.resolution_due_at, \
          resolution_warn_at = excluded.resolution_warn_at, \
-         resolution_met_at = excluded.resolution_met_at, check_at = excluded.check_at";
+         resolution_met_at = excluded.resolution_met_at, \
+         resolution_warned_at = excluded.resolution_warned_at, \
+         resolution_breached_at = excluded.resolution_breached_at, \
+         check_at = excluded.check_at";
 
-    /// Writes what was told of clocks, and when they are looked at next.
-    pub write fn write_told(clocks: &Json) -> u64 =
-        "UPDATE ticket_clocks SET check_at = given.check_at, \
-         first_response_warned_at = given.first_response_warned_at, \
-         first_response_breached_at = given.first_response_breached_at, \
-         resolution_warned_at = given.resolution_warned_at, \
-         resolution_breached_at = given.resolution_breached_at \
-         FROM jsonb_to_recordset($1) AS given (ticket_id text, check_at timestamptz, \
-         first_response_warned_at timestamptz, first_response_breached_at timestamptz, \
-         resolution_warned_at timestamptz, resolution_breached_at timestamptz) \
-         WHERE ticket_clocks.ticket_id = given.ticket_id";
+    /// The tickets whose clocks are to be looked at by then, those first that wait
+    /// longest.
+    pub read fn due_clocks(now: Timestamp, limit: i64) -> Vec<Watched> =
+        "SELECT ticket_id FROM ticket_clocks WHERE check_at <= $1 ORDER BY check_at LIMIT $2";
+
+    /// When clocks are to be looked at next.
+    pub read fn next_check() -> Option<Check> =
+        "SELECT check_at FROM ticket_clocks WHERE check_at IS NOT NULL \
+         ORDER BY check_at LIMIT 1";
+
+    /// The orders that are under way, as far as anybody may rely on them.
+    pub read fn looks_after(now: Timestamp) -> Vec<Look> =
+        "SELECT at FROM ticket_looks WHERE at > $1 ORDER BY at LIMIT 100";
+
+    /// Whether an order for that instant is under way.
+    pub read fn look_at(at: Timestamp) -> Option<Look> =
+        "SELECT at FROM ticket_looks WHERE at = $1";
+
+    /// Says, in the transaction that sends it, that an order is under way.
+    pub write fn insert_look(at: Timestamp) -> u64 =
+        "INSERT INTO ticket_looks (at) VALUES ($1) ON CONFLICT DO NOTHING";
+
+    pub write fn remove_looks(until: Timestamp) -> u64 =
+        "DELETE FROM ticket_looks WHERE at <= $1";
 
     /// The next tickets whose clocks run, or are to be looked at.
     pub read fn watched_after(ticket_id: &str, limit: i64) -> Vec<Watched> =

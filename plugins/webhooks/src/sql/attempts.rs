@@ -75,7 +75,7 @@ sql! {
 
     /// A page of an event's attempts, the newest first, cut where the answers pass a
     /// megabyte: as JSON each byte may become six, and a response holds eight.
-    pub read fn attempts_of_event(event_id: &str, before: &str) -> Vec<Listed> =
+    pub read fn attempts_of_event(event_id: &str, before: &str, limit: i64) -> Vec<Listed> =
         "SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
          error, response, fetched FROM ( \
          SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
@@ -83,7 +83,7 @@ sql! {
          sum(octet_length(response)) OVER (ORDER BY id DESC) AS bytes FROM ( \
          SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
          error, response FROM attempts WHERE event_id = $1 AND id < $2 \
-         ORDER BY id DESC LIMIT 101) AS page) AS measured \
+         ORDER BY id DESC LIMIT $3) AS page) AS measured \
          WHERE bytes <= 1000000 ORDER BY id DESC";
 
     /// The same of an endpoint, of all attempts or of those that succeeded or failed.
@@ -91,6 +91,7 @@ sql! {
         endpoint_id: &str,
         delivered: Option<bool>,
         before: &str,
+        limit: i64,
     ) -> Vec<Listed> =
         "SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
          error, response, fetched FROM ( \
@@ -100,7 +101,7 @@ sql! {
          SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
          error, response FROM attempts WHERE endpoint_id = $1 AND id < $3 \
          AND ($2::boolean IS NULL OR (outcome = 'delivered') = $2) \
-         ORDER BY id DESC LIMIT 101) AS page) AS measured \
+         ORDER BY id DESC LIMIT $4) AS page) AS measured \
          WHERE bytes <= 1000000 ORDER BY id DESC";
 
     /// The sums since an hour, and how many deliveries wait and failed for good, each

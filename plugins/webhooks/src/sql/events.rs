@@ -68,20 +68,26 @@ sql! {
     pub read fn event_by_id(id: &str) -> Option<Accepted> =
         "SELECT id, type, body, occurred_at, created_at FROM events WHERE id = $1";
 
-    pub read fn events_before(since: Timestamp, before: Timestamp, before_id: &str) -> Vec<Listed> =
+    pub read fn events_before(
+        since: Timestamp,
+        before: Timestamp,
+        before_id: &str,
+        limit: i64,
+    ) -> Vec<Listed> =
         "SELECT id, type, occurred_at, created_at FROM events \
          WHERE created_at >= $1 AND (created_at, id) < ($2, $3) \
-         ORDER BY created_at DESC, id DESC LIMIT 101";
+         ORDER BY created_at DESC, id DESC LIMIT $4";
 
     pub read fn events_of_type_before(
         name: &str,
         since: Timestamp,
         before: Timestamp,
         before_id: &str,
+        limit: i64,
     ) -> Vec<Listed> =
         "SELECT id, type, occurred_at, created_at FROM events \
          WHERE type = $1 AND created_at >= $2 AND (created_at, id) < ($3, $4) \
-         ORDER BY created_at DESC, id DESC LIMIT 101";
+         ORDER BY created_at DESC, id DESC LIMIT $5";
 
     /// A page of events that may be for an endpoint, the oldest first.
     pub read fn events_for(
@@ -120,9 +126,9 @@ sql! {
         "SELECT name, description, schema, example, created_at, updated_at \
          FROM event_types WHERE name = $1";
 
-    pub read fn event_types_after(name: &str) -> Vec<ListedType> =
+    pub read fn event_types_after(name: &str, limit: i64) -> Vec<ListedType> =
         "SELECT name, description, created_at, updated_at \
-         FROM event_types WHERE name > $1 ORDER BY name LIMIT 101";
+         FROM event_types WHERE name > $1 ORDER BY name LIMIT $2";
 
     pub write fn delete_event_type(name: &str) -> u64 =
         "DELETE FROM event_types WHERE name = $1";

@@ -113,7 +113,7 @@ fn promise_that_was_kept_too_late_is_told_and_one_in_time_is_not() {
 }
 
 #[test]
-fn one_order_is_under_way_and_another_only_where_it_must_come_sooner() {
+fn clocks_are_looked_at_when_the_next_is_to_be_told_and_not_while_they_stand_still() {
     let plan = always();
     let mut tracked = Tracked {
         ticket_id: "tkt_1".into(),
@@ -122,20 +122,23 @@ fn one_order_is_under_way_and_another_only_where_it_must_come_sooner() {
         clocks: started(&plan, "2026-11-25T09:00:00Z"),
         check_at: None,
     };
-    let now = at("2026-11-25T09:00:00Z");
-    assert!(tracked.watch(now).is_some());
-    assert_eq!(tracked.check_at, Some(at("2026-11-25T09:45:00Z")));
-    assert_eq!(tracked.watch(now), None);
-    // It stands still and goes on: the order that is under way will see.
-    for (time, status) in [
-        ("2026-11-25T09:10:00Z", "hold"),
-        ("2026-11-25T09:20:00Z", "open"),
-    ] {
-        tracked.clocks.follow(&plan, moment(time, status, "normal"));
-        assert_eq!(tracked.watch(at(time)), None, "{status}");
-    }
-    let sooner = moment("2026-11-25T09:21:00Z", "open", "high");
-    tracked.clocks.follow(&plan, sooner);
-    assert!(tracked.watch(sooner.at).is_some());
-    assert_eq!(tracked.check_at, Some(at("2026-11-25T09:25:00Z")));
+    let mut next = |time: &str, status, priority| {
+        let moment = moment(time, status, priority);
+        tracked.clocks.follow(&plan, moment);
+        let overlooked = tracked.is_overlooked(at(time));
+        tracked.watch(at(time));
+        let check_at = tracked.check_at.map(|check_at| check_at.to_string());
+        (check_at.map(|time| time[11..16].to_string()), overlooked)
+    };
+    let clock = |time: &str| Some(time.to_string());
+    let first = next("2026-11-25T09:00:00Z", "new", "normal");
+    assert_eq!(first, (clock("09:45"), true));
+    let paused = next("2026-11-25T09:10:00Z", "hold", "normal");
+    assert_eq!(paused, (None, false));
+    let resumed = next("2026-11-25T09:20:00Z", "open", "normal");
+    assert_eq!(resumed, (clock("09:55"), true));
+    let sooner = next("2026-11-25T09:21:00Z", "open", "high");
+    assert_eq!(sooner, (clock("09:25"), true));
+    let later = next("2026-11-25T09:22:00Z", "open", "normal");
+    assert_eq!(later, (clock("09:55"), false));
 }

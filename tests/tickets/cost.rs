@@ -1,0 +1,169 @@
+//! What the requests of tickets cost, as counts: the same for a customer with a
+//! hundred tickets and one with a hundred thousand, and whether its tables were ever
+//! analysed or not.
+//!
+//! Each budget says what spends it. Where a change needs more, the failure shows the
+//! statement or table that spends it.
+
+use std::cell::Cell;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::{Support, id};
+use crate::harness::fleet::Fleet;
+use crate::harness::meter::{Budget, Measured, Meter, clock_at};
+use crate::harness::postgres::Cluster;
+
+/// So many tickets of the customer who has one, from one number to another, with all
+/// that belongs to them. Keys are not checked: they hold by how the rows are made.
+async fn fill(cluster: &Cluster, from: i64, to: i64) {
+    let rows = format!(
+        "SET search_path = plugin_tickets; SET session_replication_role = replica;
+        SET synchronous_commit = off;
+        CREATE TEMPORARY TABLE made AS SELECT n, 'tkt_0' || lpad(n::text, 35, '0') AS id,
+            customer_id FROM generate_series({from}, {to}) AS n,
+            (SELECT min(customer_id) AS customer_id FROM tickets) AS customer;
+        INSERT INTO tickets (customer_id, id, status, subject, description, assignee, tags,
+            external_id, updated_at)
+        SELECT customer_id, id, (ARRAY['new', 'open', 'pending', 'hold', 'solved'])[1 + n % 5],
+            'subject', 'word' || n % 100, 'agent' || n % 50, ARRAY['tag' || n % 30],
+            'x' || n, now() - ({to} - n) * interval '1 second' FROM made;
+        INSERT INTO ticket_tags (customer_id, tag, ticket_id)
+        SELECT customer_id, 'tag' || n % 30, id FROM made ORDER BY n % 30, id;
+        INSERT INTO ticket_terms (customer_id, term, ticket_id)
+        SELECT customer_id, 'subject', id FROM made UNION ALL
+        SELECT customer_id, 'word' || n % 100, id FROM made ORDER BY 2, 3;
+        INSERT INTO ticket_changes (customer_id, ticket_id, position)
+        SELECT customer_id, id, n FROM made;
+        INSERT INTO ticket_feeds (customer_id, position) SELECT min(customer_id), {to} FROM made
+        ON CONFLICT (customer_id) DO UPDATE SET position = excluded.position;
+        INSERT INTO ticket_audits (customer_id, id, ticket_id, public, events, author, by_agent)
+        SELECT customer_id, 'aud_0' || n, id, true, '[]', 'key', false FROM made;
+        INSERT INTO ticket_clocks (customer_id, ticket_id, started_at, running_since,
+            elapsed_micros, check_at)
+        SELECT customer_id, id, now(), now(), 0, now() + n * interval '1 hour' FROM made"
+    );
+    let client = cluster.connect(None).await;
+    client.batch_execute(&rows).await.unwrap();
+}
+
+fn new_ticket() -> Value {
+    json!({"subject": "Printer", "description": "It prints in green.", "tags": ["colour"]})
+}
+
+fn budget(statements: i64, rows_read: i64, buffers: i64, wal_bytes: i64) -> Budget {
+    Budget {
+        statements,
+        rows_read,
+        buffers,
+        wal_bytes,
+    }
+}
+
+/// What is read all day. Of a page one row more is read, to know whether there is
+/// another; where it is of one tag or word, as many entries and tickets.
+fn reading<'r>(support: &'r Support, id: &str) -> Vec<Measured<'r>> {
+    let get = |name, path: &str, budget| {
+        let path = format!("/support/tickets{path}");
+        Measured {
+            name,
+            budget,
+            request: Box::new(move || support.host.get(&path, &support.key)),
+        }
+    };
+    vec![
+        get("read", &format!("/{id}"), budget(1, 1, 8, 0)),
+        get("list", "?limit=20", budget(1, 21, 30, 0)),
+        get(
+            "list by update",
+            "?status=open&sort=-updated_at&limit=20",
+            budget(1, 21, 30, 0),
+        ),
+        get("list of a tag", "?tag=tag7&limit=20", budget(1, 42, 130, 0)),
+        // The words of the search are counted before, up to 5,000 tickets of each.
+        get("search", "?q=word7&limit=20", budget(2, 1_050, 200, 0)),
+        get("clocks", &format!("/{id}/sla"), budget(1, 2, 20, 0)),
+    ]
+}
+
+/// What is written all day.
+fn writing<'r>(support: &'r Support, id: &str) -> Vec<Measured<'r>> {
+    let (ticket, comments) = (
+        format!("/support/tickets/{id}"),
+        format!("/support/tickets/{id}/comments"),
+    );
+    let is_open = Cell::new(false);
+    let change = move || {
+        let status = if is_open.get() { "pending" } else { "open" };
+        is_open.set(!is_open.get());
+        let request = support.host.request(Method::PATCH, &ticket, &support.agent);
+        request.json(&json!({"status": status}))
+    };
+    let measured = |name, budget, request: Box<dyn Fn() -> RequestBuilder + 'r>| Measured {
+        name,
+        budget,
+        request,
+    };
+    vec![
+        // The ticket in its seven indexes, its four words, its tag, an audit, its clocks
+        // and its place in the feed, each with its own indexes, in one statement. What
+        // is read is the ticket, for each key that refers to it.
+        measured(
+            "create",
+            budget(1, 4, 200, 6_000),
+            Box::new(move || {
+                let request = support.host.post("/support/tickets", &support.key);
+                request.json(&new_ticket())
+            }),
+        ),
+        // The ticket is locked and written; its clocks are read with the policy, and
+        // written; an audit; the place in the feed.
+        measured(
+            "change of status",
+            budget(6, 12, 160, 4_000),
+            Box::new(change),
+        ),
+        // The ticket is locked; the comment and its audit; the ticket's version and its
+        // place in the feed.
+        measured(
+            "comment",
+            budget(5, 8, 120, 4_000),
+            Box::new(move || {
+                let request = support.host.post(&comments, &support.key);
+                request.json(&json!({"body": "And it smokes."}))
+            }),
+        ),
+    ]
+}
+
+/// What of the requests costs more than it may.
+async fn excess(support: &Support, meter: &Meter, state: &str) -> Vec<String> {
+    let made = support.create(new_ticket()).await;
+    let id = id(&made);
+    let mut excess = meter.excess(&reading(support, id), state).await;
+    excess.extend(meter.excess(&writing(support, id), state).await);
+    excess
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_cost_the_same_at_a_hundred_and_at_a_hundred_thousand_tickets() {
+    let (mut fleet, folder) = (Fleet::start().await, tempfile::tempdir().unwrap());
+    Meter::prepare(&mut fleet.cluster).await;
+    // Clocks are reviewed at 17 minutes past.
+    let clock = clock_at(30, folder.path());
+    let host = fleet.host(|setup| setup.tickets().env("HEARTH_CLOCK_FILE", &clock));
+    let key = host.key("acme", &[]);
+    let agent = host.key("acme", &["--scope", "customer", "--scope", "agent"]);
+    let support = Support { host, key, agent };
+    let meter = Meter::of(&fleet.cluster, "tickets").await;
+    support.create(new_ticket()).await;
+    fill(&fleet.cluster, 1, 100).await;
+    let mut over = excess(&support, &meter, "a hundred tickets").await;
+    fill(&fleet.cluster, 101, 100_000).await;
+    over.extend(excess(&support, &meter, "a hundred thousand, never analysed").await);
+    let database = fleet.cluster.connect(None).await;
+    database.batch_execute("ANALYZE").await.unwrap();
+    over.extend(excess(&support, &meter, "a hundred thousand, analysed").await);
+    assert!(over.is_empty(), "{}", over.join("\n"));
+}
