@@ -4,6 +4,7 @@
 mod address;
 mod answer;
 mod breaker;
+mod check;
 mod connections;
 mod guest;
 mod message;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 
 use hearth::capability::Call;
 use hearth::capability::outbound::{
-    Client, Config, GuestError, GuestRequest, GuestResponse, Host, Lent, Options, Pattern,
-    Resolver, State, View,
+    Client, Config, GuestError, GuestRefusal, GuestRequest, GuestResponse, Host, Lent, Options,
+    Pattern, Resolver, State, View,
 };
 use hearth::telemetry::{HostMetrics, Metrics};
 
@@ -119,6 +120,17 @@ impl Borrowed {
             state: &mut self.state,
         };
         view.send(request, options).await.unwrap()
+    }
+
+    /// Everything that would keep it from being sent.
+    async fn check(&mut self, request: GuestRequest) -> Vec<GuestRefusal> {
+        let mut view = View {
+            call: &self.call,
+            lent: &self.lent,
+            state: &mut self.state,
+        };
+        let checked = view.check(request).await.unwrap();
+        checked.err().unwrap_or_default()
     }
 }
 

@@ -132,6 +132,13 @@ impl Host {
         self.read_addresses();
     }
 
+    /// The same with another variable in its environment.
+    pub fn restart_with(&mut self, name: &str, value: &str) {
+        let setup = std::mem::replace(&mut self.setup, Setup::new());
+        self.setup = setup.env(name, value);
+        self.restart();
+    }
+
     /// SIGTERM, and how it ended.
     pub fn stop(&mut self) -> std::process::ExitStatus {
         self.signal(libc::SIGTERM);

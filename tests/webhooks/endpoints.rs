@@ -97,38 +97,172 @@ async fn customers_get_404_for_each_others_endpoints_everywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn urls_that_no_delivery_may_reach_are_refused_or_warned_of() {
+async fn every_wrong_field_of_a_new_endpoint_is_named_at_once() {
     let webhooks = Webhooks::start();
-    for url in [
-        "ftp://example.com/",
-        "https://user:secret@example.com/",
-        "https://169.254.169.254/latest/meta-data",
-        "https://0.0.0.0/",
-        "https://0x7f000001/",
-        "https://2130706433/",
-        "https://127.0.0.1#@example.com/",
-    ] {
-        let (status, told) = webhooks
-            .ask(Method::POST, "/endpoints", json!({"url": url}))
-            .await;
-        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{url}");
-        assert_eq!(told["errors"][0]["pointer"], "/url");
-    }
-    let made = webhooks.created("http://10.0.0.1/", Value::Null).await;
-    let codes: Vec<_> = made["warnings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| &one["code"])
+    let body = json!({"url": "ftp://x", "description": 1, "event_types": ["a b"], "ordered": "yes",
+        "rate_per_second": 0, "headers": {"host": "x", "a b": "x", "cookie": "x"}, "metadata": [],
+        "signature": "v2", "secret": "hunter2", "colour": "red", "enabled": 1});
+    let errors = refused(&webhooks, Method::POST, "/endpoints", body).await;
+    let mut named: Vec<_> = errors.iter().map(|error| &error["pointer"]).collect();
+    named.sort_unstable_by_key(|pointer| pointer.as_str());
+    named.dedup();
+    let expected = [
+        "/colour",
+        "/description",
+        "/enabled",
+        "/event_types",
+        "/headers",
+        "/metadata",
+        "/ordered",
+        "/rate_per_second",
+        "/secret",
+        "/signature",
+        "/url",
+    ];
+    assert_eq!(named, expected);
+    let of_headers = errors.iter().filter(|error| error["pointer"] == "/headers");
+    let details: Vec<_> = of_headers
+        .map(|error| error["detail"].as_str().unwrap())
         .collect();
-    assert_eq!(codes, ["plain_http", "blocked_address"]);
-    // The host does not connect, whatever the endpoint says; 127.0.0.0/8 is allowed here.
-    let id = made["id"].as_str().unwrap();
+    assert_eq!(details.len(), 3, "{details:?}");
+    for name in ["host: ", "a b: ", "cookie: "] {
+        assert!(
+            details.iter().any(|detail| detail.starts_with(name)),
+            "{name} {details:?}"
+        );
+    }
+    let unfit = json!({"url": "https://example.com/", "signature": "v1a",
+        "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"});
+    let errors = refused(&webhooks, Method::POST, "/endpoints", unfit).await;
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0]["pointer"], "/secret");
+}
+
+/// What is wrong with each field, where a request is refused for that.
+async fn refused(webhooks: &Webhooks, method: Method, path: &str, body: Value) -> Vec<Value> {
+    let (status, told) = webhooks.ask(method, path, body.clone()).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {told}");
+    told["errors"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn urls_that_no_delivery_may_reach_are_refused_with_the_reason() {
+    let webhooks = Webhooks::start();
+    let made = webhooks.created("https://example.com/", Value::Null).await;
+    let endpoint = format!("/endpoints/{}", made["id"].as_str().unwrap());
+    // 127.0.0.0/8 is allowed here, but not in a spelling that hides it.
+    for (url, code, reason) in [
+        ("ftp://example.com/", "invalid_url", "https://"),
+        ("https://user:secret@example.com/", "invalid_url", "a user"),
+        ("https://0x7f000001/", "invalid_url", "four decimal numbers"),
+        ("https://2130706433/", "invalid_url", "four decimal numbers"),
+        ("https://127.0.0.1#@example.com/", "invalid_url", "fragment"),
+        ("http://10.0.0.1/", "blocked_address", "10.0.0.1: private"),
+        ("https://0.0.0.0/", "blocked_address", "this network"),
+        (
+            "https://169.254.169.254/latest",
+            "blocked_address",
+            "metadata of AWS",
+        ),
+        (
+            "https://168.63.129.16/",
+            "blocked_address",
+            "the platform address of Azure",
+        ),
+        ("https://192.88.99.1/", "blocked_address", "6to4 relays"),
+        (
+            "https://[3fff::1]/",
+            "blocked_address",
+            "[3fff::1]: documentation",
+        ),
+        (
+            "https://[3fff:fff:ffff::1]/",
+            "blocked_address",
+            "documentation",
+        ),
+        ("https://[::1]/", "blocked_address", "loopback"),
+    ] {
+        for (method, path) in [
+            (Method::POST, "/endpoints"),
+            (Method::PATCH, endpoint.as_str()),
+        ] {
+            let errors = refused(&webhooks, method, path, json!({"url": url})).await;
+            assert_eq!(errors.len(), 1, "{url}: {errors:?}");
+            let (error, detail) = (&errors[0], errors[0]["detail"].as_str().unwrap());
+            assert_eq!(
+                (&error["pointer"], &error["code"]),
+                (&json!("/url"), &json!(code))
+            );
+            assert!(detail.contains(reason), "{url}: {detail}");
+            assert!(!detail.contains("secret"), "{detail}");
+            if code == "blocked_address" {
+                assert!(detail.contains("outbound.allow_addresses"), "{detail}");
+            }
+        }
+    }
+    assert_eq!(webhooks.get(&endpoint).await["url"], "https://example.com/");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn header_that_the_host_would_refuse_on_every_delivery_is_refused_with_its_name() {
+    let webhooks = Webhooks::start();
+    let made = webhooks.created("https://example.com/", Value::Null).await;
+    let endpoint = format!("/endpoints/{}", made["id"].as_str().unwrap());
+    for name in [
+        "HTTP2-Settings",
+        "Keep-Alive",
+        "TE",
+        "Transfer-Encoding",
+        "Host",
+        "x y",
+    ] {
+        let url = json!({"url": "https://example.com/", "headers": {name: "x", "x-a": "1"}});
+        let patch = json!({"headers": {name: "x", "x-a": "1"}});
+        for (method, path, body) in [
+            (Method::POST, "/endpoints", url),
+            (Method::PATCH, endpoint.as_str(), patch),
+        ] {
+            let errors = refused(&webhooks, method, path, body).await;
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert_eq!(errors[0]["pointer"], "/headers");
+            let detail = errors[0]["detail"].as_str().unwrap();
+            assert!(
+                detail.starts_with(&format!("{}: ", name.to_lowercase())),
+                "{detail}"
+            );
+        }
+    }
+    assert_eq!(webhooks.get(&endpoint).await["header_names"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoint_whose_address_was_closed_since_says_so_and_can_be_changed() {
+    let (mut webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    let made = webhooks.created(&receiver.url, Value::Null).await;
+    assert_eq!(codes(&made), ["plain_http"]);
+    webhooks.host.stop();
+    let elsewhere = ("HEARTH_OUTBOUND_ALLOW_ADDRESSES", "192.0.2.0/24");
+    webhooks.host.restart_with(elsewhere.0, elsewhere.1);
+    let path = format!("/endpoints/{}", made["id"].as_str().unwrap());
+    let shown = webhooks.get(&path).await;
+    assert_eq!(codes(&shown), ["plain_http", "blocked_address"]);
+    let patch = json!({"description": "closed", "headers": {"x-a": "1"}});
+    let (status, changed) = webhooks.ask(Method::PATCH, &path, patch).await;
+    assert_eq!(status, StatusCode::OK, "{changed}");
     let event = webhooks.event("a").await;
+    let id = made["id"].as_str().unwrap();
     webhooks.until_attempts(&event, id, 1).await;
     let attempt = &webhooks.attempts(&event).await[0];
     assert_eq!(attempt["outcome"], "blocked_address", "{attempt}");
-    assert_eq!(attempt["status"], Value::Null);
+    assert!(receiver.seen().is_empty());
+}
+
+fn codes(endpoint: &Value) -> Vec<&str> {
+    let warnings = endpoint["warnings"].as_array().unwrap();
+    warnings
+        .iter()
+        .map(|one| one["code"].as_str().unwrap())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,11 +270,11 @@ async fn plain_http_goes_where_the_operator_grants_it_alone() {
     let (plain, grants) = GRANTS.split_last().unwrap();
     assert_eq!(*plain, "outbound:http://*:*");
     let (webhooks, receiver) = (Webhooks::start_with(grants), Receiver::start().await);
-    let endpoint = webhooks.endpoint(&receiver.url, Value::Null).await;
-    let event = webhooks.event("a").await;
-    webhooks.until_attempts(&event, &endpoint, 1).await;
-    assert_eq!(webhooks.attempts(&event).await[0]["outcome"], "denied");
-    assert!(receiver.seen().is_empty());
+    let url = json!({"url": receiver.url});
+    let errors = refused(&webhooks, Method::POST, "/endpoints", url).await;
+    assert_eq!(errors[0]["code"], "denied");
+    let detail = errors[0]["detail"].as_str().unwrap();
+    assert!(detail.contains("outbound:http://127.0.0.1:"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,8 @@
 //! ([`address`]), and the connection is made to one that was judged. Redirects are
 //! not followed, and the environment variables that name proxies are not read.
 //! Connections, look-ups, heads, bodies and times are bounded; a destination that
-//! fails too often is left alone for a while ([`breaker`], [`trial`]).
+//! fails too often is left alone for a while ([`breaker`], [`trial`]). Whether a
+//! request would be sent can be asked without sending it (`check`).
 //!
 //! ```
 //! use hearth::capability::Call;
@@ -34,6 +35,7 @@
 pub mod address;
 mod body;
 pub mod breaker;
+mod check;
 mod connection;
 mod dial;
 mod error;
@@ -79,7 +81,8 @@ pub use self::opened::{NotOpened, Opened};
 pub use self::pattern::Pattern;
 pub use self::resolve::Resolver;
 pub use generated::hearth::plugin::outbound::{
-    Error as GuestError, Host, Options, Request as GuestRequest, Response as GuestResponse,
+    Error as GuestError, Host, Options, Refusal as GuestRefusal, Request as GuestRequest,
+    Response as GuestResponse,
 };
 
 mod generated {

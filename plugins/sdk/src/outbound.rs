@@ -71,6 +71,15 @@ impl Request {
         self
     }
 
+    /// Whether it would be sent, as far as the host knows without sending it: its
+    /// method, its URL and the grant for it, an address in it, its headers and its body.
+    /// No name is looked up, and no request of the call is used up.
+    pub fn check(&self) -> Result<(), Vec<Refusal>> {
+        let refusals = host::check(&self.inner).err();
+        let refusals = refusals.map(|all| all.into_iter().map(Refusal::from).collect());
+        refusals.map_or(Ok(()), Err)
+    }
+
     /// Sends it and waits for the whole answer.
     pub fn send(&self) -> Result<Answer, Error> {
         let answer = host::send(&self.inner, self.options)?;
@@ -79,6 +88,53 @@ impl Request {
             headers: answer.headers,
             body: answer.body,
         })
+    }
+}
+
+/// One reason why a request would not be sent, with a text for whoever wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The method cannot be sent.
+    Method(String),
+    /// The URL cannot be sent to.
+    Url(String),
+    /// No grant leads there.
+    Denied(String),
+    /// The URL's host is an address that plugins may not reach.
+    BlockedAddress(String),
+    /// The header of this name, and what is wrong with it.
+    Header(String, String),
+    /// All headers together.
+    Headers(String),
+    /// The body.
+    Body(String),
+}
+
+impl From<host::Refusal> for Refusal {
+    fn from(refusal: host::Refusal) -> Self {
+        match refusal {
+            host::Refusal::Method(reason) => Refusal::Method(reason),
+            host::Refusal::Url(reason) => Refusal::Url(reason),
+            host::Refusal::Denied(reason) => Refusal::Denied(reason),
+            host::Refusal::BlockedAddress(reason) => Refusal::BlockedAddress(reason),
+            host::Refusal::Header((name, reason)) => Refusal::Header(name, reason),
+            host::Refusal::Headers(reason) => Refusal::Headers(reason),
+            host::Refusal::Body(reason) => Refusal::Body(reason),
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::Header(name, reason) => write!(out, "{name}: {reason}"),
+            Refusal::Method(reason)
+            | Refusal::Url(reason)
+            | Refusal::Denied(reason)
+            | Refusal::BlockedAddress(reason)
+            | Refusal::Headers(reason)
+            | Refusal::Body(reason) => out.write_str(reason),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use hearth_plugin::outbound::{self, Answer, Error, Request};
+use hearth_plugin::outbound::{self, Answer, Error, Refusal, Request};
 use hearth_plugin::prelude::*;
 
 use crate::headers::Headers;
@@ -46,7 +46,23 @@ pub struct Attempt {
     pub wish: Option<Duration>,
 }
 
-impl Delivery<'_> {
+impl<'d> Delivery<'d> {
+    /// One that stands for all that will go there.
+    pub fn example(url: &'d str, headers: &'d Headers) -> Self {
+        Delivery {
+            event_id: "evt",
+            url,
+            body: "",
+            headers,
+            keys: &[],
+        }
+    }
+
+    /// What the host would not send of it. Nothing is sent.
+    pub fn check(&self) -> Result<(), Vec<Refusal>> {
+        self.request(0).check()
+    }
+
     /// Signs with what signs now, and sends. An error says that nothing was sent,
     /// and for how long there is no point in it: that is no attempt.
     pub fn send(&self) -> Result<Attempt, Duration> {

@@ -5,7 +5,7 @@ use hearth_plugin::fields::Field;
 use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
 
-use crate::address::{self, Address};
+use crate::destination;
 use crate::topic;
 
 /// Endpoints of a customer at most; the statement `insert_endpoint` has it too. One
@@ -75,8 +75,7 @@ impl Endpoint {
     /// The endpoint as clients see it.
     pub fn to_json(&self) -> Map<String, Value> {
         let mut members = sql::to_json(self);
-        let address = Address::parse(&self.url);
-        let warnings = address.map_or_else(|_| Vec::new(), |address| address.warnings());
+        let warnings = destination::warnings(&self.url, &self.header_names);
         members.insert("warnings".into(), warnings.into());
         members
     }
@@ -123,8 +122,8 @@ impl Endpoint {
 }
 
 pub fn url(fields: &mut Fields) -> Field<'_, String> {
-    let url = fields.text("url").length(1..=address::LENGTH_MAX);
-    url.check_with("invalid_url", |url| Address::parse(url).err())
+    let url = fields.text("url").length(1..=destination::URL_CHARS_MAX);
+    url.check_with("invalid_url", |url| destination::unclear(url))
 }
 
 pub fn description(fields: &mut Fields) -> Field<'_, String> {

@@ -2,9 +2,11 @@
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
+use hearth_plugin::problem::FieldError;
 use hearth_plugin::seal::Keys;
 use hearth_plugin::sql::Batch;
 
+use crate::destination::{self, Mistake};
 use crate::endpoint::{self, COUNT_MAX, Endpoint, EndpointId, ORDERED_MAX, Reason};
 use crate::headers::{self, Headers};
 use crate::secrets::{self, Wanted};
@@ -71,8 +73,12 @@ impl New {
         endpoint.switch((!enabled).then_some(Reason::Requested), now);
         let patch = headers::Patch::read(&mut fields);
         let secret = Wanted::read(&mut fields);
+        let headers = Headers::default().patched(&patch);
+        if let Ok(headers) = &headers {
+            refuse(&mut fields, &endpoint.url, headers);
+        }
         fields.finish()?;
-        let headers = Headers::default().patched(&patch)?;
+        let headers = headers?;
         endpoint.header_names = headers.names();
         Ok(New {
             endpoint,
@@ -102,6 +108,16 @@ impl New {
         match batch.run(&request.database())?.take(inserted)? {
             0 => Err(too_many()),
             _ => Ok(()),
+        }
+    }
+}
+
+/// Remembers what no delivery could be sent with. Of a URL that was refused already, or
+/// is absent, nothing more is said.
+fn refuse(fields: &mut Fields, url: &str, headers: &Headers) {
+    for mistake in destination::mistakes(url, headers) {
+        if mistake.field != "url" || !url.is_empty() {
+            fields.refuse(mistake.field, mistake.code, mistake.detail);
         }
     }
 }
@@ -164,6 +180,21 @@ impl Patch {
         Ok(patch)
     }
 
+    /// 422 for what it sets that no delivery could be sent with. What it leaves alone may
+    /// have become such since: the endpoint's warnings say so.
+    fn check(&self, after: &Endpoint, headers: &Headers) -> Result<(), Problem> {
+        let sets = |mistake: &Mistake| match mistake.field {
+            "url" => matches!(self.url, Change::Set(_)),
+            _ => self.headers.sets(),
+        };
+        let mistakes = destination::mistakes(&after.url, headers).into_iter();
+        let errors: Vec<FieldError> = mistakes.filter(sets).map(FieldError::from).collect();
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(Problem::invalid_fields(errors)),
+        }
+    }
+
     fn apply(&self, endpoint: &mut Endpoint) {
         set(&mut endpoint.url, &self.url);
         set_or_clear(&mut endpoint.description, &self.description);
@@ -216,6 +247,7 @@ pub fn change(request: &Request, EndpointId(id): EndpointId) -> Answer {
         let mut after = before.clone();
         patch.apply(&mut after);
         after.header_names = patched.names();
+        patch.check(&after, &patched)?;
         if after.ordered && !before.ordered {
             check_ordered(tx, &after)?;
         }

@@ -9,11 +9,11 @@
 //! a message is void once its row says something else.
 
 mod accept;
-mod address;
 mod admit;
 mod attempt;
 mod attempts;
 mod deliver;
+mod destination;
 mod dlq;
 mod endpoint;
 mod endpoints;

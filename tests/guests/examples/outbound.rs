@@ -1,4 +1,5 @@
-//! Sends what it is told to, as often as it is told to, and says what came back.
+//! Sends what it is told to, as often as it is told to, and says what came back. It
+//! also asks whether that would be sent.
 
 use std::time::Duration;
 
@@ -42,8 +43,15 @@ fn send(request: &Request) -> Answer {
     Response::json(200, &sent)
 }
 
+fn check(request: &Request) -> Answer {
+    let told = request.json()?;
+    let refusals = told_to(&told).check().err().unwrap_or_default();
+    let refusals: Vec<String> = refusals.iter().map(|one| format!("{one:?}")).collect();
+    Response::json(200, &refusals)
+}
+
 fn router() -> Router {
-    Router::new().post("/send", send)
+    Router::new().post("/send", send).post("/check", check)
 }
 
 hearth_plugin::handler!(router);

@@ -52,11 +52,7 @@ pub fn is_forbidden(name: &HeaderName) -> bool {
 /// # Errors
 /// [`Error::Invalid`] with the reason.
 pub fn request(request: GuestRequest, config: &Config) -> Result<Request<Body>, Error> {
-    if request.body.len() > config.request_bytes_max {
-        let max = config.request_bytes_max;
-        let text = format!("the body has more than {max} bytes (outbound.request_bytes_max)");
-        return Err(Error::Invalid(text));
-    }
+    check_body(&request.body, config)?;
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers.iter().take(config.headers_max + 1) {
         let (name, value) = field(name, value)?;
@@ -71,33 +67,52 @@ pub fn request(request: GuestRequest, config: &Config) -> Result<Request<Body>, 
     Ok(sent)
 }
 
+pub fn check_body(body: &[u8], config: &Config) -> Result<(), Error> {
+    let max = config.request_bytes_max;
+    match body.len() > max {
+        true => Err(Error::Invalid(format!(
+            "the body has more than {max} bytes (outbound.request_bytes_max)"
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// A tunnel would lead past every check, so there is no CONNECT.
 pub fn method(text: &str) -> Result<Method, Error> {
     let method = Method::from_bytes(text.as_bytes()).ok();
     method
         .filter(|method| method != Method::CONNECT && text.len() <= METHOD_BYTES_MAX)
-        .ok_or_else(|| Error::Invalid("its method is none that can be sent".into()))
+        .ok_or_else(|| Error::Invalid("the method is invalid or unsupported".into()))
 }
 
-fn field(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), Error> {
+/// One header as it would be sent.
+pub fn field(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), Error> {
     let known = HeaderName::from_bytes(name.as_bytes());
-    let known = known.map_err(|_| Error::Invalid("the name of a header is none".into()))?;
+    let known = known.map_err(|_| Error::Invalid("the name of a header is invalid".into()))?;
     if is_forbidden(&known) {
-        let text = format!("the header {known} is the host's own matter");
+        let text = format!("the header {known} is set by the host alone");
         return Err(Error::Invalid(text));
     }
     // Neither a line end nor a zero gets through.
     let value = HeaderValue::from_bytes(value);
-    let value = value.map_err(|_| Error::Invalid(format!("the value of {known} is none")))?;
+    let value =
+        value.map_err(|_| Error::Invalid(format!("the value of the header {known} is invalid")))?;
     Ok((known, value))
 }
 
 /// Bounds the head, and adds what is missing in it.
 pub fn complete(request: &mut Request<Body>, config: &Config) -> Result<(), Error> {
     let headers = request.headers_mut();
+    check_size(headers, config)?;
+    headers.entry(USER_AGENT).or_insert(OWN_NAME);
+    Ok(())
+}
+
+pub fn check_size(headers: &HeaderMap, config: &Config) -> Result<(), Error> {
     let (count, bytes) = size(headers);
     if count > config.headers_max {
-        let text = format!("it has more than {count} headers (outbound.headers_max)");
+        let max = config.headers_max;
+        let text = format!("it has more than {max} headers (outbound.headers_max)");
         return Err(Error::Invalid(text));
     }
     if bytes > config.header_bytes_max {
@@ -105,7 +120,6 @@ pub fn complete(request: &mut Request<Body>, config: &Config) -> Result<(), Erro
         let text = format!("its headers have more than {max} bytes (outbound.header_bytes_max)");
         return Err(Error::Invalid(text));
     }
-    headers.entry(USER_AGENT).or_insert(OWN_NAME);
     Ok(())
 }
 

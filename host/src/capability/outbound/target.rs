@@ -75,6 +75,11 @@ impl Destination {
         }
     }
 
+    /// As a grant names it: without the port that the scheme has anyway.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme.name(), self.authority())
+    }
+
     /// Whose certificate the server has to show.
     pub fn server_name(&self) -> Result<ServerName<'static>, Error> {
         match &self.host {
@@ -119,7 +124,7 @@ impl Target {
             return Err(invalid("nobody listens on port 0"));
         }
         let path = &parsed[Position::BeforePath..Position::AfterQuery];
-        let path = PathAndQuery::try_from(path).map_err(|_| invalid("its path is none"))?;
+        let path = PathAndQuery::try_from(path).map_err(|_| invalid("its path is invalid"))?;
         let destination = Destination { scheme, host, port };
         Ok(Target { destination, path })
     }
@@ -175,7 +180,7 @@ fn name_of(name: &str) -> Result<Arc<str>, Error> {
     let number = last.starts_with(|c: char| c.is_ascii_digit())
         && last.bytes().all(|b| b.is_ascii_hexdigit() || b == b'x');
     if number || name.len() > NAME_BYTES_MAX || !name.split('.').all(label) {
-        return Err(invalid("its host is no name"));
+        return Err(invalid("its host is no valid name"));
     }
     Ok(name.into())
 }

@@ -1,4 +1,4 @@
-//! The interface's one function, on what a call borrows.
+//! The interface's functions, on what a call borrows.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::connection::Protocols;
 use super::exchange::{Times, Way};
 use super::target::Target;
 use super::{
-    Error, GuestError, GuestRequest, GuestResponse, Host, Lent, Options, View, Whose, check_calls,
-    convert_error, message,
+    Error, GuestError, GuestRefusal, GuestRequest, GuestResponse, Host, Lent, Options, View, Whose,
+    check_calls, convert_error, message,
 };
 
 impl Host for View<'_> {
@@ -23,6 +23,18 @@ impl Host for View<'_> {
         let sent = self.sent(request, options).await;
         self.lent.metrics.ended(outcome(&sent), began.elapsed());
         Ok(sent.map_err(convert_error))
+    }
+
+    async fn check(
+        &mut self,
+        request: GuestRequest,
+    ) -> wasmtime::Result<Result<(), Vec<GuestRefusal>>> {
+        self.call.host_call()?;
+        let refusals = self.lent.refusals(&request);
+        Ok(match refusals.is_empty() {
+            true => Ok(()),
+            false => Err(refusals),
+        })
     }
 }
 
@@ -66,7 +78,10 @@ impl Lent {
         let destination = &target.destination;
         match self.grants.iter().any(|grant| grant.matches(destination)) {
             true => Ok(()),
-            false => Err(Error::Denied(format!("no grant leads to {destination}"))),
+            false => Err(Error::Denied(format!(
+                "no grant leads to {destination}; an operator may grant outbound:{}",
+                destination.origin()
+            ))),
         }
     }
 }
