@@ -200,7 +200,10 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let open = std::fs::Permissions::from_mode(0o711);
         std::fs::set_permissions(temporary.path(), open).unwrap();
-        let dir = temporary.path().join("postgres");
+        // As the data folder is around it.
+        let around = temporary.path().join("data");
+        crate::mode::private_folder(&around).unwrap();
+        let dir = around.join("postgres");
         let data = dir.join("data");
         let chosen = Identity::choose(&Binaries::find(None, &data).unwrap().postgres()).unwrap();
         let (_stop, stopped) = std::sync::mpsc::channel();
@@ -215,6 +218,10 @@ mod tests {
                 panic!("{identity:?}: {}", launch.log.tail());
             };
             postmaster.stop();
+            for folder in [&around, &dir] {
+                let mode = std::fs::metadata(folder).unwrap().permissions().mode();
+                assert_eq!(mode & 0o067, 0, "{folder:?} has {mode:o}");
+            }
         }
     }
 }
