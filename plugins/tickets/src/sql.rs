@@ -44,7 +44,9 @@ sql! {
     /// that of their ids (`lock_order`): so two that lock the same tickets never wait
     /// for each other in a circle.
     pub write fn lock_tickets(ids: &[String]) -> Vec<Summary> =
-        "SELECT locked.* FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL ( \
+        "SELECT locked.id, version, status, priority, type, subject, assignee, external_id, tags, \
+         custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
+         solved_at FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL ( \
          SELECT id, version, status, priority, type, subject, assignee, external_id, tags, \
          custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
          solved_at FROM tickets WHERE tickets.id = wanted.id FOR UPDATE) AS locked";
@@ -67,7 +69,10 @@ sql! {
         by_agent: bool,
         now: Timestamp,
     ) -> u64 =
-        "WITH given AS (SELECT * FROM jsonb_to_recordset($1) AS given (id text, priority text, \
+        "WITH given AS (SELECT id, priority, type, subject, description, assignee, external_id, tags, \
+         custom_fields, audit_id, running_since, elapsed_micros, first_response_target_minutes, \
+         first_response_due_at, first_response_warn_at, resolution_target_minutes, \
+         resolution_due_at, resolution_warn_at, check_at FROM jsonb_to_recordset($1) AS given (id text, priority text, \
          type text, subject text, description text, assignee text, external_id text, \
          tags text[], custom_fields jsonb, audit_id text, running_since timestamptz, \
          elapsed_micros bigint, first_response_target_minutes bigint, \

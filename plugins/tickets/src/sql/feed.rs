@@ -37,7 +37,9 @@ sql! {
     pub read fn changes_after(position: i64, limit: i64) -> Vec<Changed> =
         "SELECT position, id, version, status, priority, type, subject, assignee, external_id, \
          tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, \
-         updated_at, solved_at FROM ticket_changes CROSS JOIN LATERAL (SELECT * FROM tickets \
+         updated_at, solved_at FROM ticket_changes CROSS JOIN LATERAL (SELECT id, version, status, priority, type, subject, assignee, external_id, tags, \
+         custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
+         solved_at FROM tickets \
          WHERE tickets.id = ticket_changes.ticket_id LIMIT 1) AS tickets \
          WHERE position > $1 ORDER BY position LIMIT $2";
 

@@ -87,7 +87,9 @@ macro_rules! found_by {
         "tickets WHERE status = $1 AND coalesce($3::text, $4::text, ($5::text[])[1], '') IS NOT NULL"
     };
     (tag) => {
-        "ticket_tags CROSS JOIN LATERAL (SELECT * FROM tickets \
+        "ticket_tags CROSS JOIN LATERAL (SELECT id, version, status, priority, type, subject, assignee, external_id, tags, \
+         custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
+         solved_at FROM tickets \
          WHERE tickets.id = ticket_tags.ticket_id LIMIT 1) AS tickets WHERE tag = $4 \
          AND ($1::text IS NULL OR status = $1) AND coalesce($3::text, ($5::text[])[1], '') IS NOT NULL"
     };
@@ -96,7 +98,9 @@ macro_rules! found_by {
          AND ($4::text IS NULL OR $4 = ANY (tags)) AND coalesce(($5::text[])[1], '') IS NOT NULL"
     };
     (words) => {
-        "ticket_terms CROSS JOIN LATERAL (SELECT * FROM tickets \
+        "ticket_terms CROSS JOIN LATERAL (SELECT id, version, status, priority, type, subject, assignee, external_id, tags, \
+         custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
+         solved_at FROM tickets \
          WHERE tickets.id = ticket_terms.ticket_id LIMIT 1) AS tickets \
          WHERE ticket_terms.term = ($5::text[])[1] AND (cardinality($5::text[]) = 1 OR \
          (SELECT count(*) FROM unnest($5::text[]) AS wanted (word) CROSS JOIN LATERAL \

@@ -70,15 +70,20 @@ sql! {
          resolution_breached_at, check_at FROM unnest($1::text[]) AS wanted (id) \
          CROSS JOIN LATERAL (SELECT id, status, priority, created_at FROM tickets \
          WHERE tickets.id = wanted.id LIMIT 1) AS tickets \
-         LEFT JOIN LATERAL (SELECT * FROM ticket_clocks \
+         LEFT JOIN LATERAL (SELECT started_at, running_since, elapsed_micros, \
+         first_response_target_minutes, first_response_due_at, first_response_warn_at, \
+         first_response_met_at, \
+         resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
+         first_response_warned_at, first_response_breached_at, resolution_warned_at, \
+         resolution_breached_at, check_at FROM ticket_clocks \
          WHERE ticket_clocks.ticket_id = wanted.id LIMIT 1) AS ticket_clocks ON true) \
          AS followed) AS clocks \
          FROM (SELECT 1 AS one) AS once \
          LEFT JOIN LATERAL (SELECT policy_id FROM sla_tiers WHERE tier = $2 LIMIT 1) \
          AS sla_tiers ON true \
-         LEFT JOIN LATERAL (SELECT * FROM sla_policies \
+         LEFT JOIN LATERAL (SELECT id, targets, warn_before, calendar_id FROM sla_policies \
          WHERE sla_policies.id = sla_tiers.policy_id LIMIT 1) AS sla_policies ON true \
-         LEFT JOIN LATERAL (SELECT * FROM sla_calendars \
+         LEFT JOIN LATERAL (SELECT id, time_zone, hours, holidays FROM sla_calendars \
          WHERE sla_calendars.id = sla_policies.calendar_id LIMIT 1) AS sla_calendars ON true";
 
     /// No row for a caller without a customer.
