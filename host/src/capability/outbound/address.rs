@@ -184,6 +184,8 @@ pub const CLOSED_V6: [Range<Ipv6Net>; 19] = [
 /// The only part of IPv6 that is given out (RFC 4291, 2.4), and what the rest is.
 const PUBLIC_V6: Ipv6Net = Ipv6Net::new_assert(from([0x2000, 0, 0, 0]), 3);
 const NOT_PUBLIC: &str = "not given out (RFC 4291, 2.4)";
+/// Which of them, no plugin shall find out.
+const RESERVED: &str = "this host or one of its services listens there";
 
 #[expect(clippy::cast_possible_truncation, reason = "the low bits are meant")]
 fn low(address: u128) -> u32 {
@@ -246,12 +248,9 @@ impl Policy {
         }
         self.judge(address)?;
         let leads_to = [Some(address), behind(address)].into_iter().flatten();
-        let mut leads_to = leads_to.filter_map(|address| {
-            let is_closed = self.opens(address);
-            self.reserved.find(address, port, is_closed)
-        });
-        if let Some(what) = leads_to.next() {
-            return Err(what);
+        let mut leads_to = leads_to.map(|address| (address, self.opens(address)));
+        if leads_to.any(|(address, is_closed)| self.reserved.has(address, port, is_closed)) {
+            return Err(RESERVED);
         }
         match !self.opens(address) && is_of_this_machine(address) {
             true => Err("an address of this machine"),

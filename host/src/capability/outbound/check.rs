@@ -36,8 +36,9 @@ impl Lent {
     }
 
     fn blocked(&self, destination: &Destination) -> Option<GuestRefusal> {
-        let address = address_of(&destination.host)?;
-        let what = self.client.inner.policy.judge_from_here(address).err()?;
+        let (address, port) = (address_of(&destination.host)?, destination.port);
+        let policy = &self.client.inner.policy;
+        let what = policy.judge_from_here(address, port).err()?;
         Some(GuestRefusal::BlockedAddress(format!(
             "plugins may not reach {}: {what}; an operator opens addresses with \
              outbound.allow_addresses",

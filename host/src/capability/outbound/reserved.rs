@@ -22,8 +22,6 @@ pub struct Endpoint {
     /// A name or an address.
     pub host: String,
     pub port: u16,
-    /// For the log.
-    pub what: &'static str,
 }
 
 /// All of them. Cloning shares them.
@@ -50,16 +48,15 @@ impl Reserved {
         self.all.write().push(place);
     }
 
-    /// What an address is reserved for at a port. Where a service is whose name was
-    /// never found is not known, so it may be at any address that is closed otherwise.
-    pub fn find(&self, address: IpAddr, port: u16, is_closed: bool) -> Option<&'static str> {
+    /// Whether one of them is at an address and a port. Where a service is whose name
+    /// was never found is not known, so it may be at any address that is closed otherwise.
+    pub fn has(&self, address: IpAddr, port: u16, is_closed: bool) -> bool {
         let all = self.all.read();
         let mut at_port = all.iter().filter(|place| place.endpoint.port == port);
-        let found = at_port.find(|place| match &place.addresses {
+        at_port.any(|place| match &place.addresses {
             None => is_closed,
             Some(own) => own.iter().any(|own| leads_to(address, *own)),
-        });
-        found.map(|place| place.endpoint.what)
+        })
     }
 
     /// Looks names up, again and again, until it is dropped.
@@ -146,7 +143,6 @@ mod tests {
             reserved.add(Endpoint {
                 host: (*host).to_owned(),
                 port: 5432,
-                what: "a database",
             });
         }
         reserved
@@ -157,19 +153,19 @@ mod tests {
         for wildcard in ["0.0.0.0", "::", "[::]", "127.0.0.1", "::1"] {
             let reserved = reserved(&[wildcard]);
             for here in ["127.0.0.1", "127.8.9.1", "::1", "0.0.0.0", "::"] {
-                assert!(reserved.find(ip(here), 5432, true).is_some(), "{here}");
-                assert_eq!(reserved.find(ip(here), 5433, true), None, "{here}");
+                assert!(reserved.has(ip(here), 5432, true), "{here}");
+                assert!(!reserved.has(ip(here), 5433, true), "{here}");
             }
-            assert_eq!(reserved.find(ip("10.255.1.2"), 5432, true), None);
+            assert!(!reserved.has(ip("10.255.1.2"), 5432, true));
         }
     }
 
     #[test]
     fn service_elsewhere_is_its_own_address_alone() {
         let reserved = reserved(&["10.255.1.2"]);
-        assert!(reserved.find(ip("10.255.1.2"), 5432, true).is_some());
+        assert!(reserved.has(ip("10.255.1.2"), 5432, true));
         for other in ["10.255.1.3", "127.0.0.1", "0.0.0.0"] {
-            assert_eq!(reserved.find(ip(other), 5432, true), None, "{other}");
+            assert!(!reserved.has(ip(other), 5432, true), "{other}");
         }
     }
 
@@ -177,20 +173,20 @@ mod tests {
     async fn name_is_reserved_before_it_is_found_and_where_it_moves() {
         let reserved = reserved(&["db.example"]);
         let (away, near) = (ip("10.255.1.2"), ip("10.255.1.3"));
-        assert!(reserved.find(near, 5432, true).is_some());
-        assert_eq!(reserved.find(ip("8.8.8.8"), 5432, false), None);
+        assert!(reserved.has(near, 5432, true));
+        assert!(!reserved.has(ip("8.8.8.8"), 5432, false));
         let lost = Resolver::Given(Arc::new(|_| Err(io::ErrorKind::NotFound.into())));
         assert!(reserved.look_up(&lost).await);
-        assert!(reserved.find(near, 5432, true).is_some());
+        assert!(reserved.has(near, 5432, true));
         for at in [away, near] {
             let found = Resolver::Given(Arc::new(move |_| Ok(vec![at])));
             assert!(!reserved.look_up(&found).await);
             for address in [away, near] {
-                let is_reserved = reserved.find(address, 5432, true).is_some();
+                let is_reserved = reserved.has(address, 5432, true);
                 assert_eq!(is_reserved, address == at, "{address} {at}");
             }
         }
         assert!(!reserved.look_up(&lost).await);
-        assert!(reserved.find(near, 5432, true).is_some());
+        assert!(reserved.has(near, 5432, true));
     }
 }
