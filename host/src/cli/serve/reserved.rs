@@ -12,8 +12,17 @@ pub(super) fn services(of: &Config) -> Vec<Endpoint> {
     let database = of.database.url.iter();
     let database = database.flat_map(|url| postgres::hosts(url.expose()));
     let cache = of.redis.url.iter().filter_map(redis::host);
-    let documents = of.dynamodb.endpoint_url.iter().filter_map(host_of);
-    let queues = of.queue.sqs.endpoint_url.iter().filter_map(host_of);
+    let documents = of
+        .dynamodb
+        .endpoint_url
+        .iter()
+        .filter_map(|url| host_of(url));
+    let queues = of
+        .queue
+        .sqs
+        .endpoint_url
+        .iter()
+        .filter_map(|url| host_of(url));
     let all = database.chain(cache).chain(documents).chain(queues);
     all.map(endpoint).collect()
 }
@@ -27,7 +36,7 @@ fn endpoint((host, port): (String, u16)) -> Endpoint {
     Endpoint { host, port }
 }
 
-fn host_of(url: &String) -> Option<(String, u16)> {
+fn host_of(url: &str) -> Option<(String, u16)> {
     let url = url::Url::parse(url).ok()?;
     Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
 }
