@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::sockets::Sockets;
@@ -139,21 +140,39 @@ async fn operator_opens_a_listener_by_its_very_address_and_port() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn webhook_reaches_no_socket_of_the_host() {
+async fn webhook_is_not_made_that_would_reach_a_socket_of_the_host() {
     let webhooks = Webhooks::start_with(&GRANTS);
     let sockets = Sockets::of(&webhooks.host).tcp;
     assert_eq!(sockets.len(), 2);
     for socket in sockets {
-        for host in ["127.0.0.1", "localhost"] {
+        for host in ["127.0.0.1", "127.1.2.3", "localhost"] {
             let url = format!("http://{host}:{}/metrics", socket.port());
-            let endpoint = webhooks.endpoint(&url, Value::Null).await;
-            let event = webhooks.event("a").await;
-            webhooks.until_attempts(&event, &endpoint, 1).await;
-            let attempts = webhooks.attempts(&event).await;
-            let own = attempts.iter().find(|one| one["endpoint_id"] == endpoint);
-            let attempt = own.unwrap_or_else(|| panic!("{url}: {attempts:?}"));
-            assert_eq!(attempt["outcome"], "blocked_address", "{url}: {attempt}");
-            assert_eq!(attempt["status"], Value::Null, "{url}: {attempt}");
+            let endpoint = json!({ "url": url });
+            let (status, told) = webhooks.ask(Method::POST, "/endpoints", endpoint).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{url}: {told}");
+            assert_eq!(told["errors"][0]["code"], "blocked_address", "{told}");
         }
+    }
+}
+
+/// The endpoint was made before the host listened there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhook_that_was_made_before_reaches_no_socket_of_the_host() {
+    let mut webhooks = Webhooks::start_with(&GRANTS);
+    for listens in ["HEARTH_LISTEN", "HEARTH_ADMIN_LISTEN"] {
+        let own = format!("127.0.0.1:{}", free_port());
+        let url = format!("http://{own}/metrics");
+        let endpoint = webhooks.endpoint(&url, Value::Null).await;
+        webhooks.host.stop();
+        webhooks.host.restart_with(listens, &own);
+        let ports = Sockets::of(&webhooks.host).tcp;
+        assert!(ports.contains(&own.parse().unwrap()), "{own}: {ports:?}");
+        let event = webhooks.event("a").await;
+        webhooks.until_attempts(&event, &endpoint, 1).await;
+        let attempts = webhooks.attempts(&event).await;
+        let attempt = attempts.iter().find(|one| one["endpoint_id"] == endpoint);
+        let attempt = attempt.unwrap_or_else(|| panic!("{url}: {attempts:?}"));
+        assert_eq!(attempt["outcome"], "blocked_address", "{url}: {attempt}");
+        assert_eq!(attempt["status"], Value::Null, "{url}: {attempt}");
     }
 }
