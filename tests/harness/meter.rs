@@ -147,10 +147,11 @@ impl Meter {
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
+    /// But for the empty one that the host sends along with COMMIT.
     async fn statements(&self) -> Vec<Statement> {
         let text = "SELECT query, calls, (shared_blks_hit + shared_blks_read) / $2, \
             wal_bytes::bigint / $2 FROM pg_stat_statements JOIN pg_roles ON oid = userid \
-            WHERE rolname = $1 ORDER BY 3 DESC";
+            WHERE rolname = $1 AND query <> 'SELECT' ORDER BY 3 DESC";
         let rows = self.database.query(text, &[&self.role, &REQUESTS]).await;
         let statement = |row: &tokio_postgres::Row| Statement {
             text: row.get(0),
