@@ -29,6 +29,7 @@ mod keys;
 mod load;
 mod log;
 mod metrics;
+mod neighbours;
 mod notifications;
 mod openapi;
 mod outbound;
