@@ -26,7 +26,7 @@ const BODY_BYTES: usize = (8 << 20) - 10;
 fn host(more: &str) -> Host {
     let setup = webhooks::setup(Setup::new().tickets().notifications().forecasting());
     setup
-        .guest("echo", &[], "")
+        .guest("echo", &[], "[plugins.echo.limits]\ncpu_ms_max = 5_000")
         .guest("queued", &["sql", "queue:orders"], "")
         .guest("cache", &["cache"], "")
         .config(more)

@@ -9,6 +9,7 @@
 //! A connection with a request under way never gives way. How many a customer has of
 //! those is bounded by what it may have of requests and of streams.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,7 +20,7 @@ use indexmap::IndexMap;
 use parking_lot::Mutex;
 use rand::RngExt;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::pulse::Pulse;
 
@@ -27,12 +28,12 @@ use super::pulse::Pulse;
 /// who would otherwise have as many addresses as wanted.
 const IPV6_PREFIX_BITS: u32 = 64;
 
-/// How many connections are asked to make room for one newcomer: a request may begin on
-/// each of them meanwhile.
-const EVICTIONS_MAX: usize = 4;
+/// How long a newcomer waits for a place that another gives up: a request may begin on
+/// the connection that was to go, and somebody else may come first.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long such a connection has for leaving.
-const EVICTION_MAX: Duration = Duration::from_millis(500);
+/// After so long another connection is asked to go as well.
+const ANOTHER: Duration = Duration::from_millis(500);
 
 /// Of so many, drawn at random, the one that gives way is chosen: however many there
 /// are, a newcomer costs the same.
@@ -83,6 +84,7 @@ struct Connection {
     owner: Owner,
     pulse: Arc<Pulse>,
     evict: Arc<Notify>,
+    is_leaving: bool,
 }
 
 /// One connection's place; dropped, another may have it.
@@ -116,19 +118,18 @@ impl Places {
     /// # Errors
     /// Where there is none.
     pub async fn enter(self: &Arc<Places>, peer: IpAddr) -> Result<Place, NoPlace> {
-        let peer = network(peer);
-        for _ in 0..EVICTIONS_MAX {
+        let (peer, until) = (network(peer), Instant::now() + PATIENCE);
+        loop {
             let left = self.left.notified();
             if let Some(place) = self.take(peer)? {
                 return Ok(place);
             }
-            let Some(evict) = self.state.lock().find_longest_idle() else {
+            let is_any_leaving = self.state.lock().evict();
+            if !is_any_leaving || Instant::now() >= until {
                 return Err(NoPlace::Full);
-            };
-            evict.notify_one();
-            let _ = timeout(EVICTION_MAX, left).await;
+            }
+            let _ = timeout(ANOTHER, left).await;
         }
-        self.take(peer)?.ok_or(NoPlace::Full)
     }
 
     fn take(self: &Arc<Places>, peer: IpAddr) -> Result<Option<Place>, NoPlace> {
@@ -161,6 +162,7 @@ impl State {
             owner,
             pulse: pulse.clone(),
             evict: evict.clone(),
+            is_leaving: false,
         };
         self.open.insert(self.next, connection);
         self.next
@@ -173,32 +175,44 @@ impl State {
         }
     }
 
+    /// Asks one more connection to go, and answers whether any is about to.
+    fn evict(&mut self) -> bool {
+        let Some(number) = self.find_longest_idle() else {
+            return self.open.values().any(|connection| connection.is_leaving);
+        };
+        if let Some(connection) = self.open.get_mut(&number) {
+            connection.is_leaving = true;
+            connection.evict.notify_one();
+        }
+        true
+    }
+
     /// Of whoever has most, the connection that is idle for longest: of a few, or of all
     /// where none of these is idle.
-    fn find_longest_idle(&self) -> Option<Arc<Notify>> {
+    fn find_longest_idle(&self) -> Option<u64> {
         let all = self.open.len();
         if all > SAMPLE {
             let mut rng = rand::rng();
             let few = (0..SAMPLE).map(|_| rng.random_range(0..all));
             let few = few.filter_map(|at| self.open.get_index(at));
-            if let Some(longest) = self.longest_idle_of(few.map(|(_, connection)| connection)) {
+            if let Some(longest) = self.longest_idle_of(few) {
                 return Some(longest);
             }
         }
-        self.longest_idle_of(self.open.values())
+        self.longest_idle_of(self.open.iter())
     }
 
     fn longest_idle_of<'t>(
         &self,
-        some: impl Iterator<Item = &'t Connection>,
-    ) -> Option<Arc<Notify>> {
-        let idle = some.filter_map(|connection| {
+        some: impl Iterator<Item = (&'t u64, &'t Connection)>,
+    ) -> Option<u64> {
+        let idle = some.filter_map(|(number, connection)| {
             let idle_ms = connection.pulse.idle_ms()?;
             let owns = count(&self.owners, &connection.owner);
-            Some(((owns, idle_ms), connection))
+            // Of those who came at the same time, the first.
+            (!connection.is_leaving).then_some((owns, idle_ms, Reverse(*number)))
         });
-        let (_, longest) = idle.max_by_key(|(rank, _)| *rank)?;
-        Some(longest.evict.clone())
+        idle.max().map(|(_, _, Reverse(number))| number)
     }
 }
 
