@@ -355,3 +355,39 @@ async fn fifty_posts_at_once_over_two_hosts_have_one_effect() {
         .unwrap();
     assert_eq!(listed["tickets"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn customer_has_so_many_keys_and_what_it_did_before_is_replayed_still() {
+    let host = Setup::new()
+        .guest("effects", &["sql"], "")
+        .config("[idempotency]\ncustomer_keys_max = 2")
+        .start();
+    let (acme, globex) = (host.key("acme", &[]), host.key("globex", &[]));
+    for key in ["one", "two"] {
+        assert!(
+            post(&host, "/effects/lone", &acme, key)
+                .await
+                .status()
+                .is_success()
+        );
+    }
+    let refused = post(&host, "/effects/lone", &acme, "three").await;
+    assert!(refused.headers().contains_key("retry-after"));
+    let told = kind(refused).await;
+    assert_eq!(
+        told,
+        (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-idempotency-keys".into()
+        )
+    );
+    assert!(replayed(&post(&host, "/effects/lone", &acme, "one").await));
+    let plain = host.post("/effects/lone", &acme).send().await.unwrap();
+    assert!(plain.status().is_success());
+    assert!(
+        post(&host, "/effects/lone", &globex, "one")
+            .await
+            .status()
+            .is_success()
+    );
+}

@@ -52,3 +52,4 @@ mod swap;
 mod tickets;
 mod tls;
 mod webhooks;
+mod worst_customer;

@@ -5,6 +5,7 @@ mod guest;
 mod ordering;
 mod postgres;
 mod relay;
+mod shares;
 mod sharing;
 mod sqs;
 mod transaction;

@@ -194,6 +194,31 @@ async fn what_one_host_declares_stale_no_host_of_the_fleet_serves() {
     until(async || get(&two, &key_two, path).await.0 == "MISS").await;
 }
 
+#[tokio::test]
+async fn customer_that_fills_its_share_loses_its_own_oldest() {
+    let host = Setup::new()
+        .guest("cached", &["cache"], "")
+        .config("[response_cache]\nbytes_max = 100_000")
+        .start();
+    let (quiet, greedy) = (host.key("acme", &[]), host.key("globex", &[]));
+    let said = async |key: &str, number: usize| {
+        let path = format!("/cached/things/{number}");
+        get(&host, key, &path).await.0
+    };
+    for number in 0..10 {
+        assert_eq!(said(&quiet, number).await, "MISS");
+    }
+    for number in 0..200 {
+        assert_eq!(said(&greedy, number).await, "MISS");
+        assert_eq!(said(&greedy, number).await, "HIT");
+    }
+    for number in 0..10 {
+        assert_eq!(said(&quiet, number).await, "HIT");
+    }
+    assert_eq!(said(&greedy, 199).await, "HIT");
+    assert_eq!(said(&greedy, 0).await, "MISS");
+}
+
 #[test]
 fn routes_of_a_manifest_are_checked_with_every_mistake_at_once() {
     let manifest = r#"

@@ -1,6 +1,8 @@
 //! Clients that do their part slowly, or not at all. Each loses its connection;
 //! nobody beside it notices.
 
+mod shares;
+
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;

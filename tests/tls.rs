@@ -249,11 +249,27 @@ async fn handshakes_have_a_time_and_a_number() {
         }
     };
     wait_until(|| async { host.metric("hearth_connections", &[]).await >= 2.0 }).await;
-    rest(&mut connect(&host));
-    wait_until(|| async { ended("too_many_handshakes").await == 1.0 }).await;
-    for stream in &mut silent {
+    let mut third = connect(&host);
+    wait_until(|| async { ended("evicted").await == 1.0 }).await;
+    for stream in silent.iter_mut().chain([&mut third]) {
         rest(stream);
     }
     wait_until(|| async { ended("slow_handshake").await == 2.0 }).await;
     files.served(&host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_handshakes_give_way_to_one_that_is_made() {
+    let files = Files::new();
+    let host = files.setup("handshakes_max = 10").start();
+    let key = host.key("acme", &[]);
+    let silent: Vec<_> = (0..50).map(|_| connect(&host)).collect();
+    let reason = ["reason=\"evicted\""];
+    let evicted = || host.metric("hearth_connections_ended_total", &reason);
+    wait_until(|| async { evicted().await >= 40.0 }).await;
+    for _ in 0..5 {
+        let asked = ask(&files.client(false), &host, &key).await;
+        assert!(asked.is_ok(), "{asked:?}");
+    }
+    drop(silent);
 }

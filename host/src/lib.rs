@@ -2,11 +2,12 @@
 //! queues) and lends it through WIT to sandboxed components.
 //!
 //! Imports run one way: `cli` -> `server`, `admin`, `schedule` -> `router`, `edge`,
-//! `deploy` -> `consumer` -> `plugin` -> `capability` -> `backend`. ARCHITECTURE.md
-//! has the map.
+//! `deploy` -> `consumer` -> `plugin` -> `capability` -> `backend` -> `budget`.
+//! ARCHITECTURE.md has the map.
 
 pub mod admin;
 pub mod backend;
+pub mod budget;
 pub mod capability;
 pub mod cli;
 pub mod clock;

@@ -239,7 +239,8 @@ impl Schedules {
                 Err(error @ (QueueError::Unavailable(_) | QueueError::Full)) => {
                     return Err(Unsent::Queue(error));
                 }
-                // No later try would help.
+                // No later try would help; or the customer has too much in the queue, which
+                // keeps no other customer's waiting.
                 Err(error) => tracing::error!(%plugin, %schedule, %error, "a message is refused"),
             }
         }

@@ -11,10 +11,11 @@ mod guest;
 pub mod hold;
 pub mod outgoing;
 pub mod own;
-mod peers;
+mod places;
 mod pulse;
 mod request;
 pub mod tls;
+pub mod traffic;
 mod watched;
 mod wire;
 
@@ -30,15 +31,14 @@ use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::{BoxError, Serving};
 use self::outgoing::Outgoing;
-use self::peers::Peers;
+use self::places::{Place, Places};
 use self::pulse::Patience;
-use self::tls::Tls;
+use self::tls::{Refused, Tls};
 use crate::config::Server as Limits;
 use crate::telemetry::HostMetrics;
 
@@ -95,8 +95,10 @@ impl Listener {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let connections = Arc::new(Semaphore::new(self.limits.connections_max));
-        let peers = Peers::new(self.limits.peer_connections_max);
+        let places = Places::new(
+            self.limits.connections_max,
+            self.limits.peer_connections_max,
+        );
         let serving = Arc::new(self.serving());
         let tasks = TaskTracker::new();
         tokio::pin!(shutdown);
@@ -109,13 +111,12 @@ impl Listener {
                 continue;
             };
             // One connection too many is closed at once: it costs no memory.
-            let Ok(permit) = connections.clone().try_acquire_owned() else {
-                self.metrics.count_connection_ended("too_many");
-                continue;
-            };
-            let Some(place) = peers.enter(peer.ip()) else {
-                self.metrics.count_connection_ended("too_many_of_peer");
-                continue;
+            let place = match places.enter(peer.ip()).await {
+                Ok(place) => place,
+                Err(none) => {
+                    self.metrics.count_connection_ended(none.reason());
+                    continue;
+                }
             };
             // In a place of its own: a task that awaits what it was given holds it twice.
             let served = Box::pin(served(
@@ -123,12 +124,10 @@ impl Listener {
                 self.tls.clone(),
                 stream,
                 peer,
+                place,
                 answer.clone(),
             ));
-            tasks.spawn(async move {
-                served.await;
-                drop((permit, place));
-            });
+            tasks.spawn(served);
         }
         drop(self.socket);
         serving.stop.cancel();
@@ -176,6 +175,7 @@ async fn served<S, F, B>(
     tls: Option<Arc<Tls>>,
     stream: TcpStream,
     peer: SocketAddr,
+    place: Place,
     answer: S,
 ) where
     S: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
@@ -186,14 +186,20 @@ async fn served<S, F, B>(
     let metrics = serving.metrics.clone();
     metrics.connections.increment(1);
     match tls {
-        None => serving.serve(stream, peer, answer).await,
-        Some(tls) => match tls.accept(stream).await {
-            Ok(stream) => serving.serve(stream, peer, answer).await,
-            Err(refused) => {
-                metrics.count_connection_ended(refused.reason());
-                tracing::debug!(%peer, "no TLS: {refused}");
+        None => serving.serve(stream, peer, &place, answer).await,
+        Some(tls) => {
+            let shaken = tokio::select! {
+                shaken = tls.accept(stream, peer.ip()) => shaken,
+                () = place.eviction() => Err(Refused::Evicted),
+            };
+            match shaken {
+                Ok(stream) => serving.serve(stream, peer, &place, answer).await,
+                Err(refused) => {
+                    metrics.count_connection_ended(refused.reason());
+                    tracing::debug!(%peer, "no TLS: {refused}");
+                }
             }
-        },
+        }
     }
     metrics.connections.decrement(1);
 }

@@ -268,7 +268,8 @@ fn unread(error: BodyError) -> Problem {
         BodyError::Broken => {
             Problem::bad_request("The body ended early, or its framing is broken.")
         }
-        BodyError::NoRoom => Problem::overloaded(COME_AGAIN),
+        BodyError::TooSlow(least) => Problem::body_too_slow(least),
+        BodyError::ShareFull | BodyError::NoRoom => Problem::overloaded(COME_AGAIN),
     }
 }
 

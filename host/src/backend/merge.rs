@@ -2,7 +2,8 @@
 //!
 //! What is added while nothing is under way goes at once; what is added meanwhile
 //! waits for the next call and goes together. So a lone message waits for nobody,
-//! and a crowd costs a few calls.
+//! and a crowd costs a few calls. What waits is bounded, and of that what one customer
+//! may have waiting.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+
+use crate::budget::{Budget, Customer, Full, Part};
 
 /// Bounds of one call, and of what waits.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,8 @@ pub struct MergeLimits {
     pub calls_max: usize,
     pub waiting_items_max: usize,
     pub waiting_bytes_max: usize,
+    /// What one customer may have of both, in percent.
+    pub customer_percent_max: u64,
 }
 
 type Call<I, O> = Box<dyn Fn(Vec<I>) -> Pin<Box<dyn Future<Output = Vec<O>> + Send>> + Send + Sync>;
@@ -31,18 +36,21 @@ type Call<I, O> = Box<dyn Fn(Vec<I>) -> Pin<Box<dyn Future<Output = Vec<O>> + Se
 pub struct Merge<I, O> {
     limits: MergeLimits,
     call: Call<I, O>,
+    items: Budget<Customer>,
+    bytes: Budget<Customer>,
     state: Mutex<State<I, O>>,
 }
 
 struct State<I, O> {
     waiting: VecDeque<Waiting<I, O>>,
-    bytes: usize,
     calls: usize,
 }
 
 struct Waiting<I, O> {
     item: I,
     bytes: usize,
+    /// What all that was added with it takes, until the last of it goes.
+    _room: Arc<[Part<Customer>; 2]>,
     answer: oneshot::Sender<O>,
 }
 
@@ -56,34 +64,41 @@ impl<I: Send + 'static, O: Send + 'static> Merge<I, O> {
         F: Future<Output = Vec<O>> + Send + 'static,
     {
         Arc::new(Merge {
+            items: Budget::new(limits.waiting_items_max, limits.customer_percent_max),
+            bytes: Budget::new(limits.waiting_bytes_max, limits.customer_percent_max),
             limits,
             call: Box::new(move |items| Box::pin(call(items))),
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
-                bytes: 0,
                 calls: 0,
             }),
         })
     }
 
-    /// Adds items with their sizes in bytes: all of them, or `None` where there is
-    /// no room. Each answer comes when its call is over; it is an error where the
-    /// call ended without one. To be called within a runtime.
-    pub fn add(self: &Arc<Self>, items: Vec<(I, usize)>) -> Option<Vec<oneshot::Receiver<O>>> {
-        let mut state = self.state.lock();
+    /// Adds items of a customer with their sizes in bytes: all of them, or none. Each
+    /// answer comes when its call is over; it is an error where the call ended without
+    /// one. To be called within a runtime.
+    ///
+    /// # Errors
+    /// Where there is no room for them.
+    pub fn add(
+        self: &Arc<Self>,
+        customer: &Customer,
+        items: Vec<(I, usize)>,
+    ) -> Result<Vec<oneshot::Receiver<O>>, Full> {
         let bytes = items.iter().map(|(_, bytes)| bytes).sum::<usize>();
-        let fits = state.waiting.len() + items.len() <= self.limits.waiting_items_max
-            && state.bytes.saturating_add(bytes) <= self.limits.waiting_bytes_max;
-        if !fits {
-            return None;
-        }
-        state.bytes += bytes;
+        let room = Arc::new([
+            self.items.take(customer.clone(), items.len())?,
+            self.bytes.take(customer.clone(), bytes)?,
+        ]);
+        let mut state = self.state.lock();
         let mut answers = Vec::with_capacity(items.len());
         for (item, bytes) in items {
             let (answer, answered) = oneshot::channel();
             state.waiting.push_back(Waiting {
                 item,
                 bytes,
+                _room: room.clone(),
                 answer,
             });
             answers.push(answered);
@@ -92,7 +107,7 @@ impl<I: Send + 'static, O: Send + 'static> Merge<I, O> {
             state.calls += 1;
             tokio::spawn(self.clone().run());
         }
-        Some(answers)
+        Ok(answers)
     }
 
     /// One call after the other, until nothing waits.
@@ -119,7 +134,6 @@ impl<I: Send + 'static, O: Send + 'static> Merge<I, O> {
                 break;
             }
             if let Some(first) = state.waiting.pop_front() {
-                state.bytes -= first.bytes;
                 batch.push((first.item, first.answer));
             }
         }
@@ -146,6 +160,7 @@ mod tests {
             calls_max: 1,
             waiting_items_max: 100,
             waiting_bytes_max: 10_000,
+            customer_percent_max: 100,
         }
     }
 
@@ -171,10 +186,10 @@ mod tests {
     async fn lone_item_goes_at_once_and_a_crowd_goes_together_in_order() {
         let gate = Arc::new(Semaphore::new(0));
         let (merge, calls) = noted(limits(), gate.clone());
-        let mut answers = merge.add(vec![(0, 1)]).unwrap();
+        let mut answers = merge.add(&None, vec![(0, 1)]).unwrap();
         tokio::task::yield_now().await;
         for item in 1..=25 {
-            answers.extend(merge.add(vec![(item, 1)]).unwrap());
+            answers.extend(merge.add(&None, vec![(item, 1)]).unwrap());
         }
         gate.add_permits(10);
         for (item, answer) in (0..).zip(answers) {
@@ -191,7 +206,7 @@ mod tests {
         let gate = Arc::new(Semaphore::new(10));
         let (merge, calls) = noted(limits(), gate);
         let items = vec![(1, 600), (2, 600), (3, 5_000), (4, 400), (5, 400)];
-        for answer in merge.add(items).unwrap() {
+        for answer in merge.add(&None, items).unwrap() {
             answer.await.unwrap();
         }
         assert_eq!(*calls.lock(), [vec![1], vec![2], vec![3], vec![4, 5]]);
@@ -201,21 +216,23 @@ mod tests {
     async fn what_waits_is_bounded_in_items_and_bytes() {
         let gate = Arc::new(Semaphore::new(0));
         let (merge, _) = noted(limits(), gate.clone());
-        let first = merge.add(vec![(0, 1)]).unwrap();
+        let first = merge.add(&None, vec![(0, 1)]).unwrap();
         tokio::task::yield_now().await;
         assert!(
             merge
-                .add((0..101).map(|item| (item, 1)).collect())
-                .is_none()
+                .add(&None, (0..101).map(|item| (item, 1)).collect())
+                .is_err()
         );
-        assert!(merge.add(vec![(1, 10_001)]).is_none());
-        let rest = merge.add((0..100).map(|item| (item, 1)).collect()).unwrap();
-        assert!(merge.add(vec![(1, 1)]).is_none());
+        assert!(merge.add(&None, vec![(1, 10_001)]).is_err());
+        let rest = merge
+            .add(&None, (0..100).map(|item| (item, 1)).collect())
+            .unwrap();
+        assert!(merge.add(&None, vec![(1, 1)]).is_err());
         gate.add_permits(20);
         for answer in first.into_iter().chain(rest) {
             answer.await.unwrap();
         }
-        assert!(merge.add(vec![(1, 1)]).is_some());
+        assert!(merge.add(&None, vec![(1, 1)]).is_ok());
     }
 
     #[tokio::test]
@@ -239,11 +256,27 @@ mod tests {
         });
         let mut answers = Vec::new();
         for item in 0..20 {
-            answers.extend(merge.add(vec![(item, 1)]).unwrap());
+            answers.extend(merge.add(&None, vec![(item, 1)]).unwrap());
         }
         for answer in answers {
             answer.await.unwrap();
         }
         assert_eq!(most.load(SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn one_customer_has_a_part_of_what_waits() {
+        let limits = MergeLimits {
+            customer_percent_max: 50,
+            ..limits()
+        };
+        let (merge, _) = noted(limits, Arc::new(Semaphore::new(0)));
+        let (acme, globex) = (Some("acme".into()), Some("globex".into()));
+        let items = |count, bytes| (0..count).map(|item| (item, bytes)).collect();
+        assert_eq!(merge.add(&acme, items(51, 1)).err(), Some(Full::Share));
+        assert_eq!(merge.add(&acme, items(1, 5_001)).err(), Some(Full::Share));
+        merge.add(&acme, items(50, 1)).unwrap();
+        merge.add(&globex, items(50, 1)).unwrap();
+        assert_eq!(merge.add(&None, items(1, 1)).err(), Some(Full::Whole));
     }
 }

@@ -97,11 +97,10 @@ impl PgQueue {
     pub(super) fn check(&self, message: &Outgoing) -> Result<(), QueueError> {
         let customer = super::queue::customer_text(message.customer.as_ref());
         let local = self.local(&message.queue);
-        if local.has_room(customer, &self.shared.config) {
-            return Ok(());
-        }
-        local.metrics.full.increment(1);
-        Err(QueueError::Full)
+        local
+            .check_room(customer, &self.shared.config)
+            .inspect_err(|_| local.metrics.full.increment(1))
+            .map_err(QueueError::from)
     }
 
     /// What this process knows of a queue.

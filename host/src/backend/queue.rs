@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::pgqueue::{PgQueue, Stamp};
 use super::postgres::Server;
 use super::sqs::Sqs;
+use crate::budget::Full;
 use crate::clock::Clock;
 use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
@@ -113,6 +114,10 @@ pub enum QueueError {
     /// The backend is away, or too slow. Later it may work.
     #[error("the queue is not available: {0}")]
     Unavailable(String),
+    /// The customer: its messages take its share of the queue, or of what waits to be
+    /// sent. Later it may work.
+    #[error("the customer has all that one may have of the queue")]
+    ShareFull,
     /// The sender has no grant, or the operator named no such queue.
     #[error("{0}")]
     Denied(String),
@@ -122,6 +127,15 @@ pub enum QueueError {
     /// The lease is over: somebody else has the message, or nobody any more.
     #[error("the lease on the message is over")]
     LeaseLost,
+}
+
+impl From<Full> for QueueError {
+    fn from(full: Full) -> QueueError {
+        match full {
+            Full::Whole => QueueError::Full,
+            Full::Share => QueueError::ShareFull,
+        }
+    }
 }
 
 /// A message that nobody could consume.
@@ -212,11 +226,15 @@ impl Queues {
 
     /// A transaction that enqueued messages for these queues has committed: here they
     /// are received, or relayed, at once.
-    pub fn committed(&self, queues: impl IntoIterator<Item = Arc<str>>) {
+    pub fn committed(
+        &self,
+        customer: Option<&Arc<str>>,
+        queues: impl IntoIterator<Item = Arc<str>>,
+    ) {
         for queue in queues {
             let local = self.postgres().local(&queue);
             local.metrics.sent.increment(1);
-            local.sent(1);
+            local.sent_by(customer);
         }
     }
 

@@ -73,6 +73,9 @@ mod generated {
 pub struct Config {
     /// What each plugin has of this host's memory.
     pub plugin_bytes_max: usize,
+    /// What one customer may have of that, of looks into the shared tier, and of what
+    /// waits to be written to it. In percent.
+    pub customer_percent_max: u64,
     /// One value.
     pub entry_bytes_max: usize,
     pub key_bytes_max: usize,
@@ -129,6 +132,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             plugin_bytes_max: 64 << 20,
+            customer_percent_max: 50,
             entry_bytes_max: 1 << 20,
             key_bytes_max: 1_024,
             tag_bytes_max: 256,

@@ -40,7 +40,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use metrics::Counter;
 use serde::Deserialize;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use wasmtime::component::{HasData, Linker};
 
@@ -49,6 +49,7 @@ use self::publisher::Publisher;
 use super::Call;
 use crate::backend::postgres::Server;
 use crate::backend::postgres::events::{Log, Position};
+use crate::budget::{Customer, Room};
 use crate::telemetry::HostMetrics;
 use crate::telemetry::host::PushMetrics;
 
@@ -83,6 +84,8 @@ pub struct Config {
     pub publications_max: usize,
     /// Bytes of events that wait to be appended; more are refused.
     pub waiting_bytes_max: usize,
+    /// What one customer may have of them, in percent.
+    pub customer_waiting_percent_max: u64,
     /// What one statement appends. What one call publishes stays together.
     pub batch_events_max: usize,
     pub batch_bytes_max: usize,
@@ -115,7 +118,7 @@ pub struct Config {
     /// What a stream that is behind reads at once.
     pub page_events_max: usize,
     pub page_bytes_max: usize,
-    /// Streams that read at once; the others wait.
+    /// Streams that read at once, half of them one customer's; the others wait.
     pub pages_max: usize,
 }
 
@@ -129,6 +132,7 @@ impl Default for Config {
             event_bytes_max: 64 << 10,
             publications_max: 1_000,
             waiting_bytes_max: 32 << 20,
+            customer_waiting_percent_max: 50,
             batch_events_max: 1_000,
             batch_bytes_max: 4 << 20,
             publish_ms_max: 5_000,
@@ -224,7 +228,7 @@ struct Shared {
     hub: Hub,
     log: Log,
     publisher: Publisher,
-    pages: Semaphore,
+    pages: Room<Customer>,
     /// How far the log is known to go.
     told: watch::Sender<i64>,
     /// Whether the log was read, so that streams can begin.
@@ -241,7 +245,7 @@ impl Client {
             hub: Hub::new(config, metrics.clone()),
             log: Log::new(server),
             publisher: Publisher::new(config),
-            pages: Semaphore::new(config.pages_max),
+            pages: Room::new(config.pages_max, (config.pages_max / 2).max(1)),
             told: watch::Sender::new(-1),
             begun: watch::Sender::new(false),
             config: config.clone(),

@@ -178,7 +178,9 @@ fn convert_error(error: Error) -> GuestError {
             tracing::warn!(blame = "backend", reason, "a message was not sent");
             GuestError::Unavailable
         }
-        Error::Queue(QueueError::Full | QueueError::LeaseLost) => GuestError::Unavailable,
+        Error::Queue(QueueError::Full | QueueError::ShareFull | QueueError::LeaseLost) => {
+            GuestError::Unavailable
+        }
     }
 }
 

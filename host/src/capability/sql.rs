@@ -91,6 +91,8 @@ pub struct Config {
     /// What one customer may hold of a plugin's connections while another one
     /// waits, in percent.
     pub tenant_percent_max: usize,
+    /// What one customer may hold of them at all, in percent, rounded up.
+    pub tenant_connections_percent_max: u64,
     /// Requests to cancel a statement that may be under way at once.
     pub cancels_max: usize,
     /// For one statement of a migration, and for the other hosts' migrations
@@ -108,6 +110,7 @@ impl Default for Config {
             batch_calls_max: 100,
             waiters_max: 1_000,
             tenant_percent_max: 50,
+            tenant_connections_percent_max: 75,
             cancels_max: 8,
             migration_ms_max: 60_000,
         }
@@ -129,6 +132,7 @@ impl Client {
         let limits = PoolLimits {
             waiters_max: config.waiters_max,
             tenant_percent_max: config.tenant_percent_max,
+            tenant_connections_percent_max: config.tenant_connections_percent_max,
             cancels_max: config.cancels_max,
         };
         let pools = Pools::new(server.clone(), limits);

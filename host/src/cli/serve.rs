@@ -50,6 +50,7 @@ use crate::server::compress::Compressor;
 use crate::server::hold;
 use crate::server::own::Own;
 use crate::server::tls::Tls;
+use crate::server::traffic::Traffic;
 use crate::server::{Edge, Listener};
 use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor};
 
@@ -222,7 +223,8 @@ fn edge(
             docs: Docs::new(),
         },
         limits: Arc::new(config.server.clone()),
-        bodies: Bodies::new(&config.server),
+        bodies: Bodies::new(&config.server, metrics),
+        traffic: Traffic::new(&config.server, metrics),
         compressor: Compressor::new(config.compression.clone()),
         cors: Cors::new(&config.cors),
         access: AccessLog::new(config.access_log.clone()),

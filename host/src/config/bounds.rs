@@ -91,7 +91,7 @@ fn note(document: &mut Document<'_>, section: &[&str], bounds: &[Bound]) {
     }
 }
 
-fn idempotency(keys: &crate::edge::idempotency::Config) -> [Bound; 6] {
+fn idempotency(keys: &crate::edge::idempotency::Config) -> [Bound; 10] {
     // A host that beats less often than this would count as gone while it lives.
     let silence = keys.beat_ms.saturating_mul(2)..=HOUR_MS;
     [
@@ -101,6 +101,22 @@ fn idempotency(keys: &crate::edge::idempotency::Config) -> [Bound; 6] {
             "answer_bytes_max",
             keys.answer_bytes_max as u64,
             0..=64 * MIB,
+        ),
+        (
+            "customer_keys_max",
+            keys.customer_keys_max,
+            1..=1_000_000_000,
+        ),
+        (
+            "customer_answers_bytes_max",
+            keys.customer_answers_bytes_max,
+            0..=1_024 * GIB,
+        ),
+        ("look_ups_max", keys.look_ups_max as u64, 1..=1_000),
+        (
+            "customer_look_ups_max",
+            keys.customer_look_ups_max as u64,
+            1..=1_000,
         ),
         ("beat_ms", keys.beat_ms, 10..=HOUR_MS),
         ("silence_ms_max", keys.silence_ms_max, silence),

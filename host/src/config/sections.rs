@@ -42,14 +42,16 @@ impl Default for Admin {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
-    /// Open connections; one more is closed as soon as it is accepted.
+    /// Open connections. One more takes the place of one that rests, see
+    /// `server/places.rs`, and is closed where none does.
     pub connections_max: usize,
     /// Headers of one request.
     pub headers_max: usize,
     /// Bytes of an HTTP/1 request's head.
     pub header_bytes_max: usize,
     /// Connections of one address (of one /64 network in IPv6). As many as all by
-    /// default, since a proxy in front is one address.
+    /// default, since a proxy in front is one address, and since connections without a
+    /// request give way to newcomers.
     pub peer_connections_max: usize,
     /// Milliseconds from the first byte of a head to its last; for the first head
     /// of a connection, from its beginning.
@@ -61,6 +63,22 @@ pub struct Server {
     pub body_bytes_max: usize,
     /// Bytes of the bodies of all requests under way; one more is answered 503.
     pub bodies_bytes_max: usize,
+    /// Bodies of no more bytes are small: they have memory of their own.
+    pub small_body_bytes_max: usize,
+    /// Bytes of all small bodies under way.
+    pub small_bodies_bytes_max: usize,
+    /// The least that a body brings which is not small, for each second of a window.
+    pub body_bytes_per_second_min: u64,
+    /// The window, in milliseconds.
+    pub body_rate_window_ms: u64,
+    /// Requests under way, streams of events aside; one more is answered 503.
+    pub requests_max: usize,
+    /// Bytes of answers that clients have not taken yet. While they are more, whoever
+    /// has some of them gets no further answer.
+    pub answers_bytes_max: usize,
+    /// What one customer may have of bodies, requests and answers, in percent. All
+    /// requests without a key count as one customer.
+    pub customer_percent_max: u64,
     /// Milliseconds for a whole body.
     pub body_ms_max: u64,
     /// Milliseconds without a byte of a body that is still owed.
@@ -86,6 +104,13 @@ impl Default for Server {
             url_bytes_max: 8 * KIB,
             body_bytes_max: 64 * MIB,
             bodies_bytes_max: 256 * MIB,
+            small_body_bytes_max: 16 * KIB,
+            small_bodies_bytes_max: 16 * MIB,
+            body_bytes_per_second_min: 8_192,
+            body_rate_window_ms: 5_000,
+            requests_max: 10_000,
+            answers_bytes_max: 512 * MIB,
+            customer_percent_max: 25,
             body_ms_max: 60_000,
             body_idle_ms_max: 10_000,
             idle_ms_max: 60_000,

@@ -22,9 +22,10 @@
 mod alive;
 mod answer;
 mod claims;
+mod holdings;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
@@ -33,6 +34,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use crate::backend::postgres::Server;
+use crate::budget::{Room, Seat};
 use crate::capability::Claim;
 use crate::clock::Clock;
 use crate::plugin::instance::Response;
@@ -55,6 +57,16 @@ pub struct Config {
     /// Bytes of an answer that is kept. A larger one is sent, and a retry is told
     /// that the request was applied.
     pub answer_bytes_max: usize,
+    /// Keys of one customer that are kept. Counted every `sweep_ms`, so about; with
+    /// more a request with a new key is refused.
+    pub customer_keys_max: u64,
+    /// Bytes of the answers of one customer that are kept. Beyond it they are sent,
+    /// and not kept.
+    pub customer_answers_bytes_max: u64,
+    /// Keys that are looked up in Postgres at once, of all and of one customer; more
+    /// wait.
+    pub look_ups_max: usize,
+    pub customer_look_ups_max: usize,
     /// How often a host says that it is alive. Milliseconds.
     pub beat_ms: u64,
     /// After which silence a host counts as gone. Milliseconds.
@@ -72,6 +84,10 @@ impl Default for Config {
             kept_ms_max: 24 * 3_600_000,
             key_bytes_max: 255,
             answer_bytes_max: 1 << 20,
+            customer_keys_max: 1_000_000,
+            customer_answers_bytes_max: 1 << 30,
+            look_ups_max: 16,
+            customer_look_ups_max: 2,
             beat_ms: 1_000,
             silence_ms_max: 4_000,
             sweep_ms: 60_000,
@@ -92,10 +108,14 @@ const COME_AGAIN: Duration = Duration::from_secs(1);
 /// be kept after the guest has ended.
 const KEEPING: Duration = Duration::from_secs(5);
 
+/// Sweeping and counting take a twentieth of one connection at most.
+const REST: u32 = 20;
+
 /// Everything that knows about idempotency keys.
 pub struct Idempotency {
     claims: Claims,
     seal: Seal,
+    look_ups: Room<Arc<str>>,
     config: Config,
     clock: Clock,
     metrics: HostMetrics,
@@ -135,6 +155,7 @@ impl Idempotency {
         Idempotency {
             claims: Claims::new(server, alive.id(), &config),
             seal: Seal::new(secret),
+            look_ups: Room::new(config.look_ups_max, config.customer_look_ups_max),
             config,
             clock,
             metrics,
@@ -150,6 +171,7 @@ impl Idempotency {
         let Some(key) = self.key(&asked.parts.method, &asked.parts.headers)? else {
             return Ok(Turn::Plain);
         };
+        let _seat = self.seat(customer).await?;
         let found = self
             .claims
             .take(&claims::Wanted {
@@ -169,8 +191,25 @@ impl Idempotency {
         self.turn(found)
     }
 
+    /// A place among those who ask Postgres: the requests of one customer wait for
+    /// one another, and keep no other's waiting.
+    async fn seat(&self, customer: &str) -> Result<Seat<Arc<str>>, Problem> {
+        let patience = Duration::from_millis(self.config.look_up_ms_max);
+        let seat = self.look_ups.enter(Arc::from(customer));
+        // All that one may send at once is looked up within this time, if Postgres answers.
+        tokio::time::timeout(patience, seat)
+            .await
+            .map_err(|_| Problem::unavailable(COME_AGAIN))
+    }
+
     fn turn(&self, found: Found) -> Result<Turn, Problem> {
         let (claim, standing) = match found {
+            Found::NoRoom => {
+                self.metrics.count_idempotent("no_room");
+                let kept = Duration::from_millis(self.config.kept_ms_max);
+                let again = Duration::from_millis(self.config.sweep_ms);
+                return Err(Problem::too_many_idempotency_keys(kept, again));
+            }
             Found::Taken(claim, since) => {
                 return Ok(Turn::Run(Arc::new(Claim::new(claim, since))));
             }
@@ -194,13 +233,13 @@ impl Idempotency {
     /// Keeps the answer before it is sent, or lets go of a claim that had no
     /// effect. `None` where the call failed. A failure to keep the answer is no
     /// failure of the request: a retry is told that it was applied.
-    pub async fn finish(&self, claim: &Claim, answer: Option<&Response>) {
+    pub async fn finish(&self, customer: &str, claim: &Claim, answer: Option<&Response>) {
         let kept = match answer {
             Some(answer) if answer.status < 500 || claim.is_applied() => {
                 let sealed = self
                     .seal
                     .close(claim.id(), answer, self.config.answer_bytes_max);
-                self.claims.keep(claim.id(), sealed).await
+                self.claims.keep(customer, claim.id(), sealed).await
             }
             _ => self.claims.let_go(claim.id()).await,
         };
@@ -213,9 +252,12 @@ impl Idempotency {
     pub async fn sweep(self: Arc<Self>) {
         loop {
             tokio::time::sleep(Duration::from_millis(self.config.sweep_ms)).await;
+            let began = Instant::now();
             if let Err(error) = self.claims.sweep().await {
                 tracing::debug!(%error, "idempotency keys were not swept");
             }
+            // It reads the whole table, so it rests the longer the larger that is.
+            tokio::time::sleep(began.elapsed().saturating_mul(REST)).await;
         }
     }
 

@@ -15,6 +15,7 @@
 //! ```
 
 mod kinds;
+mod shares;
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@
 //! client wanted an answer of its own. Answers are kept in memory alone: what the
 //! hosts share are the values that plugins cache.
 
+mod answers;
 mod key;
 mod route;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AGE, CACHE_CONTROL, HeaderValue, RANGE, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, RANGE, SET_COOKIE, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use http_body_util::Full;
@@ -26,11 +27,12 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use self::answers::{Answers, Kept};
 use self::key::Key;
 use self::route::Matched;
 use super::conditional::whole;
 use super::keys::Caller;
-use super::x_cache::{X_CACHE, tell_response};
+use super::x_cache::tell_response;
 use crate::capability::cache::{Mark, Moment};
 use crate::plugin::deployment::Deployment;
 use crate::telemetry::HostMetrics;
@@ -39,8 +41,6 @@ type Answer = Response<Full<Bytes>>;
 
 /// Tags of one answer, separated by commas. Clients never see it.
 const HEARTH_CACHE_TAG: HeaderName = HeaderName::from_static("hearth-cache-tag");
-/// From here on a body is large.
-const LARGE_BYTES: usize = 64 << 10;
 /// Tags of one answer, whoever names them.
 const TAGS_MAX: usize = 32;
 
@@ -50,6 +50,8 @@ const TAGS_MAX: usize = 32;
 pub struct Config {
     /// Of this host's memory, for all plugins.
     pub bytes_max: usize,
+    /// What one customer may have of it, in percent.
+    pub customer_percent_max: u64,
     /// The body of one answer.
     pub entry_bytes_max: usize,
     /// How long others wait for an answer that is being made before they ask the
@@ -61,28 +63,18 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             bytes_max: 64 << 20,
+            customer_percent_max: 50,
             entry_bytes_max: 1 << 20,
             wait_ms_max: 1_000,
         }
     }
 }
 
-/// An answer as it is kept.
-struct Kept {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-    at: Instant,
-    ttl: Duration,
-    began: Moment,
-    marks: Vec<Mark>,
-}
-
 /// The answers of all plugins. One per process.
 pub struct ResponseCache {
     config: Config,
-    kept: moka::sync::Cache<Key, Arc<Kept>>,
-    under_way: Mutex<HashMap<Key, watch::Receiver<()>>>,
+    answers: Answers,
+    under_way: Mutex<HashMap<Arc<Key>, watch::Receiver<()>>>,
     hits: Counter,
     misses: Counter,
     bypassed: Counter,
@@ -107,7 +99,7 @@ pub struct Pending<'a> {
 
 struct Asked<'a> {
     deployment: &'a Deployment,
-    key: Key,
+    key: Arc<Key>,
     matched: Matched<'a>,
     customer: Option<Arc<str>>,
     began: Moment,
@@ -117,15 +109,10 @@ struct Asked<'a> {
 
 impl ResponseCache {
     pub fn open(config: &Config, metrics: &HostMetrics) -> ResponseCache {
-        let kept = moka::sync::Cache::builder()
-            .max_capacity(config.bytes_max as u64)
-            .weigher(weigh)
-            .expire_after(Lifetime)
-            .build();
         let outcome = |outcome| metrics.response_cache(outcome);
         ResponseCache {
             config: config.clone(),
-            kept,
+            answers: Answers::new(config),
             under_way: Mutex::default(),
             hits: outcome("hit"),
             misses: outcome("miss"),
@@ -147,7 +134,7 @@ impl ResponseCache {
             return Begun::Ask(Pending { cache, route });
         };
         let mut asked = Asked {
-            key: Key::of(deployment, parts, caller, &matched.route.vary),
+            key: Arc::new(Key::of(deployment, parts, caller, &matched.route.vary)),
             customer: caller.map(|caller| caller.customer_id.clone()),
             began: deployment.lents.cache.share.marks.now(),
             bypass: bypasses(&parts.headers),
@@ -200,7 +187,7 @@ impl ResponseCache {
 
     fn known(&self, asked: &Asked<'_>) -> Option<Arc<Kept>> {
         let share = &asked.deployment.lents.cache.share;
-        let kept = self.kept.get(&asked.key)?;
+        let kept = self.answers.get(&asked.key)?;
         let fresh = kept.at.elapsed() < kept.ttl;
         let holds = fresh && share.vouches() && share.marks.holds(kept.began, &kept.marks);
         holds.then_some(kept)
@@ -288,12 +275,8 @@ impl Pending<'_> {
             began: asked.began,
             marks: tags,
         };
-        self.cache.kept.insert(asked.key.clone(), Arc::new(kept));
-        if body.len() > LARGE_BYTES {
-            // moka enforces its bound from time to time, which may be too late.
-            self.cache.kept.run_pending_tasks();
-        }
-        self.cache.bytes.set(self.cache.kept.weighted_size() as f64);
+        self.cache.answers.insert(&asked.key, kept);
+        self.cache.bytes.set(self.cache.answers.bytes() as f64);
     }
 
     fn end(&mut self) {
@@ -310,47 +293,6 @@ impl Drop for Pending<'_> {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-impl Kept {
-    fn answer(&self) -> Answer {
-        let mut answer = Response::new(Full::new(self.body.clone()));
-        *answer.status_mut() = self.status;
-        *answer.headers_mut() = self.headers.clone();
-        let headers = answer.headers_mut();
-        headers.insert(AGE, HeaderValue::from(self.at.elapsed().as_secs()));
-        headers.insert(X_CACHE, HeaderValue::from_static("HIT"));
-        answer
-    }
-}
-
-struct Lifetime;
-
-impl moka::Expiry<Key, Arc<Kept>> for Lifetime {
-    fn expire_after_create(&self, _: &Key, kept: &Arc<Kept>, _: Instant) -> Option<Duration> {
-        Some(kept.ttl)
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &Key,
-        kept: &Arc<Kept>,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(kept.ttl)
-    }
-}
-
-/// What an entry costs beside its texts: moka's node, ours and the header map.
-const OVERHEAD_BYTES: usize = 512;
-
-fn weigh(key: &Key, kept: &Arc<Kept>) -> u32 {
-    let header = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
-    let headers: usize = kept.headers.iter().map(header).sum();
-    let marks = std::mem::size_of_val(&*kept.marks);
-    let bytes = OVERHEAD_BYTES + key.bytes() + headers + marks + kept.body.len();
-    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// The client wants an answer of its own, or a part of one.

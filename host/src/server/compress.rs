@@ -27,7 +27,6 @@ use tokio::sync::Semaphore;
 
 pub use self::accept::{Coding, wanted};
 use super::Answer;
-use super::outgoing::Outgoing;
 
 /// Brotli's own scale; 4 takes about as long as gzip's 6 and comes out smaller.
 const BROTLI_QUALITY: i32 = 4;
@@ -102,7 +101,7 @@ impl Compressor {
             if smaller.is_some() {
                 note(&mut parts.headers, coding);
             }
-            body = Outgoing::whole(smaller.unwrap_or(whole));
+            body = body.with_bytes(smaller.unwrap_or(whole));
         }
         Answer::from_parts(parts, body)
     }

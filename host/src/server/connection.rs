@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
@@ -16,7 +17,8 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::pulse::{FAREWELL_MS, Patience, Pulse, Verdict};
+use super::places::Place;
+use super::pulse::{FAREWELL_MS, Patience, Verdict};
 use super::watched::Watched;
 use super::wire::Wire;
 use crate::telemetry::HostMetrics;
@@ -36,20 +38,27 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Serves until the client goes, does not do its part, or the listener ends.
-    pub async fn serve<I, S, F, B>(self: Arc<Self>, stream: I, peer: SocketAddr, answer: S)
-    where
+    /// Serves until the client goes, does not do its part, gives way to another, or
+    /// the listener ends.
+    pub async fn serve<I, S, F, B>(
+        self: Arc<Self>,
+        stream: I,
+        peer: SocketAddr,
+        place: &Place,
+        answer: S,
+    ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let pulse = Pulse::new();
+        let pulse = place.pulse();
         let wire = Wire::new(stream, pulse.clone(), self.head_bytes_max);
-        let asked = pulse.clone();
-        let service = service_fn(move |request| {
+        let (asked, ownership) = (pulse.clone(), place.ownership());
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let under_way = asked.request();
+            request.extensions_mut().insert(ownership.clone());
             // In a place of its own, which a connection that waits or streams has not.
             let answering = Box::pin(answer(request, peer));
             async move {
@@ -84,6 +93,15 @@ impl Serving {
                     leaving = true;
                     connection.as_mut().graceful_shutdown();
                 }
+                () = place.eviction(), if !leaving => {
+                    leaving = true;
+                    connection.as_mut().graceful_shutdown();
+                    // Looked at once more, it takes its leave where the protocol has one.
+                    let ended = connection.as_mut().now_or_never();
+                    if ended.is_some() || pulse.idle_ms().is_some() {
+                        return self.count("evicted", peer);
+                    }
+                }
                 () = self.end.cancelled() => return,
                 () = tokio::time::sleep(next) => {}
             }
@@ -91,7 +109,10 @@ impl Serving {
     }
 
     fn ended(&self, verdict: Verdict, peer: SocketAddr) {
-        let reason = verdict.reason();
+        self.count(verdict.reason(), peer);
+    }
+
+    fn count(&self, reason: &'static str, peer: SocketAddr) {
         self.metrics.count_connection_ended(reason);
         tracing::debug!(%peer, reason, "a connection was ended");
     }

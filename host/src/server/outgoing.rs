@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::access::Ended;
+use super::traffic::Passage;
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream};
 use http_body_util::{BodyExt, Full};
@@ -24,6 +25,8 @@ enum Source {
 pub struct Outgoing {
     source: Source,
     ended: Option<Ended>,
+    /// Over with the body.
+    _passage: Option<Passage>,
 }
 
 impl Outgoing {
@@ -37,12 +40,26 @@ impl Outgoing {
         Outgoing {
             source: Source::Stream(Box::pin(pieces)),
             ended: None,
+            _passage: None,
         }
     }
 
     /// How many bytes it has, where that is known.
     pub fn length(&self) -> Option<u64> {
         self.size_hint().exact()
+    }
+
+    /// The same answer in other bytes.
+    pub fn with_bytes(mut self, bytes: Bytes) -> Outgoing {
+        self.source = Source::Whole(Full::new(bytes));
+        self
+    }
+
+    /// With what its request takes until the last byte went.
+    pub fn with_passage(mut self, mut passage: Passage) -> Outgoing {
+        passage.set_answer_bytes(self.length());
+        self._passage = Some(passage);
+        self
     }
 
     /// All bytes, where they are known. The body is spent.
@@ -66,6 +83,7 @@ impl From<Full<Bytes>> for Outgoing {
         Outgoing {
             source: Source::Whole(full),
             ended: None,
+            _passage: None,
         }
     }
 }

@@ -139,8 +139,13 @@ impl Pulse {
     /// is under way, and none was for a while. HTTP/2 waits for an answer to its
     /// farewell, which a client need not give.
     pub fn is_done(&self) -> bool {
-        let resting = self.now().saturating_sub(self.moved_at.load(Relaxed));
-        self.requests.load(Relaxed) == 0 && resting >= FAREWELL_MS
+        self.idle_ms().is_some_and(|idle_ms| idle_ms >= FAREWELL_MS)
+    }
+
+    /// For how many milliseconds no request was under way; `None` while one is.
+    pub fn idle_ms(&self) -> Option<u64> {
+        let is_idle = self.requests.load(Relaxed) == 0;
+        is_idle.then(|| self.now().saturating_sub(self.moved_at.load(Relaxed)))
     }
 
     pub fn verdict(&self, patience: &Patience) -> Verdict {

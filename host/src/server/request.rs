@@ -22,6 +22,8 @@ use super::body::Bodies;
 use super::compress::{self, Compressor};
 use super::outgoing::Outgoing;
 use super::own::Own;
+use super::places::Ownership;
+use super::traffic::Traffic;
 use crate::capability::push;
 use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
@@ -56,6 +58,7 @@ pub struct Edge {
     pub idempotency: Arc<Idempotency>,
     pub limits: Arc<Limits>,
     pub bodies: Bodies,
+    pub traffic: Traffic,
     pub compressor: Compressor,
     pub cors: Option<Cors>,
     pub access: AccessLog,
@@ -202,14 +205,14 @@ impl Edge {
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let caller = self.caller(deployment, &parts.headers).await?;
-        if let (Some(caller), Some(record)) = (&caller, parts.extensions.get::<Record>()) {
-            record.note_caller(caller);
+        if let Some(caller) = &caller {
+            note_caller(&parts, caller);
         }
         let standing = caller.as_ref().and_then(|caller| self.rate.count(caller));
         let answered = match standing.as_ref().and_then(Standing::refusal) {
             Some(problem) => Err(problem),
             None => {
-                self.admitted(deployment, parts, body, request_id, caller.as_ref())
+                self.passed(deployment, parts, body, request_id, caller.as_ref())
                     .await
             }
         };
@@ -217,6 +220,27 @@ impl Edge {
             Some(standing) => standing.tell(answered),
             None => answered,
         }
+    }
+
+    /// Within what one customer may have under way.
+    async fn passed(
+        &self,
+        deployment: &Arc<Deployment>,
+        parts: Parts,
+        body: Incoming,
+        request_id: &Arc<str>,
+        caller: Option<&Caller>,
+    ) -> Result<Answer, Problem> {
+        let customer = caller.map(|caller| caller.customer_id.clone());
+        let passage = self.traffic.enter(customer)?;
+        let answer = self
+            .admitted(deployment, parts, body, request_id, caller)
+            .await?;
+        // A stream has a share of its own, and is no answer that waits.
+        Ok(match answer.body().length() {
+            Some(_) => answer.map(|body| body.with_passage(passage)),
+            None => answer,
+        })
     }
 
     /// A public route takes a caller where one shows a key, and wants none.
@@ -236,6 +260,16 @@ impl Edge {
             .await
             .map(Some)
             .map_err(unauthenticated)
+    }
+}
+
+/// Who asks, for the access log and for the connection.
+fn note_caller(parts: &Parts, caller: &Caller) {
+    if let Some(record) = parts.extensions.get::<Record>() {
+        record.note_caller(caller);
+    }
+    if let Some(connection) = parts.extensions.get::<Ownership>() {
+        connection.belongs_to(&caller.customer_id);
     }
 }
 

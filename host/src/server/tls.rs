@@ -2,6 +2,7 @@
 //! HTTP/2 by ALPN. New certificates are taken while the listener serves.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +18,11 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio::signal::unix::Signal;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
+
+use super::places::Places;
 
 /// A certificate chain is some kilobytes; a file larger than this is none.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -37,7 +39,8 @@ pub struct Config {
     pub reload_ms: u64,
     /// Milliseconds from a connection to the end of its handshake.
     pub handshake_ms_max: u64,
-    /// Connections in a handshake; one more is closed.
+    /// Connections in a handshake. One more takes the place of the one that is at it
+    /// for longest, of the address that has most.
     pub handshakes_max: usize,
 }
 
@@ -72,6 +75,8 @@ pub enum CertificateError {
 pub enum Refused {
     #[error("too many handshakes are under way")]
     TooMany,
+    #[error("another connection has its place")]
+    Evicted,
     #[error("the handshake took too long")]
     Slow,
     #[error("the handshake failed: {0}")]
@@ -83,6 +88,7 @@ impl Refused {
     pub fn reason(&self) -> &'static str {
         match self {
             Refused::TooMany => "too_many_handshakes",
+            Refused::Evicted => "evicted",
             Refused::Slow => "slow_handshake",
             Refused::Failed(_) => "failed_handshake",
         }
@@ -117,7 +123,7 @@ pub struct Tls {
     current: Arc<Current>,
     provider: Arc<CryptoProvider>,
     files: Files,
-    handshakes: Semaphore,
+    handshakes: Arc<Places>,
     handshake_max: Duration,
     reload: Duration,
 }
@@ -146,22 +152,24 @@ impl Tls {
             current,
             provider,
             files,
-            handshakes: Semaphore::new(config.handshakes_max),
+            handshakes: Places::new(config.handshakes_max, config.handshakes_max),
             handshake_max: Duration::from_millis(config.handshake_ms_max),
             reload: Duration::from_millis(config.reload_ms),
         })))
     }
 
     /// Shakes hands, within its time.
-    pub async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refused> {
-        let _turn = self
-            .handshakes
-            .try_acquire()
-            .map_err(|_| Refused::TooMany)?;
-        let handshake = self.acceptor.accept(stream);
-        match tokio::time::timeout(self.handshake_max, handshake).await {
-            Ok(shaken) => Ok(shaken?),
-            Err(_) => Err(Refused::Slow),
+    pub async fn accept(
+        &self,
+        stream: TcpStream,
+        peer: IpAddr,
+    ) -> Result<TlsStream<TcpStream>, Refused> {
+        let place = self.handshakes.enter(peer).await;
+        let place = place.map_err(|_| Refused::TooMany)?;
+        tokio::select! {
+            shaken = self.acceptor.accept(stream) => Ok(shaken?),
+            () = place.eviction() => Err(Refused::Evicted),
+            () = tokio::time::sleep(self.handshake_max) => Err(Refused::Slow),
         }
     }
 

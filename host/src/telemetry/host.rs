@@ -33,6 +33,7 @@ const CONNECTIONS_ENDED: &str = "hearth_connections_ended_total";
 const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
 const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
 
+const BODIES_BYTES: &str = "hearth_bodies_bytes";
 const IDEMPOTENT: &str = "hearth_idempotency_total";
 
 const COUNTERS: [(&str, &str); 15] = [
@@ -97,7 +98,19 @@ const COUNTERS: [(&str, &str); 15] = [
         "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
     ),
 ];
-const GAUGES: [(&str, &str); 11] = [
+const GAUGES: [(&str, &str); 14] = [
+    (
+        BODIES_BYTES,
+        "Memory that bodies of requests under way take, by size: small or large.",
+    ),
+    (
+        "hearth_answers_bytes",
+        "Bytes of answers that clients have not taken yet.",
+    ),
+    (
+        "hearth_requests_under_way",
+        "Requests from their heads to the last byte of their answers, streams aside.",
+    ),
     (
         "hearth_response_cache_bytes",
         "Bytes of answers that are kept.",
@@ -229,6 +242,18 @@ impl HostMetrics {
     }
 
     /// How much the answers take that are kept.
+    pub fn bodies_bytes(&self, size: &'static str) -> Gauge {
+        self.metrics.gauge(BODIES_BYTES, &[("size", size)])
+    }
+
+    pub fn answers_bytes(&self) -> Gauge {
+        self.metrics.gauge("hearth_answers_bytes", &[])
+    }
+
+    pub fn requests_under_way(&self) -> Gauge {
+        self.metrics.gauge("hearth_requests_under_way", &[])
+    }
+
     pub fn response_cache_bytes(&self) -> Gauge {
         self.metrics.gauge("hearth_response_cache_bytes", &[])
     }

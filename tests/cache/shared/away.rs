@@ -121,6 +121,7 @@ async fn bytes_that_wait_are_bounded() {
     let fleet = Fleet::with(Redis::start().await).await;
     let config = Config {
         shared_waiting_bytes_max: 1 << 20,
+        customer_percent_max: 100,
         ..patient()
     };
     let one = fleet.host(config).await;

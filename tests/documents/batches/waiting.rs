@@ -102,6 +102,25 @@ async fn bytes_that_wait_are_bounded_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_of_one_customer_leave_room_for_another_s() {
+    let mut config = Config::default();
+    config.writer.waiting_bytes_max = 32 << 20;
+    config.writer.owner_waiting_bytes_max = 1 << 20;
+    let behind = Behind::new(config, Counter::holding_all_but(0)).await;
+    let large = format!("{{\"text\":{:?}}}", "x".repeat(380_000));
+    let items: Vec<_> = (0..4).map(|n| item(&n.to_string(), &large)).collect();
+    let greedy = behind.put_many("acme", items);
+    behind.in_flight(1).await;
+    until(async || behind.bench.metric("hearth_documents_items_total", "shed") >= 2.0).await;
+    let quiet = behind.put("globex", item("s", &large));
+    behind.waiting(3.0).await;
+    behind.counter.open.send_replace(usize::MAX);
+    assert_eq!(quiet.await.unwrap(), Ok(()));
+    let kept = greedy.await.unwrap();
+    assert_eq!(kept.iter().filter(|outcome| outcome.is_ok()).count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn caller_that_is_gone_withdraws_what_was_not_sent() {
     let behind = Behind::new(slow_to_linger(), Counter::holding_all_but(0)).await;
     let first = behind.put("acme", item("a", "{\"n\":1}"));

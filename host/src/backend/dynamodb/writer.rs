@@ -14,7 +14,8 @@
 //!
 //! Each owner (a plugin for a customer) has its turn, so that ten thousand writes
 //! of one do not delay a single one of another. An owner beyond its share of the
-//! queue waits in its own call; a queue that is full sheds.
+//! queue waits in its own call; beyond its bytes it is refused, and so is everyone
+//! while the queue is full.
 //!
 //! A caller that is gone withdraws what was not sent. What was, is or is not
 //! written, as the last of the caller's doing with that key.
@@ -42,6 +43,7 @@ use tokio::time::{Instant, timeout_at};
 use self::entry::{Entry, Permits};
 use self::queue::Queue;
 use super::Dynamo;
+use crate::budget::Budget;
 use crate::telemetry::WriterMetrics;
 
 /// What one BatchWriteItem takes (AWS).
@@ -62,6 +64,8 @@ pub struct Config {
     pub waiting_bytes_max: usize,
     /// Those of one plugin for one customer; one more waits in its own call.
     pub owner_waiting_items_max: usize,
+    /// Their bytes; more are refused.
+    pub owner_waiting_bytes_max: usize,
     /// The longest that writes wait to become a full batch.
     pub linger_ms_max: u64,
     /// The longest wait before a write is sent a second time; it doubles with each
@@ -78,6 +82,7 @@ impl Default for Config {
             waiting_items_max: 10_000,
             waiting_bytes_max: 64 << 20,
             owner_waiting_items_max: 2_500,
+            owner_waiting_bytes_max: 32 << 20,
             linger_ms_max: 500,
             retry_ms: 50,
             retry_ms_max: 5_000,
@@ -140,7 +145,7 @@ struct Shared {
     metrics: WriterMetrics,
     queue: Mutex<Queue>,
     items: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
+    bytes: Budget<Owner>,
     /// The number of the next write.
     ids: AtomicU64,
     /// Somebody has something to write.
@@ -150,7 +155,7 @@ struct Shared {
 impl Writer {
     /// Nothing is written before [`Writer::run`] runs.
     pub fn open(dynamo: &Dynamo, config: &Config, metrics: WriterMetrics) -> Writer {
-        let bytes = config.waiting_bytes_max.min(u32::MAX as usize);
+        let bytes = Budget::with_share(config.waiting_bytes_max, config.owner_waiting_bytes_max);
         Writer {
             shared: Arc::new(Shared {
                 config: config.clone(),
@@ -158,7 +163,7 @@ impl Writer {
                 metrics,
                 queue: Mutex::default(),
                 items: Arc::new(Semaphore::new(config.waiting_items_max)),
-                bytes: Arc::new(Semaphore::new(bytes)),
+                bytes,
                 ids: AtomicU64::new(0),
                 wake: Notify::new(),
             }),
@@ -262,9 +267,8 @@ impl<'a> Pending<'a> {
     }
 
     fn room(&self, write: &Write, share: OwnedSemaphorePermit) -> Option<Permits> {
-        let bytes = u32::try_from(write.wire_bytes).ok()?;
         let items = self.shared.items.clone().try_acquire_owned().ok()?;
-        let bytes = self.shared.bytes.clone().try_acquire_many_owned(bytes);
+        let bytes = self.shared.bytes.take(self.owner.clone(), write.wire_bytes);
         Some(Permits::new(share, items, bytes.ok()?))
     }
 

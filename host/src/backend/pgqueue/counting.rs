@@ -12,6 +12,8 @@ use crate::backend::queue::{Depth, QueueError};
 
 /// For counting, which reads whole tables. Milliseconds.
 const COUNT_MS_MAX: u64 = 60_000;
+/// Whoever has less than so much of a share is not counted by name.
+const HEAVY: u64 = 10;
 /// Counting takes a twentieth of one connection at most.
 const REST: u32 = 20;
 
@@ -88,7 +90,7 @@ impl PgQueue {
         let transaction = client.transaction().await?;
         let limit = format!("SET LOCAL statement_timeout = {COUNT_MS_MAX}");
         transaction.batch_execute(&limit).await?;
-        let heavy = self.shared.config.customer_depth_max() / 2;
+        let heavy = self.shared.config.customer_depth_max() / HEAVY;
         let heavy = i64::try_from(heavy).unwrap_or(i64::MAX);
         let offset_ms = self.shared.table.offset_ms();
         let rows = transaction.query(COUNT, &[&heavy, &offset_ms]).await?;

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::backend::queue::Config;
+use crate::backend::queue::{Config, customer_text};
+use crate::budget::Full;
 use crate::telemetry::{HostMetrics, QueueMetrics};
 
 /// What is due already and could not be taken is looked for again after so long.
@@ -27,7 +28,7 @@ pub(crate) struct Local {
     turn: Mutex<String>,
     counted: AtomicU64,
     sent_since: AtomicU64,
-    /// Customers who have a good part of the queue.
+    /// Customers who have a good part of the queue, and those who sent since.
     heavy: Mutex<HashMap<String, u64>>,
 }
 
@@ -49,6 +50,13 @@ impl Local {
     pub fn sent(&self, messages: u64) {
         self.sent_since.fetch_add(messages, Relaxed);
         self.wake();
+    }
+
+    /// This host has sent a message of this customer.
+    pub fn sent_by(&self, customer: Option<&Arc<str>>) {
+        let customer = customer_text(customer);
+        *self.heavy.lock().entry(customer.to_owned()).or_default() += 1;
+        self.sent(1);
     }
 
     pub fn wake(&self) {
@@ -80,11 +88,15 @@ impl Local {
     }
 
     /// As far as it was counted; what was sent from here since is added.
-    pub fn has_room(&self, customer: &str, config: &Config) -> bool {
+    pub fn check_room(&self, customer: &str, config: &Config) -> Result<(), Full> {
         let since = self.sent_since.load(Relaxed);
         let depth = self.counted.load(Relaxed).saturating_add(since);
         let own = self.heavy.lock().get(customer).copied().unwrap_or(0);
-        depth < config.depth_max && own < config.customer_depth_max()
+        match () {
+            () if own >= config.customer_depth_max() => Err(Full::Share),
+            () if depth >= config.depth_max => Err(Full::Whole),
+            () => Ok(()),
+        }
     }
 
     /// New numbers.

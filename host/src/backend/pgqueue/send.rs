@@ -35,6 +35,7 @@ pub(super) fn merge(
         calls_max: 1,
         waiting_items_max: config.sends_waiting_max,
         waiting_bytes_max: config.sends_waiting_bytes_max,
+        customer_percent_max: config.customer_sends_percent_max,
     };
     let table = table.clone();
     Merge::new(limits, move |entries: Vec<Entry>| {
@@ -69,20 +70,28 @@ impl PgQueue {
     async fn send_merged(&self, entries: Vec<Entry>) -> Vec<Result<String, QueueError>> {
         let told: Vec<_> = entries
             .iter()
-            .map(|entry| (entry.id(), entry.message.queue.clone()))
+            .map(|entry| {
+                let message = &entry.message;
+                (entry.id(), message.queue.clone(), message.customer.clone())
+            })
             .collect();
+        // One call's, so one customer's; only those of the clock are several's.
+        let customer = entries
+            .first()
+            .and_then(|entry| entry.message.customer.clone());
         let sized = entries.into_iter().map(|entry| {
             let bytes = entry.bytes();
             (entry, bytes)
         });
-        let Some(answers) = self.shared.sends.add(sized.collect()) else {
-            return told.iter().map(|_| Err(QueueError::Full)).collect();
+        let answers = match self.shared.sends.add(&customer, sized.collect()) {
+            Ok(answers) => answers,
+            Err(full) => return told.iter().map(|_| Err(full.into())).collect(),
         };
         let mut results = Vec::with_capacity(told.len());
-        for ((id, queue), answer) in told.into_iter().zip(answers) {
+        for ((id, queue, customer), answer) in told.into_iter().zip(answers) {
             let sent = answer.await.unwrap_or_else(|_| Err(stopping()));
             if sent.is_ok() {
-                self.local(&queue).sent(1);
+                self.local(&queue).sent_by(customer.as_ref());
             }
             results.push(sent.map(|()| id));
         }
@@ -98,7 +107,10 @@ impl PgQueue {
             for entry in &entries {
                 let sent = queues.shared.table.enqueue(entry).await;
                 if sent.is_ok() {
-                    queues.local(&entry.message.queue).sent(1);
+                    let message = &entry.message;
+                    queues
+                        .local(&message.queue)
+                        .sent_by(message.customer.as_ref());
                 }
                 results.push(sent.map(id_text));
             }

@@ -98,6 +98,8 @@ pub(super) fn merge(
         calls_max: CALLS_MAX,
         waiting_items_max: config.sends_waiting_max,
         waiting_bytes_max: config.sends_waiting_bytes_max,
+        // Calls settle, of which a customer has a share already.
+        customer_percent_max: 100,
     };
     let table = table.clone();
     Merge::new(limits, move |endings: Vec<Ending>| {
@@ -132,7 +134,7 @@ impl PgQueue {
             let bytes = ending.bytes();
             (ending, bytes)
         });
-        let Some(answers) = self.shared.settles.add(sized.collect()) else {
+        let Ok(answers) = self.shared.settles.add(&None, sized.collect()) else {
             return vec![unavailable("too much is being settled"); count];
         };
         let mut results = Vec::with_capacity(count);

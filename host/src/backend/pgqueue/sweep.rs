@@ -40,10 +40,13 @@ const DEAD: &str = "
         WHERE died_at < clock_timestamp() + ($1::bigint - $2::bigint) * interval '1 millisecond'
         ORDER BY died_at LIMIT $3 FOR UPDATE SKIP LOCKED)";
 
+/// Of the customer who has most the oldest, so that nobody's letters push out others'.
 const DEAD_BEYOND: &str = "
     DELETE FROM hearth.dead_letters WHERE id IN (
-        SELECT id FROM hearth.dead_letters WHERE queue = $1
-        ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED)";
+        SELECT id FROM (
+            SELECT id, number, row_number() OVER (PARTITION BY customer ORDER BY number DESC) AS place
+            FROM hearth.dead_letters WHERE queue = $1) AS ranked
+        ORDER BY place DESC, number LIMIT $2)";
 
 const DELIVERIES: &str = "
     DELETE FROM hearth.sqs_deliveries WHERE (queue, message) IN (

@@ -28,6 +28,7 @@ pub struct PoolLimits {
     pub waiters_max: usize,
     /// What one customer may hold of a pool while another one waits, in percent.
     pub tenant_percent_max: usize,
+    pub tenant_connections_percent_max: u64,
     /// Requests to cancel that may be under way, over all plugins.
     pub cancels_max: usize,
 }
@@ -117,6 +118,7 @@ impl Pools {
             share: Share::new(
                 size,
                 self.limits.tenant_percent_max,
+                self.limits.tenant_connections_percent_max,
                 self.limits.waiters_max,
             ),
             slots: self.slots.clone(),

@@ -1,8 +1,9 @@
 //! Who gets the next free connection of a plugin.
 //!
-//! First come, first served, with one exception: a customer that already holds
-//! its share of the pool lets the others go first. So one customer alone may use
-//! all connections, and may not keep another one waiting.
+//! First come, first served, with two exceptions. A customer that already holds
+//! its share of the pool lets the others go first. And no customer has the last
+//! connections: whoever works for a long time in each would keep the others waiting
+//! for as long.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::tenancy::Tenant;
+use crate::budget;
 
 /// The right to use one connection of a pool, given back when dropped.
 pub struct Permit {
@@ -25,6 +27,8 @@ pub struct Full;
 
 pub struct Share {
     /// What a tenant may hold while another one waits.
+    fair_max: usize,
+    /// What a tenant may hold at all.
     tenant_max: usize,
     waiters_max: usize,
     state: Mutex<State>,
@@ -47,17 +51,23 @@ enum Place {
 }
 
 impl Share {
-    /// For a pool of `size` connections. `tenant_percent` of them, at least one,
-    /// are a tenant's share.
-    pub fn new(size: usize, tenant_percent: usize, waiters_max: usize) -> Arc<Share> {
-        let tenant_max = (size.saturating_mul(tenant_percent) / 100).clamp(1, size.max(1));
+    /// For a pool of `size` connections. `fair_percent` of them, at least one, are a
+    /// tenant's share while others wait, and `percent_max`, rounded up, at all.
+    pub fn new(
+        size: usize,
+        fair_percent: usize,
+        percent_max: u64,
+        waiters_max: usize,
+    ) -> Arc<Share> {
+        let fair_max = (size.saturating_mul(fair_percent) / 100).clamp(1, size.max(1));
         let state = State {
             free: size,
             held: HashMap::new(),
             waiting: VecDeque::new(),
         };
         Arc::new(Share {
-            tenant_max,
+            fair_max,
+            tenant_max: budget::share(size, percent_max),
             waiters_max,
             state: Mutex::new(state),
         })
@@ -77,7 +87,7 @@ impl Share {
 
     fn take_place(&self, tenant: &Tenant) -> Result<Place, Full> {
         let mut state = self.state.lock();
-        if state.free > 0 {
+        if state.free > 0 && state.held(tenant) < self.tenant_max {
             state.free -= 1;
             *state.held.entry(tenant.clone()).or_default() += 1;
             return Ok(Place::Granted);
@@ -109,7 +119,7 @@ impl Share {
         let mut state = self.state.lock();
         state.forget_one(tenant);
         state.waiting.retain(|waiter| !waiter.sender.is_closed());
-        let Some(next) = state.next(self.tenant_max) else {
+        let Some(next) = state.next(self.fair_max, self.tenant_max) else {
             state.free += 1;
             return None;
         };
@@ -128,14 +138,19 @@ impl State {
         }
     }
 
-    /// The first waiter below its share; where all are at it, the first.
-    fn next(&mut self, tenant_max: usize) -> Option<Waiter> {
-        let held = |tenant: &Tenant| self.held.get(tenant).copied().unwrap_or(0);
-        let place = self
-            .waiting
-            .iter()
-            .position(|waiter| held(&waiter.tenant) < tenant_max);
-        self.waiting.remove(place.unwrap_or(0))
+    fn held(&self, tenant: &Tenant) -> usize {
+        self.held.get(tenant).copied().unwrap_or(0)
+    }
+
+    /// The first waiter below its share; where all are at it, the first who may have
+    /// more.
+    fn next(&mut self, fair_max: usize, tenant_max: usize) -> Option<Waiter> {
+        let below = |max: usize| {
+            let mut waiting = self.waiting.iter();
+            waiting.position(|waiter| self.held(&waiter.tenant) < max)
+        };
+        let place = below(fair_max).or_else(|| below(tenant_max))?;
+        self.waiting.remove(place)
     }
 }
 
@@ -165,17 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn one_tenant_alone_may_hold_everything() {
-        let share = Share::new(4, 50, 10);
-        let permits: Vec<_> = (0..4)
-            .map(|_| share.acquire(&tenant("a")).now_or_never())
-            .collect();
+    fn one_tenant_alone_leaves_a_connection_to_the_next() {
+        let share = Share::new(4, 50, 75, 10);
+        let (a, b) = (tenant("a"), tenant("b"));
+        let mut permits: Vec<_> = (0..3).map(|_| share.acquire(&a).now_or_never()).collect();
         assert!(permits.iter().all(Option::is_some));
+        let mut fourth = Box::pin(share.acquire(&a));
+        assert!((&mut fourth).now_or_never().is_none());
+        let other = share.acquire(&b).now_or_never();
+        assert!(other.is_some());
+        drop(other);
+        assert!((&mut fourth).now_or_never().is_none());
+        permits.pop();
+        assert!(fourth.now_or_never().is_some());
     }
 
     #[test]
     fn a_tenant_past_its_share_lets_the_other_go_first() {
-        let share = Share::new(2, 50, 10);
+        let share = Share::new(2, 50, 100, 10);
         let (a, b) = (tenant("a"), tenant("b"));
         let first = share.acquire(&a).now_or_never();
         let second = share.acquire(&a).now_or_never();
@@ -192,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_waiter_that_left_gets_nothing_and_loses_nothing() {
-        let share = Share::new(1, 50, 10);
+        let share = Share::new(1, 50, 100, 10);
         let a = tenant("a");
         let held = share.acquire(&a).now_or_never();
         let mut gone = Box::pin(share.acquire(&a));
@@ -204,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_permit_on_its_way_to_a_waiter_that_leaves_is_not_lost() {
-        let share = Share::new(1, 50, 10);
+        let share = Share::new(1, 50, 100, 10);
         let a = tenant("a");
         let held = share.acquire(&a).now_or_never();
         let mut waiter = Box::pin(share.acquire(&a));
@@ -216,7 +238,7 @@ mod tests {
 
     #[test]
     fn no_more_wait_than_may() {
-        let share = Share::new(1, 50, 1);
+        let share = Share::new(1, 50, 100, 1);
         let a = tenant("a");
         let _held = share.acquire(&a).now_or_never();
         let mut waiter = Box::pin(share.acquire(&a));

@@ -45,7 +45,7 @@ pub struct Config {
     pub retention_ms: u64,
     /// Dead letters are dropped after so long.
     pub dead_retention_ms: u64,
-    /// Dead letters of one queue. Beyond it the oldest go.
+    /// Dead letters of one queue. Beyond it the oldest go of the customer that has most.
     pub dead_letters_max: u64,
     /// How often a host looks for what others have sent. What it sends itself
     /// wakes its consumers at once.
@@ -54,6 +54,8 @@ pub struct Config {
     /// to be ended so.
     pub sends_waiting_max: usize,
     pub sends_waiting_bytes_max: usize,
+    /// What one customer may have of both, in percent.
+    pub customer_sends_percent_max: u64,
     /// Messages and bytes that are sent in one statement. The bytes bound one that ends
     /// leases, too.
     pub send_messages_max: usize,
@@ -87,6 +89,7 @@ impl Default for Config {
             poll_ms: 250,
             sends_waiting_max: 10_000,
             sends_waiting_bytes_max: 64 << 20,
+            customer_sends_percent_max: 50,
             send_messages_max: 500,
             send_bytes_max: 4 << 20,
             settle_messages_max: 100,

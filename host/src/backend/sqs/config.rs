@@ -28,6 +28,8 @@ pub struct Config {
     /// Messages of one queue that wait to be sent.
     pub sends_waiting_max: usize,
     pub sends_waiting_bytes_max: usize,
+    /// What one customer may have of both, in percent.
+    pub customer_sends_percent_max: u64,
     /// Of one operation, the first included.
     pub attempts_max: u32,
     /// The longest wait before the second attempt; it doubles with each, up to
@@ -60,6 +62,7 @@ impl Default for Config {
             calls_max: 8,
             sends_waiting_max: 10_000,
             sends_waiting_bytes_max: 64 << 20,
+            customer_sends_percent_max: 50,
             attempts_max: 3,
             backoff_ms: 100,
             backoff_ms_max: 5_000,

@@ -12,6 +12,7 @@ use super::{Config, DELAY_MAX, ENTRIES_MAX, Place, Sqs, client, text};
 use crate::backend::merge::{Merge, MergeLimits};
 use crate::backend::pgqueue::Entry;
 use crate::backend::queue::{Lease, Outgoing, QueueError, Received, id_of};
+use crate::budget::Customer;
 
 /// A message as SQS gets it.
 #[derive(Clone, Debug)]
@@ -72,6 +73,7 @@ pub(super) fn merge(
         calls_max: config.calls_max,
         waiting_items_max: config.sends_waiting_max,
         waiting_bytes_max: config.sends_waiting_bytes_max,
+        customer_percent_max: config.customer_sends_percent_max,
     };
     let (client, place) = (client.clone(), place.clone());
     Merge::new(limits, move |parcels: Vec<Parcel>| {
@@ -181,7 +183,7 @@ impl Sqs {
             .iter()
             .map(|entry| {
                 let parcel = self.parcel(&entry.message, &entry.id(), 0, sent_at)?;
-                self.put(&entry.message.queue, parcel)
+                self.put(&entry.message.queue, &entry.message.customer, parcel)
             })
             .collect();
         let mut results = Vec::with_capacity(entries.len());
@@ -199,15 +201,18 @@ impl Sqs {
     fn put(
         &self,
         queue: &str,
+        customer: &Customer,
         parcel: Parcel,
     ) -> Result<tokio::sync::oneshot::Receiver<Result<(), QueueError>>, QueueError> {
         let bytes = parcel.bytes();
         if bytes > self.shared.config.message_bytes_max {
             return Err(QueueError::TooLarge);
         }
-        let added = self.named(queue)?.sends.add(vec![(parcel, bytes)]);
-        let answer = added.and_then(|mut answers| answers.pop());
-        answer.ok_or(QueueError::Full)
+        let added = self
+            .named(queue)?
+            .sends
+            .add(customer, vec![(parcel, bytes)]);
+        added?.pop().ok_or(QueueError::Full)
     }
 
     fn parcel(
@@ -248,7 +253,7 @@ impl Sqs {
                 let parcel =
                     self.parcel(&outgoing, &message.id, message.attempt, message.sent_at)?;
                 let once = row(message).unwrap_or(parcel.once);
-                self.put(&message.queue, Parcel { once, ..parcel })
+                self.put(&message.queue, &message.customer, Parcel { once, ..parcel })
             })
             .collect();
         let mut results = Vec::with_capacity(answers.len());
@@ -272,7 +277,7 @@ impl Sqs {
         if delay <= DELAY_MAX {
             let outgoing = outgoing(message, delay);
             let parcel = self.parcel(&outgoing, &message.id, attempts, message.sent_at)?;
-            let answer = self.put(&message.queue, parcel)?;
+            let answer = self.put(&message.queue, &message.customer, parcel)?;
             return answer.await.unwrap_or_else(|_| Err(stopping()));
         }
         let entry = Entry {

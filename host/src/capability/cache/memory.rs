@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use moka::ops::compute::Op;
+use moka::notification::RemovalCause;
+use moka::ops::compute::{CompResult, Op};
 
 use super::marks::{Mark, Moment};
+use crate::budget::Entries;
 
 /// The customer, whom the host stamps, and what the guest calls it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,8 +53,9 @@ impl Stored {
     }
 }
 
-/// What an entry costs beside its key, value and marks: moka's node and ours.
-const OVERHEAD_BYTES: usize = 256;
+/// What an entry costs beside its key, value and marks: moka's node, ours, and who has
+/// it.
+const OVERHEAD_BYTES: usize = 448;
 
 fn weigh(key: &Key, stored: &Arc<Stored>) -> u32 {
     let customer = key.customer.as_ref().map_or(0, |customer| customer.len());
@@ -79,23 +82,35 @@ impl moka::Expiry<Key, Arc<Stored>> for Lifetime {
     }
 }
 
-/// One plugin's entries, bounded in bytes. The hottest stay.
+/// One plugin's entries, bounded in bytes, and so is what one customer has of them. The
+/// hottest stay.
 pub struct Memory {
     entries: moka::sync::Cache<Key, Arc<Stored>>,
+    holdings: Arc<Entries<Key>>,
     /// Bytes put in since the bound was last enforced.
     owed: AtomicU64,
     owed_max: u64,
 }
 
 impl Memory {
-    pub fn new(bytes_max: u64) -> Memory {
+    pub fn new(bytes_max: usize, customer_bytes_max: usize) -> Memory {
+        let bytes_max = bytes_max as u64;
+        let holdings: Arc<Entries<Key>> = Arc::new(Entries::new(customer_bytes_max));
+        let known = holdings.clone();
+        let gone = move |key: Arc<Key>, stored: Arc<Stored>, cause: RemovalCause| {
+            if cause != RemovalCause::Replaced {
+                known.remove(&key.customer, &key, &stored);
+            }
+        };
         let entries = moka::sync::Cache::builder()
             .max_capacity(bytes_max)
             .weigher(weigh)
             .expire_after(Lifetime)
+            .eviction_listener(gone)
             .build();
         Memory {
             entries,
+            holdings,
             owed: AtomicU64::new(0),
             owed_max: bytes_max / 16,
         }
@@ -107,27 +122,36 @@ impl Memory {
     }
 
     pub fn put(&self, key: Key, stored: Arc<Stored>) {
-        let bytes = u64::from(weigh(&key, &stored));
-        self.entries.insert(key, stored);
-        self.enforce(bytes);
+        self.entries.insert(key.clone(), stored.clone());
+        self.enforce(key, &stored);
     }
 
     /// Puts it where there is nothing that is `better`.
     pub fn fill(&self, key: Key, stored: Arc<Stored>, better: impl FnOnce(&Arc<Stored>) -> bool) {
-        let bytes = u64::from(weigh(&key, &stored));
-        self.entries.entry(key).and_compute_with(|known| {
+        let filled = self.entries.entry(key.clone()).and_compute_with(|known| {
             let known = known.map(moka::Entry::into_value);
             match known.is_some_and(|known| better(&known)) {
                 true => Op::Nop,
-                false => Op::Put(stored),
+                false => Op::Put(stored.clone()),
             }
         });
-        self.enforce(bytes);
+        if matches!(
+            filled,
+            CompResult::Inserted(_) | CompResult::ReplacedWith(_)
+        ) {
+            self.enforce(key, &stored);
+        }
     }
 
     /// moka enforces its bound from time to time, which for large values may be
-    /// too late.
-    fn enforce(&self, bytes: u64) {
+    /// too late; and it knows no customers.
+    fn enforce(&self, key: Key, stored: &Arc<Stored>) {
+        let (customer, bytes) = (key.customer.clone(), weigh(&key, stored));
+        self.holdings.add(&customer, key, stored, bytes as usize);
+        while let Some(oldest) = self.holdings.surplus(&customer) {
+            self.entries.invalidate(&oldest);
+        }
+        let bytes = u64::from(bytes);
         if self.owed.fetch_add(bytes, Relaxed) + bytes > self.owed_max {
             self.owed.store(0, Relaxed);
             self.entries.run_pending_tasks();

@@ -13,6 +13,7 @@ use super::second::Second;
 use super::shared::Shared;
 use super::{Config, Error, Options, Scope};
 use crate::backend::postgres::invalidations::{Position, Stale, Tick};
+use crate::budget;
 use crate::telemetry::host::CacheMetrics;
 
 /// When a computation began.
@@ -57,7 +58,10 @@ impl Share {
             plugin: plugin.into(),
             marks,
             flights: Flights::default(),
-            memory: Memory::new(config.plugin_bytes_max as u64),
+            memory: Memory::new(
+                config.plugin_bytes_max,
+                budget::share(config.plugin_bytes_max, config.customer_percent_max),
+            ),
             config: config.clone(),
             metrics,
             fleet,

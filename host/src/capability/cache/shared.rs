@@ -15,7 +15,6 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::breaker::Breaker;
@@ -24,6 +23,7 @@ use super::Config;
 use crate::backend::dynamodb::Failure;
 use crate::backend::dynamodb::cache::CacheTable;
 use crate::backend::redis::Redis;
+use crate::budget::{self, Customer, Room};
 use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
 use crate::telemetry::host::SharedCacheMetrics;
@@ -134,7 +134,7 @@ struct Core {
     store: Store,
     seal: Seal,
     breaker: Breaker,
-    looks: Semaphore,
+    looks: Room<Customer>,
     look_max: Duration,
     write_max: Duration,
     probe: Duration,
@@ -154,7 +154,10 @@ impl Shared {
             store,
             seal: Seal::new(secret),
             breaker: Breaker::new(config.shared_failures_max),
-            looks: Semaphore::new(config.shared_looks_max),
+            looks: Room::new(
+                config.shared_looks_max,
+                budget::share(config.shared_looks_max, config.customer_percent_max),
+            ),
             look_max: Duration::from_millis(config.shared_ms_max),
             write_max: Duration::from_millis(config.shared_write_ms_max),
             probe: Duration::from_millis(config.shared_probe_ms),
@@ -183,12 +186,15 @@ impl Core {
         }
         let asked = Instant::now();
         let stored_as = self.seal.name(name);
-        let looking = async {
-            // A store that is slow has many waiting; its time passes for them, too.
-            let _turn = self.looks.acquire().await.map_err(away)?;
-            self.store.get(&stored_as).await
+        // A store that is slow is found out by those who ask it. Whoever waits for a
+        // customer's own looks to end says nothing of the store.
+        let turn = self.looks.enter(name.customer.map(Arc::from));
+        let Ok(_turn) = timeout(self.look_max, turn).await else {
+            self.metrics.looks_refused.increment(1);
+            return Looked::Away;
         };
-        let found = match timeout(self.look_max, looking).await {
+        let left = self.look_max.saturating_sub(asked.elapsed());
+        let found = match timeout(left, self.store.get(&stored_as)).await {
             Ok(found) => found,
             Err(_) => Err(StoreError::Away("it took too long".into())),
         };

@@ -8,8 +8,8 @@ use http::Request;
 use super::Whose;
 use super::connection::{Body, Connection, Sent};
 use super::pool::Pool;
-use super::room::Seat;
 use super::target::Destination;
+use crate::budget::Seat;
 
 /// The seats that a call takes for its connection.
 pub struct Seats {

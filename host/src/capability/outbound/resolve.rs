@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::room::{Room, Seat};
 use super::{Config, Error, Whose};
+use crate::budget::{Room, Seat};
 
 /// What knows names, in place of the system.
 pub type Names = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;

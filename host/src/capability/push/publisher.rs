@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::{Config, Error, Shared};
 use crate::backend::postgres::events::{Position, Published};
 use crate::backend::postgres::raise;
+use crate::budget::{Budget, Customer, Part};
 
 /// What an event takes beside its data, about.
 const OVERHEAD_BYTES: usize = 256;
@@ -18,19 +19,19 @@ const OVERHEAD_BYTES: usize = 256;
 pub struct Publisher {
     waiting: Mutex<Waiting>,
     come: Notify,
-    bytes_max: usize,
+    bytes: Budget<Customer>,
 }
 
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
-    bytes: usize,
 }
 
 /// What one call publishes.
 struct Job {
     events: Vec<Published>,
     bytes: usize,
+    _room: Part<Customer>,
     answer: oneshot::Sender<Result<Position, Error>>,
 }
 
@@ -39,29 +40,31 @@ impl Publisher {
         Publisher {
             waiting: Mutex::default(),
             come: Notify::new(),
-            bytes_max: config.waiting_bytes_max,
+            bytes: Budget::new(
+                config.waiting_bytes_max,
+                config.customer_waiting_percent_max,
+            ),
         }
     }
 
     /// Answers the place of the last one once all are durable.
-    pub async fn publish(&self, events: Vec<Published>) -> Result<Position, Error> {
+    pub async fn publish(
+        &self,
+        customer: Customer,
+        events: Vec<Published>,
+    ) -> Result<Position, Error> {
         let bytes = events
             .iter()
             .map(|event| event.data.len() + OVERHEAD_BYTES)
             .sum();
         let (answer, answered) = oneshot::channel();
-        {
-            let mut waiting = self.waiting.lock();
-            if waiting.bytes.saturating_add(bytes) > self.bytes_max {
-                return Err(Error::Unavailable);
-            }
-            waiting.bytes += bytes;
-            waiting.jobs.push_back(Job {
-                events,
-                bytes,
-                answer,
-            });
-        }
+        let room = self.bytes.take(customer, bytes);
+        self.waiting.lock().jobs.push_back(Job {
+            events,
+            bytes,
+            _room: room.map_err(|_| Error::Unavailable)?,
+            answer,
+        });
         self.come.notify_one();
         answered.await.unwrap_or(Err(Error::Unavailable))
     }
@@ -79,7 +82,6 @@ impl Publisher {
             let Some(job) = waiting.jobs.pop_front() else {
                 break;
             };
-            waiting.bytes -= job.bytes;
             // Nobody waits for it: its call has ended.
             if !job.answer.is_closed() {
                 jobs.push(job);
@@ -129,5 +131,44 @@ async fn append(shared: &Shared, jobs: Vec<Job>) {
         left -= count;
         let place = last.0.saturating_sub(i64::try_from(left).unwrap_or(0));
         let _ = answer.send(Ok(Position(place)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn event() -> Published {
+        Published {
+            channel: Uuid::nil(),
+            plugin: "p".into(),
+            customer: None,
+            name: "inbox".into(),
+            id: None,
+            kind: None,
+            data: "x".repeat(1_000),
+        }
+    }
+
+    #[test]
+    fn one_customer_has_a_part_of_what_waits() {
+        let config = Config {
+            waiting_bytes_max: 4_000,
+            ..Config::default()
+        };
+        let publisher = Publisher::new(&config);
+        // Nothing is appended, so what finds room waits.
+        let publish = |name: &str| {
+            let publishing = publisher.publish(Some(name.into()), vec![event()]);
+            publishing.now_or_never()
+        };
+        assert_eq!(publish("acme"), None);
+        assert_eq!(publish("acme"), Some(Err(Error::Unavailable)));
+        assert_eq!(publish("globex"), None);
+        publisher.take(&config);
+        assert_eq!(publish("acme"), None);
     }
 }

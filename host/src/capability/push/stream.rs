@@ -141,7 +141,8 @@ impl Stream {
 
     async fn page(&mut self) -> Result<Option<Bytes>, LogError> {
         let shared = self.shared.clone();
-        let _turn = shared.pages.acquire().await;
+        let customer = self.listener.space.customer.clone();
+        let _turn = shared.pages.enter(customer).await;
         let config = &shared.config;
         let placed = self.find().await?;
         let places = placed.as_deref().unwrap_or_default();

@@ -52,7 +52,7 @@ impl View<'_> {
             .into_iter()
             .map(|publication| checked(&shared.config, &space, publication))
             .collect();
-        let last = shared.publisher.publish(events?).await?;
+        let last = shared.publisher.publish(space.customer, events?).await?;
         self.lent.published.increment(count as u64);
         Ok(last)
     }

@@ -37,7 +37,7 @@ impl From<OutgoingMessage> for Draft {
 fn refused(error: QueueError, queue: &str) -> Error {
     match error {
         QueueError::TooLarge => Error::TooLarge,
-        QueueError::Full => Error::QueueFull(queue.to_owned()),
+        QueueError::Full | QueueError::ShareFull => Error::QueueFull(queue.to_owned()),
         QueueError::Denied(reason) => Error::Denied(reason),
         QueueError::Invalid(reason) => Error::Invalid(reason),
         QueueError::Unavailable(_) | QueueError::LeaseLost => Error::Unavailable,

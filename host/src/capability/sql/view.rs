@@ -203,7 +203,7 @@ impl View<'_> {
     fn tell_of<T>(&self, queues: &[Arc<str>], committed: &Result<T, Error>) {
         let told = self.lent.sender.queues();
         if let Some(told) = told.filter(|_| may_have_committed(committed)) {
-            told.committed(queues.iter().cloned());
+            told.committed(self.call.customer.as_ref(), queues.iter().cloned());
         }
     }
 

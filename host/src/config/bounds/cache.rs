@@ -3,7 +3,7 @@
 use super::{Bound, GIB, HOUR_MS, KIB, MIB};
 use crate::capability;
 
-pub(super) fn responses(cache: &crate::edge::response_cache::Config) -> [Bound; 3] {
+pub(super) fn responses(cache: &crate::edge::response_cache::Config) -> [Bound; 4] {
     [
         ("bytes_max", cache.bytes_max as u64, 0..=64 * GIB),
         (
@@ -11,11 +11,12 @@ pub(super) fn responses(cache: &crate::edge::response_cache::Config) -> [Bound; 
             cache.entry_bytes_max as u64,
             0..=64 * MIB,
         ),
+        ("customer_percent_max", cache.customer_percent_max, 1..=100),
         ("wait_ms_max", cache.wait_ms_max, 0..=HOUR_MS),
     ]
 }
 
-pub(super) fn values(cache: &capability::cache::Config) -> [Bound; 12] {
+pub(super) fn values(cache: &capability::cache::Config) -> [Bound; 13] {
     // Nothing is read late: a host stops vouching long before rows are swept.
     let away_max = (cache.fleet_kept_ms / 2).max(1_000);
     [
@@ -29,6 +30,7 @@ pub(super) fn values(cache: &capability::cache::Config) -> [Bound; 12] {
             cache.entry_bytes_max as u64,
             1..=64 * MIB,
         ),
+        ("customer_percent_max", cache.customer_percent_max, 1..=100),
         ("key_bytes_max", cache.key_bytes_max as u64, 16..=8 * KIB),
         ("tag_bytes_max", cache.tag_bytes_max as u64, 16..=8 * KIB),
         ("tags_max", cache.tags_max as u64, 0..=256),

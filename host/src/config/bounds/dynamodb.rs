@@ -50,7 +50,7 @@ pub(super) fn documents(documents: &capability::documents::Config) -> [Bound; 7]
     ]
 }
 
-pub(super) fn writer(writer: &writer::Config) -> [Bound; 7] {
+pub(super) fn writer(writer: &writer::Config) -> [Bound; 8] {
     let call = writer::CALL_BYTES_MAX as u64;
     [
         (
@@ -72,6 +72,11 @@ pub(super) fn writer(writer: &writer::Config) -> [Bound; 7] {
             "owner_waiting_items_max",
             writer.owner_waiting_items_max as u64,
             1..=writer.waiting_items_max as u64,
+        ),
+        (
+            "owner_waiting_bytes_max",
+            writer.owner_waiting_bytes_max as u64,
+            MIB..=4 * GIB - 1,
         ),
         ("linger_ms_max", writer.linger_ms_max, 0..=60_000),
         ("retry_ms", writer.retry_ms, 1..=60_000),

@@ -25,7 +25,7 @@ fn streams(push: &Config) -> [Bound; 5] {
     ]
 }
 
-fn events(push: &Config) -> [Bound; 6] {
+fn events(push: &Config) -> [Bound; 7] {
     let batch = push.event_bytes_max as u64;
     [
         ("event_bytes_max", push.event_bytes_max as u64, 1..=MIB),
@@ -39,6 +39,11 @@ fn events(push: &Config) -> [Bound; 6] {
             "waiting_bytes_max",
             push.waiting_bytes_max as u64,
             batch + KIB..=64 * GIB,
+        ),
+        (
+            "customer_waiting_percent_max",
+            push.customer_waiting_percent_max,
+            1..=100,
         ),
         (
             "batch_events_max",

@@ -49,7 +49,7 @@ pub(super) fn messages(queue: &Config) -> [Bound; 9] {
 }
 
 /// How it is kept.
-pub(super) fn upkeep(queue: &Config) -> [Bound; 11] {
+pub(super) fn upkeep(queue: &Config) -> [Bound; 12] {
     // One message fits, whatever else waits.
     let message = (queue.message_bytes_max as u64).min(16 * MIB);
     [
@@ -65,6 +65,11 @@ pub(super) fn upkeep(queue: &Config) -> [Bound; 11] {
             "sends_waiting_bytes_max",
             queue.sends_waiting_bytes_max as u64,
             message..=64 * GIB,
+        ),
+        (
+            "customer_sends_percent_max",
+            queue.customer_sends_percent_max,
+            1..=100,
         ),
         (
             "send_messages_max",
@@ -83,7 +88,7 @@ pub(super) fn upkeep(queue: &Config) -> [Bound; 11] {
     ]
 }
 
-pub(super) fn sqs(sqs: &sqs::Config) -> [Bound; 15] {
+pub(super) fn sqs(sqs: &sqs::Config) -> [Bound; 16] {
     [
         // SQS waits for no longer.
         ("long_poll_s_max", sqs.long_poll_s_max, 0..=20),
@@ -99,6 +104,11 @@ pub(super) fn sqs(sqs: &sqs::Config) -> [Bound; 15] {
             "sends_waiting_bytes_max",
             sqs.sends_waiting_bytes_max as u64,
             MIB..=64 * GIB,
+        ),
+        (
+            "customer_sends_percent_max",
+            sqs.customer_sends_percent_max,
+            1..=100,
         ),
         ("attempts_max", sqs.attempts_max.into(), 1..=100),
         ("backoff_ms", sqs.backoff_ms, 1..=60_000),

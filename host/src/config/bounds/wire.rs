@@ -7,6 +7,7 @@ use crate::server::{access, compress, tls};
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["server"], &sizes(&config.server));
     note(document, &["server"], &times(&config.server));
+    note(document, &["server"], &shares(&config.server));
     note(document, &["server", "h2"], &http2(&config.server.h2));
     note(document, &["tls"], &tls(&config.tls));
     note(
@@ -47,6 +48,38 @@ fn sizes(server: &Server) -> [Bound; 7] {
             server.bodies_bytes_max as u64,
             64 * KIB..=64 * GIB,
         ),
+    ]
+}
+
+fn shares(server: &Server) -> [Bound; 7] {
+    [
+        (
+            "small_body_bytes_max",
+            server.small_body_bytes_max as u64,
+            0..=MIB,
+        ),
+        (
+            "small_bodies_bytes_max",
+            server.small_bodies_bytes_max as u64,
+            64 * KIB..=64 * GIB,
+        ),
+        (
+            "body_bytes_per_second_min",
+            server.body_bytes_per_second_min,
+            0..=GIB,
+        ),
+        (
+            "body_rate_window_ms",
+            server.body_rate_window_ms,
+            100..=HOUR_MS,
+        ),
+        ("requests_max", server.requests_max as u64, 1..=1_000_000),
+        (
+            "answers_bytes_max",
+            server.answers_bytes_max as u64,
+            64 * KIB..=64 * GIB,
+        ),
+        ("customer_percent_max", server.customer_percent_max, 1..=100),
     ]
 }
 

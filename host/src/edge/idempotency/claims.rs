@@ -1,5 +1,6 @@
 //! The rows of `hearth.idempotency`.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Config;
+use super::holdings::{Holding, Holdings};
 use crate::backend::postgres::Server;
 
 /// Rows that one sweep deletes, so that it never holds many locks.
@@ -42,6 +44,12 @@ const READ: &str = "
            scopes IS NOT DISTINCT FROM $5
     FROM hearth.idempotency WHERE customer_id = $1 AND plugin = $2 AND key = $3";
 
+/// Customers who have much.
+const COUNT: &str = "
+    SELECT customer_id, count(*), coalesce(sum(octet_length(answer)), 0)::bigint
+    FROM hearth.idempotency GROUP BY customer_id
+    HAVING count(*) > $1 OR sum(octet_length(answer)) > $2";
+
 /// How often the two are tried: between them the row may go.
 const TRIES: u32 = 3;
 
@@ -63,6 +71,7 @@ pub(super) struct Claims {
     silence_ms_max: f64,
     kept_ms_max: f64,
     look_up_max: Duration,
+    holdings: Holdings,
 }
 
 /// A key as a request wants it.
@@ -85,6 +94,8 @@ pub(super) enum Found {
         claim: Uuid,
         standing: Standing,
     },
+    /// It is new, and the customer has as many as one may.
+    NoRoom,
 }
 
 /// How another request with the same key stands.
@@ -106,6 +117,7 @@ impl Claims {
             silence_ms_max: config.silence_ms_max as f64,
             kept_ms_max: config.kept_ms_max as f64,
             look_up_max: Duration::from_millis(config.look_up_ms_max),
+            holdings: Holdings::new(config),
         }
     }
 
@@ -121,9 +133,14 @@ impl Claims {
 
     async fn take_or_read(&self, wanted: &Wanted<'_>) -> Result<Found, Error> {
         let client = self.server.host().get().await?;
+        if !self.holdings.has_room(wanted.customer) {
+            let known = self.read(&client, wanted).await?;
+            return Ok(known.unwrap_or(Found::NoRoom));
+        }
         for _ in 0..TRIES {
             let claim = Uuid::new_v4();
             if let Some(since) = self.insert(&client, wanted, claim).await? {
+                self.holdings.add_key(wanted.customer);
                 return Ok(Found::Taken(claim, since));
             }
             if let Some(found) = self.read(&client, wanted).await? {
@@ -182,7 +199,14 @@ impl Claims {
     }
 
     /// Keeps the answer, which may be missing; then the claim ends all the same.
-    pub(super) async fn keep(&self, claim: Uuid, answer: Option<Vec<u8>>) -> Result<(), Error> {
+    pub(super) async fn keep(
+        &self,
+        customer: &str,
+        claim: Uuid,
+        answer: Option<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let fits = |answer: &Vec<u8>| self.holdings.add_answer(customer, answer.len());
+        let answer = answer.filter(fits);
         self.bounded(self.store(claim, answer)).await
     }
 
@@ -233,6 +257,21 @@ impl Claims {
             .await?;
         let values: [&(dyn postgres_types::ToSql + Sync); 2] = [&self.kept_ms_max, &SWEEP_ROWS_MAX];
         while client.execute(&statement, &values).await? as i64 == SWEEP_ROWS_MAX {}
+        self.count(&client).await
+    }
+
+    async fn count(&self, client: &Client) -> Result<(), Error> {
+        let heavy = self.holdings.heavy();
+        let least = |most: u64| i64::try_from(most).unwrap_or(i64::MAX);
+        let (keys, bytes) = (least(heavy.keys), least(heavy.bytes));
+        let statement = client.prepare_cached(COUNT).await?;
+        let mut counted = HashMap::new();
+        for row in client.query(&statement, &[&keys, &bytes]).await? {
+            let number = |at: usize| row.try_get(at).map(|n: i64| u64::try_from(n).unwrap_or(0));
+            let (keys, bytes) = (number(1)?, number(2)?);
+            counted.insert(row.try_get(0)?, Holding { keys, bytes });
+        }
+        self.holdings.set(counted);
         Ok(())
     }
 }

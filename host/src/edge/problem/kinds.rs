@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::{Blame, Problem};
 
-fn new(
+pub(super) fn new(
     blame: Blame,
     kind: &'static str,
     status: StatusCode,
@@ -117,6 +117,15 @@ impl Problem {
             "Request timeout",
             detail,
         ))
+    }
+
+    /// 408: a large body arrived too slowly, with the least in bytes a second.
+    pub fn body_too_slow(bytes_per_second_min: u64) -> Self {
+        let mut problem = Problem::request_timeout();
+        problem.detail = format!(
+            "A body of this size has to arrive with at least {bytes_per_second_min} bytes a second."
+        );
+        problem
     }
 
     /// 400: an `Idempotency-Key` that is none.
@@ -237,22 +246,6 @@ impl Problem {
         )
     }
 
-    /// 429: as many streams are open as a customer may have.
-    pub fn too_many_streams(retry_after: Duration) -> Self {
-        let detail = "This customer has as many streams open as it may have.";
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        retrying(
-            new(
-                Blame::Client,
-                "too-many-streams",
-                status,
-                "Too many streams",
-                detail,
-            ),
-            retry_after,
-        )
-    }
-
     /// 431, with the limits in headers and bytes.
     pub fn headers_too_large(headers_max: usize, bytes_max: usize) -> Self {
         let detail = format!(
@@ -352,6 +345,13 @@ impl Problem {
         )
     }
 
+    /// 503: other customers' bodies take the memory that this one wants.
+    pub fn no_body_room(retry_after: Duration) -> Self {
+        let mut problem = Problem::overloaded(retry_after);
+        problem.detail = "The host has no memory for a body of this size now.".to_owned();
+        closing(problem)
+    }
+
     /// 503: something that the request needs (a database, a queue) does not
     /// answer.
     pub fn unavailable(retry_after: Duration) -> Self {
@@ -372,12 +372,12 @@ impl Problem {
     }
 }
 
-fn retrying(mut problem: Problem, retry_after: Duration) -> Problem {
+pub(super) fn retrying(mut problem: Problem, retry_after: Duration) -> Problem {
     problem.retry_after = Some(retry_after);
     problem
 }
 
-fn closing(mut problem: Problem) -> Problem {
+pub(super) fn closing(mut problem: Problem) -> Problem {
     problem.closes_connection = true;
     problem
 }

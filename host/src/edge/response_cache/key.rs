@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
+use crate::budget::Customer;
 use crate::edge::keys::Caller;
 use crate::plugin::deployment::Deployment;
 
@@ -13,7 +14,7 @@ use crate::plugin::deployment::Deployment;
 pub struct Key {
     plugin: Arc<str>,
     deployment: u64,
-    customer: Option<Arc<str>>,
+    customer: Customer,
     scopes: Vec<String>,
     path: String,
     /// In the order of the names, so that clients may write it as they like.
@@ -44,6 +45,10 @@ impl Key {
             query: query(parts.uri.query().unwrap_or_default()),
             vary: vary.iter().map(values).collect(),
         }
+    }
+
+    pub fn customer(&self) -> &Customer {
+        &self.customer
     }
 
     pub fn bytes(&self) -> usize {

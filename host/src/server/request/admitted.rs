@@ -22,6 +22,7 @@ use crate::edge::keys::Caller;
 use crate::edge::problem::Problem;
 use crate::edge::response_cache::Begun;
 use crate::edge::x_cache::tell_lookups;
+use crate::plugin::admission::Shed;
 use crate::plugin::call::{self, Failure};
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance::{Request as GuestRequest, Response as GuestResponse};
@@ -72,7 +73,11 @@ impl Edge {
     ) -> Result<Answered, Problem> {
         let body = self
             .bodies
-            .read(body, deployment.limits.body_bytes_max)
+            .read(
+                body,
+                deployment.limits.body_bytes_max,
+                caller.map(|caller| caller.customer_id.clone()),
+            )
             .await
             .map_err(unread)?;
         let answered = self.handled(deployment, &parts, &body, request_id, caller);
@@ -150,11 +155,14 @@ impl Edge {
         claim: Arc<Claim>,
     ) -> Result<GuestResponse, Failure> {
         call.claim = Some(claim.clone());
+        let customer = call.customer.clone();
         let (deployment, long) = (deployment.clone(), self.long.clone());
         let idempotency = self.idempotency.clone();
         let run = async move {
             let handled = call::handle(&deployment, &long, call, request).await;
-            idempotency.finish(&claim, handled.as_ref().ok()).await;
+            let customer = customer.as_deref().unwrap_or_default();
+            let answer = handled.as_ref().ok();
+            idempotency.finish(customer, &claim, answer).await;
             handled
         };
         let ended = |_| Err(Failure::Trapped("the call's task ended".into()));
@@ -166,7 +174,9 @@ fn unread(error: BodyError) -> Problem {
     match error {
         BodyError::TooLarge(bytes_max) => Problem::payload_too_large(bytes_max),
         BodyError::Idle(_) | BodyError::Slow(_) => Problem::request_timeout(),
-        BodyError::NoRoom => Problem::overloaded(COME_AGAIN),
+        BodyError::TooSlow(least) => Problem::body_too_slow(least),
+        BodyError::ShareFull => Problem::too_many_body_bytes(COME_AGAIN),
+        BodyError::NoRoom => Problem::no_body_room(COME_AGAIN),
         BodyError::Broken => {
             Problem::bad_request("The body ended early, or its framing is broken.")
         }
@@ -184,6 +194,7 @@ fn refused(deployment: &Deployment, request_id: &str, failure: &Failure) -> Prob
         }
     }
     match failure {
+        Failure::Shed(Shed::ShareFull) => Problem::too_many_concurrent_requests(COME_AGAIN),
         Failure::Shed(_) | Failure::Exhausted(_) => Problem::overloaded(COME_AGAIN),
         Failure::Cpu | Failure::Deadline => Problem::deadline_exceeded(),
         Failure::Memory(_) => Problem::guest_memory(),

@@ -6,7 +6,8 @@ use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
-use super::{Config, Key, Outcome, Write};
+use super::{Config, Key, Outcome, Owner, Write};
+use crate::budget::Part;
 use crate::telemetry::WriterMetrics;
 
 /// Beyond it the wait has long reached any `retry_ms_max`.
@@ -16,14 +17,14 @@ const DOUBLINGS_MAX: u32 = 20;
 pub(super) struct Permits {
     _share: OwnedSemaphorePermit,
     _item: OwnedSemaphorePermit,
-    _bytes: OwnedSemaphorePermit,
+    _bytes: Part<Owner>,
 }
 
 impl Permits {
     pub(super) fn new(
         share: OwnedSemaphorePermit,
         item: OwnedSemaphorePermit,
-        bytes: OwnedSemaphorePermit,
+        bytes: Part<Owner>,
     ) -> Permits {
         Permits {
             _share: share,

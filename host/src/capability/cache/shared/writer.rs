@@ -3,13 +3,14 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::super::Config;
 use super::super::memory::{Key, Stored};
 use super::{Core, Entry, ITEM_BYTES_MAX, Name, Sealed, StoreError};
 use crate::backend::postgres::invalidations::Position;
+use crate::budget::{Budget, Customer, Part};
 
 /// Writes at once. Those of one key follow one another, so that the last one stays.
 const LANES: usize = 8;
@@ -55,7 +56,7 @@ impl Write {
     }
 }
 
-type Waiting = (Write, OwnedSemaphorePermit);
+type Waiting = (Write, Part<Customer>);
 
 /// The queue in front of the store.
 pub(super) struct Writer {
@@ -63,14 +64,16 @@ pub(super) struct Writer {
     lanes: Vec<mpsc::Sender<Waiting>>,
     hasher: RandomState,
     /// Bytes that may wait.
-    room: Arc<Semaphore>,
+    room: Budget<Customer>,
+    /// What a write takes of them at least, so that no more wait than may.
+    write_bytes_min: usize,
 }
 
 impl Writer {
     pub(super) fn start(core: &Arc<Core>, config: &Config) -> Writer {
-        let each_max = config.shared_waiting_max.div_ceil(LANES).max(1);
+        let (bytes_max, waiting_max) = (config.shared_waiting_bytes_max, config.shared_waiting_max);
         let lane = |_| {
-            let (sender, receiver) = mpsc::channel(each_max);
+            let (sender, receiver) = mpsc::channel(waiting_max);
             tokio::spawn(write_all(core.clone(), receiver));
             sender
         };
@@ -78,7 +81,8 @@ impl Writer {
             lanes: (0..LANES).map(lane).collect(),
             core: core.clone(),
             hasher: RandomState::new(),
-            room: Arc::new(Semaphore::new(config.shared_waiting_bytes_max)),
+            room: Budget::new(bytes_max, config.customer_percent_max),
+            write_bytes_min: bytes_max.div_ceil(waiting_max),
         }
     }
 
@@ -91,10 +95,10 @@ impl Writer {
         if bytes > ITEM_BYTES_MAX {
             return metrics.writes_too_large.increment(1);
         }
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let bytes = bytes.max(self.write_bytes_min);
         let hash = self.hasher.hash_one((&write.plugin, &write.key));
         let lane = usize::try_from(hash % LANES as u64).unwrap_or(0);
-        let room = self.room.clone().try_acquire_many_owned(bytes);
+        let room = self.room.take(write.key.customer.clone(), bytes);
         let taken = match (room, self.lanes.get(lane)) {
             (Ok(room), Some(lane)) => lane.try_send((write, room)).is_ok(),
             _ => false,

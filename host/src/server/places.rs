@@ -1,0 +1,361 @@
+//! Who has the places for connections, and who gives one up.
+//!
+//! Each peer has so many at most. Where all places are taken, a newcomer is not turned
+//! away for those who only keep theirs warm: of whoever has most, the connection gives
+//! way that has been idle for longest. A connection is its customer's
+//! from the first key that was good on it, and its peer's before that: so clients
+//! behind one proxy are told apart, and a newcomer is weighed by its address.
+//!
+//! A connection with a request under way never gives way. How many a customer has of
+//! those is bounded by what it may have of requests and of streams.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use parking_lot::Mutex;
+use rand::RngExt;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+use super::pulse::Pulse;
+
+/// A network of this size belongs to one customer of an access network (RFC 6177),
+/// who would otherwise have as many addresses as wanted.
+const IPV6_PREFIX_BITS: u32 = 64;
+
+/// How long a newcomer waits for a place that another gives up: a request may begin on
+/// the connection that was to go, and somebody else may come first.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// After so long another connection is asked to go as well.
+const ANOTHER: Duration = Duration::from_millis(500);
+
+/// Of so many, drawn at random, the one that gives way is chosen: however many there
+/// are, a newcomer costs the same.
+const SAMPLE: usize = 64;
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// All are taken, and none is idle.
+    Full,
+    PeerFull,
+}
+
+impl NoPlace {
+    /// The label of the metric that counts connections ended by the host.
+    pub fn reason(self) -> &'static str {
+        match self {
+            NoPlace::Full => "too_many",
+            NoPlace::PeerFull => "too_many_of_peer",
+        }
+    }
+}
+
+/// Whose a connection is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Peer(IpAddr),
+    Customer(Arc<str>),
+}
+
+pub struct Places {
+    max: usize,
+    peer_max: usize,
+    state: Mutex<State>,
+    /// Somebody left.
+    left: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    open: IndexMap<u64, Connection>,
+    peers: HashMap<IpAddr, usize>,
+    owners: HashMap<Owner, usize>,
+}
+
+struct Connection {
+    owner: Owner,
+    pulse: Arc<Pulse>,
+    evict: Arc<Notify>,
+    is_leaving: bool,
+}
+
+/// One connection's place; dropped, another may have it.
+pub struct Place {
+    ownership: Ownership,
+    peer: IpAddr,
+    pulse: Arc<Pulse>,
+    evict: Arc<Notify>,
+}
+
+/// Says whose a connection is. Its requests carry it.
+#[derive(Clone)]
+pub struct Ownership {
+    places: Arc<Places>,
+    number: u64,
+}
+
+impl Places {
+    pub fn new(max: usize, peer_max: usize) -> Arc<Places> {
+        Arc::new(Places {
+            max,
+            peer_max,
+            state: Mutex::default(),
+            left: Notify::new(),
+        })
+    }
+
+    /// A place, where the peer has not as many as it may and one is free, or is given
+    /// up for it.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn enter(self: &Arc<Places>, peer: IpAddr) -> Result<Place, NoPlace> {
+        let (peer, until) = (network(peer), Instant::now() + PATIENCE);
+        loop {
+            let left = self.left.notified();
+            if let Some(place) = self.take(peer)? {
+                return Ok(place);
+            }
+            let is_any_leaving = self.state.lock().evict();
+            if !is_any_leaving || Instant::now() >= until {
+                return Err(NoPlace::Full);
+            }
+            let _ = timeout(ANOTHER, left).await;
+        }
+    }
+
+    fn take(self: &Arc<Places>, peer: IpAddr) -> Result<Option<Place>, NoPlace> {
+        let mut state = self.state.lock();
+        if count(&state.peers, &peer) >= self.peer_max {
+            return Err(NoPlace::PeerFull);
+        }
+        if state.open.len() >= self.max {
+            return Ok(None);
+        }
+        let (pulse, evict) = (Pulse::new(), Arc::new(Notify::new()));
+        let number = state.enter(peer, &pulse, &evict);
+        let places = self.clone();
+        Ok(Some(Place {
+            ownership: Ownership { places, number },
+            peer,
+            pulse,
+            evict,
+        }))
+    }
+}
+
+impl State {
+    fn enter(&mut self, peer: IpAddr, pulse: &Arc<Pulse>, evict: &Arc<Notify>) -> u64 {
+        self.next += 1;
+        let owner = Owner::Peer(peer);
+        count_up(&mut self.peers, peer);
+        count_up(&mut self.owners, owner.clone());
+        let connection = Connection {
+            owner,
+            pulse: pulse.clone(),
+            evict: evict.clone(),
+            is_leaving: false,
+        };
+        self.open.insert(self.next, connection);
+        self.next
+    }
+
+    fn leave(&mut self, number: u64, peer: IpAddr) {
+        count_down(&mut self.peers, &peer);
+        if let Some(connection) = self.open.swap_remove(&number) {
+            count_down(&mut self.owners, &connection.owner);
+        }
+    }
+
+    /// Asks one more connection to go, and answers whether any is about to.
+    fn evict(&mut self) -> bool {
+        let Some(number) = self.find_longest_idle() else {
+            return self.open.values().any(|connection| connection.is_leaving);
+        };
+        if let Some(connection) = self.open.get_mut(&number) {
+            connection.is_leaving = true;
+            connection.evict.notify_one();
+        }
+        true
+    }
+
+    /// Of whoever has most, the connection that is idle for longest: of a few, or of all
+    /// where none of these is idle.
+    fn find_longest_idle(&self) -> Option<u64> {
+        let all = self.open.len();
+        if all > SAMPLE {
+            let mut rng = rand::rng();
+            let few = (0..SAMPLE).map(|_| rng.random_range(0..all));
+            let few = few.filter_map(|at| self.open.get_index(at));
+            if let Some(longest) = self.longest_idle_of(few) {
+                return Some(longest);
+            }
+        }
+        self.longest_idle_of(self.open.iter())
+    }
+
+    fn longest_idle_of<'t>(
+        &self,
+        some: impl Iterator<Item = (&'t u64, &'t Connection)>,
+    ) -> Option<u64> {
+        let idle = some.filter_map(|(number, connection)| {
+            let idle_ms = connection.pulse.idle_ms()?;
+            let owns = count(&self.owners, &connection.owner);
+            // Of those who came at the same time, the first.
+            (!connection.is_leaving).then_some((owns, idle_ms, Reverse(*number)))
+        });
+        idle.max().map(|(_, _, Reverse(number))| number)
+    }
+}
+
+impl Place {
+    pub fn pulse(&self) -> Arc<Pulse> {
+        self.pulse.clone()
+    }
+
+    pub fn ownership(&self) -> Ownership {
+        self.ownership.clone()
+    }
+
+    /// Ends when another wants the place.
+    pub async fn eviction(&self) {
+        self.evict.notified().await;
+    }
+}
+
+impl Ownership {
+    pub fn belongs_to(&self, customer: &Arc<str>) {
+        let state = &mut *self.places.state.lock();
+        let Some(connection) = state.open.get_mut(&self.number) else {
+            return;
+        };
+        if matches!(&connection.owner, Owner::Customer(owner) if owner == customer) {
+            return;
+        }
+        count_down(&mut state.owners, &connection.owner);
+        connection.owner = Owner::Customer(customer.clone());
+        count_up(&mut state.owners, connection.owner.clone());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let places = &self.ownership.places;
+        places.state.lock().leave(self.ownership.number, self.peer);
+        places.left.notify_waiters();
+    }
+}
+
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let mask = u128::MAX << (128 - IPV6_PREFIX_BITS);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+        address => address,
+    }
+}
+
+fn count<K: Eq + Hash>(counts: &HashMap<K, usize>, key: &K) -> usize {
+    counts.get(key).copied().unwrap_or(0)
+}
+
+fn count_up<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
+    *counts.entry(key).or_default() += 1;
+}
+
+fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn enter(places: &Arc<Places>, peer: &str) -> Result<Place, NoPlace> {
+        places.enter(peer.parse().unwrap()).await
+    }
+
+    /// Leaves when another wants the place.
+    fn leave_when_evicted(place: Place) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(async move { place.eviction().await })
+    }
+
+    #[tokio::test]
+    async fn peer_has_as_many_places_as_it_may_and_gets_them_back() {
+        let places = Places::new(10, 2);
+        let one = enter(&places, "192.0.2.1").await.unwrap();
+        let two = enter(&places, "::ffff:192.0.2.1").await.unwrap();
+        let full = enter(&places, "192.0.2.1").await.err();
+        assert_eq!(full, Some(NoPlace::PeerFull));
+        assert!(enter(&places, "192.0.2.2").await.is_ok());
+        drop(one);
+        assert!(enter(&places, "192.0.2.1").await.is_ok());
+        drop(two);
+        let state = places.state.lock();
+        assert!(state.peers.is_empty() && state.owners.is_empty() && state.open.is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_ipv6_network_is_one_peer() {
+        let places = Places::new(10, 1);
+        let _one = enter(&places, "2001:db8::1").await.unwrap();
+        assert!(enter(&places, "2001:db8::2").await.is_err());
+        assert!(enter(&places, "2001:db8:0:1::2").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_has_most_gives_way_and_no_request_does() {
+        let places = Places::new(3, 10);
+        let neighbour = enter(&places, "192.0.2.2").await.unwrap();
+        let busy = enter(&places, "192.0.2.1").await.unwrap();
+        let request = busy.pulse().request();
+        let idle = leave_when_evicted(enter(&places, "192.0.2.1").await.unwrap());
+        let newcomer = enter(&places, "192.0.2.3").await.unwrap();
+        idle.await.unwrap();
+        let _requests = [neighbour.pulse().request(), newcomer.pulse().request()];
+        let full = enter(&places, "192.0.2.3").await.err();
+        assert_eq!(full, Some(NoPlace::Full));
+        drop(request);
+        let idle = leave_when_evicted(busy);
+        assert!(enter(&places, "192.0.2.3").await.is_ok());
+        idle.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn connections_behind_one_address_are_told_apart_by_their_customers() {
+        let places = Places::new(3, 10);
+        let neighbour = enter(&places, "192.0.2.1").await.unwrap();
+        neighbour.ownership().belongs_to(&"globex".into());
+        neighbour.ownership().belongs_to(&"globex".into());
+        let many: Vec<_> = [
+            enter(&places, "192.0.2.1").await.unwrap(),
+            enter(&places, "192.0.2.1").await.unwrap(),
+        ]
+        .into_iter()
+        .map(|place| {
+            place.ownership().belongs_to(&"acme".into());
+            leave_when_evicted(place)
+        })
+        .collect();
+        assert!(enter(&places, "192.0.2.1").await.is_ok());
+        assert!(many.iter().any(|one| one.is_finished()));
+        assert_eq!(
+            places.state.lock().owners[&Owner::Customer("globex".into())],
+            1
+        );
+    }
+}
