@@ -14,6 +14,7 @@ mod config_file;
 mod consumer;
 mod cors;
 mod deploy;
+mod doctor;
 mod documents;
 mod durability;
 mod dynamodb;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use hearth::backend::postgres::{Config, Server};
+use hearth::backend::postgres::{Config, Embedded, Server};
 use hearth::embedded;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
@@ -17,14 +17,21 @@ use super::template;
 /// An embedded cluster that ends, folder and all, with the test.
 pub struct Cluster {
     cluster: Option<embedded::postgres::Cluster>,
+    bounds: Embedded,
     pub folder: TempDir,
 }
 
 impl Cluster {
     pub async fn start() -> Cluster {
+        Cluster::start_within(Embedded::default()).await
+    }
+
+    /// One whose processes may take that much.
+    pub async fn start_within(bounds: Embedded) -> Cluster {
         let folder = tempfile::tempdir().unwrap();
         let mut cluster = Cluster {
             cluster: None,
+            bounds,
             folder,
         };
         template::furnish(&cluster.dir());
@@ -34,7 +41,8 @@ impl Cluster {
 
     /// Starts it again after [`Cluster::pause`].
     pub async fn resume(&mut self) {
-        let started = embedded::postgres::Cluster::start(None, &self.dir()).await;
+        let (dir, bounds) = (self.dir(), self.bounds.clone());
+        let started = embedded::postgres::Cluster::start_within(None, &dir, bounds).await;
         self.cluster = Some(started.unwrap());
     }
 
@@ -105,7 +113,7 @@ impl Drop for Frozen {
 }
 
 /// The processes whose parent this is (proc(5), the fourth field of `stat`).
-fn children(parent: i32) -> Vec<i32> {
+pub fn children(parent: i32) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     ids.filter(|id| {
