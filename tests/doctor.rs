@@ -16,7 +16,9 @@ fn doctor(folder: &Path, url: Option<&str>, args: &[&str]) -> Output {
     let mut command = Command::new(binary());
     command.arg("doctor").args(args).current_dir(folder);
     let hearths = std::env::vars().filter(|(name, _)| name.starts_with("HEARTH_"));
-    hearths.for_each(|(name, _)| drop(command.env_remove(name)));
+    for (name, _) in hearths {
+        command.env_remove(name);
+    }
     if let Some(url) = url {
         command.env("HEARTH_DATABASE_URL", url);
     }
