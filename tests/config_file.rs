@@ -276,6 +276,25 @@ fn a_file_that_is_named_must_exist() {
 }
 
 #[test]
+fn bounds_of_the_private_database_are_read_and_checked() {
+    let config = load("[database.embedded]\nbackend_memory_bytes_max = 1_073_741_824").unwrap();
+    assert_eq!(config.database.embedded.backend_memory_bytes_max, 1 << 30);
+    assert_eq!(config.database.embedded.temp_file_bytes_max, 1 << 30);
+    let told = mistakes(
+        "[database.embedded]\nbackend_memory_bytes_max = 1_000\ntemp_file_bytes_max = 0\n",
+    );
+    let keys: Vec<_> = told
+        .iter()
+        .map(|(line, _, key, _)| (*line, key.as_str()))
+        .collect();
+    let expected = [
+        (2, "database.embedded.backend_memory_bytes_max"),
+        (3, "database.embedded.temp_file_bytes_max"),
+    ];
+    assert_eq!(keys, expected);
+}
+
+#[test]
 fn the_deployed_file_has_no_mistake() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/hearth.toml");
     let config = Config::load(Some(&path), &|_| None).unwrap();

@@ -5,10 +5,13 @@ mod any_server;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use hearth::backend::postgres::{Config, Server, pool_unavailable, unavailable};
+use hearth::backend::postgres::{Config, Embedded, Server, pool_unavailable, unavailable};
+use hearth::config::Config as HostConfig;
 use hearth::embedded::postgres::{self as embedded, Reached, StartError, running_url};
+use tokio_postgres::NoTls;
 
-use crate::harness::postgres::{Cluster, postmaster, until};
+use crate::harness::host::Setup;
+use crate::harness::postgres::{Cluster, children, postmaster, until};
 
 /// Set for a child process that owns a cluster and is killed by its test.
 const OWNED: &str = "HEARTH_TEST_OWNED_CLUSTER";
@@ -60,6 +63,121 @@ async fn cluster_is_durable_and_reachable_by_its_private_socket_alone() {
     let socket = row.get::<_, String>(0);
     let folder = std::fs::metadata(socket.trim_matches('"')).unwrap();
     assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn processes_have_bounds_and_the_kernel_ends_them_before_the_host() {
+    let cluster = Cluster::start().await;
+    let client = cluster.connect(None).await;
+    let limit = client.query_one("SHOW temp_file_limit", &[]).await.unwrap();
+    assert_eq!(limit.get::<_, &str>(0), "1GB");
+    let postmaster = cluster.postmaster();
+    let read = |process: i32, file: &str| {
+        std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap()
+    };
+    let score = |process: i32| -> i32 { read(process, "oom_score_adj").trim().parse().unwrap() };
+    let own = score(std::process::id() as i32);
+    assert_eq!(score(postmaster), own);
+    let row = client
+        .query_one("SELECT pg_backend_pid()", &[])
+        .await
+        .unwrap();
+    let backend: i32 = row.get(0);
+    assert_eq!(score(backend), (own + 500).min(1_000));
+    let limits = read(backend, "limits");
+    let space = limits
+        .lines()
+        .find(|line| line.starts_with("Max address space"))
+        .unwrap();
+    let bound = Embedded::default().backend_memory_bytes_max.to_string();
+    assert_eq!(
+        space
+            .split_whitespace()
+            .filter(|word| **word == *bound)
+            .count(),
+        2,
+        "{space}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_of_the_hosts_environment_gets_into_the_cluster() {
+    let host = Setup::new()
+        .bare()
+        .env("AWS_SECRET_ACCESS_KEY", "canary")
+        .env("HEARTH_CANARY", "canary")
+        .env("PGPASSWORD", "canary")
+        .env("PGDATA", "/nowhere")
+        .start();
+    let dir = host.data_dir().join("postgres");
+    let postmaster = postmaster(&dir).unwrap();
+    for process in [vec![postmaster], children(postmaster)].concat() {
+        let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        let environment = String::from_utf8_lossy(&environment).into_owned();
+        assert!(!environment.contains("canary"), "{environment}");
+    }
+    let config: tokio_postgres::Config = running_url(&dir).unwrap().parse().unwrap();
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+        .batch_execute(
+            "CREATE TEMP TABLE environment (line text);
+             COPY environment FROM PROGRAM 'env'",
+        )
+        .await
+        .unwrap();
+    let rows = client
+        .query("SELECT line FROM environment", &[])
+        .await
+        .unwrap();
+    let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("PG_OOM_ADJUST_VALUE=")),
+        "{lines:?}"
+    );
+    let known = [
+        "PATH=",
+        "LD_LIBRARY_PATH=",
+        "LC_",
+        "PG_OOM_ADJUST_",
+        "PWD=",
+        "SHLVL=",
+        "_=",
+        "PGDATA=",
+        "PGLOCALEDIR=",
+        "PGSYSCONFDIR=",
+        "OLDPWD=",
+    ];
+    for line in &lines {
+        assert!(
+            !line.contains("canary") && !line.contains("/nowhere"),
+            "{line}"
+        );
+        assert!(known.iter().any(|name| line.starts_with(name)), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn plugin_of_the_largest_size_can_be_stored_and_read_within_the_bounds() {
+    let cluster = Cluster::start().await;
+    let client = cluster.connect(None).await;
+    client
+        .batch_execute("CREATE TABLE packed (bytes bytea)")
+        .await
+        .unwrap();
+    let largest = HostConfig::default().engine.component_bytes_max;
+    let bytes: Vec<u8> = (0..largest).map(|at| (at * 31 >> 3) as u8).collect();
+    client
+        .execute("INSERT INTO packed VALUES ($1)", &[&bytes])
+        .await
+        .unwrap();
+    let row = client
+        .query_one("SELECT bytes FROM packed", &[])
+        .await
+        .unwrap();
+    assert!(row.get::<_, &[u8]>(0) == bytes, "it came back as another");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod deploy;
 pub mod diff;
 pub mod dlq;
+pub mod doctor;
 pub mod history;
 pub mod keys;
 pub mod load;
@@ -68,6 +69,8 @@ enum Command {
     Dlq(dlq::Command),
     /// End a plugin. Its data and its history stay.
     Undeploy(undeploy::Args),
+    /// Look at what the host stands on, and say what is wrong there.
+    Doctor(doctor::Args),
     #[command(hide = true)]
     Compile(compile::Args),
 }
@@ -79,6 +82,7 @@ impl Cli {
         match self.command {
             Command::Load(args) => return load::run(*args, out),
             Command::Deploy(args) => return deploy::run(&args, config, out),
+            Command::Doctor(args) => return doctor::run(&args, config, out),
             Command::Rollback(args) => return rollback::run(&args, config, out),
             Command::Status(args) => status::run(&args, config, out),
             Command::History(args) => history::run(&args, config, out),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use hearth::backend::postgres::{Config, Server};
+use hearth::backend::postgres::{Config, Embedded, Server};
 use hearth::embedded;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
@@ -19,12 +19,18 @@ pub struct Cluster {
     cluster: Option<embedded::postgres::Cluster>,
     /// The folder of its programs, where they are not the machine's own.
     binaries: Option<PathBuf>,
+    bounds: Embedded,
     pub folder: TempDir,
 }
 
 impl Cluster {
     pub async fn start() -> Cluster {
-        let cluster = Cluster::nowhere(None);
+        Cluster::start_within(Embedded::default()).await
+    }
+
+    /// One whose processes may take that much.
+    pub async fn start_within(bounds: Embedded) -> Cluster {
+        let cluster = Cluster::nowhere(None, bounds);
         template::furnish(&cluster.dir());
         cluster.started().await
     }
@@ -37,13 +43,16 @@ impl Cluster {
             binaries.join("postgres").is_file(),
             "Postgres {major} is missing: run `make test`, or `make tools` for it alone"
         );
-        Cluster::nowhere(Some(binaries)).started().await
+        Cluster::nowhere(Some(binaries), Embedded::default())
+            .started()
+            .await
     }
 
-    fn nowhere(binaries: Option<PathBuf>) -> Cluster {
+    fn nowhere(binaries: Option<PathBuf>, bounds: Embedded) -> Cluster {
         Cluster {
             cluster: None,
             binaries,
+            bounds,
             folder: tempfile::tempdir().unwrap(),
         }
     }
@@ -55,8 +64,9 @@ impl Cluster {
 
     /// Starts it again after [`Cluster::pause`].
     pub async fn resume(&mut self) {
-        let binaries = self.binaries.clone();
-        let started = embedded::postgres::Cluster::start(binaries, &self.dir()).await;
+        let (binaries, dir) = (self.binaries.clone(), self.dir());
+        let bounds = self.bounds.clone();
+        let started = embedded::postgres::Cluster::start_within(binaries, &dir, bounds).await;
         self.cluster = Some(started.unwrap());
     }
 
@@ -127,7 +137,7 @@ impl Drop for Frozen {
 }
 
 /// The processes whose parent this is (proc(5), the fourth field of `stat`).
-fn children(parent: i32) -> Vec<i32> {
+pub fn children(parent: i32) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     ids.filter(|id| {

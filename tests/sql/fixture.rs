@@ -44,6 +44,17 @@ pub const SERIES: &str = "SELECT g AS n FROM generate_series(1, $1) AS g";
 pub const BUSY: &str =
     "SELECT count(*) AS n FROM generate_series(1, 100000) AS a, generate_series(1, $1) AS b";
 
+/// Eight texts, each of so many MB, at once in memory.
+pub const HUNGRY: &str = "SELECT length(concat(a, b, c, d, e, f, g, h)) AS n FROM (SELECT \
+    string_agg(repeat('a', 1000000), '') AS a, string_agg(repeat('b', 1000000), '') AS b, \
+    string_agg(repeat('c', 1000000), '') AS c, string_agg(repeat('d', 1000000), '') AS d, \
+    string_agg(repeat('e', 1000000), '') AS e, string_agg(repeat('f', 1000000), '') AS f, \
+    string_agg(repeat('g', 1000000), '') AS g, string_agg(repeat('h', 1000000), '') AS h \
+    FROM generate_series(1, $1)) AS all_of_them";
+/// Sorts so many rows, which leaves no room in memory for more than a few.
+pub const SORTED: &str = "SELECT count(*) AS n FROM (SELECT md5(g::text) AS sum \
+    FROM generate_series(1, $1) AS g ORDER BY sum OFFSET 1) AS sorted";
+
 pub fn statement(
     text: &str,
     params: &[Type],
@@ -83,6 +94,8 @@ pub fn declared() -> Vec<Declared> {
         statement(REMARK, &[Int8, Int8], &[], Write),
         statement(SERIES, &[Int4], &[("n", Int4)], Read),
         statement(BUSY, &[Int4], &[("n", Int8)], Read),
+        statement(HUNGRY, &[Int4], &[("n", Int4)], Read),
+        statement(SORTED, &[Int4], &[("n", Int8)], Read),
     ]
 }
 
@@ -148,7 +161,10 @@ impl Fixture {
     }
 
     pub async fn start_with(postgres: PostgresConfig, config: Config) -> Fixture {
-        let cluster = Cluster::start().await;
+        Fixture::start_on(Cluster::start().await, postgres, config).await
+    }
+
+    pub async fn start_on(cluster: Cluster, postgres: PostgresConfig, config: Config) -> Fixture {
         let server = Arc::new(cluster.server_with(postgres).await);
         let client = client(&cluster, server.clone(), config);
         Fixture {

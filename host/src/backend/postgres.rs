@@ -77,6 +77,7 @@ pub struct Config {
     pub start_ms_max: u64,
     /// The authorities (PEM) to trust instead of the machine's own.
     pub tls_root_file: Option<PathBuf>,
+    pub embedded: Embedded,
 }
 
 impl Default for Config {
@@ -94,6 +95,28 @@ impl Default for Config {
             host_idle_in_transaction_ms_max: 30_000,
             start_ms_max: 30_000,
             tls_root_file: None,
+            embedded: Embedded::default(),
+        }
+    }
+}
+
+/// Section `[database.embedded]`: what one process of the private cluster may take, and
+/// so one statement, for each runs in one process.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Embedded {
+    /// Address space, of which the program and its shared buffers take 220 MB. A plugin's
+    /// file is stored in one statement: the default has room for one of 64 MiB.
+    pub backend_memory_bytes_max: u64,
+    /// Files that sorting, hashing and building an index leave on disk meanwhile.
+    pub temp_file_bytes_max: u64,
+}
+
+impl Default for Embedded {
+    fn default() -> Self {
+        Embedded {
+            backend_memory_bytes_max: 640 << 20,
+            temp_file_bytes_max: 1 << 30,
         }
     }
 }

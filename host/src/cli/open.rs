@@ -52,7 +52,8 @@ pub async fn database(config: &Config) -> anyhow::Result<(Server, Option<Cluster
     let (url, cluster) = match &config.database.url {
         Some(url) => (url.expose().to_string(), None),
         None => {
-            let cluster = Cluster::start(postgres_binaries(), &postgres_dir(config)).await;
+            let (dir, bounds) = (postgres_dir(config), config.database.embedded.clone());
+            let cluster = Cluster::start_within(postgres_binaries(), &dir, bounds).await;
             let cluster = cluster.context("the embedded Postgres")?;
             (cluster.url(), Some(cluster))
         }
@@ -66,7 +67,7 @@ fn postgres_binaries() -> Option<PathBuf> {
     environment("HEARTH_POSTGRES_BIN").map(PathBuf::from)
 }
 
-fn postgres_dir(config: &Config) -> PathBuf {
+pub fn postgres_dir(config: &Config) -> PathBuf {
     config.data_dir.join("postgres")
 }
 
@@ -86,7 +87,8 @@ where
         let (url, reached) = match &config.database.url {
             Some(url) => (url.expose().to_string(), None),
             None => {
-                let reached = Reached::reach(postgres_binaries(), &postgres_dir(&config)).await?;
+                let (dir, bounds) = (postgres_dir(&config), config.database.embedded.clone());
+                let reached = Reached::reach_within(postgres_binaries(), &dir, bounds).await?;
                 (reached.url.clone(), Some(reached))
             }
         };

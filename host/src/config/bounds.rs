@@ -28,6 +28,8 @@ const HOUR_MS: u64 = 3_600_000;
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     wire::check(config, document);
     note(document, &["database"], &database(&config.database));
+    let embedded = embedded(&config.database.embedded);
+    note(document, &["database", "embedded"], &embedded);
     note(
         document,
         &["dynamodb"],
@@ -159,6 +161,22 @@ fn database(database: &backend::postgres::Config) -> [Bound; 10] {
             1..=HOUR_MS,
         ),
         ("start_ms_max", database.start_ms_max, 0..=HOUR_MS),
+    ]
+}
+
+fn embedded(embedded: &backend::postgres::Embedded) -> [Bound; 2] {
+    [
+        // With less it does not start.
+        (
+            "backend_memory_bytes_max",
+            embedded.backend_memory_bytes_max,
+            320 * MIB..=1024 * GIB,
+        ),
+        (
+            "temp_file_bytes_max",
+            embedded.temp_file_bytes_max,
+            MIB..=1024 * GIB,
+        ),
     ]
 }
 

@@ -8,6 +8,10 @@
 //! when it dies, and the kernel interrupts it when the owner dies, kill -9
 //! included. One owner at a time: a lock file keeps a second host off the folder.
 //!
+//! Its processes inherit nothing of the host's environment. Each has a limit of memory
+//! and of temporary files, so that a statement which wants more fails by itself, and the
+//! kernel ends one of them before it ends the host.
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), hearth::embedded::postgres::StartError> {
 //! use hearth::embedded::postgres::Cluster;
@@ -20,6 +24,7 @@
 //! ```
 
 mod binaries;
+mod bounds;
 mod folder;
 mod identity;
 mod initdb;
@@ -33,6 +38,8 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
+
+use crate::backend::postgres::Embedded;
 
 pub use folder::running_url;
 
@@ -81,6 +88,15 @@ impl Cluster {
     /// `binaries` is the folder of `postgres` and `initdb`; without it the
     /// newest under /usr/lib/postgresql is taken, then whatever PATH has.
     pub async fn start(binaries: Option<PathBuf>, dir: &Path) -> Result<Cluster, StartError> {
+        Cluster::start_within(binaries, dir, Embedded::default()).await
+    }
+
+    /// As [`Cluster::start`], with other bounds than the default.
+    pub async fn start_within(
+        binaries: Option<PathBuf>,
+        dir: &Path,
+        bounds: Embedded,
+    ) -> Result<Cluster, StartError> {
         let (stop, stopped) = mpsc::channel();
         let (ready, started) = oneshot::channel();
         let dir = dir.to_owned();
@@ -88,7 +104,7 @@ impl Cluster {
         // spawned the child, so that thread must live as long as the cluster.
         let supervisor = std::thread::Builder::new()
             .name("postgres".to_owned())
-            .spawn(move || supervisor::run(binaries, &dir, &stopped, ready))
+            .spawn(move || supervisor::run(binaries, &dir, bounds, &stopped, ready))
             .map_err(|error| StartError::Thread(error.to_string()))?;
         let url = started
             .await
@@ -137,10 +153,19 @@ pub struct Reached {
 impl Reached {
     /// Joins the host that serves from `dir`, or starts the cluster.
     pub async fn reach(binaries: Option<PathBuf>, dir: &Path) -> Result<Reached, StartError> {
+        Reached::reach_within(binaries, dir, Embedded::default()).await
+    }
+
+    /// As [`Reached::reach`], where a cluster of its own has other bounds than the default.
+    pub async fn reach_within(
+        binaries: Option<PathBuf>,
+        dir: &Path,
+        bounds: Embedded,
+    ) -> Result<Reached, StartError> {
         if let Some(url) = running_url(dir) {
             return Ok(Reached { url, own: None });
         }
-        let cluster = Cluster::start(binaries, dir).await?;
+        let cluster = Cluster::start_within(binaries, dir, bounds).await?;
         Ok(Reached {
             url: cluster.url(),
             own: Some(cluster),

@@ -90,7 +90,8 @@ pub fn field(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), Erro
     let known = HeaderName::from_bytes(name.as_bytes());
     let known = known.map_err(|_| Error::Invalid("the name of a header is invalid".into()))?;
     if is_forbidden(&known) {
-        let text = format!("the header {known} is set by the host alone");
+        let text =
+            format!("the header {known} belongs to the connection and is set by the host alone");
         return Err(Error::Invalid(text));
     }
     // Neither a line end nor a zero gets through.

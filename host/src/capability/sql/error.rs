@@ -25,7 +25,7 @@ pub enum Error {
     /// The guest, mostly: what it asked for takes too long.
     #[error("the deadline passed")]
     DeadlineExceeded,
-    /// The guest.
+    /// The guest: an answer, a parameter, or what Postgres needs for the statement.
     #[error("more rows or bytes than the limits allow")]
     TooLarge,
     /// The backend, or too many calls at once.
@@ -169,6 +169,9 @@ fn from_answer(db: &DbError) -> Error {
         }
         SqlState::READ_ONLY_SQL_TRANSACTION => Error::Unavailable,
         SqlState::PROGRAM_LIMIT_EXCEEDED => Error::TooLarge,
+        SqlState::OUT_OF_MEMORY | SqlState::CONFIGURATION_LIMIT_EXCEEDED if !is_shared(db) => {
+            exhausted(db)
+        }
         SqlState::IN_FAILED_SQL_TRANSACTION => Error::Invalid("the transaction has failed".into()),
         // Migration 0003: hearth.apply_claim.
         ref code if code.code() == "HE001" => {
@@ -176,6 +179,23 @@ fn from_answer(db: &DbError) -> Error {
         }
         _ => by_class(db),
     }
+}
+
+/// Whether the room that all sessions have together is used up, as that for locks is:
+/// another session may be to blame.
+fn is_shared(db: &DbError) -> bool {
+    db.message().contains("shared memory")
+}
+
+/// The statement alone took more memory, or larger temporary files, than it may.
+fn exhausted(db: &DbError) -> Error {
+    tracing::warn!(
+        code = db.code().code(),
+        message = db.message(),
+        "a plugin's statement wanted more memory or disk than Postgres allows one \
+         (database.embedded, or the server's own limits)"
+    );
+    Error::TooLarge
 }
 
 /// Postgres's messages may quote values, so only the code goes to the guest. The

@@ -25,6 +25,10 @@ pub(super) enum Identity {
     User { uid: u32, gid: u32 },
 }
 
+/// What the programs get of the host's environment: how to find their libraries, and the
+/// shell by which initdb starts the server.
+const ENVIRONMENT: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
+
 /// Users to be instead of root, if they exist. initdb looks the name up.
 const SERVANTS: [&str; 2] = ["postgres", "nobody"];
 
@@ -63,15 +67,14 @@ impl Identity {
         }
     }
 
-    /// A command that runs as this identity, deaf to the terminal's Ctrl-C and
+    /// A command that runs as this identity, in an environment of its own, deaf to the terminal's Ctrl-C and
     /// interrupted when the calling thread dies.
     pub(super) fn command(self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PG") {
-                command.env_remove(name);
-            }
-        }
+        // The host's environment holds secrets: URLs with passwords, keys of clouds.
+        command.env_clear();
+        let kept = ENVIRONMENT.iter();
+        command.envs(kept.filter_map(|name| Some((name, std::env::var_os(name)?))));
         command
             .env("LC_ALL", "C")
             .stdin(Stdio::null())

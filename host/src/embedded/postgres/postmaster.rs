@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::binaries::Binaries;
+use super::bounds;
 use super::folder::{Folder, PORT};
 use super::identity::Identity;
 use super::log::Log;
+use crate::backend::postgres::Embedded;
 
 /// What we ask of it beyond what initdb wrote. Durable, of modest memory, and
 /// reachable by its socket alone.
@@ -25,6 +27,8 @@ const SETTINGS: &[&str] = &[
     "max_connections=100",
     "shared_buffers=128MB",
     "jit=off",
+    // One statement is one process, so that what bounds the process bounds it.
+    "max_parallel_workers_per_gather=0",
     "max_wal_senders=0",
     "logging_collector=off",
     "log_destination=stderr",
@@ -46,6 +50,7 @@ pub(super) struct Launch {
     pub(super) binaries: Binaries,
     pub(super) identity: Identity,
     pub(super) log: Log,
+    pub(super) bounds: Embedded,
 }
 
 impl Launch {
@@ -73,6 +78,10 @@ impl Launch {
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
+        let kib = self.bounds.temp_file_bytes_max >> 10;
+        command.args(["-c", &format!("temp_file_limit={kib}kB")]);
+        bounds::limit_memory(&mut command, self.bounds.backend_memory_bytes_max);
+        bounds::offer_to_oom_killer(&mut command);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }

@@ -13,6 +13,7 @@ use super::identity::Identity;
 use super::initdb;
 use super::log::Log;
 use super::postmaster::{Launch, Postmaster};
+use crate::backend::postgres::Embedded;
 
 /// After kill -9 of the host its Postgres still shuts down for a moment, and
 /// refuses a second one meanwhile.
@@ -31,10 +32,11 @@ const BACKOFF_FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 pub(super) fn run(
     binaries: Option<PathBuf>,
     dir: &Path,
+    bounds: Embedded,
     stop: &Receiver<()>,
     ready: oneshot::Sender<Result<String, StartError>>,
 ) {
-    let started = prepare(binaries, dir).and_then(|launch| {
+    let started = prepare(binaries, dir, bounds).and_then(|launch| {
         let postmaster = start_first(&launch, stop)?;
         Ok((launch, postmaster))
     });
@@ -50,17 +52,18 @@ pub(super) fn run(
     }
 }
 
-fn prepare(binaries: Option<PathBuf>, dir: &Path) -> Result<Launch, StartError> {
+fn prepare(binaries: Option<PathBuf>, dir: &Path, bounds: Embedded) -> Result<Launch, StartError> {
     let folder = Folder::claim(dir)?;
     let binaries = Binaries::find(binaries, &folder.data())?;
     let identity = Identity::choose(&binaries.postgres())?;
-    prepare_as(folder, binaries, identity)
+    prepare_as(folder, binaries, identity, bounds)
 }
 
 fn prepare_as(
     folder: Folder,
     binaries: Binaries,
     identity: Identity,
+    bounds: Embedded,
 ) -> Result<Launch, StartError> {
     let failed = |source| StartError::Folder {
         path: folder.root().to_owned(),
@@ -80,6 +83,7 @@ fn prepare_as(
         binaries,
         identity,
         log,
+        bounds,
     })
 }
 
@@ -213,7 +217,8 @@ mod tests {
         for identity in [identities.clone(), identities].concat() {
             let folder = Folder::claim(&dir).unwrap();
             let binaries = Binaries::find(None, &data).unwrap();
-            let launch = prepare_as(folder, binaries, identity).unwrap();
+            let bounds = Embedded::default();
+            let launch = prepare_as(folder, binaries, identity, bounds).unwrap();
             let Ok(postmaster) = start_once(&launch, &stopped) else {
                 panic!("{identity:?}: {}", launch.log.tail());
             };

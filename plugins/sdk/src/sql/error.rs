@@ -19,7 +19,8 @@ pub enum Error {
     SerializationConflict,
     /// The request's deadline, or the statement's own limit, passed first.
     DeadlineExceeded,
-    /// More rows or bytes than the limits allow.
+    /// More rows or bytes than the limits allow, or more memory or temporary files than
+    /// Postgres gives one statement.
     TooLarge,
     /// Postgres is away or all connections are taken.
     Unavailable,
@@ -87,7 +88,7 @@ impl std::fmt::Display for Error {
             Error::CheckViolation(_) => "a check constraint is violated",
             Error::SerializationConflict => "another transaction came first",
             Error::DeadlineExceeded => "the deadline passed",
-            Error::TooLarge => "the answer is too large",
+            Error::TooLarge => "the statement or its answer is too large",
             Error::Unavailable => "the database is unavailable",
             Error::QueueFull(_) => "a queue is full",
             Error::Denied(_) => "the statement is denied",
