@@ -105,7 +105,8 @@ impl Outbox {
         result
     }
 
-    fn has_room(&self, queue: &str) -> bool {
+    /// Whether nothing was heard of the queue being full.
+    pub fn has_room(&self, queue: &str) -> bool {
         !self.full.borrow().iter().any(|full| full == queue)
     }
 

@@ -99,29 +99,27 @@ sql! {
          SELECT lexeme FROM unnest(made.search) AS words (lexeme, positions, weights) \
          WHERE octet_length(lexeme) <= 1024 ORDER BY positions[1], lexeme LIMIT 1000) AS early";
 
-    /// Changes a locked ticket, at a time after it was locked.
-    pub write fn update_ticket(
-        id: &str,
-        status: &str,
-        priority: &str,
-        kind: Option<&str>,
-        subject: &str,
-        assignee: Option<&str>,
-        external_id: Option<&str>,
-        tags: &[String],
-        custom_fields: &Json,
-        satisfaction: Option<&str>,
-        satisfaction_comment: Option<&str>,
-        merged_into: Option<&str>,
-        now: Timestamp,
-    ) -> Stamp =
-        "UPDATE tickets SET version = version + 1, status = $2, priority = $3, type = $4, \
-         subject = $5, assignee = $6, external_id = $7, tags = $8, custom_fields = $9, \
-         satisfaction = $10, satisfaction_comment = $11, merged_into = $12, \
-         updated_at = greatest($13, updated_at), \
-         solved_at = CASE WHEN $2 NOT IN ('solved', 'closed') THEN NULL \
-         ELSE coalesce(solved_at, $13) END \
-         WHERE id = $1 RETURNING id, version, created_at, updated_at, solved_at, \
+    /// Changes locked tickets, at a time after they were locked. As an insert that finds
+    /// each by its key, for an update that joins may read all tickets of the customer.
+    pub write fn update_tickets(tickets: &Json, now: Timestamp) -> Vec<Stamp> =
+        "INSERT INTO tickets (id, status, priority, type, subject, description, assignee, \
+         external_id, tags, custom_fields, satisfaction, satisfaction_comment, merged_into) \
+         SELECT wanted.id, status, priority, type, subject, there.description, assignee, \
+         external_id, tags, custom_fields, satisfaction, satisfaction_comment, merged_into \
+         FROM jsonb_to_recordset($1) AS wanted (id text, status text, priority text, type text, \
+         subject text, assignee text, external_id text, tags text[], custom_fields jsonb, \
+         satisfaction text, satisfaction_comment text, merged_into text) \
+         CROSS JOIN LATERAL (SELECT description FROM tickets WHERE tickets.id = wanted.id LIMIT 1) \
+         AS there ON CONFLICT (customer_id, id) DO UPDATE SET version = tickets.version + 1, \
+         status = excluded.status, priority = excluded.priority, type = excluded.type, \
+         subject = excluded.subject, assignee = excluded.assignee, \
+         external_id = excluded.external_id, tags = excluded.tags, \
+         custom_fields = excluded.custom_fields, satisfaction = excluded.satisfaction, \
+         satisfaction_comment = excluded.satisfaction_comment, \
+         merged_into = excluded.merged_into, updated_at = greatest($2, tickets.updated_at), \
+         solved_at = CASE WHEN excluded.status NOT IN ('solved', 'closed') THEN NULL \
+         ELSE coalesce(tickets.solved_at, $2) END \
+         RETURNING id, version, created_at, updated_at, solved_at, \
          CASE WHEN octet_length(description) <= 20000 THEN description END AS short_description";
 
     /// Marks a locked ticket as changed.
@@ -142,9 +140,8 @@ sql! {
          FROM jsonb_to_recordset($1) AS wanted (id text, tags text[]) \
          CROSS JOIN LATERAL unnest(wanted.tags) AS given (tag) ON CONFLICT DO NOTHING";
 
-    pub write fn remove_other_tags(tickets: &Json) -> u64 =
-        "DELETE FROM ticket_tags USING jsonb_to_recordset($1) AS wanted (id text, tags text[]) \
-         WHERE ticket_tags.ticket_id = wanted.id AND ticket_tags.tag <> ALL (wanted.tags)";
+    pub write fn remove_other_tags(ticket_id: &str, tags: &[String]) -> u64 =
+        "DELETE FROM ticket_tags WHERE ticket_id = $1 AND tag <> ALL ($2)";
 
     /// The words by which tickets are found, as they are in the tickets now.
     pub write fn insert_terms(ids: &[String]) -> u64 =

@@ -11,7 +11,7 @@ use crate::sla::track;
 use crate::sql::feed::mark_changed;
 use crate::sql::{
     insert_audits, insert_tags, insert_terms, lock_ticket, remove_other_tags, remove_terms,
-    update_ticket,
+    update_tickets,
 };
 use crate::ticket::{Author, Stamp, Summary, TicketId};
 use crate::{audits, status};
@@ -152,7 +152,8 @@ pub fn locked(
 }
 
 /// Writes tickets as they shall be, with all that follows; nothing of those in which
-/// nothing differs. It takes a statement for each of them, and the same few beside it.
+/// nothing differs. However many they are, it takes the same few statements, and one for
+/// each whose words or tags are others.
 pub fn apply(
     tx: &Transaction,
     edits: &mut [Edit],
@@ -182,23 +183,17 @@ pub fn apply(
 /// Writes the rows of tickets that change, and of their words and tags what differs.
 fn write(tx: &Transaction, changed: &[&Edit], author: &Author<'_>) -> Result<Vec<Stamp>, Problem> {
     let now = Timestamp::now();
-    let mut stamps = Vec::with_capacity(changed.len());
-    for edit in changed {
-        stamps.push(write_one(tx, edit, now)?);
-    }
     let renamed = ids_where(changed, Edit::is_renaming);
+    for id in &renamed {
+        remove_terms(tx, id)?;
+    }
+    let row = |edit: &&Edit| Value::Object(sql::to_json(&edit.after));
+    let rows = Json(changed.iter().map(row).collect());
+    let stamps = update_tickets(tx, &rows, now).map_err(taken)?;
     if !renamed.is_empty() {
         insert_terms(tx, &renamed)?;
     }
-    let tagged = changed
-        .iter()
-        .filter(|edit| edit.before.tags != edit.after.tags);
-    let tagged: Vec<Value> = tagged.map(|edit| tags(&edit.after)).collect();
-    if !tagged.is_empty() {
-        let tagged = Json(tagged.into());
-        remove_other_tags(tx, &tagged)?;
-        insert_tags(tx, &tagged)?;
-    }
+    write_tags(tx, changed)?;
     let audit = |edit: &&Edit| audits::new(&edit.after.id, true, edit.audited.clone());
     let audits = Json(changed.iter().map(audit).collect());
     insert_audits(tx, &audits, author.key_id, author.is_agent, now)?;
@@ -206,38 +201,23 @@ fn write(tx: &Transaction, changed: &[&Edit], author: &Author<'_>) -> Result<Vec
     Ok(stamps)
 }
 
-/// Writes a ticket; its words are gone then, if it has others.
-fn write_one(tx: &Transaction, edit: &Edit, now: Timestamp) -> Result<Stamp, Problem> {
-    let after = &edit.after;
-    if edit.is_renaming() {
-        remove_terms(tx, &after.id)?;
+fn write_tags(tx: &Transaction, changed: &[&Edit]) -> Result<(), sql::Error> {
+    let tagged = changed.iter().map(|edit| (&edit.before, &edit.after));
+    let tagged = tagged.filter(|(before, after)| before.tags != after.tags);
+    let mut rows = Vec::new();
+    for (_, ticket) in tagged {
+        remove_other_tags(tx, &ticket.id, &ticket.tags)?;
+        rows.push(json!({"id": ticket.id, "tags": ticket.tags}));
     }
-    let stamp = update_ticket(
-        tx,
-        &after.id,
-        &after.status,
-        &after.priority,
-        after.r#type.as_deref(),
-        &after.subject,
-        after.assignee.as_deref(),
-        after.external_id.as_deref(),
-        &after.tags,
-        &after.custom_fields,
-        after.satisfaction.as_deref(),
-        after.satisfaction_comment.as_deref(),
-        after.merged_into.as_deref(),
-        now,
-    );
-    stamp.map_err(taken)
+    match rows.is_empty() {
+        true => Ok(()),
+        false => insert_tags(tx, &Json(rows.into())).map(drop),
+    }
 }
 
 fn ids_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<String> {
     let chosen = edits.iter().filter(|edit| holds(edit));
     chosen.map(|edit| edit.after.id.clone()).collect()
-}
-
-fn tags(ticket: &Summary) -> Value {
-    json!({"id": ticket.id, "tags": ticket.tags})
 }
 
 /// The one unique key that a change can violate is that of external ids.

@@ -13,13 +13,13 @@ use hearth_plugin::sql::Error;
 
 use super::clock::Check;
 use super::looks::{Looks, whole_second};
-use super::order::{Order, span};
+use super::order::{Order, QUEUE, span};
 use super::plan::Plan;
 use super::track::{self, Tracked};
 use super::{review, tier};
 use crate::events::Event;
 use crate::outbox::Outbox;
-use crate::sql::sla::{due_clocks, in_force, look_at, next_check, remove_looks, write_clocks};
+use crate::sql::sla::{due_clocks, in_force, insert_look, next_check, remove_looks, write_clocks};
 use crate::sql::{Described, lock_order, lock_tickets, short_descriptions};
 use crate::ticket::Summary;
 
@@ -85,7 +85,10 @@ pub fn look(database: &Database) -> Result<(), Error> {
             let next = next_check(tx)?.and_then(|next| next.check_at);
             let next = next.and_then(|next| next_look(&looks, next, now, is_full));
             let next = match next {
-                Some(at) if look_at(tx, at)?.is_none() => Some(Order::Look { at }),
+                // Who comes second finds it ordered.
+                Some(at) if outbox.has_room(QUEUE) && insert_look(tx, at)? > 0 => {
+                    Some(Order::Look { at })
+                }
                 _ => None,
             };
             outbox.send(tx, &events, next.as_slice())
@@ -185,7 +188,6 @@ mod tests {
     use hearth_plugin::context::{Context, Deadline};
 
     use super::*;
-    use crate::sla::order::QUEUE;
 
     fn consumed(body: &Value) -> Vec<Disposition> {
         let message = Message {

@@ -141,11 +141,8 @@ sql! {
     pub read fn looks_after(now: Timestamp) -> Vec<Look> =
         "SELECT at FROM ticket_looks WHERE at > $1 ORDER BY at LIMIT 100";
 
-    /// Whether an order for that instant is under way.
-    pub read fn look_at(at: Timestamp) -> Option<Look> =
-        "SELECT at FROM ticket_looks WHERE at = $1";
-
-    /// Says, in the transaction that sends it, that an order is under way.
+    /// Says, in the transaction that sends it, that an order is under way; 0 where one
+    /// for that instant is.
     pub write fn insert_look(at: Timestamp) -> u64 =
         "INSERT INTO ticket_looks (at) VALUES ($1) ON CONFLICT DO NOTHING";
 
