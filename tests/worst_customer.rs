@@ -26,9 +26,14 @@ const BODY_BYTES: usize = (8 << 20) - 10;
 fn host(more: &str) -> Host {
     let setup = webhooks::setup(Setup::new().tickets().notifications().forecasting());
     setup
-        .guest("echo", &[], "[plugins.echo.limits]\ncpu_ms_max = 5_000")
+        .guest("echo", &[], "[plugins.echo.limits]\ncpu_ms_max = 50")
         .guest("queued", &["sql", "queue:orders"], "")
-        .guest("cache", &["cache"], "")
+        .guest(
+            "cache",
+            &["cache"],
+            "[plugins.cache.limits]\ncpu_ms_max = 50",
+        )
+        .config("[plugin_defaults]\ncpu_ms_max = 2_000\nwall_ms_max = 30_000")
         .config(more)
         .start()
 }
@@ -194,7 +199,7 @@ impl Attacker {
     async fn leave_unread(&self) {
         if let Ok(mut stream) = TcpStream::connect(self.address).await {
             let _ = stream
-                .write_all(&self.head("GET /echo/large/8388608", ""))
+                .write_all(&self.head("GET /echo/large/1048576", ""))
                 .await;
             let _ = stream.read(&mut [0; 1]).await;
             tokio::spawn(async move {
@@ -205,10 +210,7 @@ impl Attacker {
     }
 
     async fn ask_at_once(&self) {
-        let asked = (0..50).map(|_| {
-            self.request(Method::GET, "/support/tickets?limit=100")
-                .send()
-        });
+        let asked = (0..50).map(|_| self.request(Method::GET, "/echo").send());
         futures_util::future::join_all(asked).await;
     }
 }

@@ -119,7 +119,11 @@ async fn customer_has_so_many_requests_under_way_and_its_neighbour_has_its_own()
 #[tokio::test(flavor = "multi_thread")]
 async fn customer_that_leaves_its_answers_unread_gets_no_more_of_them() {
     let host = Setup::new()
-        .guest("echo", &[], "[plugins.echo.limits]\ncpu_ms_max = 5_000")
+        .guest(
+            "echo",
+            &[],
+            "[plugins.echo.limits]\ncpu_ms_max = 60_000\nwall_ms_max = 60_000",
+        )
         .config("[server]\nanswers_bytes_max = 16_777_216")
         .start();
     let (acme, globex) = (host.key("acme", &[]), host.key("globex", &[]));

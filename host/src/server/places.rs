@@ -103,10 +103,11 @@ pub struct Ownership {
 }
 
 impl Places {
+    /// A peer that may have all of them is no other than who gives way to a newcomer.
     pub fn new(max: usize, peer_max: usize) -> Arc<Places> {
         Arc::new(Places {
             max,
-            peer_max,
+            peer_max: if peer_max < max { peer_max } else { usize::MAX },
             state: Mutex::default(),
             left: Notify::new(),
         })
@@ -307,6 +308,14 @@ mod tests {
         drop(two);
         let state = places.state.lock();
         assert!(state.peers.is_empty() && state.owners.is_empty() && state.open.is_empty());
+    }
+
+    #[tokio::test]
+    async fn peer_that_may_have_all_gives_way_to_itself() {
+        let places = Places::new(1, 1);
+        let idle = leave_when_evicted(enter(&places, "192.0.2.1").await.unwrap());
+        assert!(enter(&places, "192.0.2.1").await.is_ok());
+        idle.await.unwrap();
     }
 
     #[tokio::test]
