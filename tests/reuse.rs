@@ -126,7 +126,7 @@ async fn used_instance_waits_for_its_customer_and_calls_without_one_are_one_more
         assert!(keeper.ask(customer).await.unwrap().is_of(customer));
     }
     keeper.send(one, 1).await;
-    until(async || keeper.settled("done").await == 1).await;
+    until(async || keeper.settled("done").await >= 1).await;
     assert!(keeper.ask(one).await.unwrap().is_of(one));
 }
 
