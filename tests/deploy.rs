@@ -330,7 +330,7 @@ async fn body_larger_than_a_component_may_be_is_refused_before_it_is_read() {
     let bytes = 500 << 20;
     write!(
         stream,
-        "POST /deployments HTTP/1.1\r\nhost: admin\r\nauthorization: Bearer {}\r\ncontent-length: {bytes}\r\n\r\n",
+        "POST /deployments HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: {bytes}\r\n\r\n",
         token.trim()
     )
     .unwrap();

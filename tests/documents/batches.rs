@@ -223,6 +223,7 @@ async fn at_most_8_calls_are_in_flight() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn call_has_no_more_than_16_mb_as_they_are_sent() {
     let patient = DynamoConfig {
+        connect_ms_max: 60_000,
         attempt_ms_max: 60_000,
         operation_ms_max: 60_000,
         ..DynamoConfig::default()
