@@ -52,6 +52,14 @@ const MIGRATIONS: &[Migration] = &[
         version: 9,
         text: include_str!("migrations/0009_cache_clock.sql"),
     },
+    Migration {
+        version: 12,
+        text: concat!(
+            include_str!("migrations/0012_queue_tables.sql"),
+            include_str!("migrations/0012_queue_tables_receive.sql"),
+            include_str!("migrations/0012_queue_tables_settle.sql"),
+        ),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.
