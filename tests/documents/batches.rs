@@ -229,7 +229,9 @@ async fn call_has_no_more_than_16_mb_as_they_are_sent() {
         ..DynamoConfig::default()
     };
     let counter = Counter::holding_all_but(usize::MAX);
-    let behind = Behind::with(&patient, Config::default(), counter).await;
+    let mut config = Config::default();
+    config.writer.owner_waiting_bytes_max = config.writer.waiting_bytes_max;
+    let behind = Behind::with(&patient, config, counter).await;
     // Each control character is sent as six bytes: 2.3 MB an item.
     let large = format!("{{\"text\":\"{}\"}}", "\\u0001".repeat(390_000));
     let items: Vec<_> = (0..20).map(|n| item(&n.to_string(), &large)).collect();
