@@ -38,7 +38,7 @@ impl Cluster {
     /// One of a newer version than the machine's, which `tests/tools/postgres` fetches.
     pub async fn newer(major: u32) -> Cluster {
         let binaries = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join(format!("../.toolchain/postgres/{major}/bin"));
+            .join(format!("../.toolchain/postgres-newer/{major}/bin"));
         assert!(
             binaries.join("postgres").is_file(),
             "Postgres {major} is missing: run `make test`, or `make tools` for it alone"
