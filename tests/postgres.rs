@@ -168,7 +168,7 @@ async fn plugin_of_the_largest_size_can_be_stored_and_read_within_the_bounds() {
         .await
         .unwrap();
     let largest = HostConfig::default().engine.component_bytes_max;
-    let bytes: Vec<u8> = (0..largest).map(|at| (at * 31 >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..largest).map(|at| ((at * 31) >> 3) as u8).collect();
     client
         .execute("INSERT INTO packed VALUES ($1)", &[&bytes])
         .await

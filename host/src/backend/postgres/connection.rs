@@ -90,14 +90,17 @@ impl PlanAge {
     }
 }
 
+/// A deployment's prepared statements, by their index.
+type Plans = HashMap<usize, (Statement, PlanAge)>;
+
 pub struct Connection {
     client: Arc<Client>,
     task: AbortHandle,
     standing: Standing,
     /// `None` while it is not known.
     tenant: Option<Tenant>,
-    /// By deployment, then by the statement's index.
-    statements: Mutex<HashMap<u64, HashMap<usize, (Statement, PlanAge)>>>,
+    /// By deployment.
+    statements: Mutex<HashMap<u64, Plans>>,
     _slot: Slot,
 }
 
