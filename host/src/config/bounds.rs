@@ -2,6 +2,7 @@
 
 mod cache;
 mod consumer;
+mod database;
 mod dynamodb;
 mod outbound;
 mod push;
@@ -14,7 +15,7 @@ use super::document::Document;
 use super::{Config, Engine, LimitOverrides, PluginLimits};
 use crate::edge::rate::{self, Allowance};
 use crate::plugin::admission;
-use crate::{backend, capability, telemetry};
+use crate::{capability, telemetry};
 
 /// A key, its value, and where the value may lie.
 type Bound = (&'static str, u64, RangeInclusive<u64>);
@@ -27,8 +28,12 @@ const HOUR_MS: u64 = 3_600_000;
 /// Notes every number that is out of its range.
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     wire::check(config, document);
-    note(document, &["database"], &database(&config.database));
-    let embedded = embedded(&config.database.embedded);
+    note(
+        document,
+        &["database"],
+        &database::clients(&config.database),
+    );
+    let embedded = database::embedded(&config.database.embedded);
     note(document, &["database", "embedded"], &embedded);
     note(
         document,
@@ -123,60 +128,6 @@ fn idempotency(keys: &crate::edge::idempotency::Config) -> [Bound; 10] {
         ("beat_ms", keys.beat_ms, 10..=HOUR_MS),
         ("silence_ms_max", keys.silence_ms_max, silence),
         ("sweep_ms", keys.sweep_ms, 10..=HOUR_MS),
-    ]
-}
-
-fn database(database: &backend::postgres::Config) -> [Bound; 10] {
-    // What the host and one plugin have must fit into what both share.
-    let shares =
-        u64::from(database.host_connections_max) + u64::from(database.plugin_connections_max);
-    [
-        (
-            "connections_max",
-            database.connections_max.into(),
-            shares..=10_000,
-        ),
-        (
-            "host_connections_max",
-            database.host_connections_max.into(),
-            1..=1_000,
-        ),
-        (
-            "plugin_connections_max",
-            database.plugin_connections_max.into(),
-            1..=1_000,
-        ),
-        ("connect_ms_max", database.connect_ms_max, 1..=600_000),
-        ("wait_ms_max", database.wait_ms_max, 1..=600_000),
-        ("statement_ms_max", database.statement_ms_max, 1..=HOUR_MS),
-        ("lock_ms_max", database.lock_ms_max, 1..=HOUR_MS),
-        (
-            "idle_in_transaction_ms_max",
-            database.idle_in_transaction_ms_max,
-            1..=HOUR_MS,
-        ),
-        (
-            "host_idle_in_transaction_ms_max",
-            database.host_idle_in_transaction_ms_max,
-            1..=HOUR_MS,
-        ),
-        ("start_ms_max", database.start_ms_max, 0..=HOUR_MS),
-    ]
-}
-
-fn embedded(embedded: &backend::postgres::Embedded) -> [Bound; 2] {
-    [
-        // With less it does not start.
-        (
-            "backend_memory_bytes_max",
-            embedded.backend_memory_bytes_max,
-            320 * MIB..=1024 * GIB,
-        ),
-        (
-            "temp_file_bytes_max",
-            embedded.temp_file_bytes_max,
-            MIB..=1024 * GIB,
-        ),
     ]
 }
 
