@@ -150,6 +150,19 @@ impl Borrowed {
         page.await.unwrap()
     }
 
+    /// The same with these attributes alone.
+    pub async fn attributes(
+        &mut self,
+        range: Range,
+        limit: u32,
+        names: &[&str],
+    ) -> Result<Page, GuestError> {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut view = self.view();
+        let page = view.query_attributes("p".into(), range, limit, None, false, names);
+        page.await.unwrap()
+    }
+
     pub async fn count(&mut self, range: Range, limit: u32) -> Result<u32, GuestError> {
         self.view().count("p".into(), range, limit).await.unwrap()
     }

@@ -29,6 +29,7 @@ async fn another_dynamodb_holds_the_same() {
     query::order(&bench(&moto, "order").await).await;
     query::ranges(&bench(&moto, "ranges").await).await;
     query::large_pages(&bench(&moto, "large-pages").await).await;
+    query::attributes_alone(&bench(&moto, "attributes").await).await;
     query::cursor_of_deleted(&bench(&moto, "cursor").await).await;
     expiry::reading(&bench(&moto, "reading").await).await;
     expiry::updating(&bench(&moto, "updating").await).await;

@@ -119,6 +119,59 @@ pub async fn large_pages(bench: &Bench) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attributes_that_are_named_come_alone() {
+    attributes_alone(&Bench::new().await).await;
+}
+
+pub async fn attributes_alone(bench: &Bench) {
+    let mut call = bench.call("acme");
+    let large = format!(
+        "{{\"a\":1,\"b\":{{\"a\":2}},\"text\":{:?}}}",
+        "x".repeat(100_000)
+    );
+    let expires = hearth::capability::documents::Item {
+        expires_at_ms: Some(super::fixture::now_ms() + 60_000),
+        ..item("40", r#"{"b":3,"size":4}"#)
+    };
+    let mut items: Vec<_> = (10..40).map(|n| item(&n.to_string(), &large)).collect();
+    items.push(expires.clone());
+    let outcomes = call.put_many(items).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    for (names, first, last) in [
+        (&["a", "b", "a"][..], r#"{"a":1,"b":{"a":2}}"#, r#"{"b":3}"#),
+        (&["size"], "{}", r#"{"size":4}"#),
+        (&["expires", "pk", ""], "{}", "{}"),
+        (&[], "{}", "{}"),
+    ] {
+        // Three megabytes lie there, and a page of them holds two.
+        let page = call.attributes(Range::All, 100, names).await.unwrap();
+        let shown = |at: usize| {
+            (
+                page.items[at].sort.as_str(),
+                page.items[at].attributes.as_str(),
+            )
+        };
+        assert_eq!((page.items.len(), page.cursor.as_ref()), (31, None));
+        assert_eq!((shown(0), shown(30)), (("10", first), ("40", last)));
+        assert_eq!(page.items[30].expires_at_ms, expires.expires_at_ms);
+    }
+    let ranged = Range::Between(("20".to_owned(), "21".to_owned()));
+    let page = call.attributes(ranged, 1, &["a"]).await.unwrap();
+    assert_eq!(page.items[0].attributes, r#"{"a":1}"#);
+    assert!(page.cursor.is_some());
+    let names: Vec<String> = (0..65).map(|n| format!("n{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let refused = call.attributes(Range::All, 1, &names).await;
+    let Err(GuestError::Invalid(reason)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(
+        reason.contains("documents.query_attributes_max"),
+        "{reason}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cursor_is_of_its_range_or_refused() {
     let bench = Bench::new().await;
     let mut call = filled(&bench, &["a1", "a2", "b1", "b2"]).await;

@@ -82,6 +82,8 @@ pub struct Config {
     pub query_items_max: u32,
     /// Bytes of the attributes of one page, its first item excepted.
     pub query_bytes_max: usize,
+    /// Attributes that one query may name.
+    pub query_attributes_max: usize,
     /// Requests to DynamoDB for one page; what expired and is still there makes a
     /// page take more than one.
     pub query_requests_max: u32,
@@ -101,6 +103,7 @@ impl Default for Config {
             item_bytes_max: size::ITEM_BYTES_MAX,
             query_items_max: 1_000,
             query_bytes_max: 2 << 20,
+            query_attributes_max: 64,
             query_requests_max: 20,
             count_max: 10_000,
             changes_max: 64,

@@ -10,7 +10,7 @@ use crate::category;
 use crate::entry::{self, Entry};
 use crate::inbox::Inbox;
 use crate::mark::Kind;
-use crate::scan::{PAGE_MAX, Way};
+use crate::scan::{Look, PAGE_MAX, Way};
 use crate::watermarks::{self, FIRST, LAST, Lines};
 
 /// A count is exact up to here, where there is not too much to be looked through.
@@ -146,6 +146,7 @@ fn find(
         upper: upper.as_deref().unwrap_or(LAST),
         page: if filter.is_narrow() { PAGE_MAX } else { enough },
         queries_max: LIST_QUERIES_MAX,
+        look: Look::Whole,
     };
     let wanted = usize::try_from(fetch).unwrap_or_default();
     let (mut entries, mut last) = (Vec::new(), None);
@@ -184,6 +185,7 @@ pub fn count(request: &Request) -> Answer {
         upper: LAST,
         page: PAGE_MAX,
         queries_max: COUNT_QUERIES_MAX,
+        look: Look::Marks,
     };
     let (mut unread, mut unseen) = (0, 0);
     let is_over = way.walk(|entry| {

@@ -9,7 +9,7 @@ use crate::category;
 use crate::inbox::Inbox;
 use crate::mark::{self, Kind};
 use crate::marks::new_mark;
-use crate::scan::{PAGE_MAX, Way};
+use crate::scan::{Look, PAGE_MAX, Way};
 use crate::watermarks::{self, Lines, Raised};
 
 /// Queries, where single ones below a watermark are to be marked.
@@ -91,6 +91,7 @@ fn mark_each(
         upper: &highest,
         page: PAGE_MAX,
         queries_max: QUERIES_MAX,
+        look: Look::Marks,
     };
     let mut items: Vec<Item> = Vec::new();
     let is_over = way.walk(|entry| {

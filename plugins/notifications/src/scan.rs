@@ -24,7 +24,21 @@ pub struct Way<'w> {
     /// Items of the first query; those after it have as many as they may.
     pub page: u32,
     pub queries_max: usize,
+    pub look: Look,
 }
+
+/// What of each notification is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// All of it.
+    Whole,
+    /// Its category and what became of it, without its texts and data.
+    Marks,
+}
+
+/// The attributes that [`Look::Marks`] wants: of the notification, of its marks and of
+/// its snooze.
+const MARKS: [&str; 4] = ["category", "on", "at", "until"];
 
 impl Way<'_> {
     /// Shows one notification after the other, each with all that belongs to it, until
@@ -40,7 +54,12 @@ impl Way<'_> {
         let mut bytes = 0;
         for _ in 0..self.queries_max {
             let from = cursor.as_deref();
-            let page = documents::query_raw(&partition, &range, limit, from, true)?;
+            let page = match self.look {
+                Look::Whole => documents::query_raw(&partition, &range, limit, from, true),
+                Look::Marks => {
+                    documents::query_attributes(&partition, &range, limit, from, true, &MARKS)
+                }
+            }?;
             limit = PAGE_MAX;
             bytes += page.items.iter().map(size).sum::<usize>();
             let mut items = std::mem::replace(&mut rest, page.items);

@@ -247,15 +247,33 @@ pub fn query_raw(
     descending: bool,
 ) -> Result<RawPage, Error> {
     let page = host::query(partition, range, limit, cursor, descending)?;
+    Ok(raw_page(page))
+}
+
+/// The same with these attributes of each item alone, where it has them.
+pub fn query_attributes(
+    partition: &str,
+    range: &Range,
+    limit: u32,
+    cursor: Option<&str>,
+    descending: bool,
+    attributes: &[&str],
+) -> Result<RawPage, Error> {
+    let names: Vec<String> = attributes.iter().map(|name| (*name).into()).collect();
+    let page = host::query_attributes(partition, range, limit, cursor, descending, &names)?;
+    Ok(raw_page(page))
+}
+
+fn raw_page(page: host::Page) -> RawPage {
     let raw = |item: host::Item| RawItem {
         sort: item.sort,
         attributes: item.attributes,
         expires_at: instant(item.expires_at_ms),
     };
-    Ok(RawPage {
+    RawPage {
         items: page.items.into_iter().map(raw).collect(),
         cursor: page.cursor,
-    })
+    }
 }
 
 /// Counts items of a partition, up to `limit`.

@@ -22,6 +22,9 @@ pub(super) struct Query<'a> {
     pub(super) wanted: Wanted,
     pub(super) descending: bool,
     pub(super) now_ms: u64,
+    /// The names of the attributes that are wanted, as they are in the table; all
+    /// attributes without.
+    pub(super) projection: Option<Vec<String>>,
 }
 
 impl Query<'_> {
@@ -31,13 +34,11 @@ impl Query<'_> {
         let config = &self.table.config;
         let mut filling = Filling::new(limit, config.query_bytes_max);
         let mut after = after;
-        for round in 0..config.query_requests_max {
-            let looked_at = match round {
-                0 => i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1),
-                _ => LATER_ITEMS_MAX,
-            };
+        let mut looked_at = i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1);
+        for _ in 0..config.query_requests_max {
             let answer = self.ask(after.as_deref(), looked_at, None).await?;
             after = last(&answer).map(str::to_owned);
+            looked_at = later_items(&answer, looked_at);
             for attributes in answer.items() {
                 if let Some(item) = item::shown(self.partition, attributes, self.now_ms)
                     && !filling.takes(item)
@@ -67,7 +68,7 @@ impl Query<'_> {
             if after.is_none() {
                 break;
             }
-            looked_at = LATER_ITEMS_MAX;
+            looked_at = later_items(&answer, looked_at);
         }
         Ok(counted.min(limit))
     }
@@ -95,6 +96,7 @@ impl Query<'_> {
             .filter_expression("attribute_not_exists(#expires) OR #expires > :now")
             .set_expression_attribute_names(Some(self.names()))
             .set_expression_attribute_values(Some(self.values()))
+            .set_projection_expression(self.projection_expression())
             .scan_index_forward(!self.descending)
             .set_exclusive_start_key(after)
             .set_select(select)
@@ -103,12 +105,22 @@ impl Query<'_> {
     }
 
     fn names(&self) -> std::collections::HashMap<String, String> {
-        let sort = (self.wanted != Wanted::All).then_some(("#sk", SORT));
+        let is_sorted = self.wanted != Wanted::All || self.projection.is_some();
+        let sort = is_sorted.then_some(("#sk", SORT));
         let names = [("#pk", PARTITION), ("#expires", EXPIRES)];
         let names = names.into_iter().chain(sort);
+        let names = names.map(|(short, name)| (short.to_owned(), name.to_owned()));
+        let projected = self.projection.iter().flatten().enumerate();
         names
-            .map(|(short, name)| (short.to_owned(), name.to_owned()))
+            .chain(projected.map(|(n, name)| (format!("#a{n}"), name.clone())))
             .collect()
+    }
+
+    /// The sort key and the expiry belong to every item.
+    fn projection_expression(&self) -> Option<String> {
+        let wanted = self.projection.as_ref()?;
+        let wanted = (0..wanted.len()).map(|n| format!(", #a{n}"));
+        Some(format!("#sk, #expires{}", wanted.collect::<String>()))
     }
 
     fn values(&self) -> Attributes {
@@ -122,6 +134,15 @@ impl Query<'_> {
         values
             .map(|(short, value): (&str, AttributeValue)| (short.to_owned(), value))
             .collect()
+    }
+}
+
+/// How many items the next request looks at. One that ended before its number ended at
+/// a megabyte; the embedded DynamoDB reads all that it is asked for before it cuts.
+fn later_items(answer: &QueryOutput, looked_at: i32) -> i32 {
+    match answer.scanned_count {
+        scanned if scanned < looked_at => scanned.saturating_mul(2).clamp(1, LATER_ITEMS_MAX),
+        _ => LATER_ITEMS_MAX,
     }
 }
 

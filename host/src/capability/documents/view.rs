@@ -9,7 +9,7 @@ use super::range::Wanted;
 use super::update::Update;
 use super::{
     Change, Condition, Error, GuestError, Host, Item, Key, Page, Range, Table, View, convert_error,
-    item,
+    item, json,
 };
 use crate::backend::dynamodb::failure;
 use crate::backend::dynamodb::writer::{Owner, Write};
@@ -59,7 +59,22 @@ impl Host for View<'_> {
         descending: bool,
     ) -> Guest<Page> {
         self.call.host_call()?;
-        let page = self.page(partition, range, limit, cursor, descending);
+        let page = self.page(partition, range, limit, cursor, descending, None);
+        Ok(self.bounded(page).await)
+    }
+
+    async fn query_attributes(
+        &mut self,
+        partition: String,
+        range: Range,
+        limit: u32,
+        cursor: Option<String>,
+        descending: bool,
+        attributes: Vec<String>,
+    ) -> Guest<Page> {
+        self.call.host_call()?;
+        let wanted = Some(attributes);
+        let page = self.page(partition, range, limit, cursor, descending, wanted);
         Ok(self.bounded(page).await)
     }
 
@@ -143,8 +158,10 @@ impl View<'_> {
         limit: u32,
         cursor: Option<String>,
         descending: bool,
+        attributes: Option<Vec<String>>,
     ) -> Result<Page, Error> {
         let table = self.table()?;
+        let projection = attributes.map(|names| projection(table, names));
         let stamped = item::stamp(self.call, &partition)?;
         let empty = Page {
             items: Vec::new(),
@@ -163,6 +180,7 @@ impl View<'_> {
             wanted,
             descending,
             now_ms: table.now_ms(),
+            projection: projection.transpose()?,
         };
         match limit.min(table.config.query_items_max) {
             0 => Err(Error::Invalid("a page has at least one item".to_owned())),
@@ -189,6 +207,7 @@ impl View<'_> {
             wanted,
             descending: false,
             now_ms: table.now_ms(),
+            projection: None,
         };
         query.count(limit).await
     }
@@ -251,4 +270,18 @@ impl View<'_> {
             .map(|outcome| outcome.map_err(Error::from))
             .collect()
     }
+}
+
+/// The attributes as the table names them, each once: DynamoDB refuses a name that is
+/// asked for twice.
+fn projection(table: &Table, mut names: Vec<String>) -> Result<Vec<String>, Error> {
+    let names_max = table.config.query_attributes_max;
+    if names.len() > names_max {
+        return Err(Error::Invalid(format!(
+            "a query may name {names_max} attributes (documents.query_attributes_max)"
+        )));
+    }
+    names.sort_unstable();
+    names.dedup();
+    names.iter().map(|name| json::marked(name)).collect()
 }

@@ -21,7 +21,7 @@ pub(super) fn reached(dynamodb: &backend::dynamodb::Config) -> [Bound; 8] {
     ]
 }
 
-pub(super) fn documents(documents: &capability::documents::Config) -> [Bound; 7] {
+pub(super) fn documents(documents: &capability::documents::Config) -> [Bound; 8] {
     [
         ("items_max", documents.items_max as u64, 1..=100_000),
         (
@@ -38,6 +38,11 @@ pub(super) fn documents(documents: &capability::documents::Config) -> [Bound; 7]
             "query_bytes_max",
             documents.query_bytes_max as u64,
             KIB..=64 * MIB,
+        ),
+        (
+            "query_attributes_max",
+            documents.query_attributes_max as u64,
+            1..=150,
         ),
         (
             "query_requests_max",
