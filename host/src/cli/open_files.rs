@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files that the process opens beside its clients' connections, about.
-const OTHERS: u64 = 256;
+const OTHERS: u64 = 512;
 
 /// Raises this process's soft limit as far as it may, and says so where that is less
 /// than the configuration promises.

@@ -2,7 +2,9 @@
 //!
 //! Each peer has so many at most. Where all places are taken, a newcomer is not turned
 //! away for those who only keep theirs warm: of whoever has most, the connection gives
-//! way that has been idle for longest. A connection is its customer's
+//! way that has been idle for longest, and the newcomer does not wait until it is gone:
+//! a queue of those who want to come in would grow behind it, and the system drops what
+//! does not fit there, whoever it is. A connection is its customer's
 //! from the first key that was good on it, and its peer's before that: so clients
 //! behind one proxy are told apart, and a newcomer is weighed by its address.
 //!
@@ -20,7 +22,7 @@ use indexmap::IndexMap;
 use parking_lot::Mutex;
 use rand::RngExt;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::pulse::Pulse;
 
@@ -28,12 +30,12 @@ use super::pulse::Pulse;
 /// who would otherwise have as many addresses as wanted.
 const IPV6_PREFIX_BITS: u32 = 64;
 
-/// How long a newcomer waits for a place that another gives up: a request may begin on
-/// the connection that was to go, and somebody else may come first.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Connections that were asked to go and are still there, beside those that have places:
+/// a request may have begun on one meanwhile.
+const LEAVING_MAX: usize = 256;
 
-/// After so long another connection is asked to go as well.
-const ANOTHER: Duration = Duration::from_millis(500);
+/// How long a newcomer waits where as many are about to go.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Of so many, drawn at random, the one that gives way is chosen: however many there
 /// are, a newcomer costs the same.
@@ -76,6 +78,8 @@ pub struct Places {
 struct State {
     next: u64,
     open: IndexMap<u64, Connection>,
+    /// How many of them were asked to go.
+    leaving: usize,
     peers: HashMap<IpAddr, usize>,
     owners: HashMap<Owner, usize>,
 }
@@ -125,21 +129,23 @@ impl Places {
             if let Some(place) = self.take(peer)? {
                 return Ok(place);
             }
-            let is_any_leaving = self.state.lock().evict();
-            if !is_any_leaving || Instant::now() >= until {
+            if timeout_at(until, left).await.is_err() {
                 return Err(NoPlace::Full);
             }
-            let _ = timeout(ANOTHER, left).await;
         }
     }
 
+    /// `None` where too many are about to go.
     fn take(self: &Arc<Places>, peer: IpAddr) -> Result<Option<Place>, NoPlace> {
         let mut state = self.state.lock();
         if count(&state.peers, &peer) >= self.peer_max {
             return Err(NoPlace::PeerFull);
         }
-        if state.open.len() >= self.max {
-            return Ok(None);
+        if state.open.len() - state.leaving >= self.max {
+            if state.leaving >= LEAVING_MAX {
+                return Ok(None);
+            }
+            state.evict()?;
         }
         let (pulse, evict) = (Pulse::new(), Arc::new(Notify::new()));
         let number = state.enter(peer, &pulse, &evict);
@@ -172,20 +178,20 @@ impl State {
     fn leave(&mut self, number: u64, peer: IpAddr) {
         count_down(&mut self.peers, &peer);
         if let Some(connection) = self.open.swap_remove(&number) {
+            self.leaving -= usize::from(connection.is_leaving);
             count_down(&mut self.owners, &connection.owner);
         }
     }
 
-    /// Asks one more connection to go, and answers whether any is about to.
-    fn evict(&mut self) -> bool {
-        let Some(number) = self.find_longest_idle() else {
-            return self.open.values().any(|connection| connection.is_leaving);
-        };
+    /// Asks one more connection to go.
+    fn evict(&mut self) -> Result<(), NoPlace> {
+        let number = self.find_longest_idle().ok_or(NoPlace::Full)?;
         if let Some(connection) = self.open.get_mut(&number) {
             connection.is_leaving = true;
             connection.evict.notify_one();
+            self.leaving += 1;
         }
-        true
+        Ok(())
     }
 
     /// Of whoever has most, the connection that is idle for longest: of a few, or of all
@@ -319,6 +325,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn newcomer_waits_for_nobody_to_go_until_many_are_about_to() {
+        let places = Places::new(300, 1_000);
+        let mut silent = Vec::new();
+        for _ in 0..300 + LEAVING_MAX {
+            silent.push(enter(&places, "192.0.2.1").await.unwrap());
+        }
+        let waiting = enter(&places, "192.0.2.2");
+        tokio::pin!(waiting);
+        let pending = timeout_at(Instant::now() + Duration::from_millis(50), &mut waiting);
+        assert!(pending.await.is_err());
+        let asked = silent
+            .iter()
+            .position(|place| is_asked_to_go(&places, place));
+        drop(silent.swap_remove(asked.unwrap()));
+        assert!(waiting.await.is_ok());
+    }
+
+    fn is_asked_to_go(places: &Places, place: &Place) -> bool {
+        places.state.lock().open[&place.ownership.number].is_leaving
+    }
+
+    #[tokio::test]
     async fn one_ipv6_network_is_one_peer() {
         let places = Places::new(10, 1);
         let _one = enter(&places, "2001:db8::1").await.unwrap();
@@ -361,7 +389,9 @@ mod tests {
         })
         .collect();
         assert!(enter(&places, "192.0.2.1").await.is_ok());
-        assert!(many.iter().any(|one| one.is_finished()));
+        while !many.iter().any(|one| one.is_finished()) {
+            tokio::task::yield_now().await;
+        }
         assert_eq!(
             places.state.lock().owners[&Owner::Customer("globex".into())],
             1
