@@ -1,4 +1,4 @@
-//! Migration 12: messages of the version before come along, and its hosts go on.
+//! Migration 13: messages of the version before come along, and its hosts go on.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ async fn migrate_until_12(database: &Client) {
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
         let version: i32 = name.split('_').next().unwrap().parse().unwrap();
-        if version >= 12 {
+        if version >= 13 {
             continue;
         }
         let text = std::fs::read_to_string(&file).unwrap();

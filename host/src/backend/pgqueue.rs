@@ -4,7 +4,7 @@
 //! A transaction of a plugin writes its messages through `hearth.enqueue_many`, so they
 //! are there once it has committed. Everything else happens on the host's own pool,
 //! each in one round trip: sends of all requests are merged into one call, as what all
-//! consumers settle is, and receiving and settling are functions of migration 0012,
+//! consumers settle is, and receiving and settling are functions of migration 0013,
 //! which says how groups keep their order and how nothing is read that is gone. A
 //! receive takes the customers in turn (`line`).
 //!

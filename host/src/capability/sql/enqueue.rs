@@ -1,7 +1,7 @@
 //! Messages that are sent if, and only if, a transaction commits.
 //!
 //! All of them are one more statement of the transaction, the host's own: see
-//! `hearth.enqueue_many` in migration 0012. Nothing waits for its answer but the
+//! `hearth.enqueue_many` in migration 0013. Nothing waits for its answer but the
 //! commit, so it costs no round trip; only a message with a deduplication id is sent at
 //! once and by itself, for its answer says which message it repeats.
 
