@@ -14,7 +14,7 @@ use crate::draft::Draft;
 use crate::entry;
 use crate::inbox::Inbox;
 use crate::mark::{self, Kind, Mark};
-use crate::scan::{PAGE_MAX, Way};
+use crate::scan::{Look, PAGE_MAX, Way};
 use crate::watermarks::{self, Lines};
 
 /// What is younger is not looked at.
@@ -120,6 +120,7 @@ fn there(inbox: &Inbox, late: &[Late<'_>]) -> Result<BTreeSet<String>, Error> {
         upper: &[highest, "0"].concat(),
         page: PAGE_MAX,
         queries_max: QUERIES_MAX,
+        look: Look::Marks,
     };
     let is_over = way.walk(|entry| {
         if entry.has_been() {

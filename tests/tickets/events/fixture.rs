@@ -89,7 +89,8 @@ impl Stage {
     /// Until all has been done that was to be done so many minutes from now.
     pub async fn until_looked(&self, minutes: i64) {
         let count = "SELECT count(*) FROM hearth.outbox WHERE queue = 'ticket-clocks'
-            AND due_at <= clock_timestamp() + $1::bigint * interval '1 minute'";
+            AND (lease IS NOT NULL
+                 OR due_at <= clock_timestamp() + $1::bigint * interval '1 minute')";
         let due = async || -> i64 {
             let row = self.database.query_one(count, &[&minutes]).await;
             row.unwrap().get(0)
