@@ -35,7 +35,7 @@ const COUNT: &str = "
         SELECT queue, customer, 0, 0, count(*), NULL FROM hearth.leases GROUP BY queue, customer
     ) each
     GROUP BY GROUPING SETS ((queue), (queue, customer))
-    HAVING grouping(customer) = 1 OR sum(waiting + delayed + leased) > $1";
+    HAVING grouping(customer) = 1 OR sum(waiting + delayed + leased) > $1::bigint";
 
 const COUNT_DEAD: &str = "SELECT queue, count(*) FROM hearth.dead_letters GROUP BY queue";
 

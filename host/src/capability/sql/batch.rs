@@ -37,7 +37,7 @@ impl Call<'_> {
         match self {
             Call::Statement(ready) => run::prepare(connection, ready.known, Standing::Idle).await,
             Call::Enqueue(message) => {
-                enqueue::prepare(connection, message.text(), Standing::Idle).await
+                enqueue::prepare(connection, message.statement(), Standing::Idle).await
             }
         }
     }

@@ -71,22 +71,22 @@ impl Message {
         self.entry.message().deduplication_id.is_some()
     }
 
-    /// The host's statement that sends it.
-    pub fn text(&self) -> &'static str {
+    /// The host's statement that sends it, with its number.
+    pub fn statement(&self) -> (usize, &'static str) {
         match self.is_deduplicated() {
-            true => ENQUEUE,
-            false => ENQUEUE_MANY,
+            true => (0, ENQUEUE),
+            false => (1, ENQUEUE_MANY),
         }
     }
 }
 
-/// A statement of [`Message::text`], which is the host's and no deployment's.
+/// A statement of [`Message::statement`], which is the host's and no deployment's.
 pub(super) async fn prepare(
     connection: &mut Connection,
-    text: &str,
+    statement: (usize, &str),
     standing: Standing,
 ) -> Result<Statement, Halt> {
-    let own = Prepared::of_host(text);
+    let own = Prepared::of_host(statement);
     if let Some(statement) = connection.statement(&own) {
         return Ok(statement);
     }

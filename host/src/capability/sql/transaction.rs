@@ -176,7 +176,7 @@ pub(super) async fn commit(
 }
 
 async fn prepare(connection: &mut Connection, message: &Message) -> Result<Statement, Halt> {
-    enqueue::prepare(connection, message.text(), Standing::InTransaction).await
+    enqueue::prepare(connection, message.statement(), Standing::InTransaction).await
 }
 
 /// Sends messages in the transaction that the connection is in, and what ends it. Those
