@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use self::intake::Intake;
 use crate::backend::queue::Queues;
 use crate::clock::Clock;
+use crate::pacer::Pacer;
 use crate::plugin::deployment::Deployment;
 use crate::plugin::long::Long;
 use crate::telemetry::HostMetrics;
@@ -44,6 +45,8 @@ pub struct Config {
     pub settle_tries_max: u32,
     /// Bytes of the reason that a dead letter keeps.
     pub reason_bytes_max: usize,
+    /// Calls that begin in a second, for each processor, while requests come.
+    pub busy_calls_per_second_max: u32,
 }
 
 impl Default for Config {
@@ -53,6 +56,7 @@ impl Default for Config {
             away_ms: 1_000,
             settle_tries_max: 5,
             reason_bytes_max: 1_024,
+            busy_calls_per_second_max: 200,
         }
     }
 }
@@ -64,6 +68,7 @@ const GRACE: Duration = Duration::from_secs(5);
 struct Shared {
     queues: Queues,
     long: Arc<Long>,
+    pacer: Arc<Pacer>,
     clock: Clock,
     config: Config,
     metrics: HostMetrics,
@@ -101,6 +106,7 @@ impl Consumers {
     pub fn new(
         queues: Queues,
         long: Arc<Long>,
+        pacer: Arc<Pacer>,
         clock: Clock,
         config: Config,
         metrics: HostMetrics,
@@ -108,6 +114,7 @@ impl Consumers {
         let shared = Shared {
             queues,
             long,
+            pacer,
             clock,
             config,
             metrics,
@@ -116,6 +123,11 @@ impl Consumers {
             shared: Arc::new(shared),
             state: Mutex::default(),
         }
+    }
+
+    /// What is told of requests, which go first.
+    pub fn pacer(&self) -> Arc<Pacer> {
+        self.shared.pacer.clone()
     }
 
     /// Begins, with what serves once the host has started.

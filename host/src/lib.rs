@@ -19,6 +19,7 @@ pub mod embedded;
 pub mod engine;
 pub mod mode;
 pub mod outbox;
+pub mod pacer;
 pub mod plugin;
 pub mod router;
 pub mod schedule;

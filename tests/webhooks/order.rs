@@ -77,7 +77,7 @@ async fn burst_never_has_more_than_eight_under_way_to_one_receiver() {
     webhooks.endpoint(&receiver.url, Value::Null).await;
     let first = webhooks.event("a").await;
     until(async || receiver.ids() == [first.clone()]).await;
-    receiver.answers(Answer::Late(204, Duration::from_millis(30)));
+    receiver.answers(Answer::Late(204, Duration::from_millis(100)));
     let count = runs(300, 3_000);
     for _ in 0..count / 20 {
         join_all((0..20).map(|_| webhooks.event("a"))).await;

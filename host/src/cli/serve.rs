@@ -37,6 +37,7 @@ use crate::edge::rate::Rate;
 use crate::edge::response_cache::ResponseCache;
 use crate::embedded::postgres::Cluster;
 use crate::engine::Engines;
+use crate::pacer::Pacer;
 use crate::plugin::admission::Admission;
 use crate::plugin::component::Compiler;
 use crate::plugin::idle::IdleSlots;
@@ -225,6 +226,7 @@ fn edge(
         limits: Arc::new(config.server.clone()),
         bodies: Bodies::new(&config.server, metrics),
         traffic: Traffic::new(&config.server, metrics),
+        pacer: rollout.consumers.pacer(),
         compressor: Compressor::new(config.compression.clone()),
         cors: Cors::new(&config.cors),
         access: AccessLog::new(config.access_log.clone()),
@@ -287,6 +289,7 @@ fn rollout(
     let consumers = Consumers::new(
         queues.clone(),
         long.clone(),
+        Arc::new(Pacer::new(config.consumer.busy_calls_per_second_max)),
         deployer.clock.clone(),
         config.consumer.clone(),
         deployer.metrics.clone(),

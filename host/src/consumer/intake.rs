@@ -89,6 +89,7 @@ impl Intake {
     /// message does not take it.
     async fn room(&self) -> (Option<OwnedSemaphorePermit>, Permit) {
         let slot = self.slots.clone().acquire_owned().await.ok();
+        self.shared.pacer.turn().await;
         (slot, self.turn().await)
     }
 
@@ -188,7 +189,8 @@ impl Intake {
     fn another_place(&self) -> Option<Place> {
         let slot = self.slots.clone().try_acquire_owned().ok()?;
         let permit = self.deployment.gate.try_enter(self.party.clone())?;
-        Some(Place { permit, slot })
+        let place = Place { permit, slot };
+        self.shared.pacer.try_turn().then_some(place)
     }
 
     fn begin(self: &Arc<Self>, parts: Vec<Part>, place: Place) {

@@ -32,6 +32,7 @@ use crate::edge::keys::{AuthError, Caller, Keys};
 use crate::edge::problem::Problem;
 use crate::edge::rate::{Rate, Standing};
 use crate::edge::response_cache::ResponseCache;
+use crate::pacer::Pacer;
 use crate::plugin::deployment::Deployment;
 use crate::plugin::long::Long;
 use crate::router::Router;
@@ -59,6 +60,7 @@ pub struct Edge {
     pub limits: Arc<Limits>,
     pub bodies: Bodies,
     pub traffic: Traffic,
+    pub pacer: Arc<Pacer>,
     pub compressor: Compressor,
     pub cors: Option<Cors>,
     pub access: AccessLog,
@@ -231,6 +233,7 @@ impl Edge {
         request_id: &Arc<str>,
         caller: Option<&Caller>,
     ) -> Result<Answer, Problem> {
+        self.pacer.note_request();
         let customer = caller.map(|caller| caller.customer_id.clone());
         let passage = self.traffic.enter(customer)?;
         let answer = self
