@@ -1,8 +1,9 @@
 //! Logs on standard error, for people or as JSON.
 //!
-//! A line is redacted, put into a bounded queue and written by a thread of its
-//! own, so that a reader who stops reading never stops a request. What does not
-//! fit is dropped, and the next line that fits says how many were.
+//! A line is put into a bounded queue, and redacted and written by a thread of its
+//! own, so that a reader who stops reading never stops a request, and many lines are
+//! one write. What does not fit is dropped, and the next line that fits says how many
+//! were.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -19,6 +20,13 @@ use super::{Config, LogFormat, Redactor};
 
 /// How long the end of the process waits for a writer that does not take lines.
 const FLUSH_MS_MAX: u64 = 2_000;
+
+/// Bytes of lines that are one write, about.
+const WRITE_BYTES_MAX: usize = 64 << 10;
+
+/// Between two writes. A thread that waits for each line is woken by each, which costs
+/// the request more than the line does.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Why logging did not start.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +83,12 @@ impl Logs {
             dropped: Arc::new(AtomicU64::new(0)),
         };
         let waiting = Arc::clone(&queue.waiting_bytes);
+        let redactor = redactor.clone();
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_lines(&receiver, &waiting, writer))?;
+            .spawn(move || write_lines(&receiver, &waiting, &redactor, writer))?;
         let lines = Lines {
             queue: queue.clone(),
-            redactor: redactor.clone(),
         };
         let dispatch = dispatch(config.log_format, filter, lines);
         let logs = Self {
@@ -175,19 +183,48 @@ impl Queue {
     }
 }
 
-fn write_lines(lines: &Receiver<Option<Vec<u8>>>, waiting: &AtomicUsize, mut writer: impl Write) {
-    while let Ok(Some(line)) = lines.recv() {
+fn write_lines(
+    lines: &Receiver<Option<Vec<u8>>>,
+    waiting: &AtomicUsize,
+    redactor: &Redactor,
+    mut writer: impl Write,
+) {
+    let mut next = lines.recv().ok().flatten();
+    while let Some(line) = next {
+        let mut text = Vec::new();
+        let mut taken = append(&mut text, &line, redactor);
+        let mut more = lines.try_iter();
+        let mut is_over = false;
+        while text.len() < WRITE_BYTES_MAX {
+            match more.next() {
+                Some(Some(line)) => taken += append(&mut text, &line, redactor),
+                Some(None) => is_over = true,
+                None => break,
+            }
+        }
         // A closed standard error is no reason to end; the lines are lost.
-        let _ = writer.write_all(&line);
-        waiting.fetch_sub(line.len(), Ordering::Relaxed);
+        let _ = writer.write_all(&text);
+        waiting.fetch_sub(taken, Ordering::Relaxed);
+        if is_over {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        next = lines.recv().ok().flatten();
     }
     let _ = writer.flush();
+}
+
+/// Adds a line without its secrets; answers how many bytes it had. Lines are redacted
+/// one by one, for what stands in one says nothing of the next.
+fn append(text: &mut Vec<u8>, line: &[u8], redactor: &Redactor) -> usize {
+    let readable = String::from_utf8_lossy(line);
+    text.extend_from_slice(redactor.redact(&readable).as_bytes());
+    line.len()
 }
 
 #[derive(Clone)]
 struct Lines {
     queue: Queue,
-    redactor: Redactor,
 }
 
 impl<'a> MakeWriter<'a> for Lines {
@@ -202,9 +239,7 @@ impl<'a> MakeWriter<'a> for Lines {
 /// in two.
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let text = String::from_utf8_lossy(line);
-        let redacted = self.redactor.redact(&text);
-        self.queue.push(redacted.into_owned().into_bytes());
+        self.queue.push(line.to_vec());
         Ok(line.len())
     }
 
