@@ -50,8 +50,10 @@ async fn ten_thousand_puts_of_one_customer_delay_no_single_put_of_another() {
     let single = |call: &Arc<Request>| call.keys().iter().any(|(_, sort)| sort == "single");
     let calls = behind.counter.calls.lock().unwrap();
     let place = calls.iter().position(single).unwrap();
+    // Eight go at once, and may pass each other on their way. A hundred calls of the
+    // other customer waited before it.
     assert!(
-        place <= 9,
+        place < 8 + 8,
         "it went with call {place}, and 8 were in flight when it came"
     );
 }
