@@ -6,13 +6,19 @@
 //! `make bench-growth` runs `growth` alone.
 
 mod dynamodb;
+mod fill;
 mod forecast;
 mod frame;
+mod guests;
 mod hosts;
 mod messages;
 mod peers;
+mod plugins;
 mod reads;
 mod reuse;
+mod sizes;
+mod starts;
+mod swaps;
 mod tickets;
 mod webhooks;
 

@@ -53,14 +53,14 @@ impl Drop for Server {
     }
 }
 
-/// A program that `tests/tools/bench` left in .toolchain.
+/// A program that `make peers` left in .toolchain.
 pub fn fetched(path: &str) -> PathBuf {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../.toolchain")
         .join(path);
     assert!(
         file.is_file(),
-        "{} is missing: run `make bench`, or `make bench-tools` for it alone",
+        "{} is missing: run `make bench`, or `make peers` for it alone",
         file.display()
     );
     file
