@@ -9,6 +9,7 @@ mod dynamodb;
 mod fill;
 mod forecast;
 mod frame;
+mod growth;
 mod guests;
 mod hosts;
 mod messages;
