@@ -13,6 +13,7 @@ guests := $(patsubst tests/guests/%.toml,%,$(filter-out %/Cargo.toml,$(wildcard 
 crates := -p hearth-plugin $(addprefix -p ,$(plugins))
 nextest := $(shell command -v cargo-nextest)
 comma := ,
+packer := target/release/hearth
 
 # A target folder set for all projects of a machine would move what is named here.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -20,6 +21,14 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # What the prerequisites found, for every command that compiles or starts the host.
 with = . .toolchain/env && $(1)
 phase = @echo "==> $(1)"
+
+# Benchmarks whose names begin with $(1), but not with bench:: and one of $(2); one after
+# the other. `measure` has them measure what is installed.
+skipped = $(foreach name,$(2),--skip bench::$(name))
+measured = $(if $(nextest),\
+	cargo nextest run --release --profile soak --run-ignored ignored-only --no-capture -E 'test(/^$(1)/)' -- $(call skipped,$(1),$(2)),\
+	cargo test --release --test hearth -- --ignored --nocapture --test-threads=1 $(call skipped,$(1),$(2)) $(1))
+measure = HEARTH_TEST_BINARY=$(CURDIR)/target/dist/hearth $(call measured,$(1),$(2))
 
 .PHONY: help
 help: ## What can be made
@@ -45,20 +54,33 @@ soak: build plugins guests tools ## The host's tests with their full counts, wit
 	$(call phase,testing the host at length)
 	@$(call with,HEARTH_SOAK=1 $(if $(nextest),cargo nextest run --profile soak,cargo test) --release)
 
+.PHONY: dist
+dist: packer := target/dist/hearth
+dist: prerequisites ## The host as it is installed, in target/dist, with its plugins
+	$(call phase,building the host as a whole (20 to 30 minutes the first time on two cores))
+	@$(call with,cargo build --profile dist -p hearth)
+	$(call phase,building the plugins: $(plugins))
+	@$(toolchain)/build $(addprefix -p ,$(plugins))
+	@$(foreach name,$(plugins),$(call pack,target/wasm32-wasip2/plugin/$(call library,$(name)).wasm,plugins/$(name)/plugin.toml,target/dist/plugins/$(name).wasm);)
+
 .PHONY: bench
-bench: build plugins guests ## The benchmarks of tests/bench, one after the other
+bench: build plugins guests dist peers ## Everything that is held against something; ONLY=reads for one subject
 	$(call phase,measuring)
-	@$(call with,$(if $(nextest),\
-		cargo nextest run --release --profile soak --run-ignored ignored-only --no-capture -E 'test(/^bench::/)',\
-		cargo test --release --test hearth bench:: -- --ignored --nocapture --test-threads=1))
+	@$(if $(ONLY),,rm -f target/bench/bench.json)
+	@$(call with,failed=0; $(if $(ONLY),$(call measure,bench::$(ONLY)),$(call measure,bench::,growth shown)) || failed=1; \
+		$(call measure,bench::shown); exit $$failed)
+
+.PHONY: bench-growth
+bench-growth: build plugins guests dist ## Every GET at a million rows against a thousand
+	$(call phase,measuring what grows)
+	@rm -f target/bench/growth.json
+	@$(call with,failed=0; $(call measure,bench::growth) || failed=1; $(call measure,bench::shown); exit $$failed)
 
 .PHONY: bench-forecast
 bench-forecast: host shipped ## Forecasts of the series in FILE=series.csv, measured; BASE=sMAPE,MASE for another Naive2
 	$(call phase,forecasting through the packed plugin)
 	@$(if $(FILE),,echo 'name a file: make bench-forecast FILE=series.csv'; exit 1)
-	@$(call with,HEARTH_BENCH_FILE='$(abspath $(FILE))' $(if $(BASE),HEARTH_BENCH_BASE='$(BASE)') $(if $(nextest),\
-		cargo nextest run --release --profile soak --run-ignored ignored-only --no-capture -E 'test(=bench::forecast::of_a_file)',\
-		cargo test --release --test hearth bench::forecast::of_a_file -- --exact --ignored --nocapture))
+	@$(call with,HEARTH_BENCH_FILE='$(abspath $(FILE))' $(if $(BASE),HEARTH_BENCH_BASE='$(BASE)') $(call measured,bench::forecast))
 
 .PHONY: lint
 lint: prerequisites ## Format, clippy (warnings are errors), licences and sources of all crates
@@ -67,7 +89,7 @@ lint: prerequisites ## Format, clippy (warnings are errors), licences and source
 	$(call phase,clippy: host and tests)
 	@$(call with,cargo clippy --release --all-targets -- -D warnings)
 	$(call phase,clippy: SDK$(comma) plugins and guests)
-	@$(call with,cargo clippy --release $(crates) -p hearth-guests --all-targets -- -D warnings)
+	@$(call with,cargo clippy --release $(crates) -p hearth-guests -p hearth-native --all-targets -- -D warnings)
 	$(call phase,cargo-deny: licences$(comma) sources and banned crates)
 	@$(toolchain)/deny
 
@@ -108,6 +130,14 @@ guests: host
 	@$(if $(guests),$(toolchain)/build -p hearth-guests --examples)
 	@$(foreach name,$(guests),$(call pack,target/wasm32-wasip2/plugin/examples/$(call library,$(name)).wasm,tests/guests/$(name).toml,target/guests/$(name).wasm);)
 
+.PHONY: peers
+peers: prerequisites
+	$(call phase,looking for what the benchmarks hold the host against)
+	@tests/tools/debian wrk=wrk pgbench=postgresql-17
+	@tests/tools/python bench-python bench-requirements.txt
+	@tests/tools/wasmtime
+	@$(call with,cargo build --profile dist -p hearth-native)
+
 .PHONY: tools
 tools:
 	$(call phase,looking for the programs of others that the tests start)
@@ -122,4 +152,4 @@ tools:
 library = $(subst -,_,$(1))
 
 # pack COMPONENT,MANIFEST,OUT
-pack = mkdir -p $(dir $(3)); target/release/hearth pack --component $(1) --manifest $(2) --out $(3)
+pack = mkdir -p $(dir $(3)); $(packer) pack --component $(1) --manifest $(2) --out $(3)

@@ -1,7 +1,7 @@
 //! `/openapi.json`, of all plugins that serve, and `/docs`, which shows it.
 
 mod attack;
-mod seed;
+pub mod seed;
 
 use std::process::{Command, Output};
 

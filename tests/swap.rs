@@ -15,7 +15,7 @@ use wasm_encoder::{
 use crate::harness::host::{Host, Setup, guest, plugin, runs};
 
 /// The project's folder, where the plugin's manifest and migrations lie.
-fn tickets_parts(version: &str) -> Parts {
+pub fn tickets_parts(version: &str) -> Parts {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/tickets");
     let mut parts = Parts::read(&folder.join("plugin.toml")).unwrap();
     parts.manifest = parts
@@ -44,7 +44,7 @@ fn second_version() -> Vec<u8> {
     pack(&component, &tickets_parts("0.2.0")).unwrap()
 }
 
-fn admin(host: &Host, method: Method, path: &str) -> reqwest::RequestBuilder {
+pub fn admin(host: &Host, method: Method, path: &str) -> reqwest::RequestBuilder {
     let token = std::fs::read_to_string(host.data_dir().join("admin-token")).unwrap();
     host.client
         .request(method, format!("{}{path}", host.admin))
@@ -52,7 +52,7 @@ fn admin(host: &Host, method: Method, path: &str) -> reqwest::RequestBuilder {
 }
 
 /// The last line of a deploy's or a rollback's report.
-async fn result(request: reqwest::RequestBuilder) -> Value {
+pub async fn result(request: reqwest::RequestBuilder) -> Value {
     let text = request.send().await.unwrap().text().await.unwrap();
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }

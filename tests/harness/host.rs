@@ -22,9 +22,11 @@ fn build_dir() -> PathBuf {
     test.parent().unwrap().parent().unwrap().to_path_buf()
 }
 
-/// The `hearth` binary that `make build` left.
+/// The `hearth` binary that `make build` left, or the one that is named: benchmarks measure
+/// what `make dist` left.
 pub fn binary() -> PathBuf {
-    let binary = build_dir().join("hearth");
+    let named = std::env::var_os("HEARTH_TEST_BINARY").map(PathBuf::from);
+    let binary = named.unwrap_or_else(|| build_dir().join("hearth"));
     assert!(
         binary.exists(),
         "{} is missing: run `make test`",
@@ -34,7 +36,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// Cargo's target folder.
-pub(super) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     build_dir().parent().unwrap().to_path_buf()
 }
 

@@ -97,6 +97,13 @@ impl Cluster {
         self.cluster.as_ref().unwrap().url()
     }
 
+    /// Another database of it.
+    pub fn url_of(&self, database: &str) -> String {
+        let url = self.url();
+        let (server, _) = url.rsplit_once('/').unwrap();
+        format!("{server}/{database}")
+    }
+
     /// The host's view of it, with the host's schema in place.
     pub async fn server(&self) -> Server {
         self.server_with(Config::default()).await
@@ -306,7 +313,7 @@ fn command(program: &str) -> Command {
 }
 
 /// The newest that Debian installed, or PATH's.
-fn binaries() -> PathBuf {
+pub fn binaries() -> PathBuf {
     let installed = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
