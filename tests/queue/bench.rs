@@ -46,15 +46,7 @@ impl Bench {
     }
 
     pub async fn with(on: On, change: impl FnOnce(&mut Config)) -> Bench {
-        Bench::open(Cluster::start().await, on, change).await
-    }
-
-    /// Queues in a cluster that has something in it already.
-    pub async fn on(cluster: Cluster) -> Bench {
-        Bench::open(cluster, On::Postgres, |_| {}).await
-    }
-
-    async fn open(cluster: Cluster, on: On, change: impl FnOnce(&mut Config)) -> Bench {
+        let cluster = Cluster::start().await;
         let sqs = match on {
             On::Postgres => None,
             On::Sqs(make) => Some(Sqs::start(make).await),

@@ -44,12 +44,11 @@ pub struct Prepared {
 const HOST: u64 = 0;
 
 impl Prepared {
-    /// A statement that the host itself runs on plugins' connections, numbered among
-    /// those.
-    pub fn of_host((index, text): (usize, &str)) -> Prepared {
+    /// The one statement that the host itself runs on plugins' connections.
+    pub fn of_host(text: &str) -> Prepared {
         Prepared {
             deployment: HOST,
-            index,
+            index: 0,
             text: text.to_owned(),
         }
     }
