@@ -95,9 +95,13 @@ impl Serving {
                 }
                 () = place.eviction(), if !leaving => {
                     leaving = true;
-                    connection.as_mut().graceful_shutdown();
-                    // Looked at once more, it takes its leave where the protocol has one.
-                    let ended = connection.as_mut().now_or_never();
+                    // A request that has come meanwhile begins, and gets its answer.
+                    let mut ended = connection.as_mut().now_or_never();
+                    if ended.is_none() {
+                        connection.as_mut().graceful_shutdown();
+                        // Looked at once more, it takes its leave where the protocol has one.
+                        ended = connection.as_mut().now_or_never();
+                    }
                     if ended.is_some() || pulse.idle_ms().is_some() {
                         return self.count("evicted", peer);
                     }
