@@ -2,6 +2,7 @@
 
 mod approval;
 mod killed;
+mod scans;
 mod versions;
 
 use std::io::{Read, Write};

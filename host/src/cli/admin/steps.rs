@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::progress::Progress;
@@ -54,6 +54,9 @@ pub struct Refused {
     /// The SQL functions among that.
     #[serde(default)]
     pub functions: Vec<Function>,
+    /// The statements among that which read all rows of a customer.
+    #[serde(default)]
+    pub scans: Vec<Scan>,
 }
 
 /// An SQL function with its body.
@@ -61,6 +64,14 @@ pub struct Refused {
 pub struct Function {
     pub approval: String,
     pub text: String,
+}
+
+/// A statement with its plan.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Scan {
+    pub approval: String,
+    pub text: String,
+    pub plan: String,
 }
 
 /// How it ended, and the line that said so.

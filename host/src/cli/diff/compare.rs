@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::sql::gate::{Definition, definitions};
 use crate::capability::sql::statement::{Access, Declared, Type};
+use crate::cli::admin::steps::Scan;
 use crate::config::LimitOverrides;
 use crate::plugin::manifest::Manifest;
 use crate::plugin::package::{Migration, Package};
@@ -41,6 +42,8 @@ pub struct Diff {
     /// By method and path; changed is one that is described in another way.
     pub routes: Named,
     pub statements: Statements,
+    /// Statements that read all rows of a customer, as far as a host was asked.
+    pub scans: Scans,
     pub migrations: Migrations,
     pub bytes: Option<Change>,
     pub digest: Option<Change>,
@@ -76,6 +79,41 @@ pub struct Statement {
     /// The first line of its text.
     pub line: String,
     pub access: &'static str,
+}
+
+/// What a host says of the plans of statements.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Scans {
+    /// With their plans, for they want approval.
+    pub added: Vec<Scan>,
+    pub removed: Vec<String>,
+    /// Those whose tables or columns are yet to be made.
+    pub unjudged: Vec<String>,
+}
+
+impl Scans {
+    pub fn between(old: Outlook, new: Outlook) -> Scans {
+        let absent = |one: &Scan, there: &[Scan]| {
+            let same = |other: &Scan| other.approval == one.approval;
+            !there.iter().any(same)
+        };
+        let (before, mut added) = (old.scans, new.scans);
+        let removed = before.iter().filter(|one| absent(one, &added));
+        let removed = removed.map(|one| one.approval.clone()).collect();
+        added.retain(|one| absent(one, &before));
+        Scans {
+            added,
+            removed,
+            unjudged: new.unjudged,
+        }
+    }
+}
+
+/// The host's answer to `POST /plans`.
+#[derive(Debug, Default, Deserialize)]
+pub struct Outlook {
+    pub scans: Vec<Scan>,
+    pub unjudged: Vec<String>,
 }
 
 /// A statement whose text stays and whose types do not.
@@ -119,6 +157,7 @@ pub fn diff(old: &Package, new: &Package) -> Diff {
         schedules: named(&texts(&a.schedules), &texts(&b.schedules)),
         routes: named(&routes(old), &routes(new)),
         statements: statements(&old.statements, &new.statements),
+        scans: Scans::default(),
         migrations: migrations(&old.migrations, &new.migrations),
         bytes: change("bytes", &old.component.len(), &new.component.len()),
         digest: change("digest", &old.digest, &new.digest),
@@ -261,10 +300,11 @@ fn statements(old: &[Declared], new: &[Declared]) -> Statements {
         gone.map(shown).collect()
     };
     let changed = new.iter().filter_map(|new| {
-        let old = before.get(&new.text).filter(|old| *old != new)?;
-        Some(Retyped {
+        let old = before.get(&new.text)?;
+        let changes = changes(&typed(old), &typed(new));
+        (!changes.is_empty()).then(|| Retyped {
             line: first_line(&new.text),
-            changes: changes(&typed(old), &typed(new)),
+            changes,
         })
     });
     Statements {
