@@ -334,9 +334,8 @@ fn approvals_of_functions_have_a_whole_digest_or_are_of_postgres() {
 #[test]
 fn approvals_of_scans_have_a_whole_digest() {
     let whole = format!("all@sha256:{}", "0a".repeat(32));
-    let text = |approval: &str| {
-        format!("[plugins.a]\nfile = \"a.wasm\"\nsql_scans = [{approval:?}]\n")
-    };
+    let text =
+        |approval: &str| format!("[plugins.a]\nfile = \"a.wasm\"\nsql_scans = [{approval:?}]\n");
     assert_eq!(load(&text(&whole)).unwrap().plugins["a"].sql_scans, [whole]);
     for approval in ["all", "all@sha256:0a", "@sha256:", ""] {
         let told = load(&text(approval)).unwrap_err().to_string();

@@ -103,7 +103,11 @@ async fn what_newly_reads_all_rows_is_shown_with_its_plan_as_the_host_says() {
         )
     };
     let before = format!(r#"{{"scans":[{},{}],"unjudged":[]}}"#, scan("a"), scan("b"));
-    let after = format!(r#"{{"scans":[{},{}],"unjudged":["d"]}}"#, scan("b"), scan("c"));
+    let after = format!(
+        r#"{{"scans":[{},{}],"unjudged":["d"]}}"#,
+        scan("b"),
+        scan("c")
+    );
     server.plan(&[&before, &after]);
     let ended = folder()
         .run(&reaching(&server, &["diff", "tickets@12", "old.wasm"]))

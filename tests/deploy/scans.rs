@@ -60,11 +60,21 @@ async fn scan_is_refused_with_its_name_and_plan_and_taken_with_its_approval() {
     let [scan] = &refused["scans"].as_array().unwrap()[..] else {
         panic!("{refused}")
     };
-    assert_eq!((&scan["approval"], &scan["text"]), (&json!(approval), &json!(ALL)));
+    assert_eq!(
+        (&scan["approval"], &scan["text"]),
+        (&json!(approval), &json!(ALL))
+    );
     let plan = scan["plan"].as_str().unwrap();
-    assert!(plan.starts_with("Sort\n") && plan.contains("note_pkey  <- all rows"), "{plan}");
+    assert!(
+        plan.starts_with("Sort\n") && plan.contains("note_pkey  <- all rows"),
+        "{plan}"
+    );
     assert!(plan.contains("(note.customer_id = the customer)"), "{plan}");
-    for wrong in ["all_bodies", "page@sha256:00", &approval.replace("all_", "")] {
+    for wrong in [
+        "all_bodies",
+        "page@sha256:00",
+        &approval.replace("all_", ""),
+    ] {
         let query = format!("sql&approve-scans={wrong}");
         let refused = deploy(&host, first(), &query).await;
         assert_eq!(refused["result"], "refused", "{wrong}: {refused}");
@@ -146,7 +156,11 @@ async fn host_says_what_a_file_would_read_before_it_is_deployed() {
         let later = ("later", "SELECT more AS body FROM note");
         let hostile = ("hostile", "DROP TABLE note; SELECT 1 AS body");
         let statements = [("all_bodies", ALL), ("page", PAGE), later, hostile];
-        version("0.3.0", &statements, &["ALTER TABLE note ADD COLUMN more text"])
+        version(
+            "0.3.0",
+            &statements,
+            &["ALTER TABLE note ADD COLUMN more text"],
+        )
     };
     let told = plans(&host, file()).await;
     let names = json!(["all_bodies", "page", "later", "hostile"]);
@@ -157,6 +171,9 @@ async fn host_says_what_a_file_would_read_before_it_is_deployed() {
     assert_eq!(told["unjudged"], json!(["later", "hostile"]), "{told}");
     assert_eq!(told["scans"].as_array().unwrap().len(), 1, "{told}");
     assert_eq!(told["scans"][0]["text"], ALL);
-    let answer = admin(&host, Method::POST, "/plans").body("no plugin").send().await;
+    let answer = admin(&host, Method::POST, "/plans")
+        .body("no plugin")
+        .send()
+        .await;
     assert_eq!(answer.unwrap().status(), reqwest::StatusCode::BAD_REQUEST);
 }

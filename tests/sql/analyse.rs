@@ -3,7 +3,8 @@
 use super::fixture::{Caller, Fixture, Package, migration};
 use crate::harness::postgres::until;
 
-const NOTE: &str = "CREATE TABLE note (customer_id text, id bigint, body text, PRIMARY KEY (customer_id, id))";
+const NOTE: &str =
+    "CREATE TABLE note (customer_id text, id bigint, body text, PRIMARY KEY (customer_id, id))";
 const FILL: &str = "INSERT INTO note (customer_id, id, body)
     SELECT 'c' || n % 7, n, 'body ' || n FROM generate_series(1, 500) AS n";
 
@@ -22,7 +23,10 @@ fn is(table: &str, rows: i64) -> (String, i64) {
 
 async fn quiet(fixture: &Fixture) {
     let superuser = fixture.cluster.connect(None).await;
-    for text in ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"] {
+    for text in [
+        "ALTER SYSTEM SET autovacuum = off",
+        "SELECT pg_reload_conf()",
+    ] {
         superuser.batch_execute(text).await.unwrap();
     }
 }
@@ -62,9 +66,16 @@ async fn table_that_grew_from_nothing_is_analysed_once() {
         believed(&fixture).await[0].1 >= 0
     })
     .await;
-    assert_eq!(believed(&fixture).await, [is("note", 1500), is("remark", -1)]);
+    assert_eq!(
+        believed(&fixture).await,
+        [is("note", 1500), is("remark", -1)]
+    );
     let again = fill.replace("1, 1499", "2000, 9000");
     superuser.batch_execute(&again).await.unwrap();
     look().await;
-    assert_eq!(believed(&fixture).await[0].1, 1500, "autovacuum looks after it");
+    assert_eq!(
+        believed(&fixture).await[0].1,
+        1500,
+        "autovacuum looks after it"
+    );
 }

@@ -182,7 +182,10 @@ async fn statement_that_cannot_be_planned_is_refused_with_what_postgres_says() {
     let hearth::capability::sql::LendError::Refused(refusals) = error else {
         panic!("{error}")
     };
-    assert!(refusals[0].reason.contains("division by zero"), "{refusals:?}");
+    assert!(
+        refusals[0].reason.contains("division by zero"),
+        "{refusals:?}"
+    );
     // The session goes on.
     let whole = Case {
         text: "SELECT body FROM note WHERE id = $1".into(),

@@ -98,7 +98,9 @@ impl Admin {
         let package = deployer.read(self.upload(request).await?).await;
         let package = package.map_err(unreadable)?;
         let sql = &deployer.clients.sql;
-        let outlook = sql.outlook(&package.manifest.name, &package.statements).await;
+        let outlook = sql
+            .outlook(&package.manifest.name, &package.statements)
+            .await;
         match outlook {
             Ok(outlook) => Ok(json_answer(&json!(outlook))),
             Err(error) => Err(away(StoreError::Backend(error.to_string()))),

@@ -88,11 +88,7 @@ fn asks_a_host(args: &Args) -> Result<bool, Error> {
     Ok(is_deployment(&args.old)? || is_deployment(&args.new)?)
 }
 
-async fn outlook(
-    package: &Package,
-    args: &Args,
-    config: Option<&Path>,
-) -> anyhow::Result<Outlook> {
+async fn outlook(package: &Package, args: &Args, config: Option<&Path>) -> anyhow::Result<Outlook> {
     let mut client = Client::open(&args.reach, config).await?;
     let bytes = package.component.clone();
     let answer = client.send(Method::POST, "/plans", bytes).await?;

@@ -11,8 +11,8 @@ use crate::endpoints;
 use crate::headers;
 use crate::sign::{Key, Scheme};
 use crate::sql::endpoints::{
-    Sealed, StoredSecret, insert_secret, lock_endpoint, reseal_headers, reseal_secret, retire_secret,
-    sealed_headers, sealed_secrets, secrets_of, update_endpoint,
+    Sealed, StoredSecret, insert_secret, lock_endpoint, reseal_headers, reseal_secret,
+    retire_secret, sealed_headers, sealed_secrets, secrets_of, update_endpoint,
 };
 
 /// How long an old secret signs beside the new one, where the client says nothing.

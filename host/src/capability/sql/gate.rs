@@ -29,9 +29,7 @@ use std::fmt;
 
 use super::statement::{Access, Declared, SHOWN_CHARS, TEXT_BYTES_MAX, beginning};
 
-pub use definition::{
-    Definition, approved_name, definitions, is_approval, is_pinned, pinned,
-};
+pub use definition::{Definition, approved_name, definitions, is_approval, is_pinned, pinned};
 
 /// How many bytes a whole migration may have.
 const MIGRATION_BYTES_MAX: usize = 1024 * 1024;

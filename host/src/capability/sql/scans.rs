@@ -101,8 +101,7 @@ fn session(names: &Names) -> String {
     )
 }
 
-const WITHOUT_SORTS: &str =
-    "SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off";
+const WITHOUT_SORTS: &str = "SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off";
 const WITH_SORTS: &str =
     "SET LOCAL enable_sort = DEFAULT; SET LOCAL enable_incremental_sort = DEFAULT";
 

@@ -42,7 +42,8 @@ fn the_record_is_what_the_host_reads() {
     const TEXT: &str = "SELECT id, owner, at, data, tags FROM notes -- é";
     const PARAMETERS: &[u8] = &[<&str as Parameter>::CODE, <Option<i64> as Parameter>::CODE];
     const LENGTH: usize = record::length("notes", TEXT, PARAMETERS, <Note as Row>::COLUMNS);
-    static RECORD: [u8; LENGTH] = record::encode(1, "notes", TEXT, PARAMETERS, <Note as Row>::COLUMNS);
+    static RECORD: [u8; LENGTH] =
+        record::encode(1, "notes", TEXT, PARAMETERS, <Note as Row>::COLUMNS);
 
     let mut reader = Reader(&RECORD);
     assert_eq!(reader.number(4), RECORD.len() - 4);

@@ -7,7 +7,9 @@ const OPERATORS: [&str; 6] = [" = ANY ", " = ", " <= ", " >= ", " < ", " > "];
 
 /// The conditions that all have to hold.
 pub(super) fn conjuncts(text: &str) -> Vec<&str> {
-    let inner = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let inner = text
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'));
     match inner.map(|inner| split(inner, " AND ")) {
         Some(parts) if parts.len() > 1 => parts,
         _ => vec![text],
@@ -36,9 +38,7 @@ fn split_once<'t>(text: &'t str, separator: &str) -> Option<(&'t str, &'t str)> 
             (None, '(' | '[') => depth += 1,
             (None, ')' | ']') => depth -= 1,
             (None, _) if depth == 0 => {
-                let found = text
-                    .get(at..)
-                    .and_then(|rest| rest.strip_prefix(separator));
+                let found = text.get(at..).and_then(|rest| rest.strip_prefix(separator));
                 if let Some(after) = found {
                     return Some((text.get(..at)?, after));
                 }

@@ -57,7 +57,9 @@ impl Index {
     /// Whether rows can be looked up by the key, whatever else a plan did.
     pub fn looks_up(&self) -> bool {
         let mut columns = self.columns.iter().zip(&self.is_comparable);
-        columns.find(|(column, _)| *column != TENANT).is_some_and(|(_, flag)| *flag)
+        columns
+            .find(|(column, _)| *column != TENANT)
+            .is_some_and(|(_, flag)| *flag)
     }
 
     /// Whether a customer has one row in it at most.

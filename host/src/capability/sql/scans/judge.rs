@@ -143,9 +143,8 @@ fn has_key(index: &Index, scan: &Node, own: &[&str], unbound: &[&Node]) -> bool 
     let alias = scan.alias();
     let there = |text: &str| !unbound.iter().any(|other| names(text, other.alias()));
     let mut values = own.iter().filter_map(|text| looked_up(text, alias, key));
-    let holds = |part: &str| {
-        is_not_null(part, key) || own.iter().any(|text| is_same(text, alias, part))
-    };
+    let holds =
+        |part: &str| is_not_null(part, key) || own.iter().any(|text| is_same(text, alias, part));
     let predicate = index.predicate.as_deref().map(conjuncts);
     scan.table.as_deref() == Some(&index.table)
         && values.any(there)
@@ -175,7 +174,11 @@ impl<'p> Seen<'p> {
         for child in children.filter(|child| sides.contains(&child.place.as_str())) {
             child.aliases(&mut of);
         }
-        let conditions = [&node.join_filter, &node.hash_condition, &node.merge_condition];
+        let conditions = [
+            &node.join_filter,
+            &node.hash_condition,
+            &node.merge_condition,
+        ];
         for text in conditions.into_iter().flatten() {
             self.add(text, of.clone());
         }

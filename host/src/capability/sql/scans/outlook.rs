@@ -21,11 +21,7 @@ pub struct Outlook {
 impl Client {
     /// Plans statements of a plugin in a session of its runtime role, which reads and
     /// changes nothing.
-    pub async fn outlook(
-        &self,
-        plugin: &str,
-        declared: &[Declared],
-    ) -> Result<Outlook, LendError> {
+    pub async fn outlook(&self, plugin: &str, declared: &[Declared]) -> Result<Outlook, LendError> {
         let names = self.names(plugin).await?;
         let mut outlook = Outlook::default();
         let Some(session) = self.session(plugin, &names).await? else {

@@ -94,9 +94,7 @@ fn plan_of(scan: &str, above: &[&str]) -> Node {
             "Relation Name": "note", "Alias": "n", "Index Name": "note_at", {scan}}}"#
     );
     let plan = above.iter().rev().fold(scan, |plan, kind| {
-        format!(
-            r#"{{"Node Type": "{kind}", "Parent Relationship": "Outer", "Plans": [{plan}]}}"#
-        )
+        format!(r#"{{"Node Type": "{kind}", "Parent Relationship": "Outer", "Plans": [{plan}]}}"#)
     });
     plan::read(&format!(r#"[{{"Plan": {plan}}}]"#)).unwrap()
 }
@@ -170,7 +168,11 @@ fn condition_counts_where_it_is_on_the_key_and_its_value_is_there() {
 
 #[test]
 fn plan_that_cannot_be_read_is_told() {
-    let deep = format!(r#"[{{"Plan": {}{}"#, r#"{"Plans": ["#.repeat(200), "]}".repeat(200));
+    let deep = format!(
+        r#"[{{"Plan": {}{}"#,
+        r#"{"Plans": ["#.repeat(200),
+        "]}".repeat(200)
+    );
     assert!(plan::read(&format!("{deep}}}]")).is_err());
     for text in ["", "[]", "{}", "[{}]", "null"] {
         assert!(plan::read(text).is_err(), "{text}");
@@ -184,7 +186,10 @@ fn plan_is_shown_with_its_conditions_and_what_reads_all_rows() {
         schema: "plugin_notes",
         indexes: &indexes,
     };
-    let plan = plan_of(&format!(r#"{TENANT}, "Filter": "(n.body = $1)""#), &["Sort"]);
+    let plan = plan_of(
+        &format!(r#"{TENANT}, "Filter": "(n.body = $1)""#),
+        &["Sort"],
+    );
     let unbound = judge.unbound(&plan, true);
     assert_eq!(
         plan::shown(&plan, &unbound),
