@@ -4,7 +4,7 @@
 use super::fill::{self, Whose};
 use super::frame::report::{self, BENCH};
 use super::frame::rounds::Rounds;
-use super::frame::row::{Bar, Question};
+use super::frame::row::{Bar, Question, grouped};
 use super::frame::settings;
 use super::frame::wrk::{Load, Target};
 use super::hosts::{TICKET, reviewed, until_consumed};
@@ -18,14 +18,6 @@ const PART: u64 = 10;
 
 const OURS: usize = 0;
 const THEIRS: usize = 1;
-
-const MANY_QUESTION: Question = Question {
-    name: "create-many",
-    what: "ticket create at a million tickets of the customer against at 1,000",
-    unit: "req/s",
-    beside: "1,000",
-    bar: Bar::AtLeast(0.8),
-};
 
 const STATISTICS: Question = Question {
     name: "create-statistics",
@@ -95,12 +87,20 @@ async fn compare(question: Question<'_>, sides: [Side; 2]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a benchmark"]
 async fn tickets_made_where_there_are_many() {
-    let many = Side::of(settings::rows(), Tables::AsTheyCome).await;
-    compare(
-        MANY_QUESTION,
-        [many, Side::of(FEW, Tables::AsTheyCome).await],
-    )
-    .await;
+    let rows = settings::rows();
+    let what = format!(
+        "ticket create at {} tickets of the customer against at 1,000",
+        grouped(rows)
+    );
+    let question = Question {
+        name: "create-many",
+        what: &what,
+        unit: "req/s",
+        beside: "1,000",
+        bar: Bar::AtLeast(0.8),
+    };
+    let many = Side::of(rows, Tables::AsTheyCome).await;
+    compare(question, [many, Side::of(FEW, Tables::AsTheyCome).await]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

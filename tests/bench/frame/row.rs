@@ -140,3 +140,21 @@ pub fn plain(value: f64) -> String {
         _ => format!("{value:.2}"),
     }
 }
+
+/// A number as people write it: 1,000,000.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let places = digits.char_indices();
+    let groups = places.map(|(place, digit)| match (digits.len() - place) % 3 {
+        0 if place > 0 => format!(",{digit}"),
+        _ => digit.to_string(),
+    });
+    groups.collect()
+}
+
+#[test]
+fn digits_stand_in_groups_of_three() {
+    for (number, text) in [(7, "7"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        assert_eq!(grouped(number), text);
+    }
+}

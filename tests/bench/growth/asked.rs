@@ -53,8 +53,9 @@ fn of_path(document: &Value, path: &str, item: &Value) -> Vec<Asked> {
         is_stream,
     };
     let mut all = vec![asked(path.to_string())];
-    // One with a filter is the same stream.
-    let filters = FILTERS.iter().filter(|_| !is_stream);
+    // A stream is none, and of one thing there is nothing to be filtered.
+    let is_list = !is_stream && !path.ends_with('}');
+    let filters = FILTERS.iter().filter(|_| is_list);
     for (name, value) in filters.filter(|(name, _)| has(document, item, name)) {
         all.push(asked(format!("{path}?{name}={value}")));
     }
