@@ -103,6 +103,7 @@ async fn one_beside_native_and_python() {
     for target in &targets {
         target.load(1).await;
     }
+    native::analyse(&fleet.cluster).await;
     until_consumed(&host).await;
     let rounds = Rounds::take(targets.len(), async |side| targets[side].turn().await).await;
     let rate = |load: &Load| load.rate;

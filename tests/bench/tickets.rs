@@ -75,6 +75,7 @@ async fn made_beside_python_native_and_pgbench() {
     for target in &targets {
         target.load(1).await;
     }
+    native::analyse(&fleet.cluster).await;
     until_consumed(&host).await;
     let rounds = Rounds::take(1 + PGBENCH, async |side| match targets.get(side) {
         Some(target) => {
