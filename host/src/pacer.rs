@@ -91,11 +91,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn consumers_go_on_however_many_requests_come() {
-        let pacer = Pacer::new(1_000);
-        for _ in 0..10 {
+    async fn consumer_that_must_wait_has_its_turn_although_requests_come() {
+        let pacer = Pacer::new(100);
+        pacer.note_request();
+        while pacer.try_turn() {
             pacer.note_request();
-            pacer.turn().await;
         }
+        let mut turn = std::pin::pin!(pacer.turn());
+        pacer.note_request();
+        assert!(futures_util::poll!(&mut turn).is_pending(), "it waits");
+        turn.await;
     }
 }

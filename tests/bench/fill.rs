@@ -15,18 +15,18 @@ const AT_ONCE: usize = 4;
 
 /// Whose rows they are.
 #[derive(Clone, Copy)]
-pub enum Whose<'c> {
+pub enum Owner<'c> {
     One(&'c str),
     /// Customers who come in turn.
     Many(u64),
 }
 
-impl Whose<'_> {
+impl Owner<'_> {
     /// As an expression about the number of a row.
     fn sql(self) -> String {
         match self {
-            Whose::One(customer) => format!("'{customer}'"),
-            Whose::Many(customers) => format!("'other-' || n % {customers}"),
+            Owner::One(customer) => format!("'{customer}'"),
+            Owner::Many(customers) => format!("'other-' || n % {customers}"),
         }
     }
 }
@@ -48,7 +48,7 @@ async fn fill(
     client: &Client,
     from: u64,
     to: u64,
-    whose: Whose<'_>,
+    whose: Owner<'_>,
     rows: impl Fn(u64, u64) -> String,
 ) {
     let whose = whose.sql();
@@ -68,7 +68,7 @@ async fn fill(
 }
 
 /// Tickets with all that belongs to them, the last one a second old.
-pub async fn tickets(client: &Client, whose: Whose<'_>, from: u64, to: u64) {
+pub async fn tickets(client: &Client, whose: Owner<'_>, from: u64, to: u64) {
     let id = id_sql("tkt");
     let rows = |_, last| {
         format!(
@@ -104,7 +104,7 @@ pub async fn tickets(client: &Client, whose: Whose<'_>, from: u64, to: u64) {
 }
 
 /// Events that were delivered to an endpoint within a month, one in fifty in vain.
-pub async fn events(client: &Client, whose: Whose<'_>, endpoint: &str, from: u64, to: u64) {
+pub async fn events(client: &Client, whose: Owner<'_>, endpoint: &str, from: u64, to: u64) {
     let (id, attempt) = (id_sql("evt"), id_sql("att"));
     let at = format!("now() - ({to} - n) * interval '30 days' / {to}");
     let rows = |_, _| {

@@ -3,18 +3,18 @@
 //! hosts take turns, first with tables that were never analysed and then with analysed
 //! ones. A host's own tables and what other plugins keep are the same on both.
 
-mod asked;
-mod given;
+mod dataset;
+mod gets;
 
 use std::time::Instant;
 
 use reqwest::StatusCode;
 
-use self::asked::{Asked, every_get};
-use self::given::Given;
+use self::dataset::Dataset;
+use self::gets::{Get, every_get};
 use super::frame::report::{self, GROWTH};
 use super::frame::rounds::{Rounds, median};
-use super::frame::row::{Bar, Question, Row};
+use super::frame::row::{Bar, Measurement, Question};
 use super::frame::settings;
 
 /// What a customer has who has little.
@@ -29,17 +29,17 @@ const LITTLE: usize = 1;
 #[ignore = "a benchmark"]
 async fn of_tables_leaves_every_get_as_it_is() {
     let rows = settings::rows();
-    let both = [Given::rows(rows).await, Given::rows(FEW).await];
+    let both = [Dataset::rows(rows).await, Dataset::rows(FEW).await];
     let gets = every_get(&both[LITTLE]).await;
     for state in ["never analysed", "analysed"] {
         if state == "analysed" {
-            for given in &both {
-                given.analyse().await;
+            for dataset in &both {
+                dataset.analyse().await;
             }
         }
         let mut measured = Vec::new();
-        for asked in &gets {
-            measured.push(one(&both, asked, state).await);
+        for get in &gets {
+            measured.push(one(&both, get, state).await);
         }
         let hold = measured.iter().filter(|row| row.holds()).count();
         println!("{state}: {hold} of {} hold at {rows} rows", measured.len());
@@ -47,12 +47,12 @@ async fn of_tables_leaves_every_get_as_it_is() {
     }
 }
 
-async fn one(both: &[Given; 2], asked: &Asked, state: &str) -> Row {
-    for given in both {
-        p50_ms(given, asked).await;
+async fn one(both: &[Dataset; 2], get: &Get, state: &str) -> Measurement {
+    for dataset in both {
+        p50_ms(dataset, get).await;
     }
-    let rounds = Rounds::take(2, async |side| p50_ms(&both[side], asked).await);
-    let name = format!("{} ({state})", asked.name);
+    let rounds = Rounds::take(2, async |side| p50_ms(&both[side], get).await);
+    let name = format!("{} ({state})", get.name);
     let question = Question {
         name: &name,
         what: &name,
@@ -64,14 +64,19 @@ async fn one(both: &[Given; 2], asked: &Asked, state: &str) -> Row {
 }
 
 /// Of a few requests. A stream is there with its head.
-async fn p50_ms(given: &Given, asked: &Asked) -> f64 {
-    let path = given.fill_in(&asked.path);
+async fn p50_ms(dataset: &Dataset, get: &Get) -> f64 {
+    let path = dataset.fill_in(&get.path);
     let mut all = Vec::new();
     for _ in 0..REQUESTS {
         let began = Instant::now();
-        let answer = given.host.get(&path, &given.agent).send().await.unwrap();
+        let answer = dataset
+            .host
+            .get(&path, &dataset.agent)
+            .send()
+            .await
+            .unwrap();
         let status = answer.status();
-        let text = match asked.is_stream {
+        let text = match get.is_stream {
             true => String::new(),
             false => answer.text().await.unwrap(),
         };

@@ -4,7 +4,7 @@
 use super::frame::report::{self, BENCH};
 use super::frame::rounds::Rounds;
 use super::frame::row::{Bar, Question};
-use super::frame::wrk::{Load, Target};
+use super::frame::wrk::{Target, WrkResult};
 use super::hosts::trivial;
 use super::peers::{native, wasmtime};
 use crate::harness::fleet::Fleet;
@@ -111,6 +111,6 @@ async fn trivial_one_beside_wasmtime_serve_and_no_guest_at_all() {
     let rounds = Rounds::take(targets.len(), async |side| targets[side].turn().await).await;
     let rows = QUESTIONS
         .iter()
-        .map(|(question, sides)| question.of_sides(&rounds, *sides, |load: &Load| load.rate));
+        .map(|(question, sides)| question.of_sides(&rounds, *sides, |load: &WrkResult| load.rate));
     report::keep(BENCH, rows.collect());
 }

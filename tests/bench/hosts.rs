@@ -86,14 +86,14 @@ pub async fn tickets(host: &Host, agent: &str, count: usize) -> Vec<String> {
 
 /// Events of tickets, since the host's start.
 #[derive(Clone, Copy)]
-pub struct Events {
+pub struct EventCounts {
     pub told: f64,
     pub done: f64,
 }
 
-impl Events {
-    pub async fn of(host: &Host) -> Events {
-        let mut events = Events {
+impl EventCounts {
+    pub async fn of(host: &Host) -> EventCounts {
+        let mut events = EventCounts {
             told: 0.0,
             done: 0.0,
         };
@@ -117,7 +117,7 @@ impl Events {
 /// Until whatever tickets told is consumed.
 pub async fn until_consumed(host: &Host) {
     let until = Instant::now() + CONSUMED;
-    while Events::of(host).await.waiting() > 0.0 {
+    while EventCounts::of(host).await.waiting() > 0.0 {
         assert!(Instant::now() < until, "events are not consumed");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -7,8 +7,8 @@ use tokio_postgres::NoTls;
 use super::frame::report::{self, BENCH};
 use super::frame::rounds::Rounds;
 use super::frame::row::{Bar, Question};
-use super::frame::wrk::{Load, Target};
-use super::hosts::{self, Events, TICKET, everything, until_consumed};
+use super::frame::wrk::{Target, WrkResult};
+use super::hosts::{self, EventCounts, TICKET, everything, until_consumed};
 use super::peers::{native, python};
 use crate::harness::fleet::Fleet;
 
@@ -53,7 +53,7 @@ const WHILE_CONSUMED: Question = Question {
     bar: Bar::AtMost(3.0),
 };
 
-fn p99_ms(load: &Load) -> f64 {
+fn p99_ms(load: &WrkResult) -> f64 {
     load.p99_us / 1_000.0
 }
 
@@ -103,9 +103,10 @@ async fn one_beside_native_and_python() {
     for target in &targets {
         target.load(1).await;
     }
+    native::analyse(&fleet.cluster).await;
     until_consumed(&host).await;
     let rounds = Rounds::take(targets.len(), async |side| targets[side].turn().await).await;
-    let rate = |load: &Load| load.rate;
+    let rate = |load: &WrkResult| load.rate;
     let rows = [
         AGAINST_NATIVE.of_sides(&rounds, [OURS, NATIVE], rate),
         LATENCY.of_sides(&rounds, [OURS, NATIVE], p99_ms),
@@ -131,9 +132,9 @@ async fn one_while_the_events_of_a_burst_are_consumed() {
             return target.turn().await;
         }
         hosts::tickets(&host, &agent, BURST).await;
-        let before = Events::of(&host).await;
+        let before = EventCounts::of(&host).await;
         let load = target.turn().await;
-        let after = Events::of(&host).await;
+        let after = EventCounts::of(&host).await;
         println!(
             "{:.0} events waited when the reads began, {:.0} when they ended",
             before.waiting(),

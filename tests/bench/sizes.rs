@@ -1,12 +1,12 @@
 //! Making tickets where there are many, against where there are few, and where tables
 //! were never analysed.
 
-use super::fill::{self, Whose};
+use super::fill::{self, Owner};
 use super::frame::report::{self, BENCH};
 use super::frame::rounds::Rounds;
-use super::frame::row::{Bar, Question};
+use super::frame::row::{Bar, Question, grouped};
 use super::frame::settings;
-use super::frame::wrk::{Load, Target};
+use super::frame::wrk::{Target, WrkResult};
 use super::hosts::{TICKET, reviewed, until_consumed};
 use crate::harness::fleet::Fleet;
 use crate::harness::host::Host;
@@ -18,14 +18,6 @@ const PART: u64 = 10;
 
 const OURS: usize = 0;
 const THEIRS: usize = 1;
-
-const MANY_QUESTION: Question = Question {
-    name: "create-many",
-    what: "ticket create at a million tickets of the customer against at 1,000",
-    unit: "req/s",
-    beside: "1,000",
-    bar: Bar::AtLeast(0.8),
-};
 
 const STATISTICS: Question = Question {
     name: "create-statistics",
@@ -64,7 +56,7 @@ impl Side {
         let host = reviewed(&fleet);
         let key = host.key("acme", &[]);
         let customer = fill::customer(&database, "acme").await;
-        fill::tickets(&database, Whose::One(&customer), 0, tickets).await;
+        fill::tickets(&database, Owner::One(&customer), 0, tickets).await;
         if let Tables::Analysed = tables {
             database.batch_execute("ANALYZE").await.unwrap();
         }
@@ -79,7 +71,7 @@ impl Side {
         }
     }
 
-    async fn turn(&self) -> Load {
+    async fn turn(&self) -> WrkResult {
         let load = self.target.turn().await;
         until_consumed(&self.host).await;
         load
@@ -88,19 +80,27 @@ impl Side {
 
 async fn compare(question: Question<'_>, sides: [Side; 2]) {
     let rounds = Rounds::take(2, async |side| sides[side].turn().await).await;
-    let row = question.of_sides(&rounds, [OURS, THEIRS], |load: &Load| load.rate);
+    let row = question.of_sides(&rounds, [OURS, THEIRS], |load: &WrkResult| load.rate);
     report::keep(BENCH, vec![row]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a benchmark"]
 async fn tickets_made_where_there_are_many() {
-    let many = Side::of(settings::rows(), Tables::AsTheyCome).await;
-    compare(
-        MANY_QUESTION,
-        [many, Side::of(FEW, Tables::AsTheyCome).await],
-    )
-    .await;
+    let rows = settings::rows();
+    let what = format!(
+        "ticket create at {} tickets of the customer against at 1,000",
+        grouped(rows)
+    );
+    let question = Question {
+        name: "create-many",
+        what: &what,
+        unit: "req/s",
+        beside: "1,000",
+        bar: Bar::AtLeast(0.8),
+    };
+    let many = Side::of(rows, Tables::AsTheyCome).await;
+    compare(question, [many, Side::of(FEW, Tables::AsTheyCome).await]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::frame::report::{self, BENCH};
 use super::frame::rounds::Rounds;
 use super::frame::row::{Bar, Question};
-use super::frame::wrk::{Load, Target};
+use super::frame::wrk::{Target, WrkResult};
 use super::hosts;
 use crate::harness::fleet::Fleet;
 use crate::harness::host::{Host, plugin};
@@ -41,7 +41,7 @@ async fn swap(host: &Host, swaps: &mut usize) {
     }
 }
 
-async fn while_swapping(host: &Host, target: &Target) -> Load {
+async fn while_swapping(host: &Host, target: &Target) -> WrkResult {
     let mut swaps = 0;
     let load = tokio::select! {
         load = target.turn() => load,
@@ -72,7 +72,7 @@ async fn of_tickets_ten_times_a_second() {
         SWAPPING => while_swapping(&host, &target).await,
         _ => target.turn().await,
     });
-    let p99_ms = |load: &Load| load.p99_us / 1_000.0;
+    let p99_ms = |load: &WrkResult| load.p99_us / 1_000.0;
     let row = QUESTION.of_sides(&rounds.await, [SWAPPING, STEADY], p99_ms);
     report::keep(BENCH, vec![row]);
 }

@@ -7,8 +7,8 @@ use super::frame::report::{self, BENCH};
 use super::frame::rounds::Rounds;
 use super::frame::row::{Bar, Question};
 use super::frame::settings;
-use super::frame::wrk::{Load, Target};
-use super::hosts::{Events, TICKET, everything, until_consumed};
+use super::frame::wrk::{Target, WrkResult};
+use super::hosts::{EventCounts, TICKET, everything, until_consumed};
 use super::peers::{native, pgbench, python};
 use crate::harness::fleet::Fleet;
 use crate::harness::host::Host;
@@ -75,6 +75,7 @@ async fn made_beside_python_native_and_pgbench() {
     for target in &targets {
         target.load(1).await;
     }
+    native::analyse(&fleet.cluster).await;
     until_consumed(&host).await;
     let rounds = Rounds::take(1 + PGBENCH, async |side| match targets.get(side) {
         Some(target) => {
@@ -84,7 +85,7 @@ async fn made_beside_python_native_and_pgbench() {
         }
         None => pgbench::turn(&guide).await,
     });
-    let (rounds, rate) = (rounds.await, |load: &Load| load.rate);
+    let (rounds, rate) = (rounds.await, |load: &WrkResult| load.rate);
     let rows = [
         AGAINST_PYTHON.of_sides(&rounds, [OURS, PYTHON], rate),
         AGAINST_NATIVE.of_sides(&rounds, [OURS, NATIVE], rate),
@@ -109,12 +110,12 @@ async fn made_without_a_pause_while_their_events_are_consumed() {
             tokio::select! {
                 load = &mut load => break load,
                 () = tokio::time::sleep(LOOK) => {
-                    most = most.max(Events::of(&host).await.waiting());
+                    most = most.max(EventCounts::of(&host).await.waiting());
                 }
             }
         }
     };
-    let (events, seconds) = (Events::of(&host).await, began.elapsed().as_secs_f64());
+    let (events, seconds) = (EventCounts::of(&host).await, began.elapsed().as_secs_f64());
     println!(
         "{:.0} tickets a second for {seconds:.0} s, p99 {:.1} ms; at most {most:.0} events waited",
         load.rate,

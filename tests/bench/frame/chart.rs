@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::row::Row;
+use super::row::Measurement;
 
 const WIDTH: usize = 960;
 const LINE: usize = 26;
@@ -18,7 +18,7 @@ const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#222}.what{text-an
     @media(prefers-color-scheme:dark){text{fill:#ddd}.note{fill:#999}line{stroke:#ddd}}";
 
 /// The rows, the first at the top.
-pub fn svg(rows: &[Row], note: &str) -> String {
+pub fn svg(rows: &[Measurement], note: &str) -> String {
     let height = TOP + rows.len() * LINE + 16;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n\
@@ -40,7 +40,7 @@ pub fn svg(rows: &[Row], note: &str) -> String {
     svg
 }
 
-fn line(svg: &mut String, row: &Row, y: usize) {
+fn line(svg: &mut String, row: &Measurement, y: usize) {
     let distance = row.bar.distance(row.judged()).max(0.0);
     let length = (distance.min(LONGEST) * UNIT as f64).round() as usize;
     let class = if row.holds() { "holds" } else { "not" };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::chart;
 use super::report::{BENCH, HEAD, Report};
-use super::row::Row;
+use super::row::Measurement;
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
@@ -39,7 +39,7 @@ fn text(report: &Report) -> String {
     let rows: String = report
         .rows
         .iter()
-        .map(Row::columns)
+        .map(Measurement::columns)
         .map(|row| line(&row))
         .collect();
     format!(

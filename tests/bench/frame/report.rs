@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::row::Row;
+use super::row::Measurement;
 use super::settings;
 use crate::harness::host::target;
 
@@ -19,7 +19,7 @@ pub struct Report {
     pub measured_at: String,
     pub rounds: usize,
     pub seconds: u64,
-    pub rows: Vec<Row>,
+    pub rows: Vec<Measurement>,
 }
 
 fn file(name: &str) -> PathBuf {
@@ -27,7 +27,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 /// Prints rows and keeps them, in place of those of the same names.
-pub fn keep(name: &str, rows: Vec<Row>) {
+pub fn keep(name: &str, rows: Vec<Measurement>) {
     print!("{}", table(&rows));
     let mut report = read(name).unwrap_or_default();
     for row in rows {
@@ -52,9 +52,9 @@ pub fn read(name: &str) -> Option<Report> {
 }
 
 /// For a terminal.
-pub fn table(rows: &[Row]) -> String {
+pub fn table(rows: &[Measurement]) -> String {
     let lines: Vec<[String; 6]> = std::iter::once(HEAD.map(String::from))
-        .chain(rows.iter().map(Row::columns))
+        .chain(rows.iter().map(Measurement::columns))
         .collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
     let widths: [usize; 6] = std::array::from_fn(|column| width(column).unwrap_or(0));

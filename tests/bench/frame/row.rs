@@ -48,7 +48,7 @@ pub struct Question<'q> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Row {
+pub struct Measurement {
     pub name: String,
     pub what: String,
     pub unit: String,
@@ -67,9 +67,9 @@ impl Question<'_> {
         rounds: &Rounds<M>,
         sides: [usize; 2],
         of: impl Fn(&M) -> f64,
-    ) -> Row {
+    ) -> Measurement {
         let [ours, theirs] = sides.map(|side| rounds.median(side, &of));
-        Row {
+        Measurement {
             theirs: Some(theirs),
             ratio: Some(rounds.ratio(sides, of)),
             ..self.of_one(ours)
@@ -77,8 +77,8 @@ impl Question<'_> {
     }
 
     /// By two numbers.
-    pub fn of_two(&self, ours: f64, theirs: f64) -> Row {
-        Row {
+    pub fn of_two(&self, ours: f64, theirs: f64) -> Measurement {
+        Measurement {
             theirs: Some(theirs),
             ratio: Some(ours / theirs),
             ..self.of_one(ours)
@@ -86,8 +86,8 @@ impl Question<'_> {
     }
 
     /// By one number, which the bar is for.
-    pub fn of_one(&self, ours: f64) -> Row {
-        Row {
+    pub fn of_one(&self, ours: f64) -> Measurement {
+        Measurement {
             name: self.name.into(),
             what: self.what.into(),
             unit: self.unit.into(),
@@ -100,7 +100,7 @@ impl Question<'_> {
     }
 }
 
-impl Row {
+impl Measurement {
     /// What the bar is for.
     pub fn judged(&self) -> f64 {
         self.ratio.unwrap_or(self.ours)
@@ -138,5 +138,23 @@ pub fn plain(value: f64) -> String {
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
+    }
+}
+
+/// A number as people write it: 1,000,000.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let places = digits.char_indices();
+    let groups = places.map(|(place, digit)| match (digits.len() - place) % 3 {
+        0 if place > 0 => format!(",{digit}"),
+        _ => digit.to_string(),
+    });
+    groups.collect()
+}
+
+#[test]
+fn digits_stand_in_groups_of_three() {
+    for (number, text) in [(7, "7"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        assert_eq!(grouped(number), text);
     }
 }

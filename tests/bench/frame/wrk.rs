@@ -14,7 +14,7 @@ pub const CONNECTIONS: usize = 16;
 
 /// What wrk measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Load {
+pub struct WrkResult {
     /// Requests in a second.
     pub rate: f64,
     pub p50_us: f64,
@@ -84,13 +84,13 @@ impl Target {
     }
 
     /// A load of the usual length.
-    pub async fn turn(&self) -> Load {
+    pub async fn turn(&self) -> WrkResult {
         self.load(settings::seconds()).await
     }
 
     /// From one thread over sixteen connections. Any error is the benchmark's end: what
     /// refuses quickly is not fast.
-    pub async fn load(&self, seconds: u64) -> Load {
+    pub async fn load(&self, seconds: u64) -> WrkResult {
         let mut command = Command::from(tool("wrk"));
         command
             .args(["-t1", "--timeout", "30s"])
@@ -108,7 +108,7 @@ impl Target {
     }
 }
 
-fn read(told: &str) -> Result<Load, String> {
+fn read(told: &str) -> Result<WrkResult, String> {
     let line = told.lines().find_map(|line| line.strip_prefix("measured "));
     let numbers = line.unwrap_or_default().split(' ');
     let numbers: Vec<f64> = numbers.filter_map(|number| number.parse().ok()).collect();
@@ -116,7 +116,7 @@ fn read(told: &str) -> Result<Load, String> {
         return Err("it told no numbers".into());
     };
     match errors {
-        0.0 => Ok(Load {
+        0.0 => Ok(WrkResult {
             rate: requests / (duration_us / 1_000_000.0),
             p50_us,
             p99_us,

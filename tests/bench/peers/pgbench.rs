@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use tokio::process::Command;
 
 use super::super::frame::settings;
-use super::super::frame::wrk::{CONNECTIONS, Load};
+use super::super::frame::wrk::{CONNECTIONS, WrkResult};
 use crate::harness::tool::tool;
 
 const ROWS: &str = r#"\set number random(1, 9000000000000000)
@@ -26,7 +26,7 @@ COMMIT;
 "#;
 
 /// One turn in the guide's database. It tells no percentiles.
-pub async fn turn(database: &str) -> Load {
+pub async fn turn(database: &str) -> WrkResult {
     let mut script = NamedTempFile::new().unwrap();
     script.write_all(ROWS.as_bytes()).unwrap();
     let mut command = Command::from(tool("pgbench"));
@@ -45,7 +45,7 @@ pub async fn turn(database: &str) -> Load {
     let rate = told.lines().find_map(|line| line.strip_prefix("tps = "));
     let rate = rate.and_then(|rest| rest.split(' ').next()?.parse().ok());
     match rate {
-        Some(rate) if ended.status.success() => Load {
+        Some(rate) if ended.status.success() => WrkResult {
             rate,
             p50_us: f64::NAN,
             p99_us: f64::NAN,

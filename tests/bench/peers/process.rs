@@ -13,14 +13,14 @@ const START: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(5);
 
 /// Dropped, it is gone with all of its children.
-pub struct Server {
+pub struct Peer {
     child: Child,
     pub url: String,
 }
 
-impl Server {
+impl Peer {
     /// Starts it on a free port of the loopback; answers when it takes connections.
-    pub fn start(of: impl FnOnce(SocketAddr) -> Command) -> Server {
+    pub fn start(of: impl FnOnce(SocketAddr) -> Command) -> Peer {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut command = of(address);
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -36,11 +36,11 @@ impl Server {
             std::thread::sleep(Duration::from_millis(1));
         }
         let url = format!("http://{address}");
-        Server { child, url }
+        Peer { child, url }
     }
 }
 
-impl Drop for Server {
+impl Drop for Peer {
     fn drop(&mut self) {
         let group = -i32::try_from(self.child.id()).unwrap();
         signal_process(group, libc::SIGTERM);

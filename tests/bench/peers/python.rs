@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tokio_postgres::{Config, NoTls};
 
-use super::process::{Server, fetched};
+use super::process::{Peer, fetched};
 use crate::harness::postgres::Cluster;
 
 /// The database in which the handler and pgbench write.
@@ -37,8 +37,8 @@ pub async fn database(cluster: &Cluster) -> String {
 
 /// Serves one of the two applications. `handler` makes tickets, each with an audit and two
 /// rows for its queues; `reader` reads them, at `/{id}`.
-pub fn serve(application: &str, database: &str) -> Server {
-    Server::start(|address| {
+pub fn serve(application: &str, database: &str) -> Peer {
+    Peer::start(|address| {
         let mut command = Command::new(fetched("bench-python/bin/uvicorn"));
         command
             .arg(format!("{application}:app"))

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::process::{Server, fetched};
+use super::process::{Peer, fetched};
 use crate::harness::host::target;
 
 /// What makes it quickest here: the pooling allocator, whose memories and tables keep
@@ -49,8 +49,8 @@ pub fn compiled(folder: &Path) -> PathBuf {
 }
 
 /// Serves what was compiled, in a fresh instance for each request or in one that goes on.
-pub fn serve(compiled: &Path, reuse: bool) -> Server {
-    Server::start(|address| {
+pub fn serve(compiled: &Path, reuse: bool) -> Peer {
+    Peer::start(|address| {
         let mut command = Command::new(program());
         command
             .arg("serve")

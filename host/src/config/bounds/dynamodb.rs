@@ -39,6 +39,7 @@ pub(super) fn documents(documents: &capability::documents::Config) -> [Bound; 8]
             documents.query_bytes_max as u64,
             KIB..=64 * MIB,
         ),
+        // An expression has at most 4 KB (AWS), and a name takes up to 7 of its bytes.
         (
             "query_attributes_max",
             documents.query_attributes_max as u64,

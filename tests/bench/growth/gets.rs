@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::given::Given;
+use super::dataset::Dataset;
 
 /// Filters and orders that lists have, with values that some of the rows have.
 const FILTERS: [(&str, &str); 14] = [
@@ -25,15 +25,15 @@ const FILTERS: [(&str, &str); 14] = [
 /// The host's own, which no row is behind.
 const OWN: [&str; 4] = ["/openapi.json", "/docs", "/healthz", "/readyz"];
 
-/// A path with places for ids, which [`Given::fill_in`] fills.
-pub struct Asked {
+/// A path with places for ids, which [`Dataset::fill_in`] fills.
+pub struct Get {
     pub name: String,
     pub path: String,
     pub is_stream: bool,
 }
 
-pub async fn every_get(given: &Given) -> Vec<Asked> {
-    let url = format!("{}/openapi.json", given.host.url);
+pub async fn every_get(dataset: &Dataset) -> Vec<Get> {
+    let url = format!("{}/openapi.json", dataset.host.url);
     let document: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
     let paths = document["paths"].as_object().unwrap().iter();
     let paths = paths.filter(|(path, item)| {
@@ -44,19 +44,20 @@ pub async fn every_get(given: &Given) -> Vec<Asked> {
         .collect()
 }
 
-fn of_path(document: &Value, path: &str, item: &Value) -> Vec<Asked> {
+fn of_path(document: &Value, path: &str, item: &Value) -> Vec<Get> {
     let content = &item["get"]["responses"]["200"]["content"];
     let is_stream = content["text/event-stream"].is_object();
-    let asked = |path: String| Asked {
+    let get = |path: String| Get {
         name: format!("GET {path}"),
         path,
         is_stream,
     };
-    let mut all = vec![asked(path.to_string())];
-    // One with a filter is the same stream.
-    let filters = FILTERS.iter().filter(|_| !is_stream);
+    let mut all = vec![get(path.to_string())];
+    // A stream is none, and of one thing there is nothing to be filtered.
+    let is_list = !is_stream && !path.ends_with('}');
+    let filters = FILTERS.iter().filter(|_| is_list);
     for (name, value) in filters.filter(|(name, _)| has(document, item, name)) {
-        all.push(asked(format!("{path}?{name}={value}")));
+        all.push(get(format!("{path}?{name}={value}")));
     }
     all
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::super::fill::{self, Whose};
+use super::super::fill::{self, Owner};
 use super::super::hosts;
 use crate::harness::fleet::Fleet;
 use crate::harness::host::Host;
@@ -22,7 +22,7 @@ const QUIET: [&str; 2] = [
     "SELECT pg_reload_conf()",
 ];
 
-pub struct Given {
+pub struct Dataset {
     pub host: Host,
     pub agent: String,
     fleet: Fleet,
@@ -30,8 +30,8 @@ pub struct Given {
     ids: Vec<(&'static str, String)>,
 }
 
-impl Given {
-    pub async fn rows(rows: u64) -> Given {
+impl Dataset {
+    pub async fn rows(rows: u64) -> Dataset {
         let fleet = Fleet::start().await;
         let database = fleet.cluster.connect(None).await;
         for statement in QUIET {
@@ -39,14 +39,14 @@ impl Given {
         }
         let host = hosts::reviewed(&fleet);
         let agent = hosts::agent(&host, "acme");
-        let mut given = Given {
+        let mut dataset = Dataset {
             host,
             agent,
             fleet,
             ids: Vec::new(),
         };
-        given.fill(rows).await;
-        given
+        dataset.fill(rows).await;
+        dataset
     }
 
     async fn fill(&mut self, rows: u64) {
@@ -56,13 +56,13 @@ impl Given {
         let endpoint = settings(host, agent).await;
         let database = self.fleet.cluster.connect(None).await;
         let customer = fill::customer(&database, "acme").await;
-        let one = Whose::One(&customer);
+        let one = Owner::One(&customer);
         // Numbers of their own, so that no id is another customer's.
         let others = rows..rows + OTHERS.max(rows / PART_OF_OTHERS);
         fill::tickets(&database, one, 0, rows).await;
-        fill::tickets(&database, Whose::Many(OTHERS), others.start, others.end).await;
+        fill::tickets(&database, Owner::Many(OTHERS), others.start, others.end).await;
         fill::events(&database, one, &endpoint, 0, rows).await;
-        let many = Whose::Many(OTHERS);
+        let many = Owner::Many(OTHERS);
         fill::events(&database, many, &endpoint, others.start, others.end).await;
         let notifications = rows.div_ceil(PART_OF_NOTIFICATIONS);
         let notification = fill::notifications(host, agent, notifications).await;
