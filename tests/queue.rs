@@ -1,7 +1,10 @@
 //! Queues: what holds on every backend, each backend's own, and what a guest sees.
 
 mod bench;
+mod cost;
 mod guest;
+mod horizon;
+mod migrated;
 mod ordering;
 mod postgres;
 mod relay;

@@ -46,7 +46,15 @@ impl Bench {
     }
 
     pub async fn with(on: On, change: impl FnOnce(&mut Config)) -> Bench {
-        let cluster = Cluster::start().await;
+        Bench::open(Cluster::start().await, on, change).await
+    }
+
+    /// Queues in a cluster that has something in it already.
+    pub async fn on(cluster: Cluster) -> Bench {
+        Bench::open(cluster, On::Postgres, |_| {}).await
+    }
+
+    async fn open(cluster: Cluster, on: On, change: impl FnOnce(&mut Config)) -> Bench {
         let sqs = match on {
             On::Postgres => None,
             On::Sqs(make) => Some(Sqs::start(make).await),

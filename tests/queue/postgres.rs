@@ -10,15 +10,16 @@ use super::bench::{
     Bench, HOUR, On, PATIENCE, body, is_unavailable, message, of_customer, of_group,
 };
 use crate::harness::host::runs;
-use crate::harness::postgres::{Cluster, until};
+use crate::harness::postgres::until;
 
-/// Messages written straight into the table, many at once.
+/// Messages written straight into the tables, many at once.
 async fn fill(database: &Client, customer: &str, messages: usize, group: Option<&str>) {
     let text = "
-        INSERT INTO hearth.outbox (id, message, queue, plugin, customer, group_key, body,
-                                   attributes, sent_at, state, due_at)
-        SELECT gen_random_uuid(), gen_random_uuid(), 'plain', 'tickets', $1, $3, 'x', '[]', now(), 0, now()
-        FROM generate_series(1, $2::int)";
+        SELECT hearth.add_messages(
+            array_agg(id), array_agg(id), array_agg('plain'::text), array_agg('tickets'::text),
+            array_agg($1::text), array_agg($3::text), array_agg('x'::bytea),
+            array_agg('[]'::text), array_agg(0), '{}', array_agg(0::bigint), 0)
+        FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, $2::int)) each";
     let messages = i32::try_from(messages).unwrap();
     database
         .execute(text, &[&customer, &messages, &group])
@@ -47,61 +48,6 @@ async fn customer_with_many_messages_does_not_starve_another() {
     }
     assert!(came.contains(&lone), "within a turn of each customer");
     assert!(came.contains(&nobodys), "within a turn of each customer");
-}
-
-/// What this connection has read of the table and not told Postgres yet, which it
-/// does between transactions.
-async fn counter(database: &Client) -> i64 {
-    let text = "
-        SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::bigint
-        FROM pg_stat_xact_user_tables WHERE relid = 'hearth.outbox'::regclass";
-    database.query_one(text, &[]).await.unwrap().get(0)
-}
-
-/// One receive in a transaction that is rolled back: what it found, and how many
-/// rows it read from the table.
-async fn reads(database: &Client, customer: &str) -> (i64, i64) {
-    database.batch_execute("BEGIN").await.unwrap();
-    let before = counter(database).await;
-    let receive = "
-        SELECT count(id) FROM hearth.receive_messages('plain', $1, 10, 60000, 0,
-                                                      gen_random_uuid(), true)";
-    let found = database.query_one(receive, &[&customer]).await.unwrap();
-    let read = counter(database).await - before;
-    database.batch_execute("ROLLBACK").await.unwrap();
-    (found.get(0), read)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn receive_reads_no_more_than_it_takes_however_much_waits() {
-    let cluster = Cluster::start().await;
-    let _server = cluster.server().await;
-    let (database, other) = (cluster.connect(None).await, cluster.connect(None).await);
-    fill(&other, "c0", 5, None).await;
-    for _ in 0..10 {
-        // Plans are made while the table is small.
-        assert_eq!(reads(&database, "").await.0, 5);
-    }
-    for customer in 1..10 {
-        fill(&other, &format!("c{customer}"), runs(5_000, 100_000), None).await;
-        let group = format!("g{customer}");
-        fill(
-            &other,
-            &format!("d{customer}"),
-            runs(500, 10_000),
-            Some(&group),
-        )
-        .await;
-    }
-    for customer in ["", "c3", "c9", "d2", "d9"] {
-        let (found, read) = reads(&database, customer).await;
-        assert!(found > 0, "after {customer}");
-        // Some hundred are looked at, locked and put aside behind their groups.
-        assert!(read < 4_000, "after {customer} it read {read} rows");
-    }
-    let (found, read) = reads(&database, "c3").await;
-    assert_eq!(found, 10);
-    assert!(read <= 60, "it read {read} rows for ten");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

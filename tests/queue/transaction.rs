@@ -60,6 +60,23 @@ async fn hundred_messages_commit_together_and_one_more_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_of_a_transaction_are_written_by_one_statement_in_their_order() {
+    let stage = Stage::start().await;
+    let told = stage.post("/many/20", "x").await;
+    let database = stage.fleet.cluster.connect(None).await;
+    let statements = "SELECT count(DISTINCT cmin::text), count(*) FROM hearth.messages";
+    let row = database.query_one(statements, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 20));
+    let order = "SELECT message::text FROM hearth.messages ORDER BY place";
+    let rows = database.query(order, &[]).await.unwrap();
+    let written = rows
+        .iter()
+        .map(|row| row.get::<_, String>(0).replace('-', ""));
+    let ids = told.split('"').filter_map(|id| id.strip_prefix("msg_"));
+    assert!(written.eq(ids.map(|id| id.replace('-', ""))), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_of_a_transaction_have_so_many_bytes_together() {
     let stage = Stage::with("[queue]\ncall_bytes_max = 262_144").await;
     let large = "x".repeat(100_000);
@@ -121,13 +138,30 @@ async fn plugins_role_can_neither_send_by_itself_nor_see_what_is_sent() {
         &*with_digest,
         "SELECT hearth.enqueue(NULL, gen_random_uuid(), 'orders', 'tickets', 'globex', NULL, 'x',
                                '[]', 0, 0, NULL)",
+        "SELECT hearth.enqueue_many('\\x00', ARRAY[gen_random_uuid()], '{orders}', '{tickets}',
+                                    '{globex}', '{NULL}', '{x}', '{[]}', '{0}', 0)",
+        "SELECT hearth.enqueue_many(NULL, ARRAY[gen_random_uuid()], '{orders}', '{tickets}',
+                                    '{globex}', '{NULL}', '{x}', '{[]}', '{0}', 0)",
+        "SELECT hearth.add_messages(ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], '{orders}',
+                                    '{tickets}', '{globex}', '{NULL}', '{x}', '{[]}', '{0}', '{}',
+                                    '{0}', 0)",
         "SELECT * FROM hearth.outbox",
+        "DELETE FROM hearth.outbox",
+        "SELECT * FROM hearth.messages",
+        "SELECT * FROM hearth.ready",
+        "SELECT * FROM hearth.delayed",
+        "SELECT * FROM hearth.leases",
+        "SELECT * FROM hearth.blocked",
+        "SELECT nextval('hearth.message_places')",
+        "SELECT * FROM hearth.lease_messages('orders', NULL, '{}', '{}', '', 1, 1, 0,
+                                             gen_random_uuid(), true)",
         "SELECT * FROM hearth.outbox_keys",
         "SELECT * FROM hearth.dead_letters",
         "DELETE FROM hearth.outbox_recent",
         "SELECT * FROM hearth.receive_messages('orders', '', 1, 1, 0, gen_random_uuid(), true)",
         "SELECT hearth.settle_messages('{}', '{}', '{}', '{}', '{}', 0)",
-        "SELECT hearth.remove_messages('{}')",
+        "SELECT hearth.erase_messages('{}')",
+        "SELECT hearth.expire_messages(now(), 1)",
     ] {
         let told = own.simple_query(attempt).await.unwrap_err();
         let code = told.code().unwrap().code().to_owned();

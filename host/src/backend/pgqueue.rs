@@ -1,11 +1,12 @@
-//! Queues in Postgres: the rows of `hearth.outbox` are the messages.
+//! Queues in Postgres: the rows of `hearth.messages` are the messages, and each is in
+//! one of the tables `ready`, `delayed`, `leases` and `blocked` beside it.
 //!
-//! A transaction of a plugin writes its messages through `hearth.enqueue`, so they
+//! A transaction of a plugin writes its messages through `hearth.enqueue_many`, so they
 //! are there once it has committed. Everything else happens on the host's own pool,
-//! each in one round trip: sends of all requests are merged into one INSERT, as what
-//! all consumers settle is into one call, and receiving and settling are functions of
-//! migration 0006, which says how groups keep their order. A receive takes the
-//! customers in turn.
+//! each in one round trip: sends of all requests are merged into one call, as what all
+//! consumers settle is, and receiving and settling are functions of migration 0013,
+//! which says how groups keep their order and how nothing is read that is gone. A
+//! receive takes the customers in turn (`line`).
 //!
 //! With SQS the same rows wait here for the relay, and dead letters and deduplication
 //! are here for both.
@@ -13,6 +14,8 @@
 mod counting;
 mod dead;
 mod entry;
+mod horizon;
+mod line;
 mod local;
 mod receive;
 mod send;
@@ -39,7 +42,7 @@ use local::Local;
 use settle::Ending;
 use table::Table;
 
-pub use entry::{ENQUEUE, Entry, Stamp};
+pub use entry::{Columns, ENQUEUE, ENQUEUE_MANY, Entry, Stamp};
 pub(crate) use receive::Delivery;
 
 /// The queues of a database. Cloning shares them.

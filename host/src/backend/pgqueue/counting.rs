@@ -20,14 +20,22 @@ const REST: u32 = 20;
 /// The whole of each queue, and in rows of their own the customers who have a good
 /// part of one.
 const COUNT: &str = "
-    SELECT queue, customer, count(*) FILTER (WHERE state <> 1),
-           count(*) FILTER (WHERE state = 1 AND lease IS NULL),
-           count(*) FILTER (WHERE lease IS NOT NULL),
+    SELECT queue, customer, sum(waiting)::bigint, sum(delayed)::bigint, sum(leased)::bigint,
            (extract(epoch FROM clock_timestamp() + $2::bigint * interval '1 millisecond'
-                - min(due_at) FILTER (WHERE state = 0)) * 1000)::bigint
-    FROM hearth.outbox
+                - min(since)) * 1000)::bigint
+    FROM (
+        SELECT queue, customer, count(*) AS waiting, 0 AS delayed, 0 AS leased,
+               min(due_at) AS since
+        FROM hearth.ready GROUP BY queue, customer
+        UNION ALL
+        SELECT queue, customer, count(*), 0, 0, NULL FROM hearth.blocked GROUP BY queue, customer
+        UNION ALL
+        SELECT queue, customer, 0, count(*), 0, NULL FROM hearth.delayed GROUP BY queue, customer
+        UNION ALL
+        SELECT queue, customer, 0, 0, count(*), NULL FROM hearth.leases GROUP BY queue, customer
+    ) each
     GROUP BY GROUPING SETS ((queue), (queue, customer))
-    HAVING grouping(customer) = 1 OR count(*) > $1";
+    HAVING grouping(customer) = 1 OR sum(waiting + delayed + leased) > $1::bigint";
 
 const COUNT_DEAD: &str = "SELECT queue, count(*) FROM hearth.dead_letters GROUP BY queue";
 

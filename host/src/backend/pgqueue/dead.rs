@@ -24,12 +24,19 @@ const REDRIVE: &str = "
         WHERE id IN (SELECT id FROM hearth.dead_letters
                      WHERE queue = $1 AND ($2::uuid[] IS NULL OR id = ANY ($2))
                      ORDER BY number LIMIT $4)
-        RETURNING *)
-    INSERT INTO hearth.outbox (id, message, queue, plugin, customer, group_key, body, attributes,
-                               sent_at, state, due_at)
-    SELECT gen_random_uuid(), id, queue, plugin, customer, group_key, body, attributes, sent_at, 0,
+        RETURNING *),
+    entry AS MATERIALIZED (
+        SELECT gone.*, gen_random_uuid() AS row, nextval('hearth.message_places') AS place
+        FROM (SELECT * FROM gone ORDER BY number) gone),
+    written AS (
+        INSERT INTO hearth.messages (id, message, place, queue, plugin, customer, group_key, body,
+                                     attributes, sent_at)
+        SELECT row, id, place, queue, plugin, customer, group_key, body, attributes, sent_at
+        FROM entry)
+    INSERT INTO hearth.ready (id, queue, customer, group_key, place, seat, attempts, due_at)
+    SELECT row, queue, customer, group_key, place, place, 0,
            clock_timestamp() + $3::bigint * interval '1 millisecond'
-    FROM gone ORDER BY number";
+    FROM entry";
 
 const DROP: &str = "
     DELETE FROM hearth.dead_letters

@@ -1,4 +1,4 @@
-//! A message as it is written into `hearth.outbox`.
+//! A message as it is written into `hearth.messages`.
 
 use std::time::SystemTime;
 
@@ -10,6 +10,11 @@ use crate::backend::queue::{Outgoing, attributes_text, customer_text, id_text};
 /// Sends one message within the caller's transaction, and answers the id of the
 /// message or of the one that it repeats. Its parameters are [`Entry::params`].
 pub const ENQUEUE: &str = "SELECT hearth.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+/// Sends messages without deduplication ids, within the caller's transaction. Its
+/// parameters are [`Columns::stamped`].
+pub const ENQUEUE_MANY: &str =
+    "SELECT hearth.enqueue_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
 /// A message with the ids that it will have.
 #[derive(Clone, Debug)]
@@ -28,7 +33,7 @@ pub struct Entry {
 /// The right to call `hearth.enqueue`, and by how much the clock is put forward.
 #[derive(Clone)]
 pub struct Stamp {
-    pub(super) key: [u8; 32],
+    pub(super) key: Vec<u8>,
     pub(super) offset_ms: i64,
 }
 
@@ -75,7 +80,7 @@ impl Entry {
             ..
         } = &self.message;
         vec![
-            Box::new(stamp.key.to_vec()),
+            Box::new(stamp.key.clone()),
             Box::new(self.id),
             Box::new(queue.to_string()),
             Box::new(plugin.to_string()),
@@ -86,6 +91,76 @@ impl Entry {
             Box::new(self.delay_ms()),
             Box::new(stamp.offset_ms),
             Box::new(deduplication_id.clone()),
+        ]
+    }
+}
+
+/// The messages of one statement, column by column.
+pub struct Columns<'e> {
+    ids: Vec<Uuid>,
+    messages: Vec<Uuid>,
+    queues: Vec<&'e str>,
+    plugins: Vec<&'e str>,
+    customers: Vec<&'e str>,
+    groups: Vec<Option<&'e str>>,
+    bodies: Vec<&'e [u8]>,
+    attributes: Vec<&'e str>,
+    attempts: Vec<i32>,
+    sent_at: Vec<Option<SystemTime>>,
+    delays_ms: Vec<i64>,
+}
+
+impl<'e> Columns<'e> {
+    pub fn of(entries: impl Iterator<Item = &'e Entry> + Clone) -> Columns<'e> {
+        let messages = || entries.clone().map(|entry| &entry.message);
+        Columns {
+            ids: entries.clone().map(|entry| entry.id).collect(),
+            messages: entries.clone().map(|entry| entry.known_as).collect(),
+            queues: messages().map(|message| &*message.queue).collect(),
+            plugins: messages().map(|message| &*message.plugin).collect(),
+            customers: messages()
+                .map(|message| customer_text(message.customer.as_ref()))
+                .collect(),
+            groups: messages().map(|message| message.group.as_deref()).collect(),
+            bodies: messages().map(|message| &*message.body).collect(),
+            attributes: entries.clone().map(|entry| &*entry.attributes).collect(),
+            attempts: entries.clone().map(|entry| entry.attempts).collect(),
+            sent_at: entries.clone().map(|entry| entry.sent_at).collect(),
+            delays_ms: entries.map(Entry::delay_ms).collect(),
+        }
+    }
+
+    /// What `hearth.add_messages` is called with.
+    pub(super) fn params<'p>(&'p self, offset_ms: &'p i64) -> [&'p (dyn ToSql + Sync); 12] {
+        [
+            &self.ids,
+            &self.messages,
+            &self.queues,
+            &self.plugins,
+            &self.customers,
+            &self.groups,
+            &self.bodies,
+            &self.attributes,
+            &self.attempts,
+            &self.sent_at,
+            &self.delays_ms,
+            offset_ms,
+        ]
+    }
+
+    /// What [`ENQUEUE_MANY`] is sent with.
+    pub fn stamped<'p>(&'p self, stamp: &'p Stamp) -> [&'p (dyn ToSql + Sync); 10] {
+        [
+            &stamp.key,
+            &self.ids,
+            &self.queues,
+            &self.plugins,
+            &self.customers,
+            &self.groups,
+            &self.bodies,
+            &self.attributes,
+            &self.delays_ms,
+            &stamp.offset_ms,
         ]
     }
 }

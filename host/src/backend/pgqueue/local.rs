@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::line::Lines;
 use crate::backend::queue::{Config, customer_text};
 use crate::budget::Full;
 use crate::telemetry::{HostMetrics, QueueMetrics};
@@ -24,8 +25,9 @@ pub(crate) struct Local {
     arrived: Notify,
     /// Of those who wait, one looks now and then for what other hosts have sent.
     lookout: tokio::sync::Mutex<()>,
-    /// The customer whose turn was last.
-    turn: Mutex<String>,
+    /// One receive at a time changes them, so that each begins where the one before
+    /// has ended.
+    pub(super) lines: tokio::sync::Mutex<Lines>,
     counted: AtomicU64,
     sent_since: AtomicU64,
     /// Customers who have a good part of the queue, and those who sent since.
@@ -39,7 +41,7 @@ impl Local {
             name,
             arrived: Notify::new(),
             lookout: tokio::sync::Mutex::new(()),
-            turn: Mutex::default(),
+            lines: tokio::sync::Mutex::default(),
             counted: AtomicU64::new(0),
             sent_since: AtomicU64::new(0),
             heavy: Mutex::default(),
@@ -75,16 +77,6 @@ impl Local {
             () = looked => true,
             () = sleep_until(until) => false,
         }
-    }
-
-    pub fn turn(&self) -> String {
-        self.turn.lock().clone()
-    }
-
-    pub fn set_turn(&self, customer: &str) {
-        let mut turn = self.turn.lock();
-        turn.clear();
-        turn.push_str(customer);
     }
 
     /// As far as it was counted; what was sent from here since is added.

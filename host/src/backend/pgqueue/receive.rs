@@ -7,22 +7,28 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::PgQueue;
+use super::horizon;
+use super::line::Update;
 use super::local::Local;
 use super::table::{Failure, Table, millis};
 use crate::backend::queue::{
     Lease, QueueError, Receipt, Received, Settlement, attributes_of, customer_of, id_text,
 };
 
-const RECEIVE: &str = "SELECT * FROM hearth.receive_messages($1, $2, $3, $4, $5, $6, $7)";
+const RECEIVE: &str =
+    "SELECT * FROM hearth.lease_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
+/// As of this transaction, or nobody would hear of a lease that ends sooner now.
 const EXTEND: &str = "
-    UPDATE hearth.outbox AS o
-    SET due_at = clock_timestamp() + ($3::bigint + $4::bigint) * interval '1 millisecond'
-    WHERE o.id = ANY ($1::uuid[]) AND o.lease = ($2::uuid[])[array_position($1::uuid[], o.id)]
-    RETURNING o.id";
+    UPDATE hearth.leases AS l
+    SET due_at = clock_timestamp() + ($3::bigint + $4::bigint) * interval '1 millisecond',
+        xid = pg_current_xact_id()
+    WHERE l.id = ANY ($1::uuid[]) AND l.lease = ($2::uuid[])[array_position($1::uuid[], l.id)]
+    RETURNING l.id";
 
 /// A message and since when it could have been received.
 pub(crate) struct Delivery {
@@ -37,7 +43,6 @@ struct Found {
     again: bool,
     /// When something becomes due.
     due_in: Option<Duration>,
-    turn: Option<String>,
 }
 
 /// Messages that nobody has got yet. Dropped, they are given back.
@@ -95,9 +100,6 @@ impl PgQueue {
             let Some(found) = unclaimed.found.take() else {
                 return Ok(Vec::new());
             };
-            if let Some(turn) = &found.turn {
-                local.set_turn(turn);
-            }
             if !found.deliveries.is_empty() {
                 // There may be more than one receive takes.
                 local.wake();
@@ -174,27 +176,34 @@ impl Table {
         counted: bool,
     ) -> Result<Found, QueueError> {
         self.bounded(async {
+            let mut lines = local.lines.lock().await;
             let held = self.hold().await?;
+            if lines.horizon().is_none() {
+                horizon::resume(&held.client, &local.name, &mut lines).await?;
+            }
             let statement = held.client.prepare_cached(RECEIVE).await?;
             let lease = Uuid::new_v4();
-            let (turn, max) = (local.turn(), i32::try_from(max).unwrap_or(i32::MAX));
             let (visibility, offset) = (millis(visibility), self.offset_ms());
-            let rows = held
-                .client
-                .query(
-                    &statement,
-                    &[
-                        &&*local.name,
-                        &turn,
-                        &max,
-                        &visibility,
-                        &offset,
-                        &lease,
-                        &counted,
-                    ],
-                )
-                .await?;
-            found(&rows, &local.name, lease)
+            let max = i32::try_from(max).unwrap_or(i32::MAX);
+            let (customers, seats) = lines.next();
+            let params: [&(dyn ToSql + Sync); 10] = [
+                &&*local.name,
+                &lines.horizon(),
+                &customers,
+                &seats,
+                &lines.turn(),
+                &max,
+                &visibility,
+                &offset,
+                &lease,
+                &counted,
+            ];
+            let rows = held.client.query(&statement, &params).await?;
+            let (mut found, update) = found(&rows, &local.name, lease)?;
+            let is_shorter = update.is_some_and(|update| lines.apply(update));
+            // Nobody of those whose turn it was had any, but others may.
+            found.again |= is_shorter && found.deliveries.is_empty();
+            Ok(found)
         })
         .await
     }
@@ -220,14 +229,14 @@ impl Table {
     }
 }
 
-/// The rows of `hearth.receive_messages`; the one without an id tells of the rest.
-fn found(rows: &[Row], queue: &Arc<str>, lease: Uuid) -> Result<Found, Failure> {
+/// The rows of `hearth.lease_messages`; the one without an id tells of the rest.
+fn found(rows: &[Row], queue: &Arc<str>, lease: Uuid) -> Result<(Found, Option<Update>), Failure> {
     let mut found = Found {
         deliveries: Vec::with_capacity(rows.len()),
         again: false,
         due_in: None,
-        turn: None,
     };
+    let mut lines = None;
     for row in rows {
         match row.try_get::<_, Option<Uuid>>("id")? {
             Some(id) => {
@@ -237,13 +246,24 @@ fn found(rows: &[Row], queue: &Arc<str>, lease: Uuid) -> Result<Found, Failure> 
             None => {
                 let (now, due): (SystemTime, Option<SystemTime>) =
                     (row.try_get("sent_at")?, row.try_get("due_at")?);
-                found.turn = row.try_get("customer")?;
+                lines = Some(update(row)?);
                 found.again = row.try_get::<_, i32>("attempts")? > 0;
                 found.due_in = due.map(|due| due.duration_since(now).unwrap_or_default());
             }
         }
     }
-    Ok(found)
+    Ok((found, lines))
+}
+
+fn update(row: &Row) -> Result<Update, Failure> {
+    let customers: Option<Vec<String>> = row.try_get("customers")?;
+    let seats: Option<Vec<Option<i64>>> = row.try_get("seats")?;
+    Ok(Update {
+        horizon: row.try_get("horizon")?,
+        turn: row.try_get("customer")?,
+        customers: customers.unwrap_or_default(),
+        seats: seats.unwrap_or_default(),
+    })
 }
 
 fn delivery(row: &Row, id: Uuid, queue: &Arc<str>, lease: Uuid) -> Result<Delivery, Failure> {

@@ -1,4 +1,4 @@
-//! Sending outside a transaction: many requests' messages in one INSERT.
+//! Sending outside a transaction: many requests' messages in one statement.
 
 use std::sync::Arc;
 
@@ -6,25 +6,14 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::PgQueue;
-use super::entry::{ENQUEUE, Entry};
+use super::entry::{Columns, ENQUEUE, Entry};
 use super::table::{Failure, Table};
 use crate::backend::merge::{Merge, MergeLimits};
-use crate::backend::queue::{Config, Outgoing, QueueError, customer_text, id_text};
+use crate::backend::queue::{Config, Outgoing, QueueError, id_text};
 
-const INSERT: &str = "
-    INSERT INTO hearth.outbox (id, message, queue, plugin, customer, group_key, body, attributes, attempts,
-                               sent_at, state, due_at)
-    SELECT e.id, e.message, e.queue, e.plugin, e.customer, e.group_key, e.body, e.attributes, e.attempts,
-           coalesce(e.sent_at, now.at), CASE WHEN e.delay_ms > 0 THEN 1 ELSE 0 END,
-           now.at + e.delay_ms * interval '1 millisecond'
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
-                $7::text[], $8::int4[], $9::timestamptz[], $10::bigint[], $11::uuid[]) WITH ORDINALITY
-             AS e (id, queue, plugin, customer, group_key, body, attributes, attempts, sent_at,
-                   delay_ms, message, number),
-         (SELECT clock_timestamp() + $12::bigint * interval '1 millisecond' AS at) AS now
-    ORDER BY e.number";
+const ADD: &str = "SELECT hearth.add_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
-/// One INSERT at a time, so messages arrive in the order in which they were sent.
+/// One call at a time, so messages arrive in the order in which they were sent.
 pub(super) fn merge(
     table: &Arc<Table>,
     config: &Config,
@@ -128,8 +117,8 @@ impl Table {
     async fn insert(&self, entries: &[Entry]) -> Result<(), QueueError> {
         self.bounded(async {
             let held = self.hold().await?;
-            let statement = held.client.prepare_cached(INSERT).await?;
-            let columns = Columns::of(entries);
+            let statement = held.client.prepare_cached(ADD).await?;
+            let columns = Columns::of(entries.iter());
             let offset_ms = self.offset_ms();
             held.client
                 .execute(&statement, &columns.params(&offset_ms))
@@ -149,58 +138,5 @@ impl Table {
             Ok::<_, Failure>(row.try_get(0)?)
         })
         .await
-    }
-}
-
-/// The messages of one INSERT, column by column.
-struct Columns<'e> {
-    ids: Vec<Uuid>,
-    messages: Vec<Uuid>,
-    queues: Vec<&'e str>,
-    plugins: Vec<&'e str>,
-    customers: Vec<&'e str>,
-    groups: Vec<Option<&'e str>>,
-    bodies: Vec<&'e [u8]>,
-    attributes: Vec<&'e str>,
-    attempts: Vec<i32>,
-    sent_at: Vec<Option<std::time::SystemTime>>,
-    delays_ms: Vec<i64>,
-}
-
-impl<'e> Columns<'e> {
-    fn of(entries: &'e [Entry]) -> Columns<'e> {
-        let messages = || entries.iter().map(|entry| &entry.message);
-        Columns {
-            ids: entries.iter().map(|entry| entry.id).collect(),
-            messages: entries.iter().map(|entry| entry.known_as).collect(),
-            queues: messages().map(|message| &*message.queue).collect(),
-            plugins: messages().map(|message| &*message.plugin).collect(),
-            customers: messages()
-                .map(|message| customer_text(message.customer.as_ref()))
-                .collect(),
-            groups: messages().map(|message| message.group.as_deref()).collect(),
-            bodies: messages().map(|message| &*message.body).collect(),
-            attributes: entries.iter().map(|entry| &*entry.attributes).collect(),
-            attempts: entries.iter().map(|entry| entry.attempts).collect(),
-            sent_at: entries.iter().map(|entry| entry.sent_at).collect(),
-            delays_ms: entries.iter().map(Entry::delay_ms).collect(),
-        }
-    }
-
-    fn params<'p>(&'p self, offset_ms: &'p i64) -> [&'p (dyn ToSql + Sync); 12] {
-        [
-            &self.ids,
-            &self.queues,
-            &self.plugins,
-            &self.customers,
-            &self.groups,
-            &self.bodies,
-            &self.attributes,
-            &self.attempts,
-            &self.sent_at,
-            &self.delays_ms,
-            &self.messages,
-            offset_ms,
-        ]
     }
 }

@@ -1,9 +1,9 @@
-//! What is too old goes.
+//! What is too old goes, and where receiving stands is kept.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
-use uuid::Uuid;
+use tokio_postgres::types::ToSql;
 
 use super::PgQueue;
 use super::table::Failure;
@@ -11,22 +11,9 @@ use super::table::Failure;
 /// Rows that one statement looks at.
 const CHUNK: i64 = 5_000;
 
-/// Walks the outbox by its key, a piece at a time and round and round: no index of
-/// its own, and no statement that reads all of it. Drops what nobody has received in
-/// the time of retention, and answers where to go on.
-const OUTBOX: &str = "
-    WITH piece AS MATERIALIZED (
-        SELECT id, queue, customer, group_key, place, state, due_at, lease
-        FROM hearth.outbox WHERE id > $1 ORDER BY id LIMIT $2),
-    old AS MATERIALIZED (
-        SELECT o.id FROM hearth.outbox o JOIN piece USING (id)
-        WHERE o.lease IS NULL
-          AND o.due_at < clock_timestamp() + ($3::bigint - $4::bigint) * interval '1 millisecond'
-        FOR UPDATE OF o SKIP LOCKED)
-    SELECT (SELECT id FROM piece ORDER BY id DESC LIMIT 1),
-           (SELECT array_agg(id) FROM old)";
-
-const REMOVE: &str = "SELECT hearth.remove_messages($1)";
+const EXPIRE: &str = "
+    SELECT hearth.expire_messages(
+        clock_timestamp() + ($1::bigint - $2::bigint) * interval '1 millisecond', $3)";
 
 const RECENT: &str = "
     DELETE FROM hearth.outbox_recent WHERE (queue, plugin, customer, deduplication_id) IN (
@@ -57,43 +44,36 @@ const DELIVERIES: &str = "
 impl PgQueue {
     pub(super) async fn keep_sweeping(&self) {
         let pause = Duration::from_millis(self.shared.config.sweep_ms);
-        let mut walked = Uuid::nil();
         loop {
             sleep(pause).await;
-            match self.sweep(walked).await {
-                Ok(next) => walked = next,
-                Err(error) => tracing::debug!(%error, "the queues were not swept"),
+            if let Err(error) = self.sweep().await {
+                tracing::debug!(%error, "the queues were not swept");
             }
         }
     }
 
-    /// One round, from a place in the outbox; answers where the next begins.
-    async fn sweep(&self, walked: Uuid) -> Result<Uuid, Failure> {
+    async fn sweep(&self) -> Result<(), Failure> {
+        self.save_horizons().await?;
         self.sweep_recent().await?;
         self.sweep_dead().await?;
         let client = self.shared.table.server.host().get().await?;
         client.execute(DELIVERIES, &[&CHUNK]).await?;
         drop(client);
-        self.sweep_outbox(walked).await
+        self.sweep_messages().await
     }
 
-    async fn sweep_outbox(&self, walked: Uuid) -> Result<Uuid, Failure> {
+    /// Drops what nobody has received in the time of retention.
+    async fn sweep_messages(&self) -> Result<(), Failure> {
         let table = &self.shared.table;
         let retention = i64::try_from(self.shared.config.retention_ms).unwrap_or(i64::MAX);
-        let mut client = table.server.host().get().await?;
-        let transaction = client.transaction().await?;
-        let row = transaction
-            .query_one(OUTBOX, &[&walked, &CHUNK, &table.offset_ms(), &retention])
-            .await?;
-        let (next, old): (Option<Uuid>, Option<Vec<Uuid>>) = (row.try_get(0)?, row.try_get(1)?);
-        if let Some(old) = &old {
-            transaction.execute(REMOVE, &[old]).await?;
-            let messages = old.len();
+        let client = table.server.host().get().await?;
+        let chunk = i32::try_from(CHUNK).unwrap_or(i32::MAX);
+        let params: [&(dyn ToSql + Sync); 3] = [&table.offset_ms(), &retention, &chunk];
+        let messages: i64 = client.query_one(EXPIRE, &params).await?.try_get(0)?;
+        if messages > 0 {
             tracing::warn!(messages, "messages that nobody consumed were dropped");
         }
-        transaction.commit().await?;
-        // Past the end it begins anew.
-        Ok(next.unwrap_or_default())
+        Ok(())
     }
 
     async fn sweep_recent(&self) -> Result<(), Failure> {

@@ -42,7 +42,7 @@ impl Table {
 
     pub fn stamp(&self) -> Stamp {
         Stamp {
-            key: self.key,
+            key: self.key.to_vec(),
             offset_ms: self.offset_ms(),
         }
     }

@@ -44,11 +44,12 @@ pub struct Prepared {
 const HOST: u64 = 0;
 
 impl Prepared {
-    /// The one statement that the host itself runs on plugins' connections.
-    pub fn of_host(text: &str) -> Prepared {
+    /// A statement that the host itself runs on plugins' connections, numbered among
+    /// those.
+    pub fn of_host((index, text): (usize, &str)) -> Prepared {
         Prepared {
             deployment: HOST,
-            index: 0,
+            index,
             text: text.to_owned(),
         }
     }

@@ -64,6 +64,14 @@ const MIGRATIONS: &[Migration] = &[
         version: 12,
         text: include_str!("migrations/0012_idempotency_scopes.sql"),
     },
+    Migration {
+        version: 13,
+        text: concat!(
+            include_str!("migrations/0013_queue_tables.sql"),
+            include_str!("migrations/0013_queue_tables_receive.sql"),
+            include_str!("migrations/0013_queue_tables_settle.sql"),
+        ),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.

@@ -9,6 +9,8 @@
 //!
 //! Where rows are wanted COMMIT is sent once they are in: an answer that turns
 //! out too large must leave no effect. That is a second round trip.
+//!
+//! Messages are one statement together, wherever they are among the others.
 
 use tokio_postgres::Statement;
 
@@ -34,7 +36,9 @@ impl Call<'_> {
     async fn prepare(&self, connection: &mut Connection) -> Result<Statement, Halt> {
         match self {
             Call::Statement(ready) => run::prepare(connection, ready.known, Standing::Idle).await,
-            Call::Enqueue(_) => enqueue::prepare(connection, Standing::Idle).await,
+            Call::Enqueue(message) => {
+                enqueue::prepare(connection, message.statement(), Standing::Idle).await
+            }
         }
     }
 
@@ -47,6 +51,14 @@ impl Call<'_> {
         match self {
             Call::Statement(ready) => pipeline::statement(client, statement, ready, config),
             Call::Enqueue(message) => pipeline::message(client, statement, message),
+        }
+    }
+
+    /// A message that can be sent with others.
+    fn plain_message(&self) -> Option<&Message> {
+        match self {
+            Call::Enqueue(message) if !message.is_deduplicated() => Some(message),
+            _ => None,
         }
     }
 
@@ -93,6 +105,44 @@ pub(super) async fn run(
     Ok(answers)
 }
 
+/// What one statement does: a call, or the messages of several.
+struct Part<'c> {
+    /// The call whose prepared statement it is.
+    number: usize,
+    messages: Vec<&'c Message>,
+}
+
+/// Messages wait for those behind them; one with a deduplication id goes by itself, and
+/// they go before it.
+fn parts<'c>(calls: &'c [Call<'_>]) -> Vec<Part<'c>> {
+    let mut parts = Vec::with_capacity(calls.len());
+    let mut waiting: Option<Part<'c>> = None;
+    for (number, call) in calls.iter().enumerate() {
+        let messages = Vec::new();
+        let Some(message) = call.plain_message() else {
+            if matches!(call, Call::Enqueue(_)) {
+                parts.extend(waiting.take());
+            }
+            parts.push(Part { number, messages });
+            continue;
+        };
+        let part = waiting.get_or_insert(Part { number, messages });
+        part.messages.push(message);
+    }
+    parts.extend(waiting);
+    parts
+}
+
+/// An answer for each call: a message that was sent with others has its own id.
+fn in_order(calls: &[Call<'_>], answers: Vec<Answer>) -> Vec<Answer> {
+    let mut answers = answers.into_iter();
+    let answer = |call: &Call<'_>| match call.plain_message() {
+        Some(message) => Some(Answer::Id(message.entry.id())),
+        None => answers.next(),
+    };
+    calls.iter().filter_map(answer).collect()
+}
+
 async fn send(
     connection: &mut Connection,
     tenant: &Tenant,
@@ -104,6 +154,7 @@ async fn send(
     let nobody = Tenant::nobody();
     let clear = (!connection.carries(&nobody)).then(|| nobody.set());
     let local = tenant.set_local();
+    let parts = parts(calls);
     let client = connection.client();
     connection.mark();
     connection.forget_tenant();
@@ -111,8 +162,14 @@ async fn send(
     let begin = transaction::text(Isolation::ReadCommitted);
     steps.push(pipeline::simple(&client, begin));
     steps.push(pipeline::simple(&client, &local));
-    for (call, statement) in calls.iter().zip(statements) {
-        steps.push(call.step(&client, statement, config));
+    for part in &parts {
+        let both = calls.get(part.number).zip(statements.get(part.number));
+        steps.extend(
+            both.map(|(call, statement)| match part.messages.is_empty() {
+                true => call.step(&client, statement, config),
+                false => pipeline::messages(&client, statement, &part.messages),
+            }),
+        );
     }
     if let Some(commit) = commit {
         steps.push(pipeline::simple(&client, commit));
@@ -130,5 +187,5 @@ async fn send(
     if cleared {
         connection.remember_tenant(&nobody);
     }
-    Ok(answers)
+    Ok(in_order(calls, answers))
 }

@@ -1,9 +1,9 @@
 //! Messages that are sent if, and only if, a transaction commits.
 //!
-//! A message is one more statement of the transaction, the host's own: see
-//! `hearth.enqueue` in migration 0006. Nothing waits for its answer but the commit,
-//! so it costs no round trip; only a message with a deduplication id is sent at once,
-//! for its answer says which message it repeats.
+//! All of them are one more statement of the transaction, the host's own: see
+//! `hearth.enqueue_many` in migration 0013. Nothing waits for its answer but the
+//! commit, so it costs no round trip; only a message with a deduplication id is sent at
+//! once and by itself, for its answer says which message it repeats.
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::error::Halt;
 use super::{Error, Lent, OutgoingMessage};
-use crate::backend::pgqueue::{ENQUEUE, Entry, Stamp};
+use crate::backend::pgqueue::{Columns, ENQUEUE, ENQUEUE_MANY, Entry, Stamp};
 use crate::backend::postgres::connection::{Connection, Prepared, Standing};
 use crate::backend::queue::{Draft, QueueError, id_text};
 use crate::capability::Call;
@@ -70,14 +70,23 @@ impl Message {
     pub fn is_deduplicated(&self) -> bool {
         self.entry.message().deduplication_id.is_some()
     }
+
+    /// The host's statement that sends it, with its number.
+    pub fn statement(&self) -> (usize, &'static str) {
+        match self.is_deduplicated() {
+            true => (0, ENQUEUE),
+            false => (1, ENQUEUE_MANY),
+        }
+    }
 }
 
-/// The statement, which is the host's and no deployment's.
+/// A statement of [`Message::statement`], which is the host's and no deployment's.
 pub(super) async fn prepare(
     connection: &mut Connection,
+    statement: (usize, &str),
     standing: Standing,
 ) -> Result<Statement, Halt> {
-    let own = Prepared::of_host(ENQUEUE);
+    let own = Prepared::of_host(statement);
     if let Some(statement) = connection.statement(&own) {
         return Ok(statement);
     }
@@ -92,7 +101,7 @@ pub(super) async fn prepare(
     Ok(statement)
 }
 
-/// Sends it when first polled; answers the message's id.
+/// Sends one that has a deduplication id when first polled; answers the message's id.
 pub(super) async fn send(
     client: &Client,
     statement: &Statement,
@@ -103,4 +112,21 @@ pub(super) async fn send(
     let row = client.query_one(statement, &params).await?;
     let id: Uuid = row.try_get(0)?;
     Ok(id_text(id))
+}
+
+/// Sends messages that have no deduplication id when first polled. They have the ids
+/// that they were made with.
+pub(super) async fn send_together(
+    client: &Client,
+    statement: &Statement,
+    messages: &[&Message],
+) -> Result<(), Halt> {
+    let Some(first) = messages.first() else {
+        return Ok(());
+    };
+    let columns = Columns::of(messages.iter().map(|message| &message.entry));
+    client
+        .execute(statement, &columns.stamped(&first.stamp))
+        .await?;
+    Ok(())
 }

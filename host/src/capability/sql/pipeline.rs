@@ -45,7 +45,20 @@ pub(super) fn statement<'a>(
     Box::pin(maybe_done(Box::pin(sent)))
 }
 
-/// A message for a queue.
+/// Messages for queues, none of which has a deduplication id.
+pub(super) fn messages<'a>(
+    client: &'a Client,
+    statement: &'a Statement,
+    messages: &'a [&'a Message],
+) -> Step<'a> {
+    let sent = async move {
+        enqueue::send_together(client, statement, messages).await?;
+        Ok(Done::Setting)
+    };
+    Box::pin(maybe_done(Box::pin(sent)))
+}
+
+/// A message for a queue, with a deduplication id.
 pub(super) fn message<'a>(
     client: &'a Client,
     statement: &'a Statement,

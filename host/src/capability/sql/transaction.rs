@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join;
+use tokio_postgres::Statement;
 
 use super::enqueue::{self, Message};
 use super::error::Halt;
@@ -174,21 +175,36 @@ pub(super) async fn commit(
     sent.map(|_| ()).map_err(Halt::while_committing)
 }
 
-/// Sends messages in the transaction that the connection is in, and what ends it.
+async fn prepare(connection: &mut Connection, message: &Message) -> Result<Statement, Halt> {
+    enqueue::prepare(connection, message.statement(), Standing::InTransaction).await
+}
+
+/// Sends messages in the transaction that the connection is in, and what ends it. Those
+/// with a deduplication id are the last ones: each was sent as soon as it was there.
 async fn send(
     connection: &mut Connection,
     messages: &[Message],
     end: Option<&str>,
 ) -> Result<Vec<Answer>, Halt> {
-    let statement = match messages.is_empty() {
-        true => None,
-        false => Some(enqueue::prepare(connection, Standing::InTransaction).await?),
-    };
+    let (alone, together): (Vec<_>, Vec<_>) = messages
+        .iter()
+        .partition(|message| message.is_deduplicated());
+    let mut statements = Vec::with_capacity(2);
+    for kind in [&together, &alone] {
+        statements.push(match kind.first() {
+            Some(message) => Some(prepare(connection, message).await?),
+            None => None,
+        });
+    }
     let client = connection.client();
     connection.mark();
-    let mut steps = Vec::with_capacity(messages.len() + 1);
-    for (message, statement) in messages.iter().zip(statement.iter().cycle()) {
-        steps.push(pipeline::message(&client, statement, message));
+    let mut steps = Vec::with_capacity(alone.len() + 2);
+    if let Some(Some(statement)) = statements.first() {
+        steps.push(pipeline::messages(&client, statement, &together));
+    }
+    if let Some(Some(statement)) = statements.get(1) {
+        let alone = alone.iter();
+        steps.extend(alone.map(|message| pipeline::message(&client, statement, message)));
     }
     if let Some(end) = end {
         steps.push(pipeline::simple(&client, end));
