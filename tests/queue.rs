@@ -4,6 +4,7 @@ mod bench;
 mod cost;
 mod guest;
 mod horizon;
+mod interleaving;
 mod migrated;
 mod ordering;
 mod postgres;

@@ -5,7 +5,7 @@
 //! open. So each host has its own, and shows it when it receives. It may be as old as
 //! it likes, or none: what has come since is found by the horizon that goes with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
 /// Customers whose turn one receive may reach.
@@ -70,13 +70,18 @@ impl Lines {
 
     /// Takes over what a receive has found out; answers whether some customer turned
     /// out to have nothing, so that others' turn may come at once.
+    ///
+    /// It was shown the next customers alone. Of another it knows only what has come
+    /// since, which is not where his messages begin if he had some before.
     pub fn apply(&mut self, update: Update) -> bool {
+        let shown: HashSet<String> = self.next().0.into_iter().map(str::to_owned).collect();
         let mut is_shorter = false;
         for (customer, seat) in update.customers.into_iter().zip(update.seats) {
-            if let Some(seat) = seat {
-                self.seats.insert(customer, seat);
-            } else {
-                is_shorter |= self.seats.remove(&customer).is_some();
+            let before = self.seats.get(&customer).copied();
+            let before = before.filter(|_| !shown.contains(&customer));
+            match seat.into_iter().chain(before).min() {
+                Some(seat) => drop(self.seats.insert(customer, seat)),
+                None => is_shorter |= self.seats.remove(&customer).is_some(),
             }
         }
         self.is_dirty = true;
@@ -137,6 +142,30 @@ mod tests {
             (Some("h"), (vec!["a", "b"], vec![1, 2]))
         );
         assert_eq!(other.to_be_saved(), None);
+    }
+
+    #[test]
+    fn customer_whose_turn_it_was_not_keeps_the_messages_that_he_had_before() {
+        let mut lines = Lines::default();
+        let names: Vec<String> = (0..100).map(|number| format!("{number:03}")).collect();
+        let known: Vec<_> = names.iter().map(|name| (&**name, Some(5))).collect();
+        apply(&mut lines, "000", &known);
+        // Of those shown one has no more, and one goes on; two of the others got some.
+        apply(
+            &mut lines,
+            "030",
+            &[
+                ("001", None),
+                ("002", Some(9)),
+                ("050", Some(99)),
+                ("060", None),
+            ],
+        );
+        let seat = |name: &str| lines.seats.get(name).copied();
+        assert_eq!(
+            ["001", "002", "050", "060"].map(seat),
+            [None, Some(9), Some(5), Some(5)]
+        );
     }
 
     #[test]

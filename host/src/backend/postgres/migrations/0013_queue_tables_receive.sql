@@ -111,7 +111,7 @@ BEGIN
                    coalesce(array_agg(p) FILTER (WHERE NOT is_over), '{}')
             INTO ended, pending
             FROM (SELECT p, pg_visible_in_snapshot(p, pg_current_snapshot())
-                            OR p = pg_current_xact_id_if_assigned() AS is_over
+                            OR p IS NOT DISTINCT FROM pg_current_xact_id_if_assigned() AS is_over
                   FROM unnest(pending) p) known;
         END IF;
         IF NOT is_grouped THEN
@@ -302,11 +302,17 @@ $$;
 
 -- Who has messages, and behind which seat: those who were known, and those for whom some
 -- have come since; in turn. Stable, so that it sees what the statement sees that asks.
+--
+-- Whoever receives shows no more customers than one receive visits. Where he may know of
+-- others, one who is not among those shown has perhaps messages in front of the ones that
+-- have come: he is behind all of them, so that he is not visited without his seat.
 CREATE FUNCTION hearth.ready_customers(
     wanted text, began xid8, ended xid8[], known_customers text[], known_seats bigint[],
     after_customer text, OUT seen pg_snapshot, OUT customers text[], OUT seats bigint[]
 )
 LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    lines_max CONSTANT integer := 32;
 BEGIN
     SELECT pg_current_snapshot(), array_agg(n.customer), array_agg(n.seat)
     INTO seen, customers, seats
@@ -325,9 +331,15 @@ BEGIN
     END IF;
     SELECT array_agg(k.customer), array_agg(k.seat) INTO customers, seats
     FROM (SELECT k.customer, min(k.seat) AS seat
-          FROM unnest(known_customers || customers, known_seats || seats) k (customer, seat)
+          FROM (SELECT k.customer, k.seat, k.number
+                FROM unnest(known_customers, known_seats) WITH ORDINALITY
+                    AS k (customer, seat, number)
+                UNION ALL
+                SELECT n.customer, n.seat, NULL
+                FROM unnest(customers, seats) AS n (customer, seat)) k
           GROUP BY k.customer
-          ORDER BY k.customer COLLATE "C" <= after_customer, k.customer COLLATE "C") k;
+          ORDER BY CASE WHEN cardinality(known_customers) >= lines_max THEN min(k.number) END,
+                   k.customer COLLATE "C" <= after_customer, k.customer COLLATE "C") k;
 END
 $$;
 
