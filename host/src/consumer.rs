@@ -45,6 +45,8 @@ pub struct Config {
     pub settle_tries_max: u32,
     /// Bytes of the reason that a dead letter keeps.
     pub reason_bytes_max: usize,
+    /// Bytes of the messages of one call, but for one message that is larger.
+    pub call_bytes_max: usize,
     /// Calls that begin in a second, for each processor, while requests come.
     pub busy_calls_per_second_max: u32,
 }
@@ -56,6 +58,7 @@ impl Default for Config {
             away_ms: 1_000,
             settle_tries_max: 5,
             reason_bytes_max: 1_024,
+            call_bytes_max: 1024 * 1024,
             busy_calls_per_second_max: 200,
         }
     }

@@ -78,7 +78,7 @@ fn every_mistake_of_queues_is_told_with_its_line() {
     let text = [
         WORKER,
         "mount = \"/mail\"\ngrants = [\"consume:letters\"]\n",
-        "[[queues]]\nname = \"Letters\"\nbatch = 11\nconcurrency = 0\n",
+        "[[queues]]\nname = \"Letters\"\nbatch = 101\nconcurrency = 0\n",
         "[[queues]]\nname = \"a\"\nvisibility_ms = 5\nattempts_max = 0\nwindow_ms = 70_000\ncolour = 1\n",
         "[[queues]]\nname = \"a\"\nbackoff_ms = 10\nbackoff_ms_max = 9\n[[queues]]\nbatch = 1\n",
     ]
@@ -90,7 +90,7 @@ fn every_mistake_of_queues_is_told_with_its_line() {
         ),
         (5, "`consume:letters` is asked for by `[[queues]]`"),
         (7, "`queues.name`"),
-        (8, "`queues.batch` wants a whole number from 1 to 10"),
+        (8, "`queues.batch` wants a whole number from 1 to 100"),
         (9, "`queues.concurrency`"),
         (12, "`queues.visibility_ms`"),
         (13, "`queues.attempts_max`"),

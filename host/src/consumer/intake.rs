@@ -175,7 +175,8 @@ impl Intake {
     /// room go at once, the rest one after the other behind the first.
     fn hand_over(self: &Arc<Self>, messages: Vec<Received>, place: Place) {
         self.metrics.batch_messages.record(messages.len() as f64);
-        let mut parts = by_customer(messages).into_iter();
+        let call_bytes_max = self.shared.config.call_bytes_max;
+        let mut parts = by_customer(messages, call_bytes_max).into_iter();
         let mut behind: Vec<Part> = parts.next().into_iter().collect();
         for part in parts {
             match self.another_place() {

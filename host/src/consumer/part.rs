@@ -10,7 +10,7 @@ use crate::backend::queue::{Received, Settlement};
 use crate::plugin::admission::Permit;
 
 /// Messages of one customer. No wave has two of a group, for the second begins
-/// only once the first has ended.
+/// only once the first has ended, and none has more bytes than one call may.
 pub(super) struct Part {
     customer: Option<Arc<str>>,
     waves: Vec<Wave>,
@@ -20,12 +20,12 @@ pub(super) struct Part {
 type Wave = Vec<Received>;
 
 /// Groups belong to a customer, so none is torn by this.
-pub(super) fn by_customer(messages: Vec<Received>) -> Vec<Part> {
+pub(super) fn by_customer(messages: Vec<Received>, call_bytes_max: usize) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for message in messages {
         let same = |part: &&mut Part| part.customer == message.customer;
         match parts.iter_mut().find(same) {
-            Some(part) => part.add(message),
+            Some(part) => part.add(message, call_bytes_max),
             None => parts.push(Part {
                 customer: message.customer.clone(),
                 waves: vec![vec![message]],
@@ -35,13 +35,18 @@ pub(super) fn by_customer(messages: Vec<Received>) -> Vec<Part> {
     parts
 }
 
+fn bytes(wave: &[Received]) -> usize {
+    wave.iter().map(|message| message.body.len()).sum()
+}
+
 impl Part {
-    /// Into the first wave behind the last one with its group.
-    fn add(&mut self, message: Received) {
+    /// Into the first wave with room for it behind the last one with its group.
+    fn add(&mut self, message: Received, call_bytes_max: usize) {
         let same = |other: &Received| message.group.is_some() && other.group == message.group;
         let last = self.waves.iter().rposition(|wave| wave.iter().any(same));
-        let place = last.map_or(0, |last| last + 1);
-        match self.waves.get_mut(place) {
+        let has_room = |wave: &&mut Wave| bytes(wave) + message.body.len() <= call_bytes_max;
+        let behind = self.waves.iter_mut().skip(last.map_or(0, |last| last + 1));
+        match behind.into_iter().find(has_room) {
             Some(wave) => wave.push(message),
             None => self.waves.push(vec![message]),
         }
@@ -188,4 +193,65 @@ impl Intake {
 fn held_up((message, settlement): &(Received, Settlement)) -> Option<String> {
     let ends = matches!(settlement, Settlement::Done | Settlement::DeadLetter(_));
     message.group.clone().filter(|_| !ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::backend::queue::{Lease, Receipt};
+
+    fn message(id: usize, customer: &str, group: Option<&str>, bytes: usize) -> Received {
+        let lease = Lease::Postgres {
+            row: uuid::Uuid::nil(),
+            lease: uuid::Uuid::nil(),
+        };
+        Received {
+            id: id.to_string(),
+            queue: Arc::from("letters"),
+            customer: Some(Arc::from(customer)),
+            plugin: Arc::from("mail"),
+            body: vec![0; bytes].into(),
+            attributes: Vec::new(),
+            group: group.map(str::to_owned),
+            attempt: 1,
+            sent_at: SystemTime::UNIX_EPOCH,
+            receipt: Receipt(lease),
+        }
+    }
+
+    /// The ids of each call's messages, part by part.
+    fn calls(messages: Vec<Received>) -> Vec<Vec<String>> {
+        let ids = |wave: &Wave| wave.iter().map(|message| message.id.clone()).collect();
+        let parts = by_customer(messages, 100);
+        let waves = parts.iter().flat_map(|part| part.waves.iter().map(ids));
+        waves.map(|ids: Vec<String>| vec![ids.join(" ")]).collect()
+    }
+
+    #[test]
+    fn each_customer_has_calls_of_his_own() {
+        let of = |id, customer| message(id, customer, None, 1);
+        let messages = vec![of(1, "a"), of(2, "b"), of(3, "a")];
+        assert_eq!(calls(messages), [["1 3"], ["2"]]);
+    }
+
+    #[test]
+    fn second_of_a_group_waits_for_the_first() {
+        let of = |id, group| message(id, "a", group, 1);
+        let messages = vec![
+            of(1, Some("g")),
+            of(2, Some("g")),
+            of(3, None),
+            of(4, Some("h")),
+        ];
+        assert_eq!(calls(messages), [["1 3 4"], ["2"]]);
+    }
+
+    #[test]
+    fn call_has_no_more_bytes_than_it_may_but_for_one_message_that_is_larger() {
+        let of = |id, bytes| message(id, "a", None, bytes);
+        let messages = vec![of(1, 60), of(2, 60), of(3, 40), of(4, 500), of(5, 1)];
+        assert_eq!(calls(messages), [["1 3"], ["2 5"], ["4"]]);
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Bound, KIB};
 use crate::{consumer, schedule};
 
-pub(super) fn intake(consumer: &consumer::Config) -> [Bound; 5] {
+pub(super) fn intake(consumer: &consumer::Config) -> [Bound; 6] {
     [
         // SQS waits for 20 seconds at most.
         ("receive_ms_max", consumer.receive_ms_max, 1..=20_000),
@@ -17,6 +17,11 @@ pub(super) fn intake(consumer: &consumer::Config) -> [Bound; 5] {
             "reason_bytes_max",
             consumer.reason_bytes_max as u64,
             1..=64 * KIB,
+        ),
+        (
+            "call_bytes_max",
+            consumer.call_bytes_max as u64,
+            KIB..=64 * 1024 * KIB,
         ),
         (
             "busy_calls_per_second_max",

@@ -12,7 +12,7 @@ use super::read::{MS_MAX, is_name};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consumed {
     pub name: String,
-    /// The most messages of one call.
+    /// The most messages of one call. A queue of SQS gives ten at once.
     pub batch: usize,
     /// The most calls at once, on each host.
     pub concurrency: usize,
@@ -31,8 +31,11 @@ pub struct Consumed {
 }
 
 const QUEUES_MAX: usize = 32;
-/// What SQS receives and settles with one request.
-const BATCH_MAX: u64 = 10;
+/// What SQS receives and settles with one request, and the most that it gives at once.
+const BATCH: u64 = 10;
+/// Each of them is received, consumed and settled in one go: what costs once a batch is
+/// little by then.
+const BATCH_MAX: u64 = 100;
 /// Each of them may hold a whole batch in memory.
 const CONCURRENCY_MAX: u64 = 1_000;
 const CONCURRENCY: u64 = 4;
@@ -109,7 +112,7 @@ fn queue(mut fields: Fields<'_, '_>, names: &mut BTreeSet<String>) -> Consumed {
     let backoff_ms = fields.number("backoff_ms", 1_000, 0..=MS_MAX);
     let queue = Consumed {
         name: name.value,
-        batch: size(fields.number("batch", BATCH_MAX, 1..=BATCH_MAX)),
+        batch: size(fields.number("batch", BATCH, 1..=BATCH_MAX)),
         concurrency: size(fields.number("concurrency", CONCURRENCY, 1..=CONCURRENCY_MAX)),
         visibility_ms: fields.wanted("visibility_ms", 1_000..=VISIBILITY_MS_MAX),
         attempts_max: attempts(fields.number("attempts_max", ATTEMPTS, 1..=1_000)),
