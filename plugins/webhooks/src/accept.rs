@@ -14,7 +14,7 @@ use crate::sql::events::{Met, insert_event};
 /// The queue of this plugin to itself: one message for each delivery.
 pub const DELIVERIES: &str = "webhook-deliveries";
 
-/// Messages of one transaction; the host lets it send a hundred. Endpoints that want
+/// Messages of one event that go to its endpoints directly. Endpoints that want
 /// their events in order are fewer than these (`endpoint::ORDERED_MAX`).
 pub const DIRECT_MAX: usize = 90;
 
@@ -69,7 +69,7 @@ pub fn fits(payload: &Value) -> bool {
 }
 
 /// An endpoint that gets an event.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     pub id: String,
     pub ordered: bool,
@@ -122,6 +122,20 @@ fn messages(event: &Event, targets: &[Target]) -> Vec<Message> {
 /// Accepts an event in one round trip; `UniqueViolation` where it is there already.
 pub fn accept(database: &Database, event: &Event, targets: &[Target]) -> Result<(), sql::Error> {
     let mut batch = Batch::new();
+    add(&mut batch, event, targets);
+    batch.run(database).map(drop)
+}
+
+/// Accepts all of these or, where one of them is there already, none.
+pub fn accept_all(database: &Database, events: &[(Event, Vec<Target>)]) -> Result<(), sql::Error> {
+    let mut batch = Batch::new();
+    for (event, targets) in events {
+        add(&mut batch, event, targets);
+    }
+    batch.run(database).map(drop)
+}
+
+fn add(batch: &mut Batch, event: &Event, targets: &[Target]) {
     batch.add(insert_event::step(
         &event.id,
         &event.kind,
@@ -137,8 +151,6 @@ pub fn accept(database: &Database, event: &Event, targets: &[Target]) -> Result<
     for message in messages(event, targets) {
         batch.enqueue(DELIVERIES, message);
     }
-    batch.run(database)?;
-    Ok(())
 }
 
 /// Accepts an event together with whatever else a transaction does.

@@ -66,7 +66,7 @@ pub fn failed(error: Error) -> Disposition {
 }
 
 /// Whether the same would fail the same way again.
-fn is_final(error: &Error) -> bool {
+pub fn is_final(error: &Error) -> bool {
     matches!(
         error,
         Error::UniqueViolation(_)

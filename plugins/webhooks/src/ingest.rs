@@ -1,13 +1,15 @@
 //! Events of other plugins, from the queue `webhook-events`. They are accepted once,
-//! however often their messages come.
+//! however often their messages come, and those of one call together.
+
+use std::collections::BTreeMap;
 
 use hearth_plugin::consumer::{Batch, Disposition, Message};
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Error;
 use serde::Deserialize;
 
-use crate::accept::{self, Event};
-use crate::deliver::failed;
+use crate::accept::{self, Event, Target};
+use crate::deliver::{failed, is_final};
 use crate::sql::events::meet;
 use crate::topic;
 
@@ -20,13 +22,102 @@ struct Told {
     data: Value,
 }
 
-/// Accepts the event of a message.
-pub fn ingest(batch: &Batch, message: &Message) -> Disposition {
-    let now = Timestamp::now();
-    match read(message, now) {
-        Ok(event) => write(&batch.database(), &event).unwrap_or_else(failed),
-        Err(reason) => Disposition::DeadLetter(reason.into()),
+/// The queue of other plugins' events.
+pub const EVENTS: &str = "webhook-events";
+
+/// Deliveries that begin in one transaction, but for those of an event that has more.
+const DELIVERIES_MAX: usize = 100;
+
+/// An event with those who get it.
+type Addressed = (Event, Vec<Target>);
+
+/// Accepts the events of a call's messages, and answers what shall become of each.
+pub fn ingest(batch: &Batch) -> Vec<Disposition> {
+    let mut desk = Desk {
+        database: batch.database(),
+        targets: BTreeMap::new(),
+    };
+    let (mut events, mut refusals) = (Vec::new(), Vec::new());
+    for message in &batch.messages {
+        refusals.push(match desk.address(message, Timestamp::now()) {
+            Ok(event) => {
+                events.push(event);
+                None
+            }
+            Err(refusal) => Some(refusal),
+        });
     }
+    let mut accepted = desk.accept(&events).into_iter();
+    let each = refusals.into_iter();
+    each.filter_map(|refusal| refusal.or_else(|| accepted.next()))
+        .collect()
+}
+
+/// What was looked up for some events, to be used for the others.
+struct Desk {
+    database: Database,
+    targets: BTreeMap<String, Vec<Target>>,
+}
+
+impl Desk {
+    fn address(&mut self, message: &Message, now: Timestamp) -> Result<Addressed, Disposition> {
+        let dead = |reason: &str| Disposition::DeadLetter(reason.into());
+        let event = read(message, now).map_err(dead)?;
+        let targets = match self.targets.get(&event.kind) {
+            Some(targets) => targets.clone(),
+            None => {
+                let patterns = topic::patterns_of(&event.kind);
+                let met = meet(&self.database, &event.kind, &patterns).map_err(failed)?;
+                let targets = accept::targets(&met);
+                self.targets.insert(event.kind.clone(), targets.clone());
+                targets
+            }
+        };
+        Ok((event, targets))
+    }
+
+    fn accept(&self, mut events: &[Addressed]) -> Vec<Disposition> {
+        let mut dispositions = Vec::new();
+        while !events.is_empty() {
+            let (first, others) = events.split_at(fitting(events));
+            dispositions.extend(self.accept_together(first));
+            events = others;
+        }
+        dispositions
+    }
+
+    /// In one transaction, or each in one of its own where one of them was accepted
+    /// before or cannot be.
+    fn accept_together(&self, events: &[Addressed]) -> Vec<Disposition> {
+        let of_all = match accept::accept_all(&self.database, events) {
+            Ok(()) => Disposition::Done,
+            Err(error) if is_final(&error) => {
+                return events
+                    .iter()
+                    .map(|event| self.accept_alone(event))
+                    .collect();
+            }
+            Err(error) => failed(error),
+        };
+        vec![of_all; events.len()]
+    }
+
+    fn accept_alone(&self, (event, targets): &Addressed) -> Disposition {
+        match accept::accept(&self.database, event, targets) {
+            Ok(()) | Err(Error::UniqueViolation(_)) => Disposition::Done,
+            Err(error) => failed(error),
+        }
+    }
+}
+
+/// How many of the first events fit into one transaction; at least one.
+fn fitting(events: &[Addressed]) -> usize {
+    let mut deliveries = 0;
+    let mut fits = |(_, targets): &&Addressed| {
+        deliveries += targets.len();
+        deliveries <= DELIVERIES_MAX
+    };
+    events.iter().take_while(|event| fits(event)).count().max(1)
 }
 
 fn read(message: &Message, now: Timestamp) -> Result<Event, &'static str> {
@@ -48,14 +139,6 @@ fn read(message: &Message, now: Timestamp) -> Result<Event, &'static str> {
         occurred_at,
         now,
     ))
-}
-
-fn write(database: &Database, event: &Event) -> Result<Disposition, Error> {
-    let met = meet(database, &event.kind, &topic::patterns_of(&event.kind))?;
-    match accept::accept(database, event, &accept::targets(&met)) {
-        Ok(()) | Err(Error::UniqueViolation(_)) => Ok(Disposition::Done),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]
@@ -85,6 +168,25 @@ mod tests {
         assert_eq!(event.id, told()["event_id"]);
         assert_eq!(event.occurred_at.to_string(), "2026-11-23T07:30:00.000000Z");
         assert_eq!(accept::payload(&event.body), told()["data"]);
+    }
+
+    #[test]
+    fn transaction_begins_a_bounded_number_of_deliveries() {
+        let event = |targets: usize| {
+            let target = |number: usize| Target {
+                id: format!("ep_{number}"),
+                ordered: false,
+            };
+            let targets = (0..targets).map(target).collect();
+            (read_body(&told()).unwrap(), targets)
+        };
+        let fits = |targets: &[usize]| {
+            let events: Vec<_> = targets.iter().map(|targets| event(*targets)).collect();
+            fitting(&events)
+        };
+        assert_eq!(fits(&[0, 0, 0]), 3);
+        assert_eq!(fits(&[60, 40, 1]), 2);
+        assert_eq!(fits(&[200, 1]), 1);
     }
 
     #[test]

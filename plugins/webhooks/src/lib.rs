@@ -76,17 +76,16 @@ hearth_plugin::handler!(router);
 /// Takes messages of the queues that the manifest names.
 fn consume(batch: &Batch) -> Vec<Disposition> {
     let messages = batch.messages.iter();
-    messages.map(|message| take(batch, message)).collect()
-}
-
-fn take(batch: &Batch, message: &Message) -> Disposition {
     let Some(customer) = batch.customer() else {
-        return Disposition::DeadLetter("it belongs to no customer".into());
+        let nobody = || Disposition::DeadLetter("it belongs to no customer".into());
+        return messages.map(|_| nobody()).collect();
     };
-    match message.queue.as_str() {
-        "webhook-events" => ingest::ingest(batch, message),
-        sweep::SWEEPS => sweep::sweep(batch, customer),
-        _ => own(batch, customer, message),
+    match batch.messages.first().map(|first| first.queue.as_str()) {
+        Some(ingest::EVENTS) => ingest::ingest(batch),
+        Some(sweep::SWEEPS) => messages.map(|_| sweep::sweep(batch, customer)).collect(),
+        _ => messages
+            .map(|message| own(batch, customer, message))
+            .collect(),
     }
 }
 
