@@ -200,13 +200,9 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::backend::queue::{Lease, Receipt};
+    use crate::backend::queue::Receipt;
 
     fn message(id: usize, customer: &str, group: Option<&str>, bytes: usize) -> Received {
-        let lease = Lease::Postgres {
-            row: uuid::Uuid::nil(),
-            lease: uuid::Uuid::nil(),
-        };
         Received {
             id: id.to_string(),
             queue: Arc::from("letters"),
@@ -217,7 +213,7 @@ mod tests {
             group: group.map(str::to_owned),
             attempt: 1,
             sent_at: SystemTime::UNIX_EPOCH,
-            receipt: Receipt(lease),
+            receipt: Receipt::of_none(),
         }
     }
 
