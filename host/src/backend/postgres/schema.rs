@@ -64,6 +64,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 12,
         text: include_str!("migrations/0012_idempotency_scopes.sql"),
     },
+    Migration {
+        version: 14,
+        text: include_str!("migrations/0014_scans.sql"),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.
