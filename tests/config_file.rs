@@ -307,6 +307,8 @@ fn the_deployed_file_has_no_mistake() {
             "{queue}"
         );
     }
+    let mut plugins = config.plugins.values();
+    assert!(plugins.all(|plugin| plugin.sql_scans.is_empty()));
 }
 
 #[test]
@@ -325,6 +327,18 @@ fn approvals_of_functions_have_a_whole_digest_or_are_of_postgres() {
     }
     for approval in ["touch@sha256:0a", "touch@0a", "touch()@", ""] {
         let told = load(approval).unwrap_err().to_string();
+        assert!(told.contains("64 hexadecimal digits"), "{approval}: {told}");
+    }
+}
+
+#[test]
+fn approvals_of_scans_have_a_whole_digest() {
+    let whole = format!("all@sha256:{}", "0a".repeat(32));
+    let text =
+        |approval: &str| format!("[plugins.a]\nfile = \"a.wasm\"\nsql_scans = [{approval:?}]\n");
+    assert_eq!(load(&text(&whole)).unwrap().plugins["a"].sql_scans, [whole]);
+    for approval in ["all", "all@sha256:0a", "@sha256:", ""] {
+        let told = load(&text(approval)).unwrap_err().to_string();
         assert!(told.contains("64 hexadecimal digits"), "{approval}: {told}");
     }
 }

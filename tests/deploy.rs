@@ -1,7 +1,9 @@
 //! A plugin is replaced while it serves; what the gate refuses changes nothing.
 
 mod approval;
+mod growth;
 mod killed;
+mod scans;
 mod versions;
 
 use std::io::{Read, Write};

@@ -294,6 +294,7 @@ fn some_functions_cannot_be_approved() {
 #[test]
 fn a_statement_declared_to_read_must_not_be_able_to_write() {
     let declared = |text: &str, access| Declared {
+        name: "one".into(),
         text: text.into(),
         params: Vec::new(),
         columns: Vec::new(),

@@ -59,6 +59,7 @@ fn component(imports: &[&str], exports: &[&str], sections: &[Vec<u8>]) -> Vec<u8
 
 fn declared(text: &str) -> Declared {
     Declared {
+        name: "one".into(),
         text: text.into(),
         params: vec![Type::Text],
         columns: vec![Column {
@@ -104,7 +105,7 @@ fn what_is_packed_is_read_again() {
     ];
     let component = component(&[SQL, "wasi:cli/stdout@0.2.6"], &[HANDLER], &sections);
     let manifest = format!(
-        "{MANIFEST}\n[[sql.statements]]\ntext = \"SELECT id FROM c\"\naccess = \"write\"\n\
+        "{MANIFEST}\n[[sql.statements]]\nname = \"all_of_c\"\ntext = \"SELECT id FROM c\"\naccess = \"write\"\n\
          params = [\"int8\"]\ncolumns = [{{ name = \"id\", type = \"text[]\", nullable = true }}]\n"
     );
     let parts = Parts {
@@ -118,6 +119,7 @@ fn what_is_packed_is_read_again() {
     let packed = pack(&component, &parts).unwrap();
     let package = Package::read(packed.clone()).unwrap();
     let c = Declared {
+        name: "all_of_c".into(),
         text: "SELECT id FROM c".into(),
         params: vec![Type::Int8],
         columns: vec![Column {

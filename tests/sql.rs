@@ -1,6 +1,7 @@
 //! The capability `sql`, on a real cluster and without Wasm: a `View` per call,
 //! as a plugin's imports get it.
 
+mod analyse;
 mod batch;
 mod cancel;
 mod fixture;
@@ -10,6 +11,7 @@ mod limits;
 mod migrate;
 mod migrate_as_owner;
 mod pool;
+mod scans;
 mod tenancy;
 mod transaction;
 mod values;

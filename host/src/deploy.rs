@@ -3,9 +3,11 @@
 //! [`gate`] has the stations that every deployment passes before any traffic,
 //! [`approval`] what an operator lets it have, [`rollout`] the order in which they are passed, the swap and the drain,
 //! [`store`] what is kept in Postgres, and [`steps`] what is told meanwhile.
+//! [`growth`] looks after statistics.
 
 pub mod approval;
 pub mod gate;
+pub mod growth;
 pub mod probe;
 pub mod rollout;
 pub mod start;

@@ -95,6 +95,34 @@ async fn a_deployment_is_fetched_from_the_host() {
 }
 
 #[tokio::test]
+async fn what_newly_reads_all_rows_is_shown_with_its_plan_as_the_host_says() {
+    let server = Server::start(200, vec![Piece::Bytes(Bytes::from(new()))]).await;
+    let scan = |name: &str| {
+        format!(
+            r#"{{"approval":"{name}@sha256:00","tables":["t"],"text":"SELECT {name}\nFROM t","plan":"Index Scan \u001b[2J\n  x"}}"#
+        )
+    };
+    let before = format!(r#"{{"scans":[{},{}],"unjudged":[]}}"#, scan("a"), scan("b"));
+    let after = format!(
+        r#"{{"scans":[{},{}],"unjudged":["d"]}}"#,
+        scan("b"),
+        scan("c")
+    );
+    server.plan(&[&before, &after]);
+    let ended = folder()
+        .run(&reaching(&server, &["diff", "tickets@12", "old.wasm"]))
+        .await;
+    assert_eq!(ended.code, 0, "{}", ended.told);
+    let wanted = "statements that read all rows of a customer\n  + c@sha256:00\n      SELECT c\n      \
+                  FROM t\n      Index Scan \u{fffd}[2J\n        x\n  - a@sha256:00\n  ? d: known once \
+                  its migrations have run\n";
+    assert!(ended.out.contains(wanted), "{}", ended.out);
+    let asked: Vec<_> = server.seen().into_iter().map(|seen| seen.line).collect();
+    assert_eq!(asked[1..], ["POST /plans", "POST /plans"]);
+    assert_eq!(server.seen()[1].body, new());
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_told_with_its_name() {
     let cases = [
         ("nothing.wasm", "nothing.wasm: no such file"),

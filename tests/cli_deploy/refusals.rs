@@ -69,6 +69,22 @@ async fn a_function_that_nobody_approved_is_shown_with_every_line_of_its_body() 
 }
 
 #[tokio::test]
+async fn a_statement_that_reads_all_rows_is_shown_with_its_plan_and_what_approves_it() {
+    let body = r#"{"result":"refused","plugin":"tickets","step":"statements","reasons":["it reads"],
+        "asks":["scan:all@sha256:00"],
+        "scans":[{"approval":"all@sha256:00","tables":["t"],"text":"SELECT a\nFROM t","plan":"Index Scan \u001b[2J\n  x"}]}"#;
+    let body = vec![text(&body.replace('\n', " "))];
+    let (server, ended) = against(200, body, &["deploy", "my plugin.wasm"]).await;
+    let shown = "The plan of all@sha256:00:\n    SELECT a\n    FROM t\n    Index Scan \u{fffd}[2J\n      x\n";
+    assert!(ended.told.contains(shown), "{}", ended.told);
+    let wanted = format!(
+        "  hearth deploy 'my plugin.wasm' --approve-scan all@sha256:00 --admin {} --token-file token\n",
+        server.url
+    );
+    assert!(ended.told.ends_with(&wanted), "{}", ended.told);
+}
+
+#[tokio::test]
 async fn a_token_that_the_host_does_not_take_is_told_with_its_file() {
     let problem = || vec![text("{\"title\":\"Unauthorized\",\"detail\":\"no\"}")];
     for args in [

@@ -40,9 +40,13 @@ pub struct Seen {
     pub body: Bytes,
 }
 
+const NO_PLANS: &str = r#"{"scans":[],"unjudged":[]}"#;
+
 struct Script {
     status: u16,
     pieces: Vec<Piece>,
+    /// What it says of plans, one file after the other; nothing of further ones.
+    plans: Mutex<Vec<String>>,
     /// Whether it answers before it has read what it was sent.
     hasty: bool,
     seen: Mutex<Vec<Seen>>,
@@ -92,6 +96,12 @@ impl Server {
         Server { url, script }
     }
 
+    /// What it shall say of the plans of files, in the order in which it is asked.
+    pub fn plan(&self, plans: &[&str]) {
+        let plans = plans.iter().rev().map(|plan| (*plan).to_owned());
+        *self.script.plans.lock().unwrap() = plans.collect();
+    }
+
     pub fn seen(&self) -> Vec<Seen> {
         self.script.seen.lock().unwrap().clone()
     }
@@ -101,6 +111,7 @@ fn script(status: u16, pieces: Vec<Piece>, hasty: bool) -> Arc<Script> {
     Arc::new(Script {
         status,
         pieces,
+        plans: Mutex::default(),
         hasty,
         seen: Mutex::new(Vec::new()),
     })
@@ -131,7 +142,14 @@ async fn answer(
             .unwrap_or_default(),
         body,
     });
-    let pieces = stream::unfold(script.pieces.clone().into_iter(), |mut pieces| async {
+    let pieces = match head.uri.path() {
+        "/plans" => {
+            let plan = script.plans.lock().unwrap().pop();
+            vec![text(&plan.unwrap_or_else(|| NO_PLANS.to_owned()))]
+        }
+        _ => script.pieces.clone(),
+    };
+    let pieces = stream::unfold(pieces.into_iter(), |mut pieces| async {
         loop {
             match pieces.next()? {
                 Piece::Bytes(bytes) => return Some((Ok(Frame::data(bytes)), pieces)),

@@ -26,6 +26,8 @@ async fn a_deployment_is_sent_with_its_token_and_its_approvals() {
         "f",
         "--approve-shared",
         "country",
+        "--approve-scan",
+        "all@sha256:0,b@sha256:1",
     ];
     let (server, ended) = against(200, vec![text(READ), text(SERVING)], &args).await;
     assert_eq!(ended.code, 0, "{}", ended.told);
@@ -35,7 +37,8 @@ async fn a_deployment_is_sent_with_its_token_and_its_approvals() {
     };
     assert_eq!(
         seen.line,
-        "POST /deployments?approve=sql%2Cqueue%3Ax&approve-functions=f&approve-shared=country"
+        "POST /deployments?approve=sql%2Cqueue%3Ax&approve-functions=f&approve-shared=country\
+         &approve-scans=all%40sha256%3A0%2Cb%40sha256%3A1"
     );
     assert_eq!(seen.authorization, format!("Bearer {TOKEN}"));
     assert_eq!(&seen.body[..], b"\0asm of a kind");

@@ -72,7 +72,7 @@ pub fn notes(version: &str, migrations: &[&str], more: &str, grants: &[&str]) ->
     let own = match version {
         "0.1.0" => format!(
             "{}{}",
-            statement("SELECT body FROM note", "body"),
+            statement("SELECT body FROM note LIMIT 100", "body"),
             "[[sql.statements]]\ntext = \"INSERT INTO note (id) VALUES ($1)\"\naccess = \"write\"\nparams = [\"text\"]\n"
         ),
         _ => String::new(),

@@ -1,7 +1,7 @@
 //! The records that carry declared statements in a component.
 
 use hearth::capability::sql::statement::{
-    Access, Column, Declared, SectionError, Type, encode, join, parse_section,
+    Access, Column, Declared, SectionError, Type, UNNAMED, encode, join, parse_section,
 };
 use proptest::prelude::*;
 
@@ -23,7 +23,9 @@ fn declared() -> impl Strategy<Value = Declared> {
         prop::collection::vec(types(), 0..5),
         prop::collection::vec(columns(), 0..5),
     );
-    ("\\PC{0,40}", lists, access).prop_map(|(text, (params, columns), access)| Declared {
+    let names = ("[a-zA-Z0-9_]{1,9}", "\\PC{0,40}");
+    (names, lists, access).prop_map(|((name, text), (params, columns), access)| Declared {
+        name,
         text,
         params,
         columns,
@@ -59,7 +61,8 @@ proptest! {
 
 #[test]
 fn the_same_text_with_different_types_is_refused() {
-    let one = |params| Declared {
+    let one = |params: Vec<Type>| Declared {
+        name: format!("of_{}", params.len()),
         text: "SELECT 1".into(),
         params,
         columns: Vec::new(),
@@ -67,6 +70,12 @@ fn the_same_text_with_different_types_is_refused() {
     };
     let section = encode(&[one(vec![Type::Text]), one(vec![Type::Text])]);
     assert_eq!(parse_section(&section).unwrap().len(), 1);
+    let renamed = Declared {
+        name: "other".into(),
+        ..one(vec![Type::Text])
+    };
+    let section = encode(&[one(vec![Type::Text]), renamed]);
+    assert_eq!(parse_section(&section), Ok(vec![one(vec![Type::Text])]));
     let section = encode(&[one(vec![Type::Text]), one(vec![Type::Int8])]);
     assert_eq!(
         parse_section(&section),
@@ -74,12 +83,10 @@ fn the_same_text_with_different_types_is_refused() {
     );
 }
 
-#[test]
-fn the_record_format_is_what_the_sdk_writes() {
-    let bytes = [
-        &27_u32.to_le_bytes()[..],
-        &[1, 1],
-        &8_u32.to_le_bytes(),
+/// A record that begins so, before its text.
+fn record(length: u32, beginning: &[&[u8]]) -> Vec<u8> {
+    let rest = [
+        &8_u32.to_le_bytes()[..],
         b"SELECT 1",
         &2_u16.to_le_bytes(),
         &[5, 14],
@@ -89,7 +96,15 @@ fn the_record_format_is_what_the_sdk_writes() {
         b"one",
     ]
     .concat();
-    let wanted = Declared {
+    [&length.to_le_bytes()[..], &beginning.concat(), &rest].concat()
+}
+
+#[test]
+fn the_record_format_is_what_the_sdk_writes_and_what_it_wrote_before() {
+    let named = record(32, &[&[2, 1], &3_u16.to_le_bytes(), b"a_1"]);
+    let unnamed = record(27, &[&[1, 1]]);
+    let wanted = |name: &str| Declared {
+        name: name.into(),
         text: "SELECT 1".into(),
         params: vec![Type::Text, Type::UuidArray],
         columns: vec![Column {
@@ -99,7 +114,15 @@ fn the_record_format_is_what_the_sdk_writes() {
         }],
         access: Access::Write,
     };
-    assert_eq!(parse_section(&bytes), Ok(vec![wanted]));
+    assert_eq!(parse_section(&named), Ok(vec![wanted("a_1")]));
+    assert_eq!(parse_section(&unnamed), Ok(vec![wanted(UNNAMED)]));
+    for name in ["a b", "a@b", "é"] {
+        let length = 29 + u32::try_from(name.len()).unwrap();
+        let name_length = u16::try_from(name.len()).unwrap().to_le_bytes();
+        let section = record(length, &[&[2, 1], &name_length, name.as_bytes()]);
+        let refused = Err(SectionError::StatementName("SELECT 1".into()));
+        assert_eq!(parse_section(&section), refused, "{name}");
+    }
 }
 
 #[test]

@@ -15,9 +15,13 @@ impl Fleet {
         }
     }
 
-    /// What a host of this fleet is started with, before everything else.
+    /// What a host of this fleet is started with, before everything else. Tables have
+    /// statistics when a test makes them.
     pub fn setup(&self) -> Setup {
-        Setup::new().config(&format!("[database]\nurl = {:?}", self.cluster.url()))
+        let url = self.cluster.url();
+        Setup::new().config(&format!(
+            "[database]\nurl = {url:?}\nanalyse_look_ms = 3_600_000"
+        ))
     }
 
     pub fn host(&self, with: impl FnOnce(Setup) -> Setup) -> Host {

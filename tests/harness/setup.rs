@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use hearth::plugin::package::Package;
+
 use super::host::{Host, binary, guest, plugin};
 use super::{compiled, template};
 
@@ -74,9 +76,14 @@ impl Setup {
         ))
     }
 
-    /// A guest of tests/guests.
+    /// A guest of tests/guests, which may read whole tables.
     pub fn guest(self, name: &str, grants: &[&str], more: &str) -> Setup {
-        self.plugin(name, &guest(name), grants, more)
+        let file = guest(name);
+        let package = Package::read(std::fs::read(&file).unwrap()).unwrap();
+        let statements = package.statements.iter();
+        let scans: Vec<String> = statements.map(|statement| statement.approval()).collect();
+        let more = format!("sql_scans = {scans:?}\n{more}");
+        self.plugin(name, &file, grants, &more)
     }
 
     /// The tickets plugin with its grants. It tells nobody of its tickets.

@@ -68,6 +68,7 @@ pub fn statement(
     };
     let columns = columns.iter().map(column).collect();
     Declared {
+        name: "one".into(),
         text: text.into(),
         params: params.to_vec(),
         columns,

@@ -33,6 +33,7 @@ impl Admin {
         let method = request.method().clone();
         match (method, parts.as_slice()) {
             (Method::POST, ["deployments"]) => self.deploy(request).await,
+            (Method::POST, ["plans"]) => self.plans(request).await,
             (Method::GET, ["plugins"]) => self.status().await,
             (_, ["queues", below @ ..]) => self.queues(&request, below).await,
             (Method::DELETE, ["plugins", plugin]) => self.undeploy(plugin).await,
@@ -43,7 +44,7 @@ impl Admin {
             (Method::GET, ["plugins", plugin, "deployments", number, "artifact"]) => {
                 self.artifact(plugin, number).await
             }
-            (_, ["deployments"] | ["plugins", _, "rollback"]) => {
+            (_, ["deployments"] | ["plans"] | ["plugins", _, "rollback"]) => {
                 Err(Problem::method_not_allowed(&["POST"]))
             }
             (_, ["plugins"] | ["plugins", _, "deployments"]) => {
@@ -66,13 +67,7 @@ impl Admin {
     async fn deploy(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
         let turn = self.turn()?;
         let approval = approval(request.uri().query().unwrap_or_default());
-        let bytes_max = self.rollout.deployer.engine.component_bytes_max;
-        let idle = Duration::from_millis(self.edge.limits.body_idle_ms_max);
-        let reading = body::read(request.into_body(), bytes_max, idle);
-        let bytes = tokio::time::timeout(UPLOAD_MAX, reading)
-            .await
-            .map_err(|_| Problem::request_timeout())?
-            .map_err(unread)?;
+        let bytes = self.upload(request).await?;
         let (sender, lines) = mpsc::channel(LINES_MAX);
         let rollout = self.rollout.clone();
         // Once begun it goes on, whether or not the client stays to hear of it.
@@ -83,6 +78,33 @@ impl Admin {
             steps.end(ended(outcome));
         });
         Ok(stream(lines))
+    }
+
+    async fn upload(&self, request: Request<Incoming>) -> Result<Bytes, Problem> {
+        let bytes_max = self.rollout.deployer.engine.component_bytes_max;
+        let idle = Duration::from_millis(self.edge.limits.body_idle_ms_max);
+        let reading = body::read(request.into_body(), bytes_max, idle);
+        tokio::time::timeout(UPLOAD_MAX, reading)
+            .await
+            .map_err(|_| Problem::request_timeout())?
+            .map_err(unread)
+    }
+
+    /// What the statements of a file read, on the present tables. One at a time, as
+    /// everything that a file begins here.
+    async fn plans(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+        let _turn = self.turn()?;
+        let deployer = &self.rollout.deployer;
+        let package = deployer.read(self.upload(request).await?).await;
+        let package = package.map_err(unreadable)?;
+        let sql = &deployer.clients.sql;
+        let outlook = sql
+            .outlook(&package.manifest.name, &package.statements)
+            .await;
+        match outlook {
+            Ok(outlook) => Ok(json_answer(&json!(outlook))),
+            Err(error) => Err(away(StoreError::Backend(error.to_string()))),
+        }
     }
 
     async fn roll_back(&self, plugin: &str, query: Option<&str>) -> Result<Answer, Problem> {
@@ -189,6 +211,7 @@ fn describe(
         "grants": deployment.approved.grants,
         "functions": deployment.approved.functions,
         "shared": deployment.approved.shared,
+        "scans": deployment.approved.scans,
         "in_flight": deployment.gate.in_flight(),
         "requests": deployment.tally.requests(),
         "failures": deployment.tally.failures(),
@@ -211,6 +234,7 @@ fn approval(query: &str) -> Approved {
             "approve" => approved.grants.extend(texts),
             "approve-functions" => approved.functions.extend(texts),
             "approve-shared" => approved.shared.extend(texts),
+            "approve-scans" => approved.scans.extend(texts),
             _ => {}
         }
     }
@@ -258,6 +282,12 @@ fn under_way() -> Problem {
     problem.title = "Conflict";
     problem.status = StatusCode::CONFLICT;
     problem.retry_after = Some(COME_AGAIN);
+    problem
+}
+
+fn unreadable(rejected: Rejected) -> Problem {
+    let mut problem = Problem::bad_request("");
+    problem.detail = rejected.reasons.join("\n");
     problem
 }
 

@@ -75,6 +75,9 @@ pub struct Config {
     pub host_idle_in_transaction_ms_max: u64,
     /// How long a starting host waits for a Postgres that does not answer yet.
     pub start_ms_max: u64,
+    /// How often the host looks for tables, its own and of plugins, that have grown from
+    /// nothing and have no statistics yet.
+    pub analyse_look_ms: u64,
     /// The authorities (PEM) to trust instead of the machine's own.
     pub tls_root_file: Option<PathBuf>,
     pub embedded: Embedded,
@@ -94,6 +97,7 @@ impl Default for Config {
             idle_in_transaction_ms_max: 2_000,
             host_idle_in_transaction_ms_max: 30_000,
             start_ms_max: 30_000,
+            analyse_look_ms: 5_000,
             tls_root_file: None,
             embedded: Embedded::default(),
         }

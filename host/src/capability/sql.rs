@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod analyse;
 mod apart;
 mod batch;
 mod describe;
@@ -34,6 +35,7 @@ mod owner;
 mod pipeline;
 mod roles;
 mod run;
+mod scans;
 pub mod statement;
 mod tables;
 mod transaction;
@@ -60,6 +62,7 @@ pub use generated::hearth::plugin::types::OutgoingMessage;
 pub use lend::{Beside, Deployment, LendError, Lending, Serving};
 pub use lent::Lent;
 pub use migrate::Migration;
+pub use scans::{Outlook, Scan};
 pub use transaction::Transaction;
 
 mod generated {

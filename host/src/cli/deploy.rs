@@ -19,9 +19,10 @@ use super::admin::table::{line, plain};
 use super::admin::{self, Client, Error, Reach};
 use crate::plugin::package::COMPONENT_BYTES_MAX;
 
-/// What `asks` writes before an SQL function and before a table.
+/// What `asks` writes before an SQL function, a table and a statement.
 const FUNCTION: &str = "function:";
 const SHARED: &str = "shared:";
+const SCAN: &str = "scan:";
 
 /// Sends a packed plugin to a running host. The exit code is 0 if it serves, 1
 /// if it is refused, 64 if nothing was sent, 69 if no host answers.
@@ -40,6 +41,10 @@ pub struct Args {
     /// Tables that all customers may share from now on: each sees every row.
     #[arg(long, value_name = "TABLES", value_delimiter = ',')]
     pub approve_shared: Vec<String>,
+    /// Statements that may read all rows of a customer from now on, with the digest of
+    /// their text, all_notes@sha256:..., as a refused deploy shows them.
+    #[arg(long, value_name = "STATEMENTS", value_delimiter = ',')]
+    pub approve_scan: Vec<String>,
     /// Print the host's last word as JSON.
     #[arg(long)]
     pub json: bool,
@@ -72,6 +77,7 @@ fn target(args: &Args) -> String {
         ("approve", &args.approve),
         ("approve-functions", &args.approve_function),
         ("approve-shared", &args.approve_shared),
+        ("approve-scans", &args.approve_scan),
     ];
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
@@ -131,6 +137,11 @@ fn refusal(refused: &Refused, done: &str) -> String {
         let approval = line(&function.approval);
         text.push_str(&format!("The function {approval}:\n    {body}\n"));
     }
+    for scan in &refused.scans {
+        let shown = plain(&format!("{}\n{}", scan.text, scan.plan)).replace('\n', "\n    ");
+        let approval = line(&scan.approval);
+        text.push_str(&format!("The plan of {approval}:\n    {shown}\n"));
+    }
     text.push_str("Whatever served before serves on.\n");
     text
 }
@@ -144,7 +155,7 @@ fn meaning(step: &str) -> &'static str {
         "compile" => " (the component becomes machine code within its bounds)",
         "link" => " (its imports meet the host)",
         "migrate" => " (its migrations, with the statements of the version that serves)",
-        "statements" => " (each SQL statement, against the real database)",
+        "statements" => " (each SQL statement and its plan, against the real database)",
         "self-test" => " (the request that its manifest names)",
         "swap" => " (new requests go to it)",
         "drain" => " (the version before ends its requests)",
@@ -158,18 +169,26 @@ fn approving(args: &Args, config: Option<&Path>, asks: &[String]) -> Option<Stri
         return None;
     }
     let (mut grants, mut functions) = (args.approve.clone(), args.approve_function.clone());
-    let mut shared = args.approve_shared.clone();
+    let (mut shared, mut scans) = (args.approve_shared.clone(), args.approve_scan.clone());
     for ask in asks {
-        match (ask.strip_prefix(FUNCTION), ask.strip_prefix(SHARED)) {
-            (Some(function), _) => functions.push(function.to_owned()),
-            (_, Some(table)) => shared.push(table.to_owned()),
-            _ => grants.push(ask.clone()),
+        let kinds = [
+            (FUNCTION, &mut functions),
+            (SHARED, &mut shared),
+            (SCAN, &mut scans),
+        ];
+        let mut of = kinds
+            .into_iter()
+            .filter_map(|(kind, list)| Some((ask.strip_prefix(kind)?, list)));
+        match of.next() {
+            Some((name, list)) => list.push(name.to_owned()),
+            None => grants.push(ask.clone()),
         }
     }
     let lists = [
         ("--approve", grants),
         ("--approve-function", functions),
         ("--approve-shared", shared),
+        ("--approve-scan", scans),
     ];
     let mut words = vec!["hearth".to_owned()];
     if let Some(config) = config.filter(|_| super::open::environment("HEARTH_CONFIG").is_none()) {
@@ -235,11 +254,13 @@ mod tests {
             "function:lower_title@sha256:00",
             "function:f",
             "shared:country",
+            "scan:all_notes@sha256:00",
         ];
         assert_eq!(
             approving(&said, None, &asks.map(str::to_owned)).unwrap(),
             "hearth deploy my.wasm --approve 'sql,outbound:https://*.example.com,consume:letters,reuse:shared' \
-             --approve-function lower_title@sha256:00,f --approve-shared country --admin http://127.0.0.1:9"
+             --approve-function lower_title@sha256:00,f --approve-shared country \
+             --approve-scan all_notes@sha256:00 --admin http://127.0.0.1:9"
         );
         assert_eq!(approving(&said, None, &[]), None);
     }

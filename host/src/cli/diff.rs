@@ -5,6 +5,8 @@
 //! hearth diff old.wasm new.wasm
 //! hearth diff tickets@3 new.wasm
 //! ```
+//!
+//! The host of a deployment also says which statements newly read all rows of a customer.
 
 pub mod compare;
 mod text;
@@ -15,8 +17,9 @@ use std::path::Path;
 use bytes::Bytes;
 use http::Method;
 
-use self::compare::diff;
+use self::compare::{Scans, diff};
 use super::admin::{self, Client, Error, Reach};
+use crate::capability::sql::Outlook;
 use crate::plugin::package::{COMPONENT_BYTES_MAX, Package};
 
 /// Shows what changes between two versions of a plugin. The exit code is 0 for
@@ -36,6 +39,9 @@ pub struct Args {
     pub reach: Reach,
 }
 
+/// What a host may say of a file's plans.
+const PLANS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Where a packed plugin is. A file of that name goes first.
 enum Source<'a> {
     File(&'a Path),
@@ -44,11 +50,16 @@ enum Source<'a> {
 
 /// Runs the command. A host is asked only for a deployment.
 pub fn run(args: &Args, config: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let (old, new) = admin::block_on(async {
+    let diff = admin::block_on(async {
         let old = read(&args.old, args, config).await?;
-        Ok((old, read(&args.new, args, config).await?))
+        let new = read(&args.new, args, config).await?;
+        let mut diff = diff(&old, &new);
+        if asks_a_host(args)? {
+            let before = outlook(&old, args, config).await?;
+            diff.scans = Scans::between(before, outlook(&new, args, config).await?);
+        }
+        Ok(diff)
     })?;
-    let diff = diff(&old, &new);
     match args.json {
         true => writeln!(out, "{}", serde_json::to_string_pretty(&diff)?)?,
         false => text::write(&diff, out)?,
@@ -71,6 +82,19 @@ async fn read(named: &str, args: &Args, config: Option<&Path>) -> anyhow::Result
     };
     let package = Package::read(bytes);
     Ok(package.map_err(|error| Error::Usage(format!("{named}: {error}")))?)
+}
+
+fn asks_a_host(args: &Args) -> Result<bool, Error> {
+    let is_deployment = |named| Ok(matches!(source(named)?, Source::Deployment { .. }));
+    Ok(is_deployment(&args.old)? || is_deployment(&args.new)?)
+}
+
+async fn outlook(package: &Package, args: &Args, config: Option<&Path>) -> anyhow::Result<Outlook> {
+    let mut client = Client::open(&args.reach, config).await?;
+    let bytes = package.component.clone();
+    let answer = client.send(Method::POST, "/plans", bytes).await?;
+    let body = client.body(answer, PLANS_BYTES_MAX).await?;
+    Ok(client.parse(&String::from_utf8_lossy(&body))?)
 }
 
 fn source(named: &str) -> Result<Source<'_>, Error> {

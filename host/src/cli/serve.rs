@@ -185,6 +185,7 @@ async fn stop(
 fn keep(rollout: &Arc<Rollout>, edge: &Edge, postgres: &Server, beside: &mut JoinSet<()>) {
     let clients = &rollout.deployer.clients;
     beside.spawn(sweep(rollout.clone()));
+    beside.spawn(rollout.clone().follow_growth());
     beside.spawn(clients.cache.clone().follow_fleet(postgres.clone()));
     beside.spawn(clients.outbound.clone().sweep());
     beside.spawn(clients.outbound.clone().follow_reserved());

@@ -26,6 +26,9 @@ pub struct Plugin {
     pub sql_functions: Vec<String>,
     /// Tables that the operator lets all customers of the plugin share.
     pub sql_shared: Vec<String>,
+    /// Statements that may read all rows of a customer, with the digest of their text,
+    /// `all_notes@sha256:…`.
+    pub sql_scans: Vec<String>,
     /// Values for the interface `config`, `get`.
     pub config: BTreeMap<String, String>,
     /// Where the values for `config`, `secret` are.

@@ -6,7 +6,7 @@ use super::document::Document;
 use super::{Config, Plugin, message};
 use crate::capability::config::RESERVED;
 use crate::capability::outbound::Pattern;
-use crate::capability::sql::gate::is_approval;
+use crate::capability::sql::gate::{is_approval, is_pinned};
 use crate::plugin::manifest::SHARED_REUSE;
 
 /// The capabilities. Those of the second list name what they are granted for,
@@ -34,6 +34,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
         check_file(name, plugin, document);
         check_grants(name, plugin, document);
         check_functions(name, plugin, document);
+        check_scans(name, plugin, document);
         check_secrets(name, plugin, document);
         let Some(mount) = plugin.mount.as_deref() else {
             continue;
@@ -129,6 +130,16 @@ fn check_functions(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
              deploy shows it"
         );
         document.blame(&["plugins", name, "sql_functions"], text);
+    }
+}
+
+fn check_scans(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
+    for approval in plugin.sql_scans.iter().filter(|text| !is_pinned(text)) {
+        let text = format!(
+            "{approval:?}: expected the name of a statement with the digest of its text, \
+             \"all_notes@sha256:\" and 64 hexadecimal digits, as a refused deploy shows it"
+        );
+        document.blame(&["plugins", name, "sql_scans"], text);
     }
 }
 

@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::steps::{Rejected, plain};
+use crate::capability::sql::Scan;
 use crate::capability::sql::gate::{Definition, approved_name, definitions};
+use crate::capability::sql::statement::Declared;
 use crate::plugin::deployment::Approved;
 use crate::plugin::manifest::SHARED_REUSE;
 use crate::plugin::package::{Interface, Package};
 
 /// What a refusal shows of the bodies of functions, in all.
 const SHOWN_BYTES_MAX: usize = 256 * 1024;
+/// Statements that a refusal shows with their plans, and what of each.
+const SHOWN_SCANS_MAX: usize = 30;
+const SHOWN_STATEMENT_BYTES_MAX: usize = 4 * 1024;
 
 /// What the plugin may use: all that it asks for, where all of it is approved. One
 /// that sends requests to the outside may be let further than it asks.
@@ -46,7 +51,62 @@ pub fn approve(package: &Package, given: &Approved) -> Result<Approved, Rejected
         grants: asked.iter().chain(further).cloned().collect(),
         functions: functions.into_iter().map(|asked| asked.approval).collect(),
         shared: manifest.sql.shared.iter().cloned().collect(),
+        scans: scans(package, given),
     })
+}
+
+/// What was approved of the plugin's statements. Which of them want it is known once
+/// Postgres has planned them.
+fn scans(package: &Package, given: &Approved) -> Vec<String> {
+    let statements: BTreeSet<String> = package.statements.iter().map(Declared::approval).collect();
+    let given = given.scans.iter().cloned().collect();
+    statements.intersection(&given).cloned().collect()
+}
+
+/// Refuses the statements that read all rows of a customer without approval.
+///
+/// # Errors
+/// With each of them and its plan, up to so many.
+pub fn approve_scans(plugin: &str, found: Vec<Scan>, approved: &[String]) -> Result<(), Rejected> {
+    let mut wanted = found;
+    wanted.retain(|scan| !approved.contains(&scan.approval));
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let further = wanted.len().saturating_sub(SHOWN_SCANS_MAX);
+    wanted.truncate(SHOWN_SCANS_MAX);
+    let mut reasons: Vec<String> = wanted.iter().map(unapproved_scan).collect();
+    if further > 0 {
+        reasons.push(format!("so do {further} further statements"));
+    }
+    let asks = wanted.iter().map(|scan| format!("scan:{}", scan.approval));
+    Err(Rejected {
+        asks: asks.collect(),
+        scans: wanted.into_iter().map(shown_scan).collect(),
+        ..Rejected::new(plugin, "statements", reasons)
+    })
+}
+
+fn unapproved_scan(scan: &Scan) -> String {
+    let (approval, tables) = (&scan.approval, scan.tables.join("`, `"));
+    let name = approved_name(approval);
+    format!(
+        "its statement `{name}` reads all rows that a customer has in `{tables}`, however many \
+         these become, and nobody approved that: bind it by the key of an index, or by a LIMIT in \
+         the order of one. Where the rows stay few, approve `{approval}` (--approve-scan, or \
+         sql_scans in its section of the configuration); another text will ask again"
+    )
+}
+
+fn shown_scan(scan: Scan) -> Scan {
+    let text = &scan.text;
+    let end = text.floor_char_boundary(SHOWN_STATEMENT_BYTES_MAX.min(text.len()));
+    let cut = if end < text.len() { "..." } else { "" };
+    Scan {
+        text: format!("{}{cut}", plain(text.get(..end).unwrap_or_default())),
+        plan: plain(&scan.plan),
+        ..scan
+    }
 }
 
 /// A function that a manifest asks for.
@@ -160,5 +220,6 @@ pub fn together(one: &Approved, other: &Approved) -> Approved {
         grants: union(&one.grants, &other.grants),
         functions: union(&one.functions, &other.functions),
         shared: union(&one.shared, &other.shared),
+        scans: union(&one.scans, &other.scans),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Deployer;
+use super::approval::approve_scans;
 use super::steps::{Rejected, Steps};
 use crate::capability::outbound::Pattern;
 use crate::capability::sql::gate::{ApprovedFunctions, approved_name};
@@ -27,6 +28,9 @@ pub struct Candidate {
     pub package: Package,
     pub approved: Approved,
     pub settings: config::Plugin,
+    /// Whether it comes through the gate for the first time. One that served before
+    /// asks for no approval again.
+    pub is_new: bool,
 }
 
 impl Candidate {
@@ -116,7 +120,8 @@ impl Deployer {
         candidate.settings.limits.over(&wanted)
     }
 
-    /// Everything that touches the database: roles, migrations, statements.
+    /// Everything that touches the database: roles, migrations, statements and their
+    /// plans.
     async fn sql(
         &self,
         candidate: &Candidate,
@@ -139,8 +144,14 @@ impl Deployer {
             shared: candidate.approved.shared.clone(),
             approved,
         };
-        let lent = self.clients.sql.lend_beside(deployment, beside).await;
-        lent.map_err(|error| blame(candidate, error))
+        let blamed = |error| blame(candidate, error);
+        let lending = self.clients.sql.begin_lending_beside(deployment, beside);
+        let lending = lending.await.map_err(blamed)?;
+        if candidate.is_new {
+            let found = lending.scans(&package.statements).await.map_err(blamed)?;
+            approve_scans(candidate.plugin(), found, &candidate.approved.scans)?;
+        }
+        lending.commit().await.map_err(blamed)
     }
 
     /// Migrates, describes, and opens what the deployment borrows.

@@ -79,7 +79,7 @@ impl Rollout {
     ) -> Result<Serving, Rejected> {
         let approved = approval::approve(&package, given)?;
         steps.done("grants", approved.grants.join(", "));
-        let candidate = self.candidate(package, approved);
+        let candidate = self.candidate(package, approved, true);
         let (plugin, digest) = (candidate.plugin().to_string(), candidate.package.digest);
         let built = self.build(&candidate, steps).await?;
         let added = self
@@ -143,7 +143,7 @@ impl Rollout {
         steps.done("read", note(&package));
         steps.done("grants", stored.approved.grants.join(", "));
         let shared = self.store.shared(plugin).await.map_err(rejected)?;
-        let candidate = self.candidate(package, stored.approved);
+        let candidate = self.candidate(package, stored.approved, false);
         let built = self.build(&candidate, steps).await?;
         let beside = Beside {
             serving: None,
@@ -153,12 +153,13 @@ impl Rollout {
             .await
     }
 
-    fn candidate(&self, package: Package, approved: Approved) -> Candidate {
+    fn candidate(&self, package: Package, approved: Approved, is_new: bool) -> Candidate {
         let section = self.sections.get(&package.manifest.name);
         Candidate {
             settings: section.cloned().unwrap_or_default(),
             package,
             approved,
+            is_new,
         }
     }
 

@@ -8,6 +8,7 @@ use super::rollout::Rollout;
 use super::steps::{Rejected, Steps};
 use super::store::StoreError;
 use super::{Refused, approval};
+use crate::capability::sql::Scan;
 use crate::capability::sql::gate::Definition;
 use crate::config;
 use crate::plugin::deployment::Approved;
@@ -96,7 +97,8 @@ impl Rollout {
         };
         let same = still(&approved.grants, &section.grants)
             && still(&approved.functions, &section.sql_functions)
-            && still(&approved.shared, &section.sql_shared);
+            && still(&approved.shared, &section.sql_shared)
+            && still(&approved.scans, &section.sql_scans);
         Ok(same_file && !same)
     }
 
@@ -132,6 +134,7 @@ impl Rollout {
             grants: section.grants.clone(),
             functions: section.sql_functions.clone(),
             shared: section.sql_shared.clone(),
+            scans: section.sql_scans.clone(),
         };
         if package.manifest.name != name {
             // Everything that is wrong with the file is told together.
@@ -154,6 +157,8 @@ fn refused(plugin: &str, rejected: Rejected) -> Refused {
     let mut reasons = rejected.reasons;
     let body = |one: Definition| format!("{}:\n{}", one.approval, one.text);
     reasons.extend(rejected.functions.into_iter().map(body));
+    let plan = |one: Scan| format!("{}:\n{}\n{}", one.approval, one.text, one.plan);
+    reasons.extend(rejected.scans.into_iter().map(plan));
     Refused {
         plugin: plugin.to_string(),
         reasons,

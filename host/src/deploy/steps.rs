@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::capability::sql::Scan;
 use crate::capability::sql::gate::Definition;
 
 /// A line of a deploy's report.
@@ -43,11 +44,13 @@ pub struct Rejected {
     pub plugin: String,
     pub step: &'static str,
     pub reasons: Vec<String>,
-    /// What it newly asks for and nobody approved: grants, `function:touch@sha256:…`
-    /// and `shared:country`.
+    /// What it newly asks for and nobody approved: grants, `function:touch@sha256:…`,
+    /// `shared:country` and `scan:all_notes@sha256:…`.
     pub asks: Vec<String>,
     /// The functions among them, with their bodies.
     pub functions: Vec<Definition>,
+    /// The statements among them that read all rows of a customer, with their plans.
+    pub scans: Vec<Scan>,
 }
 
 impl Rejected {
@@ -58,6 +61,7 @@ impl Rejected {
             reasons,
             asks: Vec::new(),
             functions: Vec::new(),
+            scans: Vec::new(),
         }
     }
 

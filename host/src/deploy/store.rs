@@ -155,8 +155,8 @@ impl Store {
             )
             .await?;
         let manifest = &package.manifest;
-        let text = "INSERT INTO hearth.deployments (plugin, number, digest, version, grants, functions, shared, by_whom)
-             SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $7
+        let text = "INSERT INTO hearth.deployments (plugin, number, digest, version, grants, functions, shared, scans, by_whom)
+             SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $7, $8
              FROM hearth.deployments WHERE plugin = $1 RETURNING number";
         let row = transaction
             .query_one(
@@ -168,6 +168,7 @@ impl Store {
                     &approved.grants,
                     &approved.functions,
                     &approved.shared,
+                    &approved.scans,
                     &by,
                 ],
             )
@@ -241,7 +242,7 @@ impl Store {
         let mut client = self.server.host().get().await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute(LARGE).await?;
-        let text = "SELECT d.grants, d.functions, d.shared, d.by_whom, d.digest, a.bytes
+        let text = "SELECT d.grants, d.functions, d.shared, d.by_whom, d.digest, a.bytes, d.scans
              FROM hearth.deployments d JOIN hearth.artifacts a USING (digest)
              WHERE d.plugin = $1 AND d.number = $2 AND d.served_at IS NOT NULL";
         let key = i64::try_from(wanted).unwrap_or(i64::MAX);
@@ -254,6 +255,7 @@ impl Store {
                 grants: row.try_get(0)?,
                 functions: row.try_get(1)?,
                 shared: row.try_get(2)?,
+                scans: row.try_get(6)?,
             },
             by: row.try_get(3)?,
             digest: row.try_get(4)?,

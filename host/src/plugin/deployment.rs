@@ -53,6 +53,8 @@ pub struct Approved {
     pub functions: Vec<String>,
     /// Tables that all customers share, by name.
     pub shared: Vec<String>,
+    /// Statements that read all rows of a customer, with the digest of their text.
+    pub scans: Vec<String>,
 }
 
 /// The requests that a deployment answered, and how many of them with a 5xx.

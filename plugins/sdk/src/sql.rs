@@ -3,7 +3,9 @@
 //! A statement is declared with [`sql!`](crate::sql!) and becomes a function. The
 //! host prepares each against the migrated schema when the plugin is deployed,
 //! and compares its types with the declared ones, so that a typo fails the
-//! deploy and not a request.
+//! deploy and not a request. It also looks at each plan: a statement that reads all rows
+//! that a customer has in a table, bound by no key of an index and no LIMIT in the order
+//! of one, wants an operator's approval under the function's name.
 //!
 //! ```no_run
 //! use hearth_plugin::prelude::*;
@@ -151,17 +153,18 @@ macro_rules! sql {
             on: &dyn $crate::sql::Connection
             $(, $parameter: $type)*
         ) -> Result<$answer, $crate::sql::Error> {
+            const NAME: &str = $crate::sql::output::plain(stringify!($name));
             const TEXT: &str = $text;
             const PARAMETERS: &[u8] = &[$(<$type as $crate::sql::Parameter>::CODE),*];
             const COLUMNS: &[$crate::sql::Column] = <$answer as $crate::sql::Output>::COLUMNS;
-            const LENGTH: usize = $crate::sql::record::length(TEXT, PARAMETERS, COLUMNS);
+            const LENGTH: usize = $crate::sql::record::length(NAME, TEXT, PARAMETERS, COLUMNS);
             // A section of the component, and nothing of its memory: `used` would put
             // it there too.
             #[cfg_attr(target_arch = "wasm32", unsafe(link_section = "hearth:sql"))]
             #[cfg_attr(not(target_arch = "wasm32"), used)]
             #[allow(dead_code)]
             static RECORD: [u8; LENGTH] = $crate::sql::record::encode(
-                $crate::sql_access!($access), TEXT, PARAMETERS, COLUMNS,
+                $crate::sql_access!($access), NAME, TEXT, PARAMETERS, COLUMNS,
             );
             let parameters = vec![$($crate::sql::Parameter::into_value($parameter)),*];
             <$answer as $crate::sql::Output>::run(on, TEXT, parameters)

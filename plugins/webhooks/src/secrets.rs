@@ -11,8 +11,8 @@ use crate::endpoints;
 use crate::headers;
 use crate::sign::{Key, Scheme};
 use crate::sql::endpoints::{
-    StoredSecret, insert_secret, lock_endpoint, reseal_headers, reseal_secret, retire_secret,
-    sealed_headers, sealed_secrets, secrets_of, update_endpoint,
+    Sealed, StoredSecret, insert_secret, lock_endpoint, reseal_headers, reseal_secret,
+    retire_secret, sealed_headers, sealed_secrets, secrets_of, update_endpoint,
 };
 
 /// How long an old secret signs beside the new one, where the client says nothing.
@@ -85,17 +85,37 @@ pub fn renew(database: &Database, customer: &str) -> Result<(), Problem> {
     if !keys.has_older() {
         return Ok(());
     }
-    for row in sealed_secrets(database)? {
+    let of_secrets = |after: &Sealed| sealed_secrets(database, &after.endpoint_id, &after.id);
+    each_of_pages(of_secrets, |row| {
         let context = context(customer, &row.endpoint_id, &row.id);
         if let Some(new) = keys.renewed(&context, &row.sealed)? {
             reseal_secret(database, &row.endpoint_id, &row.id, &row.sealed, &new)?;
         }
-    }
-    for row in sealed_headers(database)? {
+        Ok(())
+    })?;
+    let of_headers = |after: &Sealed| sealed_headers(database, &after.endpoint_id);
+    each_of_pages(of_headers, |row| {
         let context = headers::context(customer, &row.endpoint_id);
         if let Some(new) = keys.renewed(&context, &row.sealed)? {
             reseal_headers(database, &row.endpoint_id, &row.sealed, &new)?;
         }
+        Ok(())
+    })
+}
+
+/// Goes through rows, a page after the other, until one is empty.
+fn each_of_pages(
+    page: impl Fn(&Sealed) -> Result<Vec<Sealed>, sql::Error>,
+    each: impl Fn(&Sealed) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let mut rows = page(&Sealed {
+        endpoint_id: String::new(),
+        id: String::new(),
+        sealed: Vec::new(),
+    })?;
+    while let Some(last) = rows.last() {
+        rows.iter().try_for_each(&each)?;
+        rows = page(last)?;
     }
     Ok(())
 }

@@ -72,6 +72,10 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("migrations/0013_queue_tables_settle.sql"),
         ),
     },
+    Migration {
+        version: 14,
+        text: include_str!("migrations/0014_scans.sql"),
+    },
 ];
 
 /// The advisory lock under which hosts take turns, "hearth" in ASCII.

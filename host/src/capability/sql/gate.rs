@@ -29,7 +29,7 @@ use std::fmt;
 
 use super::statement::{Access, Declared, SHOWN_CHARS, TEXT_BYTES_MAX, beginning};
 
-pub use definition::{Definition, approved_name, definitions, is_approval};
+pub use definition::{Definition, approved_name, definitions, is_approval, is_pinned, pinned};
 
 /// How many bytes a whole migration may have.
 const MIGRATION_BYTES_MAX: usize = 1024 * 1024;
@@ -126,6 +126,20 @@ pub fn check_declared(
         return Err(Refusal::new(&declared.text, reason, None));
     }
     Ok(access)
+}
+
+/// Whether each OFFSET of a statement stands beside a LIMIT. By itself it limits nothing,
+/// and in a plan the two are one node.
+pub fn limits_rows(text: &str) -> bool {
+    let mut limits = |node: &walk::Node| {
+        let count = node.node("limit_count");
+        let is_limit = count.is_some_and(|count| !count.flag("isnull"));
+        match node.node("limit_offset") {
+            Some(_) if !is_limit => Err(()),
+            _ => Ok(()),
+        }
+    };
+    parse::parse(text, TEXT_BYTES_MAX).is_ok_and(|tree| tree.visit(&mut limits).is_ok())
 }
 
 /// Checks a migration and splits it into its statements, in order.

@@ -7,6 +7,7 @@ use super::gate::{self, ApprovedFunctions, Refusal};
 use super::lent::{Known, Lent};
 use super::migrate::{self, Checked, Limits, Migration, Open, Plan};
 use super::roles::{self, Names};
+use super::scans::Scan;
 use super::statement::Declared;
 use super::{Client, Config};
 use crate::backend::postgres::connection::{Credentials, Prepared};
@@ -85,9 +86,14 @@ impl Lending {
         self.open.describe(&self.names, declared).await
     }
 
+    /// Which of the statements read all rows of a customer, in the migrated schema.
+    pub async fn scans(&self, declared: &[Declared]) -> Result<Vec<Scan>, LendError> {
+        self.open.scans(&self.names, declared).await
+    }
+
     /// Makes the migrations durable. From then on calls may borrow.
     pub async fn commit(self) -> Result<Lent, LendError> {
-        self.open.commit().await?;
+        self.open.commit(&self.names).await?;
         Ok(self.lent)
     }
 }
@@ -149,14 +155,18 @@ impl Client {
         Ok(Lending { open, names, lent })
     }
 
-    async fn names(&self, plugin: &str) -> Result<Names, LendError> {
-        let connection = self.server.host().get().await?;
-        let text = "SELECT current_database()::text";
-        let row = connection.query_one(text, &[]).await?;
-        Names::of(plugin, row.try_get(0)?).ok_or_else(unnamed)
+    pub(super) async fn names(&self, plugin: &str) -> Result<Names, LendError> {
+        let database = self.database().await?;
+        Names::of(plugin, &database).ok_or_else(unnamed)
     }
 
-    fn limits(&self) -> Limits {
+    pub(super) async fn database(&self) -> Result<String, LendError> {
+        let connection = self.server.host().get().await?;
+        let text = "SELECT current_database()::text";
+        Ok(connection.query_one(text, &[]).await?.try_get(0)?)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
         Limits {
             migration_ms_max: self.config.migration_ms_max,
             lock_ms_max: self.server.config().lock_ms_max,

@@ -10,6 +10,7 @@
 //! statements of the deployment have been described: what does not fit leaves the
 //! last migration undone.
 
+use super::analyse;
 use super::apart;
 use super::describe;
 use super::gate::Refusal;
@@ -19,6 +20,7 @@ use super::ledger::{self, Key};
 use super::lend::{Beside, LendError};
 use super::owner::Owner;
 use super::roles::{self, Names};
+use super::scans::{self, Scan};
 use super::statement::Declared;
 use super::tables;
 use super::turn::Turn;
@@ -65,6 +67,8 @@ pub(super) struct Limits {
 /// The migrated schema before it is committed.
 pub(super) struct Open {
     owner: Owner,
+    /// Whether any migration ran.
+    has_migrated: bool,
     /// Ends after the owner's session.
     _turn: Turn,
 }
@@ -80,8 +84,22 @@ impl Open {
         describe_as_runtime(&self.owner, names, declared).await
     }
 
-    pub(super) async fn commit(self) -> Result<(), LendError> {
-        self.owner.commit().await
+    /// Which of the statements read all rows of a customer.
+    pub(super) async fn scans(
+        &self,
+        names: &Names,
+        declared: &[Declared],
+    ) -> Result<Vec<Scan>, LendError> {
+        scans::find(&self.owner.client, names, declared).await
+    }
+
+    /// Commits, and analyses what migrations made.
+    pub(super) async fn commit(self, names: &Names) -> Result<(), LendError> {
+        self.owner.commit().await?;
+        if self.has_migrated {
+            analyse::migrated(&self.owner, names).await;
+        }
+        Ok(())
     }
 }
 
@@ -120,7 +138,11 @@ pub(super) async fn migrate(plan: &Plan<'_>) -> Result<Open, LendError> {
         }
     }
     step(plan, &turn, &owner, last, Some(plan.shared)).await?;
-    Ok(Open { owner, _turn: turn })
+    Ok(Open {
+        owner,
+        has_migrated: !pending.is_empty(),
+        _turn: turn,
+    })
 }
 
 /// A migration with the host's part, and a look at whether what serves can go on.

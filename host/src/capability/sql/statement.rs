@@ -7,8 +7,9 @@
 //! | bytes | meaning |
 //! |---|---|
 //! | u32 | length of all that follows in this record |
-//! | u8 | version, 1 |
+//! | u8 | version, 2 |
 //! | u8 | access: 0 read, 1 write |
+//! | u16, bytes | length of the name, then the name; version 1 has neither |
 //! | u32, bytes | length of the text, then the text in UTF-8 |
 //! | u16, u8 each | number of parameters, then a type code for each |
 //! | u16, columns | number of columns, then each column |
@@ -19,6 +20,7 @@
 //! ```
 //! use hearth::capability::sql::statement::{Access, Column, Declared, Type, encode, parse_section};
 //! let declared = Declared {
+//!     name: "of_status".into(),
 //!     text: "SELECT id FROM ticket WHERE status = $1".into(),
 //!     params: vec![Type::Text],
 //!     columns: vec![Column { name: "id".into(), kind: Type::Text, nullable: false }],
@@ -32,6 +34,8 @@ mod record;
 use indexmap::IndexMap;
 use tokio_postgres::types::Type as PgType;
 
+use super::gate::pinned;
+
 pub use record::{encode, parse_section};
 
 /// How many statements one plugin may declare.
@@ -43,8 +47,13 @@ pub const FIELDS_MAX: usize = 1_000;
 /// How many bytes the name of a column may have: Postgres's own limit.
 pub const NAME_BYTES_MAX: usize = 63;
 
-/// The only version of the record that there is so far.
-const VERSION: u8 = 1;
+/// The version of the record that is written, and the one before it, whose statements
+/// have no names.
+const VERSION: u8 = 2;
+const VERSION_UNNAMED: u8 = 1;
+
+/// What a statement is called whose author gave it no name.
+pub const UNNAMED: &str = "statement";
 
 /// A type that a parameter or a column may have. The number is its code in the
 /// record.
@@ -176,6 +185,8 @@ pub enum Access {
 /// One statement as its author declared it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
+    /// What its author calls it: the name of the function that `sql!` makes of it.
+    pub name: String,
     /// The text, which is also what the guest names it by in a call.
     pub text: String,
     /// The types of `$1`, `$2` and so on.
@@ -183,6 +194,20 @@ pub struct Declared {
     /// The columns of the answer, in order. Empty where no rows are wanted.
     pub columns: Vec<Column>,
     pub access: Access,
+}
+
+impl Declared {
+    /// What approves that it reads all rows of a customer: its name and the digest of
+    /// its text. Another text wants another approval.
+    pub fn approval(&self) -> String {
+        pinned(&self.name, &self.text)
+    }
+
+    /// Whether only the names differ: the first of several counts.
+    fn is_like(&self, other: &Declared) -> bool {
+        let of = |one: &Declared| (one.text.clone(), one.params.clone(), one.columns.clone());
+        of(self) == of(other) && self.access == other.access
+    }
 }
 
 /// Why a section or a list of statements is refused. The author of the plugin,
@@ -193,7 +218,7 @@ pub enum SectionError {
     Truncated { offset: usize },
     #[error("a record of hearth:sql (at byte {offset}) has {bytes} bytes too many")]
     Trailing { offset: usize, bytes: usize },
-    #[error("a record of hearth:sql has version {0}; this host knows version {VERSION}")]
+    #[error("a record of hearth:sql has version {0}; this host knows versions 1 and {VERSION}")]
     Version(u8),
     #[error("a record of hearth:sql has {what} {code}, which means nothing")]
     Code { what: &'static str, code: u8 },
@@ -207,6 +232,10 @@ pub enum SectionError {
     TooManyFields(String),
     #[error("`{0}`: a column's name has 1 to {NAME_BYTES_MAX} bytes")]
     Name(String),
+    #[error(
+        "`{0}`: the name of a statement has 1 to {NAME_BYTES_MAX} letters, digits and _, no others"
+    )]
+    StatementName(String),
     #[error("`{0}` is declared twice, with different types")]
     Conflict(String),
 }
@@ -239,7 +268,7 @@ impl Joined {
     fn add(&mut self, declared: Declared) -> Result<(), SectionError> {
         check_bounds(&declared)?;
         match self.statements.get(&declared.text) {
-            Some(known) if *known == declared => return Ok(()),
+            Some(known) if known.is_like(&declared) => return Ok(()),
             Some(_) => return Err(SectionError::Conflict(beginning(&declared.text))),
             None if self.statements.len() >= STATEMENTS_MAX => return Err(SectionError::TooMany),
             None => {}
@@ -259,6 +288,11 @@ fn check_bounds(declared: &Declared) -> Result<(), SectionError> {
     }
     if declared.params.len().max(declared.columns.len()) > FIELDS_MAX {
         return Err(SectionError::TooManyFields(beginning(&declared.text)));
+    }
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let name = &declared.name;
+    if !(1..=NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(letter) {
+        return Err(SectionError::StatementName(beginning(&declared.text)));
     }
     let fits = |column: &Column| (1..=NAME_BYTES_MAX).contains(&column.name.len());
     match declared.columns.iter().all(fits) {

@@ -24,7 +24,8 @@ use super::roles::Names;
 /// The column that says whose a row is.
 const COLUMN: &str = "customer_id";
 /// The session's customer, as Postgres writes the expression itself.
-const CUSTOMER: &str = "NULLIF(current_setting('hearth.customer_id'::text, true), ''::text)";
+pub(super) const CUSTOMER: &str =
+    "NULLIF(current_setting('hearth.customer_id'::text, true), ''::text)";
 const MIGRATING: &str = "(current_setting('hearth.migration'::text, true) = 'on'::text)";
 
 const RELATIONS: &str = "

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::progress::Progress;
 use super::{Client, Error, reason};
+use crate::capability::sql::Scan;
 
 /// The longest line that is read.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
@@ -54,6 +55,9 @@ pub struct Refused {
     /// The SQL functions among that.
     #[serde(default)]
     pub functions: Vec<Function>,
+    /// The statements among that which read all rows of a customer.
+    #[serde(default)]
+    pub scans: Vec<Scan>,
 }
 
 /// An SQL function with its body.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::capability::sql::gate::{Definition, definitions};
 use crate::capability::sql::statement::{Access, Declared, Type};
+use crate::capability::sql::{Outlook, Scan};
 use crate::config::LimitOverrides;
 use crate::plugin::manifest::Manifest;
 use crate::plugin::package::{Migration, Package};
@@ -41,6 +42,8 @@ pub struct Diff {
     /// By method and path; changed is one that is described in another way.
     pub routes: Named,
     pub statements: Statements,
+    /// Statements that read all rows of a customer, as far as a host was asked.
+    pub scans: Scans,
     pub migrations: Migrations,
     pub bytes: Option<Change>,
     pub digest: Option<Change>,
@@ -76,6 +79,34 @@ pub struct Statement {
     /// The first line of its text.
     pub line: String,
     pub access: &'static str,
+}
+
+/// What a host says of the plans of statements.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Scans {
+    /// With their plans, for they want approval.
+    pub added: Vec<Scan>,
+    pub removed: Vec<String>,
+    /// Those whose tables or columns are yet to be made.
+    pub unjudged: Vec<String>,
+}
+
+impl Scans {
+    pub fn between(old: Outlook, new: Outlook) -> Scans {
+        let absent = |one: &Scan, there: &[Scan]| {
+            let same = |other: &Scan| other.approval == one.approval;
+            !there.iter().any(same)
+        };
+        let (before, mut added) = (old.scans, new.scans);
+        let removed = before.iter().filter(|one| absent(one, &added));
+        let removed = removed.map(|one| one.approval.clone()).collect();
+        added.retain(|one| absent(one, &before));
+        Scans {
+            added,
+            removed,
+            unjudged: new.unjudged,
+        }
+    }
 }
 
 /// A statement whose text stays and whose types do not.
@@ -119,6 +150,7 @@ pub fn diff(old: &Package, new: &Package) -> Diff {
         schedules: named(&texts(&a.schedules), &texts(&b.schedules)),
         routes: named(&routes(old), &routes(new)),
         statements: statements(&old.statements, &new.statements),
+        scans: Scans::default(),
         migrations: migrations(&old.migrations, &new.migrations),
         bytes: change("bytes", &old.component.len(), &new.component.len()),
         digest: change("digest", &old.digest, &new.digest),
@@ -261,10 +293,11 @@ fn statements(old: &[Declared], new: &[Declared]) -> Statements {
         gone.map(shown).collect()
     };
     let changed = new.iter().filter_map(|new| {
-        let old = before.get(&new.text).filter(|old| *old != new)?;
-        Some(Retyped {
+        let old = before.get(&new.text)?;
+        let changes = changes(&typed(old), &typed(new));
+        (!changes.is_empty()).then(|| Retyped {
             line: first_line(&new.text),
-            changes: changes(&typed(old), &typed(new)),
+            changes,
         })
     });
     Statements {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::compare::{Change, Diff, Migrations, Named, Statements};
+use super::compare::{Change, Diff, Migrations, Named, Scans, Statements};
 use crate::cli::admin::table::{digest, line};
 
 /// Writes a difference; what did not change is not named.
@@ -24,6 +24,10 @@ pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
         ("schedules", named(&diff.schedules)),
         ("routes", named(&diff.routes)),
         ("statements", statements(&diff.statements)),
+        (
+            "statements that read all rows of a customer",
+            scans(&diff.scans),
+        ),
         ("migrations", migrations(&diff.migrations)),
     ];
     for (title, lines) in sections.iter().filter(|(_, lines)| !lines.is_empty()) {
@@ -89,6 +93,21 @@ fn statements(statements: &Statements) -> Vec<String> {
         let inner = changes(&retyped.changes);
         lines.extend(inner.iter().map(|text| format!("    {text}")));
     }
+    lines
+}
+
+/// What newly reads so is shown with its plan: an operator approves it.
+fn scans(scans: &Scans) -> Vec<String> {
+    let mut lines = Vec::new();
+    for scan in &scans.added {
+        lines.push(format!("+ {}", scan.approval));
+        let shown = scan.text.lines().chain(scan.plan.lines());
+        lines.extend(shown.map(|text| format!("    {text}")));
+    }
+    let removed = scans.removed.iter().map(|approval| format!("- {approval}"));
+    lines.extend(removed);
+    let unjudged = scans.unjudged.iter();
+    lines.extend(unjudged.map(|name| format!("? {name}: known once its migrations have run")));
     lines
 }
 

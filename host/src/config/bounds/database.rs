@@ -3,7 +3,7 @@
 use super::{Bound, GIB, HOUR_MS, MIB};
 use crate::backend::postgres::{Config, Embedded};
 
-pub(super) fn clients(database: &Config) -> [Bound; 10] {
+pub(super) fn clients(database: &Config) -> [Bound; 11] {
     // What the host and one plugin have must fit into what both share.
     let shares =
         u64::from(database.host_connections_max) + u64::from(database.plugin_connections_max);
@@ -38,6 +38,7 @@ pub(super) fn clients(database: &Config) -> [Bound; 10] {
             1..=HOUR_MS,
         ),
         ("start_ms_max", database.start_ms_max, 0..=HOUR_MS),
+        ("analyse_look_ms", database.analyse_look_ms, 100..=HOUR_MS),
     ]
 }
 

@@ -30,6 +30,8 @@ const SETTINGS: &[&str] = &[
     // One statement is one process, so that what bounds the process bounds it.
     "max_parallel_workers_per_gather=0",
     "max_wal_senders=0",
+    // Tables that grow get their statistics soon, and dead rows go soon.
+    "autovacuum_naptime=5s",
     "logging_collector=off",
     "log_destination=stderr",
     "log_line_prefix=%m [%p] ",

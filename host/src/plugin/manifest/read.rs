@@ -10,7 +10,7 @@ use super::{
     SelfTest, Sql, World, cached, consumed, schedule,
 };
 use crate::capability::outbound::Pattern;
-use crate::capability::sql::statement::{Access, Column, Declared, Type};
+use crate::capability::sql::statement::{Access, Column, Declared, Type, UNNAMED};
 use crate::config::LimitOverrides;
 use crate::plugin::package::Interface;
 
@@ -298,7 +298,9 @@ fn identifiers(fields: &mut Fields<'_, '_>, key: &'static str) -> BTreeSet<Strin
 
 fn statement(mut fields: Fields<'_, '_>) -> Declared {
     let params = fields.texts("params");
+    let name = fields.text("name").map(|text| text.value);
     let declared = Declared {
+        name: name.unwrap_or_else(|| UNNAMED.to_owned()),
         text: fields.required_text("text").value,
         params: params.iter().map(|text| kind(&fields, text)).collect(),
         columns: fields.tables("columns").into_iter().map(column).collect(),

@@ -40,10 +40,12 @@ row! {
 }
 
 sql! {
-    /// All of the customer's, of which there are few.
+    /// All of the customer's, of which there are fifty at most, and some more where several
+    /// were made in one instant.
     pub read fn budgets() -> Vec<Budget> =
         "SELECT id, version, name, amount, currency, metric, period, service, account, tag_key, \
-         tag_value, alert_actual, alert_forecast, created_at, updated_at FROM budgets ORDER BY id";
+         tag_value, alert_actual, alert_forecast, created_at, updated_at FROM budgets ORDER BY id \
+         LIMIT 200";
 
     pub read fn budget_by_id(id: &str) -> Option<Budget> =
         "SELECT id, version, name, amount, currency, metric, period, service, account, tag_key, \
@@ -75,7 +77,8 @@ sql! {
         "INSERT INTO budgets (id, name, amount, currency, metric, period, service, account, \
          tag_key, tag_value, alert_actual, alert_forecast) \
          SELECT $1, $2, $3::text::numeric, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
-         WHERE (SELECT count(*) FROM budgets AS others WHERE others.id <> $1) < $13 \
+         WHERE (SELECT count(*) FROM (SELECT 1 AS one FROM budgets AS own \
+         WHERE own.id <> $1 LIMIT $13) AS others) < $13 \
          ON CONFLICT (customer_id, id) DO UPDATE SET version = budgets.version + 1, \
          name = excluded.name, amount = excluded.amount, currency = excluded.currency, \
          metric = excluded.metric, period = excluded.period, service = excluded.service, \

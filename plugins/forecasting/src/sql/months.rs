@@ -17,9 +17,14 @@ row! {
 }
 
 sql! {
-    /// The first few currencies: who has more than one has to say which.
+    /// The first few currencies: who has more than one has to say which. Each is looked up
+    /// after the one before it, for DISTINCT reads every month of the customer.
     pub read fn currencies() -> Vec<Currency> =
-        "SELECT DISTINCT currency FROM cost_months ORDER BY currency LIMIT 10";
+        "WITH RECURSIVE own AS ((SELECT currency FROM cost_months ORDER BY currency LIMIT 1) \
+         UNION ALL SELECT (SELECT next.currency FROM cost_months AS next \
+         WHERE next.currency > own.currency ORDER BY next.currency LIMIT 1) \
+         FROM own WHERE own.currency IS NOT NULL) \
+         SELECT currency FROM own WHERE currency IS NOT NULL LIMIT 10";
 
     /// The last few months up to one.
     pub read fn coverage(currency: &str, until: i64) -> Vec<Coverage> =

@@ -4,19 +4,20 @@
 //! | bytes | meaning |
 //! |---|---|
 //! | u32 | length of all that follows in this record |
-//! | u8 | version, 1 |
+//! | u8 | version, 2 |
 //! | u8 | access: 0 read, 1 write |
+//! | u16, bytes | length of the function's name, then the name |
 //! | u32, bytes | length of the text, then the text in UTF-8 |
 //! | u16, u8 each | number of parameters, then a type code for each |
 //! | u16, columns | number of columns, then each: type code, nullable 0 or 1, u16 length of the name, the name |
 
 use super::row::Column;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The length of the whole record.
-pub const fn length(text: &str, parameters: &[u8], columns: &[Column]) -> usize {
-    let mut length = 4 + 2 + 4 + text.len() + 2 + parameters.len() + 2;
+pub const fn length(name: &str, text: &str, parameters: &[u8], columns: &[Column]) -> usize {
+    let mut length = 4 + 2 + 2 + name.len() + 4 + text.len() + 2 + parameters.len() + 2;
     let mut rest = columns;
     while let [column, others @ ..] = rest {
         length += 4 + column.name.len();
@@ -28,6 +29,7 @@ pub const fn length(text: &str, parameters: &[u8], columns: &[Column]) -> usize 
 /// The record, whose length must be what `length` says.
 pub const fn encode<const N: usize>(
     access: u8,
+    name: &str,
     text: &str,
     parameters: &[u8],
     columns: &[Column],
@@ -38,6 +40,8 @@ pub const fn encode<const N: usize>(
     };
     record.put(&(N as u32 - 4).to_le_bytes());
     record.put(&[VERSION, access]);
+    record.put(&(name.len() as u16).to_le_bytes());
+    record.put(name.as_bytes());
     record.put(&(text.len() as u32).to_le_bytes());
     record.put(text.as_bytes());
     record.put(&(parameters.len() as u16).to_le_bytes());

@@ -41,12 +41,14 @@ impl Reader<'_> {
 fn the_record_is_what_the_host_reads() {
     const TEXT: &str = "SELECT id, owner, at, data, tags FROM notes -- é";
     const PARAMETERS: &[u8] = &[<&str as Parameter>::CODE, <Option<i64> as Parameter>::CODE];
-    const LENGTH: usize = record::length(TEXT, PARAMETERS, <Note as Row>::COLUMNS);
-    static RECORD: [u8; LENGTH] = record::encode(1, TEXT, PARAMETERS, <Note as Row>::COLUMNS);
+    const LENGTH: usize = record::length("notes", TEXT, PARAMETERS, <Note as Row>::COLUMNS);
+    static RECORD: [u8; LENGTH] =
+        record::encode(1, "notes", TEXT, PARAMETERS, <Note as Row>::COLUMNS);
 
     let mut reader = Reader(&RECORD);
     assert_eq!(reader.number(4), RECORD.len() - 4);
-    assert_eq!((reader.number(1), reader.number(1)), (1, 1));
+    assert_eq!((reader.number(1), reader.number(1)), (2, 1));
+    assert_eq!(reader.text(2), "notes");
     assert_eq!(reader.text(4), TEXT);
     assert_eq!(reader.number(2), 2);
     assert_eq!(reader.take(2), [5, 3]);

@@ -78,10 +78,10 @@ sql! {
     pub write fn set_headers(id: &str, headers: &[u8]) -> u64 =
         "UPDATE endpoints SET headers = $2 WHERE id = $1";
 
-    /// How many other endpoints want their events in order.
+    /// How many other endpoints want their events in order, counted to a hundred.
     pub read fn other_ordered(id: &str) -> Count =
-        "SELECT count(*) AS count FROM endpoints \
-         WHERE ordered AND deleted_at IS NULL AND id <> $1";
+        "SELECT count(*) AS count FROM (SELECT 1 AS one FROM endpoints \
+         WHERE ordered AND deleted_at IS NULL AND id <> $1 LIMIT 100) AS others";
 
     pub read fn headers_of(id: &str) -> SealedHeaders =
         "SELECT headers FROM endpoints WHERE id = $1";
@@ -123,13 +123,14 @@ sql! {
         "UPDATE endpoint_secrets SET expires_at = $2 \
          WHERE endpoint_id = $1 AND expires_at IS NULL";
 
-    /// Everything that is sealed of the customer's endpoints.
-    pub read fn sealed_secrets() -> Vec<Sealed> =
-        "SELECT endpoint_id, id, sealed FROM endpoint_secrets ORDER BY endpoint_id, id";
+    /// What is sealed of the customer's endpoints, a page at a time.
+    pub read fn sealed_secrets(after_endpoint: &str, after_id: &str) -> Vec<Sealed> =
+        "SELECT endpoint_id, id, sealed FROM endpoint_secrets \
+         WHERE (endpoint_id, id) > ($1, $2) ORDER BY endpoint_id, id LIMIT 100";
 
-    pub read fn sealed_headers() -> Vec<Sealed> =
+    pub read fn sealed_headers(after_endpoint: &str) -> Vec<Sealed> =
         "SELECT id AS endpoint_id, '' AS id, headers AS sealed FROM endpoints \
-         WHERE deleted_at IS NULL ORDER BY id";
+         WHERE id > $1 AND deleted_at IS NULL ORDER BY endpoints.id LIMIT 100";
 
     pub write fn reseal_secret(endpoint_id: &str, id: &str, old: &[u8], new: &[u8]) -> u64 =
         "UPDATE endpoint_secrets SET sealed = $4 \

@@ -11,8 +11,14 @@ use super::migration::slice;
 use super::parse::parse;
 use super::walk::Node;
 
-/// Between the name of a function and the digest of its body.
+/// Between the name of what is approved and the digest of its text.
 const DIGEST: &str = "@sha256:";
+
+/// What approves a text under a name: `touch@sha256:…`.
+pub fn pinned(name: &str, text: &str) -> String {
+    let digest = hex::encode(Sha256::digest(text.as_bytes()));
+    format!("{name}{DIGEST}{digest}")
+}
 
 /// A function of a plugin's own, with all its overloads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,9 +34,8 @@ pub struct Definition {
 
 impl Definition {
     fn new(name: String, text: String) -> Definition {
-        let digest = hex::encode(Sha256::digest(text.as_bytes()));
         Definition {
-            approval: format!("{name}{DIGEST}{digest}"),
+            approval: pinned(&name, &text),
             name,
             text,
         }
@@ -81,7 +86,7 @@ fn names(statement: &Node) -> Vec<String> {
     }
 }
 
-/// The function that an approval is about: `touch@sha256:…` is about `touch`.
+/// What an approval is about: `touch@sha256:…` is about `touch`.
 pub fn approved_name(approval: &str) -> &str {
     approval.split('@').next().unwrap_or_default()
 }
@@ -89,13 +94,19 @@ pub fn approved_name(approval: &str) -> &str {
 /// Whether a text is the approval of a function of Postgres, `pg_sleep`, or of a
 /// function of the plugin's own, `touch@sha256:` and 64 hexadecimal digits.
 pub fn is_approval(text: &str) -> bool {
+    is_name(text) || is_pinned(text)
+}
+
+/// Whether a text is a name and a whole digest.
+pub fn is_pinned(text: &str) -> bool {
     let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    let (name, digest) = match text.split_once(DIGEST) {
-        Some((name, digest)) => (name, Some(digest)),
-        None => (text, None),
-    };
-    let whole = |digest: &str| digest.len() == 64 && digest.bytes().all(digit);
-    !name.is_empty() && !name.contains(['@', ',', ' ']) && digest.is_none_or(whole)
+    text.split_once(DIGEST).is_some_and(|(name, digest)| {
+        is_name(name) && digest.len() == 64 && digest.bytes().all(digit)
+    })
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['@', ',', ' '])
 }
 
 #[cfg(test)]

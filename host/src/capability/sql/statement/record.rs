@@ -1,6 +1,8 @@
 //! The bytes of a record: writing and reading them.
 
-use super::{Access, Column, Declared, Joined, SectionError, Type, VERSION};
+use super::{
+    Access, Column, Declared, Joined, SectionError, Type, UNNAMED, VERSION, VERSION_UNNAMED,
+};
 
 /// Reads all records of a section. The same statement declared twice is one;
 /// declared twice with different types it is refused.
@@ -33,6 +35,8 @@ pub fn encode(declared: &[Declared]) -> Vec<u8> {
 
 fn encode_record(declared: &Declared) -> Vec<u8> {
     let mut record = vec![VERSION, access_code(declared.access)];
+    record.extend_from_slice(&length_u16(declared.name.len()));
+    record.extend_from_slice(declared.name.as_bytes());
     record.extend_from_slice(&length_u32(declared.text.len()));
     record.extend_from_slice(declared.text.as_bytes());
     record.extend_from_slice(&length_u16(declared.params.len()));
@@ -70,11 +74,15 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn declared(mut self) -> Result<Declared, SectionError> {
-        match self.u8()? {
-            VERSION => {}
-            other => return Err(SectionError::Version(other)),
+        let version = self.u8()?;
+        if ![VERSION, VERSION_UNNAMED].contains(&version) {
+            return Err(SectionError::Version(version));
         }
         let access = self.access()?;
+        let name = match version {
+            VERSION_UNNAMED => UNNAMED.to_owned(),
+            _ => self.name()?,
+        };
         let length = self.u32()?;
         let text = self.text(length)?;
         let params = (0..self.u16()?)
@@ -85,6 +93,7 @@ impl<'a> Reader<'a> {
             .collect::<Result<_, _>>()?;
         match self.bytes.len() {
             0 => Ok(Declared {
+                name,
                 text,
                 params,
                 columns,
@@ -109,12 +118,16 @@ impl<'a> Reader<'a> {
                 });
             }
         };
-        let length = self.u16()?;
         Ok(Column {
-            name: self.text(usize::from(length))?,
+            name: self.name()?,
             kind,
             nullable,
         })
+    }
+
+    fn name(&mut self) -> Result<String, SectionError> {
+        let length = self.u16()?;
+        self.text(usize::from(length))
     }
 
     fn access(&mut self) -> Result<Access, SectionError> {
