@@ -17,6 +17,9 @@ use crate::plugin::deployment::Deployment;
 use crate::plugin::manifest::Consumed;
 use crate::telemetry::ConsumerMetrics;
 
+/// How often what comes within a window is looked for.
+const GATHER_LOOK: Duration = Duration::from_millis(50);
+
 pub(super) struct Intake {
     pub(super) shared: Arc<Shared>,
     pub(super) deployment: Arc<Deployment>,
@@ -137,38 +140,38 @@ impl Intake {
         self.or_stop(entering).await?.ok()
     }
 
-    /// At most one batch: what comes first, and what comes within the window.
+    /// At most one batch: what comes first, and what comes within the window. That is
+    /// looked for now and then, for a look for each message would cost more than it.
     async fn receive(&self, messages: &mut Vec<Received>) -> Result<(), QueueError> {
         let wait = Duration::from_millis(self.shared.config.receive_ms_max);
         self.receive_within(wait, messages).await?;
         let until = Instant::now() + Duration::from_millis(self.consumed.window_ms);
         while !messages.is_empty() && messages.len() < self.consumed.batch {
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || !self.receive_within(left, messages).await? {
+            if left.is_zero() || self.or_stop(sleep(left.min(GATHER_LOOK))).await.is_none() {
                 break;
             }
+            self.receive_within(Duration::ZERO, messages).await?;
         }
         Ok(())
     }
 
-    /// Answers whether anything came. A receive that is stopped gives back what it
-    /// leased.
+    /// A receive that is stopped gives back what it leased.
     async fn receive_within(
         &self,
         wait: Duration,
         messages: &mut Vec<Received>,
-    ) -> Result<bool, QueueError> {
+    ) -> Result<(), QueueError> {
         let max = self.consumed.batch.saturating_sub(messages.len());
         let queues = &self.shared.queues;
         let receiving = queues.receive(&self.queue, max, wait, self.visibility);
         let Some(received) = self.or_stop(receiving).await else {
-            return Ok(false);
+            return Ok(());
         };
         let received = received?;
         self.leases.hold(&received);
-        let came = !received.is_empty();
         messages.extend(received);
-        Ok(came)
+        Ok(())
     }
 
     /// Each customer's messages are a call of their own. Those for which there is

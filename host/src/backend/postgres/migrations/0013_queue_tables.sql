@@ -226,18 +226,38 @@ BEGIN
 END
 $$;
 
--- Sends all messages of a transaction that have no deduplication id.
+-- Sends all messages of a transaction that have no deduplication id. It is what most
+-- writing requests end with, so it calls no other function.
 CREATE FUNCTION hearth.enqueue_many(
     host_key bytea, new_ids uuid[], queues text[], plugins text[], customers text[],
     groups text[], bodies bytea[], new_attributes text[], delays_ms bigint[], offset_ms bigint
 ) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
+    SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    moment timestamptz := clock_timestamp() + offset_ms * interval '1 millisecond';
 BEGIN
     IF NOT EXISTS (SELECT FROM hearth.outbox_keys WHERE digest = sha256(host_key)) THEN
         RAISE EXCEPTION 'only the host may send' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    PERFORM hearth.add_messages(
-        new_ids, new_ids, queues, plugins, customers, groups, bodies, new_attributes,
-        array_fill(0, ARRAY[cardinality(new_ids)]), '{}', delays_ms, offset_ms);
+    WITH entry AS MATERIALIZED (
+        SELECT e.*, nextval('hearth.message_places') AS place
+        FROM unnest(new_ids, queues, plugins, customers, groups, bodies, new_attributes, delays_ms)
+            AS e (id, queue, plugin, customer, group_key, body, attributes, delay_ms)
+    ), written AS (
+        INSERT INTO hearth.messages
+            (id, message, place, queue, plugin, customer, group_key, body, attributes, sent_at)
+        SELECT e.id, e.id, e.place, e.queue, e.plugin, e.customer, e.group_key, e.body,
+               e.attributes, moment
+        FROM entry e
+    ), ready AS (
+        INSERT INTO hearth.ready (id, queue, customer, group_key, place, seat, attempts, due_at)
+        SELECT e.id, e.queue, e.customer, e.group_key, e.place, e.place, 0, moment
+        FROM entry e WHERE e.delay_ms <= 0
+    )
+    INSERT INTO hearth.delayed (id, queue, customer, group_key, place, attempts, due_at)
+    SELECT e.id, e.queue, e.customer, e.group_key, e.place, 0,
+           moment + e.delay_ms * interval '1 millisecond'
+    FROM entry e WHERE e.delay_ms > 0;
 END
 $$;
