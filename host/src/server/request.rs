@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use super::Answer;
 use super::access::{AccessLog, Record};
 use super::body::Bodies;
-use super::compress::{self, Compressor};
+use super::compress::{self, CodedTags, Compressor};
 use super::outgoing::Outgoing;
 use super::own::Own;
 use super::places::Ownership;
@@ -81,8 +81,10 @@ impl Edge {
         }
         let (method, version) = (request.method().clone(), request.version());
         let coding = compress::wanted(request.headers());
+        let tags = CodedTags::take(request.headers_mut(), coding);
         let answer = self.shared(request, &request_id).await;
         let mut answer = self.compressor.apply(&method, coding, answer).await;
+        tags.restore(&mut answer);
         self.close(version, answer.headers_mut());
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             answer.headers_mut().insert(REQUEST_ID, value);
@@ -164,7 +166,7 @@ impl Edge {
             ));
         }
         // A compressed body could be a thousand times what it takes on the wire.
-        if parts.headers.contains_key(CONTENT_ENCODING) {
+        if is_encoded(&parts.headers) {
             return Err(Problem::unsupported_encoding());
         }
         Ok(())
@@ -336,6 +338,17 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
         Some(id) => Arc::from(id),
         None => Arc::from(uuid::Uuid::now_v7().to_string()),
     }
+}
+
+/// Whether a body is said to be anything but what it is. `identity` says nothing
+/// (RFC 9110, section 8.4.1), and some clients say it always.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CONTENT_ENCODING).iter();
+    let mut codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    codings.any(|coding| {
+        let coding = coding.trim_ascii();
+        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    })
 }
 
 /// HTTP/2 has `:authority`, and a `Host` that differs would let one reader take the
