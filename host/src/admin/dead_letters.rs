@@ -5,7 +5,6 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -13,6 +12,7 @@ use super::api::{COME_AGAIN, json_answer};
 use super::{Admin, Answer};
 use crate::backend::queue::{DeadLetter, Depth, QueueError, Which};
 use crate::edge::problem::Problem;
+use crate::server::RequestBody;
 use crate::telemetry::Redactor;
 
 const LIMIT: usize = 50;
@@ -24,7 +24,7 @@ impl Admin {
     /// Answers `/queues` and what lies below it.
     pub(super) async fn queues(
         &self,
-        request: &Request<Incoming>,
+        request: &Request<RequestBody>,
         below: &[&str],
     ) -> Result<Answer, Problem> {
         let query = request.uri().query().unwrap_or_default();

@@ -14,7 +14,6 @@ use http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING, HOST, HeaderName
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
 use super::Answer;
 use super::access::{AccessLog, Record};
@@ -24,6 +23,7 @@ use super::outgoing::Outgoing;
 use super::own::Own;
 use super::places::Ownership;
 use super::traffic::Traffic;
+use super::unread::RequestBody;
 use crate::capability::push;
 use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
@@ -71,7 +71,7 @@ impl Edge {
     /// Answers one request. Never fails: each error is a problem document.
     pub async fn answer(
         self: Arc<Self>,
-        mut request: Request<Incoming>,
+        mut request: Request<RequestBody>,
         peer: SocketAddr,
     ) -> Answer {
         let request_id = request_id(request.headers());
@@ -97,7 +97,7 @@ impl Edge {
     }
 
     /// Answers as the origin that asks may see it.
-    async fn shared(&self, request: Request<Incoming>, request_id: &Arc<str>) -> Answer {
+    async fn shared(&self, request: Request<RequestBody>, request_id: &Arc<str>) -> Answer {
         let Some(cors) = &self.cors else {
             return self.told(request, request_id).await;
         };
@@ -111,7 +111,7 @@ impl Edge {
     }
 
     /// Answers, with a problem document for what went wrong.
-    async fn told(&self, request: Request<Incoming>, request_id: &Arc<str>) -> Answer {
+    async fn told(&self, request: Request<RequestBody>, request_id: &Arc<str>) -> Answer {
         let path = request.uri().path().to_string();
         let answered = self.route(request, request_id).await;
         answered.unwrap_or_else(|problem| {
@@ -137,7 +137,7 @@ impl Edge {
 
     async fn route(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let (parts, body) = request.into_parts();
@@ -176,7 +176,7 @@ impl Edge {
         &self,
         deployment: Arc<Deployment>,
         parts: Parts,
-        body: Incoming,
+        body: RequestBody,
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let began = Instant::now();
@@ -205,7 +205,7 @@ impl Edge {
         &self,
         deployment: &Arc<Deployment>,
         parts: Parts,
-        body: Incoming,
+        body: RequestBody,
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let caller = self.caller(deployment, &parts.headers).await?;
@@ -231,7 +231,7 @@ impl Edge {
         &self,
         deployment: &Arc<Deployment>,
         parts: Parts,
-        body: Incoming,
+        body: RequestBody,
         request_id: &Arc<str>,
         caller: Option<&Caller>,
     ) -> Result<Answer, Problem> {
