@@ -8,6 +8,7 @@ use metrics::Gauge;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Gate;
+use super::cached_routes::CachedRoutes;
 use super::idle::Idle;
 use super::instance::PreInstance;
 use super::manifest::Manifest;
@@ -30,6 +31,8 @@ pub struct Deployment {
     pub lents: Arc<Lents>,
     /// What it says of its routes, ready to be merged.
     pub openapi: Arc<Fragment>,
+    /// Those of its routes whose answers may be kept.
+    pub cached: CachedRoutes,
     pub idle: Idle,
     pub gate: Gate,
     pub metrics: PluginMetrics,
