@@ -104,6 +104,13 @@ impl Deployment {
         format!("{}@{}", self.plugin, self.number)
     }
 
+    /// Whether it consumes a queue, or may send to it.
+    pub fn uses_queue(&self, name: &str) -> bool {
+        let mut grants = self.approved.grants.iter();
+        let consumes = self.manifest.queues.iter().any(|queue| queue.name == name);
+        consumes || grants.any(|grant| grant.strip_prefix("queue:") == Some(name))
+    }
+
     pub fn wall_max(&self) -> Duration {
         Duration::from_millis(self.limits.wall_ms_max)
     }
