@@ -113,16 +113,24 @@ async fn answer_stays_as_it_is_where_compression_would_not_do() {
 }
 
 #[tokio::test]
-async fn strong_validator_becomes_weak_and_vary_is_added_to() {
+async fn strong_validator_names_its_coding_and_vary_is_added_to() {
     let host = host();
     let key = host.key("acme", &[]);
     let path = "/echo/dressed/5000";
     let etag = ("answer-etag", "\"v1\"");
     let vary = ("answer-vary", "x-tenant");
-    let small = get(&host, &key, path, &[("accept-encoding", "br"), etag, vary]).await;
-    assert_eq!(small.headers()["etag"], "W/\"v1\"");
-    let varies: Vec<_> = small.headers().get_all("vary").iter().collect();
-    assert_eq!(varies, ["x-tenant", "accept-encoding"]);
+    for coding in ["gzip", "br", "zstd"] {
+        let small = get(
+            &host,
+            &key,
+            path,
+            &[("accept-encoding", coding), etag, vary],
+        )
+        .await;
+        assert_eq!(small.headers()["etag"], format!("\"v1--{coding}\""));
+        let varies: Vec<_> = small.headers().get_all("vary").iter().collect();
+        assert_eq!(varies, ["x-tenant", "accept-encoding"]);
+    }
     let plain = get(&host, &key, path, &[etag]).await;
     assert_eq!(plain.headers()["etag"], "\"v1\"");
     let weak = [("accept-encoding", "br"), ("answer-etag", "W/\"v1\"")];
@@ -131,11 +139,63 @@ async fn strong_validator_becomes_weak_and_vary_is_added_to() {
 }
 
 #[tokio::test]
-async fn encoded_request_body_is_415_and_says_what_would_do() {
+async fn tag_of_a_compressed_answer_is_known_again_in_conditions() {
+    let host = host();
+    let key = host.key("acme", &[]);
+    let ask = async |coding: &str, condition: (&str, &str)| {
+        let request = host.get("/echo/dressed/5000", &key);
+        let request = request.header("answer-etag", "\"v1\"");
+        let request = request.header("accept-encoding", coding);
+        let answer = request.header(condition.0, condition.1).send().await;
+        let answer = answer.unwrap();
+        let tag = answer.headers().get("etag").cloned();
+        (
+            answer.status().as_u16(),
+            tag.map(|tag| tag.to_str().unwrap().to_owned()),
+        )
+    };
+    let tagged = |status, tag: &str| (status, Some(format!("\"{tag}\"")));
+    for (coding, condition, expected) in [
+        ("br", ("if-none-match", "\"v1--br\""), tagged(304, "v1--br")),
+        (
+            "br",
+            ("if-none-match", "\"v0\", W/\"v1--br\""),
+            tagged(304, "v1--br"),
+        ),
+        ("br", ("if-none-match", "\"v1\""), tagged(304, "v1")),
+        // What the client has is encoded in a way that it takes no more.
+        (
+            "gzip",
+            ("if-none-match", "\"v1--br\""),
+            tagged(200, "v1--gzip"),
+        ),
+        ("br", ("if-match", "\"v1--br\""), tagged(200, "v1--br")),
+        ("identity", ("if-match", "\"v1--br\""), tagged(200, "v1")),
+        ("br", ("if-match", "\"v2--br\""), (412, None)),
+    ] {
+        assert_eq!(
+            ask(coding, condition).await,
+            expected,
+            "{coding} {condition:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn encoded_request_body_is_415_and_says_what_would_do_and_identity_is_none() {
     let host = host();
     let key = host.key("acme", &[]);
     let request = host.post("/echo", &key).header("content-encoding", "gzip");
     let answer = request.body(vec![0; 100]).send().await.unwrap();
     assert_eq!(answer.status(), 415);
     assert_eq!(answer.headers()["accept-encoding"], "identity");
+    for (coding, status) in [
+        ("identity", 200),
+        (" Identity , ", 200),
+        ("identity, br", 415),
+    ] {
+        let request = host.post("/echo", &key).header("content-encoding", coding);
+        let answer = request.body("plain").send().await.unwrap();
+        assert_eq!(answer.status(), status, "{coding}");
+    }
 }

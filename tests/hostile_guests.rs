@@ -159,6 +159,26 @@ async fn memory_bomb_is_ended_with_500() {
     .await;
 }
 
+/// As under `ulimit -v`: the pools want more addresses than there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_that_may_not_reserve_a_pool_serves_without_one_and_its_limits_hold() {
+    let host = Setup::new()
+        .config("[plugin_defaults]\ncpu_ms_max = 2000\n[engine]\ninstances_max = 10000\n")
+        .guest("echo", &[], "")
+        .guest("bomb", &[], "")
+        .start();
+    assert!(
+        host.log().contains("no pool of instances"),
+        "{}",
+        host.log()
+    );
+    let key = host.key("acme", &[]);
+    for (path, status) in [("/echo", 200), ("/bomb", 500), ("/echo", 200)] {
+        let answer = host.get(path, &key).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stack_overflow_is_ended_with_500() {
     endure(

@@ -227,6 +227,53 @@ async fn stream_without_a_window_is_ended_and_so_is_an_idle_connection() {
 }
 
 #[tokio::test]
+async fn early_answer_ends_its_stream_without_an_error_and_takes_nothing_from_others() {
+    let limits = "[server]\nlinger_bytes_max = 40_000";
+    let host = Setup::new().config(limits).start();
+    let mut wire = Wire::open(&host);
+    let head = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/nowhere"),
+        (":authority", "a"),
+        ("content-length", "10000000"),
+    ];
+    let block: Vec<u8> = head
+        .iter()
+        .flat_map(|(name, value)| literal(name, value))
+        .collect();
+    let body = [b'a'; 16_000];
+    // Together more than the connection's window, so all of it is given back.
+    for number in 0..40 {
+        let stream = 2 * number + 1;
+        wire.send(&frame(HEADERS, END_HEADERS, stream, &block));
+        for _ in 0..4 {
+            wire.send(&frame(DATA, 0, stream, &body));
+        }
+        let frames = std::iter::from_fn(|| wire.next());
+        let until_reset: Vec<_> = frames
+            .take_while(|frame| frame.kind != RST_STREAM || frame.payload != [0; 4])
+            .inspect(|frame| assert!(![GOAWAY, RST_STREAM].contains(&frame.kind), "{frame:?}"))
+            .collect();
+        // NO_ERROR (RFC 9113, section 8.1), behind the whole answer.
+        let ends = |frame: &frames::Frame| frame.kind == DATA && frame.flags & END_STREAM != 0;
+        assert!(until_reset.iter().any(ends), "{until_reset:?}");
+    }
+    let next = frame(HEADERS, END_STREAM | END_HEADERS, 81, &get("/healthz", &[]));
+    wire.send(&next);
+    // RFC 7541, appendix A: 8 is `:status: 200`.
+    let answer = wire.find(HEADERS).unwrap();
+    assert_eq!(answer.payload.first(), Some(&0x88));
+    // A client of the usual kind takes the answer for what it is, and goes on.
+    let client = client();
+    for _ in 0..2 {
+        let body = vec![b'a'; 2_000_000];
+        let post = client.post(format!("{}/nowhere", host.url)).body(body);
+        assert_eq!(post.send().await.unwrap().status(), 404);
+    }
+}
+
+#[tokio::test]
 async fn authority_and_host_that_differ_are_400() {
     let host = host();
     let mut wire = Wire::open(&host);

@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: a request that is sent again has one effect.
 
 pub mod crash;
+mod refusals;
 mod scopes;
 
 use reqwest::{RequestBuilder, Response, StatusCode};

@@ -19,6 +19,7 @@ mod doctor;
 mod documents;
 mod durability;
 mod dynamodb;
+mod early_answers;
 mod edge;
 mod first_light;
 mod forecasting;

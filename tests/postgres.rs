@@ -1,6 +1,7 @@
 //! Reaching Postgres, and the private cluster.
 
 mod any_server;
+mod user;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};

@@ -15,12 +15,11 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 
 use crate::backend::queue::Queues;
 use crate::deploy::rollout::Rollout;
 use crate::edge::problem::Problem;
-use crate::server::Edge;
+use crate::server::{Edge, RequestBody};
 use crate::telemetry::{HostMetrics, Redactor};
 use guard::Guard;
 
@@ -43,13 +42,13 @@ pub struct Admin {
 }
 
 impl Admin {
-    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+    pub async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> Answer {
         let path = request.uri().path().to_string();
         let answered = self.admitted(request, &path).await;
         answered.unwrap_or_else(|problem| whole(problem.into_response("admin", &path)))
     }
 
-    async fn admitted(&self, request: Request<Incoming>, path: &str) -> Result<Answer, Problem> {
+    async fn admitted(&self, request: Request<RequestBody>, path: &str) -> Result<Answer, Problem> {
         self.guard.admit(&request)?;
         match path {
             "/metrics" => {
@@ -77,7 +76,7 @@ impl Admin {
     }
 }
 
-fn only_get(request: &Request<Incoming>) -> Result<(), Problem> {
+fn only_get(request: &Request<RequestBody>) -> Result<(), Problem> {
     match request.method().as_str() {
         "GET" | "HEAD" => Ok(()),
         _ => Err(Problem::method_not_allowed(&["GET", "HEAD"])),

@@ -41,8 +41,36 @@ pub enum Family {
     Http,
 }
 
+/// How linear memories lie in address space, which decides how code is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Layout {
+    /// Each in a place of the pool, with so much reserved behind it that no access
+    /// needs a check.
+    Pooled,
+    /// Each as large as it is, reserved when an instance is made: where a process may
+    /// not have terabytes of addresses (`ulimit -v`, some sandboxes). Every access is
+    /// checked, and an instance costs more to make.
+    Tight,
+}
+
+impl Layout {
+    /// As the compiling child is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layout::Pooled => "pooled",
+            Layout::Tight => "tight",
+        }
+    }
+}
+
+/// What a memory gets beyond what it has when it has to move for want of room.
+const TIGHT_GROWTH_BYTES: u64 = 1 << 20;
+/// Behind each memory of a tight layout.
+const TIGHT_GUARD_BYTES: u64 = 64 << 10;
+
 /// The engines that serve, one a family, with their epoch tickers.
 pub struct Engines {
+    layout: Layout,
     record: Engine,
     http: Engine,
 }
@@ -50,10 +78,30 @@ pub struct Engines {
 impl Engines {
     /// Opens both engines. Address space is reserved here; memory is not.
     pub fn open(limits: &Limits) -> Result<Engines, EngineError> {
-        Ok(Engines {
-            record: serving(limits, Family::Record)?,
-            http: serving(limits, Family::Http)?,
+        Engines::laid_out(limits, Layout::Pooled).or_else(|error| {
+            tracing::warn!(%error, "no pool of instances: they are made one by one, and calls take longer. Where `ulimit -v` bounds this process, lift it");
+            Engines::laid_out(limits, Layout::Tight)
         })
+    }
+
+    fn laid_out(limits: &Limits, layout: Layout) -> Result<Engines, EngineError> {
+        let engine = |family| match layout {
+            Layout::Pooled => pooled(limits, family),
+            Layout::Tight => compiling(limits, family, layout),
+        };
+        let engines = Engines {
+            layout,
+            record: engine(Family::Record)?,
+            http: engine(Family::Http)?,
+        };
+        for engine in [&engines.record, &engines.http] {
+            tick(engine, Duration::from_millis(limits.epoch_ms)).map_err(EngineError::Ticker)?;
+        }
+        Ok(engines)
+    }
+
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     pub fn of(&self, family: Family) -> &Engine {
@@ -66,14 +114,8 @@ impl Engines {
 
 /// The engine of a compiling child: the same code, without a pool and without a
 /// ticker, since nothing runs in it.
-pub fn compiling(limits: &Limits, family: Family) -> Result<Engine, EngineError> {
-    Engine::new(&common(limits, family)).map_err(EngineError::Engine)
-}
-
-fn serving(limits: &Limits, family: Family) -> Result<Engine, EngineError> {
-    let engine = pooled(limits, family)?;
-    tick(&engine, Duration::from_millis(limits.epoch_ms)).map_err(EngineError::Ticker)?;
-    Ok(engine)
+pub fn compiling(limits: &Limits, family: Family, layout: Layout) -> Result<Engine, EngineError> {
+    Engine::new(&common(limits, family, layout)).map_err(EngineError::Engine)
 }
 
 /// With `pagemap_scan` a used slot is cleaned by touching only what was written,
@@ -97,7 +139,7 @@ fn with_pool(
     family: Family,
     pool: PoolingAllocationConfig,
 ) -> wasmtime::Result<Engine> {
-    let mut config = common(limits, family);
+    let mut config = common(limits, family, Layout::Pooled);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
 }
@@ -130,7 +172,7 @@ fn count(number: usize) -> u32 {
 /// Everything that decides how code is compiled, which the child and the host
 /// must agree on: a component compiled under another configuration is refused
 /// by its compatibility hash and compiled again.
-fn common(limits: &Limits, family: Family) -> Config {
+fn common(limits: &Limits, family: Family, layout: Layout) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -144,6 +186,12 @@ fn common(limits: &Limits, family: Family) -> Config {
         .shared_memory(false)
         .wasm_threads(false)
         .memory_init_cow(true);
+    if layout == Layout::Tight {
+        config
+            .memory_reservation(0)
+            .memory_reservation_for_growth(TIGHT_GROWTH_BYTES)
+            .memory_guard_size(TIGHT_GUARD_BYTES);
+    }
     config
 }
 
@@ -159,4 +207,20 @@ fn tick(engine: &Engine, every: Duration) -> std::io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engine_that_may_not_reserve_its_pool_goes_on_without_one() {
+        // More addresses than there are.
+        let limits = Limits {
+            instances_max: 100_000,
+            ..Limits::default()
+        };
+        let engines = Engines::open(&limits).unwrap();
+        assert_eq!(engines.layout(), Layout::Tight);
+    }
 }

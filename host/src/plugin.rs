@@ -1,6 +1,7 @@
 //! A plugin from its file to an answered call.
 
 pub mod admission;
+pub mod cached_routes;
 pub mod call;
 pub mod component;
 pub mod deployment;

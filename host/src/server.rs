@@ -16,6 +16,7 @@ mod pulse;
 mod request;
 pub mod tls;
 pub mod traffic;
+mod unread;
 mod watched;
 mod wire;
 
@@ -27,7 +28,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
@@ -43,6 +44,7 @@ use crate::config::Server as Limits;
 use crate::telemetry::HostMetrics;
 
 pub use request::Edge;
+pub use unread::RequestBody;
 
 /// A response, as the public listener sends it.
 pub type Answer = Response<Outgoing>;
@@ -90,7 +92,7 @@ impl Listener {
     /// under way get their answers, and what is left after `drain_ms_max` ends.
     pub async fn serve<S, F, B>(self, answer: S, shutdown: impl Future<Output = ()>)
     where
-        S: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
+        S: Fn(Request<RequestBody>, SocketAddr) -> F + Clone + Send + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -143,7 +145,7 @@ impl Listener {
         Serving {
             builder: builder(&self.limits),
             patience: Patience::new(&self.limits),
-            head_bytes_max: self.limits.header_bytes_max,
+            limits: self.limits.clone(),
             metrics: self.metrics.clone(),
             stop: CancellationToken::new(),
             end: CancellationToken::new(),
@@ -178,7 +180,7 @@ async fn served<S, F, B>(
     place: Place,
     answer: S,
 ) where
-    S: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
+    S: Fn(Request<RequestBody>, SocketAddr) -> F + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,

@@ -1,12 +1,14 @@
 //! Dead letters on a real host: shown, put back, forgotten.
 
+use std::process::Output;
+
 use serde_json::{Value, json};
 
 use super::fixture::{Worker, jobs};
 use crate::harness::postgres::until;
 
-/// A command of the binary against the first host; it must end well.
-fn dlq(worker: &Worker, args: &[&str]) -> String {
+/// A command of the binary against the first host.
+fn run(worker: &Worker, args: &[&str]) -> Output {
     let token = worker
         .host
         .data_dir()
@@ -14,8 +16,12 @@ fn dlq(worker: &Worker, args: &[&str]) -> String {
         .display()
         .to_string();
     let reach = ["--admin", &worker.host.admin, "--token-file", &token];
-    let all = [&["dlq"], args, &reach].concat();
-    let output = worker.host.cli(&all);
+    worker.host.cli(&[&["dlq"], args, &reach].concat())
+}
+
+/// The same; it must end well.
+fn dlq(worker: &Worker, args: &[&str]) -> String {
+    let output = run(worker, args);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{args:?}: {told}");
     String::from_utf8(output.stdout).unwrap()
@@ -100,5 +106,15 @@ async fn dead_letters_are_put_back_with_new_attempts_and_forgotten_for_good() {
         dlq(&worker, &["list", "--queue", "jobs"]),
         "no dead letters\n"
     );
+    for mistyped in [
+        &["redrive", "--queue", "job", "--all"][..],
+        &["drop", "--queue", "job", "--all"],
+        &["list", "--queue", "job"],
+    ] {
+        let refused = run(&worker, mistyped);
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success(), "{mistyped:?}");
+        assert!(told.contains("has no such queue or dead letter"), "{told}");
+    }
     worker.until_empty().await;
 }

@@ -139,6 +139,20 @@ fn missing_files_and_bad_names_are_told() {
             .unwrap_err()
             .contains("0001_create_ticket.sql")
     );
+    fs::remove_file(folder.path().join("migrations/latest.sql")).unwrap();
+    // What is no migration may lie beside them; what was meant as one is not left out.
+    fs::write(folder.path().join("migrations/README.md"), "").unwrap();
+    assert!(packed(folder.path()).is_ok());
+    for wrong in ["0002_more.SQL", "0002_more.sql.txt", "0002_more"] {
+        let file = folder.path().join("migrations").join(wrong);
+        fs::write(&file, "SELECT 1").unwrap();
+        let error = packed(folder.path()).unwrap_err();
+        assert!(
+            error.contains(&format!("{wrong}: a migration is called like")),
+            "{error}"
+        );
+        fs::remove_file(file).unwrap();
+    }
     let with_openapi = MANIFEST.replace("world", "openapi = \"api.json\"\nworld");
     fs::write(folder.path().join("plugin.toml"), with_openapi).unwrap();
     assert!(packed(folder.path()).unwrap_err().contains("api.json"));

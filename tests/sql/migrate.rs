@@ -1,5 +1,6 @@
 //! Migrations, and what the host writes beside them.
 
+use hearth::capability::sql::Beside;
 use hearth::capability::sql::statement::{Access, Type};
 
 use super::fixture::{ALL, Caller, Fixture, NOTES, Package, client, migration, statement};
@@ -75,6 +76,24 @@ async fn changed_and_late_migrations_are_refused() {
         refusals[0].contains("taken by another migration"),
         "{refusals:?}"
     );
+}
+
+#[tokio::test]
+async fn file_that_lost_its_migrations_is_refused_unless_an_older_one_returns() {
+    let fixture = Fixture::start().await;
+    fixture.lend(Package::migrations(&[NOTES])).await;
+    let refusals = fixture.refusals(Package::migrations(&[])).await;
+    assert!(
+        refusals[0].contains("[sql] migrations = \"migrations\""),
+        "{refusals:?}"
+    );
+    let returns = Beside {
+        is_return: true,
+        ..Beside::default()
+    };
+    let older = Package::migrations(&[]).deployment();
+    let lent = fixture.client.lend_beside(older, &returns).await;
+    assert!(lent.is_ok());
 }
 
 #[tokio::test]

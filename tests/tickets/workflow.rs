@@ -125,6 +125,33 @@ async fn external_id_is_taken_once_and_tells_where() {
 }
 
 #[tokio::test]
+async fn change_with_the_tag_of_a_compressed_ticket_is_done() {
+    let support = Support::open();
+    let text = "It went dark. ".repeat(100);
+    let fields = json!({"a": {"b": 1}});
+    let ticket = json!({"subject": "Lamp", "description": text, "custom_fields": fields});
+    let made = support.create(ticket).await;
+    let path = format!("/support/tickets/{}", id(&made));
+    let read = support.host.get(&path, &support.key);
+    let read = read.header("accept-encoding", "gzip").send().await.unwrap();
+    let tag = read.headers()["etag"].clone();
+    assert_eq!(tag, "\"1--gzip\"");
+    let patch = || {
+        let request = support.host.request(Method::PATCH, &path, &support.key);
+        let request = request.header("if-match", tag.clone());
+        // What is nested is merged (RFC 7396).
+        let request = request.header("content-type", "application/merge-patch+json");
+        request.body(r#"{"custom_fields": {"a": {"c": 2}}}"#).send()
+    };
+    let changed = patch().await.unwrap();
+    assert_eq!(changed.status(), StatusCode::OK);
+    let changed: Value = changed.json().await.unwrap();
+    assert_eq!(changed["custom_fields"], json!({"a": {"b": 1, "c": 2}}));
+    let stale = patch().await.unwrap();
+    assert_eq!(stale.status(), StatusCode::PRECONDITION_FAILED);
+}
+
+#[tokio::test]
 async fn of_changes_under_one_version_one_wins() {
     let support = Support::open();
     let made = support.create(ticket()).await;

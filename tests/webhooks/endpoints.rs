@@ -236,6 +236,29 @@ async fn header_that_the_host_would_refuse_on_every_delivery_is_refused_with_its
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_is_merged_at_every_depth_within_its_bound() {
+    let webhooks = Webhooks::start();
+    let metadata = json!({"a": {"b": 1}, "c": "x".repeat(3_000)});
+    let more = json!({"metadata": metadata});
+    let made = webhooks.created("https://example.com/hooks", more).await;
+    let path = format!("/endpoints/{}", made["id"].as_str().unwrap());
+    let patch = json!({"metadata": {"a": {"d": 2}, "e": null}});
+    let (status, changed) = webhooks.ask(Method::PATCH, &path, patch).await;
+    assert_eq!(status, StatusCode::OK, "{changed}");
+    assert_eq!(changed["metadata"]["a"], json!({"b": 1, "d": 2}));
+    let patch = json!({"metadata": {"f": "x".repeat(3_000)}});
+    let errors = refused(&webhooks, Method::PATCH, &path, patch).await;
+    assert_eq!(errors[0]["pointer"], "/metadata");
+    let patch = json!({"metadata": {"c": null, "f": "x".repeat(3_000)}});
+    let (status, changed) = webhooks.ask(Method::PATCH, &path, patch).await;
+    assert_eq!(status, StatusCode::OK, "{changed}");
+    let (_, cleared) = webhooks
+        .ask(Method::PATCH, &path, json!({"metadata": null}))
+        .await;
+    assert_eq!(cleared["metadata"], json!({}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoint_whose_address_was_closed_since_says_so_and_can_be_changed() {
     let (mut webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
     let made = webhooks.created(&receiver.url, Value::Null).await;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio_stream::StreamExt;
@@ -20,6 +20,7 @@ use crate::deploy::steps::{Ended, LINES_MAX, Line, Rejected, Serving, Steps};
 use crate::deploy::store::StoreError;
 use crate::edge::problem::Problem;
 use crate::plugin::deployment::{Approved, Deployment};
+use crate::server::RequestBody;
 use crate::server::body::{self, BodyError};
 
 /// How long a packed plugin may take to come in whole.
@@ -27,7 +28,7 @@ const UPLOAD_MAX: Duration = Duration::from_secs(120);
 pub(super) const COME_AGAIN: Duration = Duration::from_secs(1);
 
 impl Admin {
-    pub(super) async fn api(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+    pub(super) async fn api(&self, request: Request<RequestBody>) -> Result<Answer, Problem> {
         let path = request.uri().path().to_string();
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let method = request.method().clone();
@@ -64,7 +65,7 @@ impl Admin {
             .map_err(|_| under_way())
     }
 
-    async fn deploy(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+    async fn deploy(&self, request: Request<RequestBody>) -> Result<Answer, Problem> {
         let turn = self.turn()?;
         let approval = approval(request.uri().query().unwrap_or_default());
         let bytes = self.upload(request).await?;

@@ -5,7 +5,6 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -13,6 +12,7 @@ use super::api::{COME_AGAIN, json_answer};
 use super::{Admin, Answer};
 use crate::backend::queue::{DeadLetter, Depth, QueueError, Which};
 use crate::edge::problem::Problem;
+use crate::server::RequestBody;
 use crate::telemetry::Redactor;
 
 const LIMIT: usize = 50;
@@ -24,10 +24,13 @@ impl Admin {
     /// Answers `/queues` and what lies below it.
     pub(super) async fn queues(
         &self,
-        request: &Request<Incoming>,
+        request: &Request<RequestBody>,
         below: &[&str],
     ) -> Result<Answer, Problem> {
         let query = request.uri().query().unwrap_or_default();
+        if let [queue, "dead-letters", ..] = below {
+            self.check_queue(queue).await?;
+        }
         match (request.method(), below) {
             (&Method::GET, []) => self.depths().await,
             (&Method::GET, [queue, "dead-letters"]) => self.list(queue, query).await,
@@ -44,6 +47,23 @@ impl Admin {
             (_, [_, "dead-letters"]) => Err(Problem::method_not_allowed(&["GET", "DELETE"])),
             (_, [] | [_, "dead-letters", _]) => Err(Problem::method_not_allowed(&["GET"])),
             _ => Err(Problem::not_found()),
+        }
+    }
+
+    /// 404 for a queue of nobody's that has no dead letter: most likely its name was
+    /// mistyped, and "0 dead letters" would say that all is well.
+    async fn check_queue(&self, queue: &str) -> Result<(), Problem> {
+        let serving = self.rollout.router.deployments();
+        if serving
+            .iter()
+            .any(|deployment| deployment.uses_queue(queue))
+        {
+            return Ok(());
+        }
+        let found = self.queues.dead_letters(queue, None, 1).await;
+        match found.map_err(away)?.is_empty() {
+            true => Err(no_such_queue(queue)),
+            false => Ok(()),
         }
     }
 
@@ -144,6 +164,15 @@ fn number<T: std::str::FromStr>(query: &str, wanted: &str) -> Result<Option<T>, 
     let read = found.map(|(_, value)| value.parse());
     read.transpose()
         .map_err(|_| Problem::bad_request("`limit` and `before` are whole numbers."))
+}
+
+fn no_such_queue(queue: &str) -> Problem {
+    let mut problem = Problem::not_found();
+    problem.detail = format!(
+        "There is no queue `{queue}`: no plugin that serves sends to it or consumes it, and it \
+         has no dead letters. `hearth dlq list` shows the queues that hold anything."
+    );
+    problem
 }
 
 fn away(error: QueueError) -> Problem {

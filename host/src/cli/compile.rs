@@ -4,10 +4,10 @@
 use std::io::{Read, Write};
 
 use anyhow::Context;
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 use crate::config::Engine as Limits;
-use crate::engine::{Family, compiling};
+use crate::engine::{Family, Layout, compiling};
 
 /// Reads a component from stdin and writes its compiled form to stdout.
 #[derive(Debug, clap::Args)]
@@ -15,6 +15,9 @@ pub struct Args {
     /// The family of the component's world.
     #[arg(long)]
     family: Family,
+    /// How the memories of its instances will lie in the process that serves.
+    #[arg(long)]
+    layout: Layout,
     /// Address space that this process may take.
     #[arg(long)]
     memory_bytes_max: u64,
@@ -40,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         stack_bytes_max: args.stack_bytes_max,
         ..Limits::default()
     };
-    let engine = compiling(&limits, args.family)?;
+    let engine = compiling(&limits, args.family, args.layout)?;
     let code = engine.precompile_component(&component)?;
     std::io::stdout().lock().write_all(&code)?;
     Ok(())
@@ -57,8 +60,10 @@ fn confine(args: &Args) -> anyhow::Result<()> {
     limit(Resource::Core, 0)
 }
 
+/// No higher than this process may go already.
 fn limit(resource: Resource, to: u64) -> anyhow::Result<()> {
-    let to = Some(to);
+    let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    let to = Some(to.min(most));
     Ok(setrlimit(
         resource,
         Rlimit {

@@ -83,6 +83,19 @@ pub struct Server {
     pub body_ms_max: u64,
     /// Milliseconds without a byte of a body that is still owed.
     pub body_idle_ms_max: u64,
+    /// Bytes of a body that an answer came before and that are read all the same, so that
+    /// the connection can go on. With more left it says that it ends. Source: Go's
+    /// net/http.
+    pub unread_bytes_max: usize,
+    /// Milliseconds for that.
+    pub unread_ms_max: u64,
+    /// Bytes of what a client still sends that are thrown away behind the last answer of
+    /// a connection, so that no reset takes the answer from it.
+    pub linger_bytes_max: usize,
+    /// Milliseconds for that. Source: nginx's lingering_time.
+    pub linger_ms_max: u64,
+    /// Milliseconds without a byte of it. Source: nginx's lingering_timeout.
+    pub linger_idle_ms_max: u64,
     /// Milliseconds that a connection may be open without a request.
     pub idle_ms_max: u64,
     /// Milliseconds in which a client takes the next 64 KiB of an answer, or
@@ -113,6 +126,11 @@ impl Default for Server {
             customer_percent_max: 25,
             body_ms_max: 60_000,
             body_idle_ms_max: 10_000,
+            unread_bytes_max: 256 * KIB,
+            unread_ms_max: 1_000,
+            linger_bytes_max: 64 * MIB,
+            linger_ms_max: 30_000,
+            linger_idle_ms_max: 5_000,
             idle_ms_max: 60_000,
             write_idle_ms_max: 30_000,
             drain_ms_max: 45_000,

@@ -15,6 +15,7 @@ use crate::capability::{Lents, sql::Deployment as Sql};
 use crate::config;
 use crate::engine::Family;
 use crate::plugin::admission::Gate;
+use crate::plugin::cached_routes::CachedRoutes;
 use crate::plugin::deployment::{Approved, Deployment, Live, Tally};
 use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
@@ -67,6 +68,7 @@ impl Candidate {
 pub struct Built {
     pub pre: PreInstance,
     pub openapi: Arc<Fragment>,
+    pub cached: CachedRoutes,
 }
 
 impl Deployer {
@@ -91,6 +93,7 @@ impl Deployer {
     /// Compiles and links: afterwards an instance can be made.
     pub async fn build(&self, candidate: &Candidate, steps: &mut Steps) -> Result<Built, Rejected> {
         let openapi = Arc::new(openapi(candidate)?);
+        let cached = cached(candidate, &openapi)?;
         steps.done("openapi", format!("{} paths", openapi.paths.len()));
         let began = Instant::now();
         let compiled = self.compiler.component(&candidate.package, Family::Record);
@@ -111,7 +114,11 @@ impl Deployer {
         let linked = PreInstance::link(&component, world, granted, bounds, self.clock.clone());
         let pre = linked.map_err(|error| candidate.rejected("link", format!("{error:#}")))?;
         steps.done("link", candidate.approved.grants.join(", "));
-        Ok(Built { pre, openapi })
+        Ok(Built {
+            pre,
+            openapi,
+            cached,
+        })
     }
 
     /// The manifest asks, the operator decides, the engine's ceiling holds.
@@ -227,6 +234,7 @@ impl Deployer {
             pre: built.pre,
             lents: Arc::new(lents),
             openapi: built.openapi,
+            cached: built.cached,
             idle: Idle::new(self.idle.clone(), idle, metrics.instances_waiting.clone()),
             gate: Gate::new(
                 &limits,
@@ -268,6 +276,13 @@ fn openapi(candidate: &Candidate) -> Result<Fragment, Rejected> {
         mount: candidate.mount(),
     };
     Fragment::read(text, whose)
+        .map_err(|mistakes| Rejected::new(candidate.plugin(), "openapi", mistakes))
+}
+
+/// The routes whose answers may be kept, held against those that the plugin has.
+fn cached(candidate: &Candidate, openapi: &Fragment) -> Result<CachedRoutes, Rejected> {
+    let routes = &candidate.package.manifest.response_cache;
+    CachedRoutes::of(routes, openapi, candidate.mount())
         .map_err(|mistakes| Rejected::new(candidate.plugin(), "openapi", mistakes))
 }
 

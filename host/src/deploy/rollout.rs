@@ -92,7 +92,7 @@ impl Rollout {
                 label: serving.label(),
                 declared: serving.declared.clone(),
             }),
-            shared: Vec::new(),
+            ..Beside::default()
         };
         let probe = match by {
             "config" => Probe::Configured,
@@ -148,6 +148,7 @@ impl Rollout {
         let beside = Beside {
             serving: None,
             shared,
+            is_return: true,
         };
         self.raise(candidate, number, built, &beside, probe, steps)
             .await

@@ -11,6 +11,10 @@
 //!   `already-applied`, never a second effect;
 //! - after it, a retry gets the answer, with `Idempotency-Replayed: true`.
 //!
+//! An answer of 4xx without a mark had no effect, so it is not kept and its key is as
+//! good as new, for this request or another: whoever mends what a 412 or a 422 names
+//! sends it with the same key (Stripe's rule: what fails validation saves no result).
+//!
 //! Taking over is safe at any time, for the mark of a claim that is no longer the
 //! row's fails the transaction it is in. That a holder is alive only decides how
 //! soon a retry may try: each host moves a row of its own every `beat_ms`.
@@ -235,12 +239,13 @@ impl Idempotency {
     /// failure of the request: a retry is told that it was applied.
     pub async fn finish(&self, customer: &str, claim: &Claim, answer: Option<&Response>) {
         let kept = match answer {
-            Some(answer) if answer.status < 500 || claim.is_applied() => {
+            Some(answer) if answer.status < 400 || claim.is_applied() => {
                 let sealed = self
                     .seal
                     .close(claim.id(), answer, self.config.answer_bytes_max);
                 self.claims.keep(customer, claim.id(), sealed).await
             }
+            Some(refusal) if refusal.status < 500 => self.claims.free(customer, claim.id()).await,
             _ => self.claims.let_go(claim.id()).await,
         };
         if let Err(error) = kept {

@@ -64,6 +64,14 @@ pub enum StartError {
         "Postgres does not run as root, and neither a user namespace nor another user could be had: {0}"
     )]
     Root(String),
+    #[error(
+        "Postgres runs as no user without a name, user {uid} has none, and a user namespace in \
+         which it has one could not be had ({reason}). Give it a name: a line \
+         `hearth:x:{uid}:0::/:/sbin/nologin` in /etc/passwd, which an image's entry point can \
+         write where the file is writable for group 0. Or use a Postgres of your own: \
+         HEARTH_DATABASE_URL"
+    )]
+    Nameless { uid: u32, reason: String },
     #[error("the database folder could not be made: {0}")]
     InitDb(String),
     #[error("Postgres did not start: {0}")]

@@ -199,6 +199,7 @@ impl Compiler {
                     "http"
                 },
             ])
+            .args(["--layout", self.engines.layout().name()])
             .args([
                 "--memory-bytes-max",
                 &self.limits.compile_memory_bytes_max.to_string(),

@@ -8,6 +8,7 @@ use metrics::Gauge;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Gate;
+use super::cached_routes::CachedRoutes;
 use super::idle::Idle;
 use super::instance::PreInstance;
 use super::manifest::Manifest;
@@ -30,6 +31,8 @@ pub struct Deployment {
     pub lents: Arc<Lents>,
     /// What it says of its routes, ready to be merged.
     pub openapi: Arc<Fragment>,
+    /// Those of its routes whose answers may be kept.
+    pub cached: CachedRoutes,
     pub idle: Idle,
     pub gate: Gate,
     pub metrics: PluginMetrics,
@@ -101,6 +104,13 @@ impl Deployment {
     /// `tickets@3`, as answers carry it.
     pub fn label(&self) -> String {
         format!("{}@{}", self.plugin, self.number)
+    }
+
+    /// Whether it consumes a queue, or may send to it.
+    pub fn uses_queue(&self, name: &str) -> bool {
+        let mut grants = self.approved.grants.iter();
+        let consumes = self.manifest.queues.iter().any(|queue| queue.name == name);
+        consumes || grants.any(|grant| grant.strip_prefix("queue:") == Some(name))
     }
 
     pub fn wall_max(&self) -> Duration {

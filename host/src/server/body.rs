@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Frame};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::unread::RequestBody;
 use crate::budget::{Budget, Customer, Full, Part};
 use crate::config::Server as Limits;
 use crate::telemetry::HostMetrics;
@@ -93,7 +94,7 @@ impl Bodies {
     /// more than any may have.
     pub async fn read(
         &self,
-        body: Incoming,
+        body: RequestBody,
         bytes_max: usize,
         customer: Customer,
     ) -> Result<Held, BodyError> {
@@ -123,7 +124,7 @@ impl Bodies {
 
 /// The whole body, at most `bytes_max`, with no pause longer than `idle_max`.
 pub async fn read(
-    body: Incoming,
+    body: RequestBody,
     bytes_max: usize,
     idle_max: Duration,
 ) -> Result<Bytes, BodyError> {
@@ -146,7 +147,7 @@ struct Reading {
 }
 
 impl Reading {
-    async fn whole(&mut self, mut body: Incoming) -> Result<Bytes, BodyError> {
+    async fn whole(&mut self, mut body: RequestBody) -> Result<Bytes, BodyError> {
         let announced = body.size_hint().lower();
         if announced > u64::try_from(self.bytes_max).unwrap_or(u64::MAX) {
             return Err(BodyError::TooLarge(self.bytes_max));
@@ -161,7 +162,7 @@ impl Reading {
         Ok(whole.freeze())
     }
 
-    async fn next(&mut self, body: &mut Incoming) -> Result<Option<Frame<Bytes>>, BodyError> {
+    async fn next(&mut self, body: &mut RequestBody) -> Result<Option<Frame<Bytes>>, BodyError> {
         let idle = Instant::now() + self.idle_max;
         loop {
             let look = self.pace.as_ref().map_or(idle, |pace| idle.min(pace.until));

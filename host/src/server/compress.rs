@@ -9,6 +9,7 @@
 //! plugin that answers with a secret says `no-store` anyway.
 
 mod accept;
+mod tags;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
 pub use self::accept::{Coding, wanted};
+pub use self::tags::CodedTags;
 use super::Answer;
 
 /// Brotli's own scale; 4 takes about as long as gzip's 6 and comes out smaller.
@@ -173,15 +175,11 @@ fn is_private(headers: &HeaderMap) -> bool {
     })
 }
 
-/// A strong validator names bytes, and these are others now (RFC 9110, 8.8.1).
 fn note(headers: &mut HeaderMap, coding: Coding) {
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-    let strong = headers
-        .get(ETAG)
-        .filter(|tag| tag.as_bytes().starts_with(b"\""));
-    let weak = strong.map(|tag| [b"W/", tag.as_bytes()].concat());
-    if let Some(weak) = weak.and_then(|weak| HeaderValue::from_bytes(&weak).ok()) {
-        headers.insert(ETAG, weak);
+    let own = headers.get(ETAG);
+    if let Some(tag) = own.and_then(|tag| tags::coded(tag, coding)) {
+        headers.insert(ETAG, tag);
     }
 }
 

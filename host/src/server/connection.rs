@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::places::Place;
 use super::pulse::{FAREWELL_MS, Patience, Verdict};
+use super::unread::{self, RequestBody};
 use super::watched::Watched;
 use super::wire::Wire;
+use crate::config::Server as Limits;
 use crate::telemetry::HostMetrics;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -29,7 +31,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Serving {
     pub builder: auto::Builder<TokioExecutor>,
     pub patience: Patience,
-    pub head_bytes_max: usize,
+    pub limits: Arc<Limits>,
     pub metrics: HostMetrics,
     /// No further request: what is under way is answered.
     pub stop: CancellationToken,
@@ -48,21 +50,24 @@ impl Serving {
         answer: S,
     ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
+        S: Fn(Request<RequestBody>, SocketAddr) -> F + Send + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let pulse = place.pulse();
-        let wire = Wire::new(stream, pulse.clone(), self.head_bytes_max);
+        let wire = Wire::new(stream, pulse.clone(), self.limits.clone());
         let (asked, ownership) = (pulse.clone(), place.ownership());
+        let limits = self.limits.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             let under_way = asked.request();
             request.extensions_mut().insert(ownership.clone());
+            let (request, unread) = unread::watch(request);
             // In a place of its own, which a connection that waits or streams has not.
             let answering = Box::pin(answer(request, peer));
+            let limits = limits.clone();
             async move {
-                let answer = answering.await;
+                let answer = unread.settle(answering.await, &limits).await;
                 Ok::<_, Infallible>(answer.map(|body| Watched::new(body, under_way)))
             }
         });

@@ -14,16 +14,16 @@ use http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING, HOST, HeaderName
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
 use super::Answer;
 use super::access::{AccessLog, Record};
 use super::body::Bodies;
-use super::compress::{self, Compressor};
+use super::compress::{self, CodedTags, Compressor};
 use super::outgoing::Outgoing;
 use super::own::Own;
 use super::places::Ownership;
 use super::traffic::Traffic;
+use super::unread::RequestBody;
 use crate::capability::push;
 use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
@@ -71,7 +71,7 @@ impl Edge {
     /// Answers one request. Never fails: each error is a problem document.
     pub async fn answer(
         self: Arc<Self>,
-        mut request: Request<Incoming>,
+        mut request: Request<RequestBody>,
         peer: SocketAddr,
     ) -> Answer {
         let request_id = request_id(request.headers());
@@ -81,8 +81,10 @@ impl Edge {
         }
         let (method, version) = (request.method().clone(), request.version());
         let coding = compress::wanted(request.headers());
+        let tags = CodedTags::take(request.headers_mut(), coding);
         let answer = self.shared(request, &request_id).await;
         let mut answer = self.compressor.apply(&method, coding, answer).await;
+        tags.restore(&mut answer);
         self.close(version, answer.headers_mut());
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             answer.headers_mut().insert(REQUEST_ID, value);
@@ -95,7 +97,7 @@ impl Edge {
     }
 
     /// Answers as the origin that asks may see it.
-    async fn shared(&self, request: Request<Incoming>, request_id: &Arc<str>) -> Answer {
+    async fn shared(&self, request: Request<RequestBody>, request_id: &Arc<str>) -> Answer {
         let Some(cors) = &self.cors else {
             return self.told(request, request_id).await;
         };
@@ -109,7 +111,7 @@ impl Edge {
     }
 
     /// Answers, with a problem document for what went wrong.
-    async fn told(&self, request: Request<Incoming>, request_id: &Arc<str>) -> Answer {
+    async fn told(&self, request: Request<RequestBody>, request_id: &Arc<str>) -> Answer {
         let path = request.uri().path().to_string();
         let answered = self.route(request, request_id).await;
         answered.unwrap_or_else(|problem| {
@@ -135,7 +137,7 @@ impl Edge {
 
     async fn route(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let (parts, body) = request.into_parts();
@@ -164,7 +166,7 @@ impl Edge {
             ));
         }
         // A compressed body could be a thousand times what it takes on the wire.
-        if parts.headers.contains_key(CONTENT_ENCODING) {
+        if is_encoded(&parts.headers) {
             return Err(Problem::unsupported_encoding());
         }
         Ok(())
@@ -174,7 +176,7 @@ impl Edge {
         &self,
         deployment: Arc<Deployment>,
         parts: Parts,
-        body: Incoming,
+        body: RequestBody,
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let began = Instant::now();
@@ -203,7 +205,7 @@ impl Edge {
         &self,
         deployment: &Arc<Deployment>,
         parts: Parts,
-        body: Incoming,
+        body: RequestBody,
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let caller = self.caller(deployment, &parts.headers).await?;
@@ -229,7 +231,7 @@ impl Edge {
         &self,
         deployment: &Arc<Deployment>,
         parts: Parts,
-        body: Incoming,
+        body: RequestBody,
         request_id: &Arc<str>,
         caller: Option<&Caller>,
     ) -> Result<Answer, Problem> {
@@ -336,6 +338,17 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
         Some(id) => Arc::from(id),
         None => Arc::from(uuid::Uuid::now_v7().to_string()),
     }
+}
+
+/// Whether a body is said to be anything but what it is. `identity` says nothing
+/// (RFC 9110, section 8.4.1), and some clients say it always.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CONTENT_ENCODING).iter();
+    let mut codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    codings.any(|coding| {
+        let coding = coding.trim_ascii();
+        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    })
 }
 
 /// HTTP/2 has `:authority`, and a `Host` that differs would let one reader take the

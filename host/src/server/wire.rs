@@ -18,20 +18,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use self::gate::{Gate, Refused};
 use super::pulse::Pulse;
+use crate::config::Server as Limits;
 
 /// What hyper gets in place of what was refused: NUL stands in no head, and in no
 /// size of a chunk.
 const BREAK: &[u8] = b"\0\r\n\r\n";
 
-/// For how long, and of how many bytes, the rest of a request is thrown away after
-/// the answer, so that its arrival does not reset the connection before the client
-/// has read the answer (RFC 9112, section 9.6).
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES_MAX: usize = 1 << 20;
+/// What is thrown away at once.
+const WASTE_BYTES: usize = 8 << 10;
 
 /// One connection's bytes.
 pub struct Wire<S> {
@@ -41,21 +39,47 @@ pub struct Wire<S> {
     /// What of `BREAK` is still to be read.
     breaking: &'static [u8],
     linger: Option<Linger>,
+    limits: Arc<Limits>,
 }
 
+/// The rest of a request is thrown away behind the answer, for a while, so that its
+/// arrival does not reset the connection before the client has read the answer (RFC 9112,
+/// section 9.6).
 struct Linger {
-    until: Pin<Box<Sleep>>,
+    until: Instant,
+    /// Over with `until`, and before that with a silence.
+    patience: Pin<Box<Sleep>>,
     bytes_left: usize,
 }
 
+impl Linger {
+    fn new(limits: &Limits) -> Linger {
+        let until = Instant::now() + Duration::from_millis(limits.linger_ms_max);
+        let mut linger = Linger {
+            until,
+            patience: Box::pin(tokio::time::sleep_until(until)),
+            bytes_left: limits.linger_bytes_max,
+        };
+        linger.heard(0, limits);
+        linger
+    }
+
+    fn heard(&mut self, bytes: usize, limits: &Limits) {
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        let silence = Instant::now() + Duration::from_millis(limits.linger_idle_ms_max);
+        self.patience.as_mut().reset(silence.min(self.until));
+    }
+}
+
 impl<S> Wire<S> {
-    pub fn new(stream: S, pulse: Arc<Pulse>, head_bytes_max: usize) -> Wire<S> {
+    pub fn new(stream: S, pulse: Arc<Pulse>, limits: Arc<Limits>) -> Wire<S> {
         Wire {
             stream,
-            gate: Gate::new(head_bytes_max),
+            gate: Gate::new(limits.header_bytes_max),
             pulse,
             breaking: &[],
             linger: None,
+            limits,
         }
     }
 
@@ -104,19 +128,17 @@ impl<S> Wire<S> {
 impl<S: AsyncRead + Unpin> Wire<S> {
     /// Throws away what still comes, within bounds.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let linger = self.linger.get_or_insert_with(|| Linger {
-            until: Box::pin(tokio::time::sleep(LINGER)),
-            bytes_left: LINGER_BYTES_MAX,
-        });
-        let mut waste = [0; 4096];
+        let limits = &self.limits;
+        let linger = self.linger.get_or_insert_with(|| Linger::new(limits));
+        let mut waste = [0; WASTE_BYTES];
         loop {
-            if linger.until.as_mut().poll(cx).is_ready() {
+            if linger.patience.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             let mut buffer = ReadBuf::new(&mut waste);
             let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
             let bytes = buffer.filled().len();
-            linger.bytes_left = linger.bytes_left.saturating_sub(bytes);
+            linger.heard(bytes, limits);
             if read.is_err() || bytes == 0 || linger.bytes_left == 0 {
                 return Poll::Ready(());
             }

@@ -156,7 +156,7 @@ fn many(request: &Request, maker: &mut Maker, body: Value, now: Timestamp) -> An
 fn answer(request: &Request, results: Vec<Result<Delivery, Problem>>) -> Answer {
     let failed = results.iter().filter(|result| result.is_err()).count();
     // With a key the whole may be sent again as it is, and what is there stays as it is;
-    // an answer of less than 500 would be kept, and said again.
+    // a 207 would be kept, and said again.
     let is_again = request.idempotency().is_some() || failed == results.len();
     if let Some(Err(problem)) = results.iter().find(|result| is_passing(result))
         && is_again

@@ -1,8 +1,15 @@
 //! JSON: as a column or parameter of a statement, and as the body of a request.
 
+mod merge;
+mod refusal;
+
+pub use merge::merge;
 pub use serde_json::{Map, Value, json};
 
 use crate::problem::Problem;
+
+/// What some editors put in front of a text; it may be overlooked (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A JSON value (`json` or `jsonb` in Postgres).
 ///
@@ -34,9 +41,9 @@ impl serde::Serialize for Json {
 }
 
 /// Reads a body as JSON. 415 where the client names another content type (none,
-/// `text/plain`, what `curl -d` sends by itself, and anything that ends in `+json`
-/// are read as JSON); 400 where it
-/// is empty or not valid JSON, with the line and column.
+/// `text/plain`, what `curl -d` sends by itself, and anything that ends in `+json` but a
+/// JSON Patch are read as JSON), or sends a form; 400 where it is empty, not valid JSON,
+/// or beyond what is read (RFC 8259, section 9), with the line and column.
 ///
 /// ```
 /// use hearth_plugin::json::parse_body;
@@ -45,34 +52,45 @@ impl serde::Serialize for Json {
 /// assert_eq!(parse_body(None, b"{").unwrap_err().status(), 400);
 /// ```
 pub fn parse_body(content_type: Option<&str>, body: &[u8]) -> Result<Value, Problem> {
-    if !content_type.is_none_or(is_json) {
-        let detail = "send the body as application/json";
-        return Err(Problem::new(415, "unsupported-media-type", "Not JSON").detail(detail));
+    let media_type = media_type(content_type);
+    if !is_json(&media_type) {
+        return Err(refusal::other_type(&media_type));
     }
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(invalid(
-            "the body is empty; a JSON object is expected".into(),
-        ));
+    let body = without_mark(body);
+    if is_blank(body) {
+        return Err(refusal::empty());
     }
     serde_json::from_slice(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        invalid(format!(
-            "the body is not valid JSON at line {line}, column {column}"
-        ))
+        let begins = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+        match refusal::is_form(&media_type) && !begins {
+            true => refusal::other_type(&media_type),
+            false => refusal::invalid(&error),
+        }
     })
 }
 
-fn invalid(detail: String) -> Problem {
-    Problem::new(400, "invalid-json", "Invalid JSON").detail(detail)
+/// Whether there is nothing in a body.
+pub(crate) fn is_blank(body: &[u8]) -> bool {
+    without_mark(body).iter().all(u8::is_ascii_whitespace)
 }
 
-fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    let media_type = media_type.to_ascii_lowercase();
-    matches!(
-        media_type.as_str(),
-        "" | "application/json" | "text/json" | "text/plain" | "application/x-www-form-urlencoded"
-    ) || media_type.ends_with("+json")
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
+}
+
+/// Without its parameters; nothing where the client names none.
+fn media_type(content_type: Option<&str>) -> String {
+    let media_type = content_type.unwrap_or_default().split(';').next();
+    media_type.unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn is_json(media_type: &str) -> bool {
+    match media_type {
+        "" | "application/json" | "text/json" | "text/plain" => true,
+        // A list of operations, and no merge patch.
+        "application/json-patch+json" => false,
+        other => refusal::is_form(other) || other.ends_with("+json"),
+    }
 }
 
 /// Whether a NUL character is anywhere in the value, in a name or in a text.
@@ -90,5 +108,66 @@ pub fn has_nul(value: &Value) -> bool {
             .iter()
             .any(|(name, member)| name.contains('\0') || has_nul(member)),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(content_type: &str, body: &str) -> (u16, String) {
+        let problem = parse_body(Some(content_type), body.as_bytes()).unwrap_err();
+        (problem.status(), format!("{problem:?}"))
+    }
+
+    #[test]
+    fn json_is_read_under_whatever_type_clients_send_it() {
+        for content_type in [
+            "application/json; charset=utf-8",
+            "text/plain",
+            "application/merge-patch+json",
+            "application/x-www-form-urlencoded",
+        ] {
+            for body in ["{}", " [1]", "\u{feff}{}"] {
+                let read = parse_body(Some(content_type), body.as_bytes());
+                assert!(read.is_ok(), "{content_type} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn form_is_415_and_told_what_is_wanted_and_broken_json_of_a_form_is_400() {
+        let form = "application/x-www-form-urlencoded";
+        for body in ["subject=s&description=d", "a", "%7B%7D"] {
+            let (status, told) = refused(form, body);
+            assert_eq!(status, 415, "{body}");
+            assert!(told.contains("a form; send JSON, with Content-Type: application/json"));
+        }
+        assert_eq!(refused(form, "{\"a\": }").0, 400);
+        assert_eq!(refused(form, "").0, 400);
+        let (status, told) = refused("application/json-patch+json", "[]");
+        assert!(
+            status == 415 && told.contains("application/json-patch+json"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn valid_json_beyond_a_limit_is_not_called_invalid() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(parse_body(None, nested(127).as_bytes()).is_ok());
+        let (status, told) = refused("application/json", &nested(128));
+        assert!(
+            status == 400 && told.contains("more than 127 levels deep"),
+            "{told}"
+        );
+        let (status, told) = refused("application/json", "{\"n\": 1e400}");
+        assert!(
+            status == 400 && told.contains("too large to be read"),
+            "{told}"
+        );
+        for told in [told, refused("application/json", &nested(128)).1] {
+            assert!(!told.contains("not valid"), "{told}");
+        }
     }
 }

@@ -11,6 +11,9 @@ use crate::query::Query;
 use crate::sql::Database;
 use crate::time::Timestamp;
 
+/// A change is a merge patch (RFC 7396), whichever of the two it is called.
+const ACCEPT_PATCH: &str = "application/merge-patch+json, application/json";
+
 /// The key by which a client names a request that it may send again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Idempotency<'r> {
@@ -132,7 +135,12 @@ impl Request {
 
     /// The body as JSON. See [`json::parse_body`] for what is refused.
     pub fn json(&self) -> Result<Value, Problem> {
-        json::parse_body(self.header("content-type"), &self.body)
+        let read = json::parse_body(self.header("content-type"), &self.body);
+        read.map_err(|problem| match (problem.status(), self.method()) {
+            // RFC 5789, section 2.2.
+            (415, "PATCH") => problem.header("accept-patch", ACCEPT_PATCH),
+            _ => problem,
+        })
     }
 
     /// The body as a JSON object whose fields are to be read one by one.
@@ -142,7 +150,7 @@ impl Request {
 
     /// The same where a body may be left out: without one there are no fields.
     pub fn fields_if_any(&self) -> Result<Fields, Problem> {
-        match self.body.iter().all(u8::is_ascii_whitespace) {
+        match json::is_blank(&self.body) {
             true => Fields::of(Value::Object(Map::new())),
             false => self.fields(),
         }

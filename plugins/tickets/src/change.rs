@@ -5,10 +5,10 @@ use hearth_plugin::prelude::*;
 use crate::ticket::{self, AGENT, Summary, TicketId};
 use crate::{status, write};
 
-/// `PATCH /tickets/{id}`: fields that are absent stay; `null` clears type,
-/// assignee and external_id, and within custom_fields the members it names. The
-/// row is locked from reading to commit, so that no concurrent change is lost or
-/// missing in the audits.
+/// `PATCH /tickets/{id}`: fields that are absent stay; `null` clears type, assignee,
+/// external_id and custom_fields. Those are merged at every depth (RFC 7396), so that
+/// `null` takes the member away that it stands for. The row is locked from reading to
+/// commit, so that no concurrent change is lost or missing in the audits.
 pub fn change(request: &Request, id: TicketId) -> Answer {
     let patch = Patch::read(request.fields()?)?;
     if patch.assignee != Change::Keep {
@@ -27,7 +27,7 @@ pub struct Patch {
     pub assignee: Change<String>,
     pub external_id: Change<String>,
     pub tags: Option<Vec<String>>,
-    pub custom_fields: Option<Map<String, Value>>,
+    pub custom_fields: Change<Map<String, Value>>,
 }
 
 impl Patch {
@@ -41,7 +41,7 @@ impl Patch {
             assignee: ticket::assignee(&mut fields).change(),
             external_id: ticket::external_id(&mut fields).change(),
             tags: ticket::tags(&mut fields).optional(),
-            custom_fields: ticket::custom_fields(&mut fields).optional(),
+            custom_fields: ticket::custom_fields(&mut fields).change(),
         };
         fields.finish()?;
         Ok(patch)
@@ -56,8 +56,10 @@ impl Patch {
         replace(&mut after.r#type, &self.kind);
         replace(&mut after.assignee, &self.assignee);
         replace(&mut after.external_id, &self.external_id);
-        if let Some(members) = &self.custom_fields {
-            after.custom_fields = merge(&before.custom_fields, members)?;
+        match &self.custom_fields {
+            Change::Keep => {}
+            Change::Clear => after.custom_fields = Json(json!({})),
+            Change::Set(patch) => after.custom_fields = merge(&before.custom_fields, patch)?,
         }
         if let Some(to) = &self.status {
             if !status::may_become(&before.status, to) {
@@ -83,18 +85,13 @@ fn replace(field: &mut Option<String>, change: &Change<String>) {
     }
 }
 
-/// The custom fields with these members set, and without those that are null.
-fn merge(before: &Json, members: &Map<String, Value>) -> Result<Json, Problem> {
-    let mut merged = before.0.as_object().cloned().unwrap_or_default();
-    for (name, value) in members {
-        match value {
-            Value::Null => merged.remove(name),
-            value => merged.insert(name.clone(), value.clone()),
-        };
-    }
-    if !ticket::fits(&merged) {
+/// The custom fields with a patch merged into them; 422 where they are too many then.
+fn merge(before: &Json, patch: &Map<String, Value>) -> Result<Json, Problem> {
+    let mut merged = before.clone();
+    hearth_plugin::json::merge(&mut merged.0, patch);
+    if !merged.0.as_object().is_some_and(ticket::fits) {
         let detail = "with this the custom fields would be more than 16 KiB";
         return Err(Problem::new(422, "too-large", "Too many custom fields").detail(detail));
     }
-    Ok(Json(Value::Object(merged)))
+    Ok(merged)
 }

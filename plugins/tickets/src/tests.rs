@@ -64,6 +64,20 @@ fn every_wrong_field_of_a_new_ticket_is_named() {
 }
 
 #[test]
+fn a_patch_of_another_type_is_415_and_told_which_are_taken() {
+    let operations = r#"[{"op": "remove", "path": "/tags"}]"#;
+    let kind = (
+        "content-type".to_string(),
+        b"application/json-patch+json".to_vec(),
+    );
+    let request = request("PATCH", TICKET, operations, &["customer"]).with_headers(vec![kind]);
+    let response = router().answer(&request);
+    assert_eq!(response.status(), 415);
+    let taken = "application/merge-patch+json, application/json";
+    assert_eq!(response.get_header("accept-patch"), Some(taken));
+}
+
+#[test]
 fn a_body_that_is_not_json_is_400() {
     for body in ["", "{", "subject=x&description=y"] {
         assert_eq!(ask("POST", "/support/tickets", body).0, 400, "{body}");
@@ -203,7 +217,7 @@ fn a_patch_changes_what_it_names_and_the_audit_tells_it() {
         assignee: Change::Clear,
         external_id: Change::Set("x".into()),
         tags: Some(vec!["t".into()]),
-        custom_fields: json!({"a": null, "c": 3}).as_object().cloned(),
+        custom_fields: set(json!({"a": null, "c": 3})),
     };
     let after = patch.apply(&ticket()).unwrap();
     assert_eq!(after.custom_fields, Json(json!({"b": 2, "c": 3})));
@@ -220,6 +234,30 @@ fn a_patch_changes_what_it_names_and_the_audit_tells_it() {
     assert_eq!(audits::changed(&ticket(), &after), expected);
 }
 
+fn set(object: Value) -> Change<Map<String, Value>> {
+    Change::Set(object.as_object().unwrap().clone())
+}
+
+#[test]
+fn custom_fields_are_merged_at_every_depth_within_their_bound() {
+    let patched = |body: Value| {
+        let patch = crate::change::Patch::read(Fields::of(body).unwrap()).unwrap();
+        let after = patch.apply(&Summary {
+            custom_fields: Json(json!({"a": {"b": {"c": 1}}, "d": 2})),
+            ..ticket()
+        });
+        after.map(|after| after.custom_fields.0)
+    };
+    let nested = json!({"custom_fields": {"a": {"b": {"e": 3}, "f": null}}});
+    let expected = json!({"a": {"b": {"c": 1, "e": 3}}, "d": 2});
+    assert_eq!(patched(nested).unwrap(), expected);
+    let gone = json!({"custom_fields": {"a": {"b": null}}});
+    assert_eq!(patched(gone).unwrap(), json!({"a": {}, "d": 2}));
+    assert_eq!(patched(json!({"custom_fields": null})).unwrap(), json!({}));
+    let long = json!({"custom_fields": {"g": "x".repeat(16 * 1024 - 9)}});
+    assert_eq!(patched(long).unwrap_err().status(), 422);
+}
+
 #[test]
 fn an_illegal_transition_is_409() {
     let mut patch = crate::change::Patch {
@@ -230,7 +268,7 @@ fn an_illegal_transition_is_409() {
         assignee: Change::Keep,
         external_id: Change::Keep,
         tags: None,
-        custom_fields: None,
+        custom_fields: Change::Keep,
     };
     assert_eq!(patch.apply(&ticket()).unwrap_err().status(), 409);
     patch.status = Some("new".into());

@@ -150,10 +150,13 @@ pub fn rate(fields: &mut Fields) -> Field<'_, i64> {
 }
 
 pub fn metadata(fields: &mut Fields) -> Field<'_, Map<String, Value>> {
-    let fits = |metadata: &Map<String, Value>| {
-        Value::Object(metadata.clone()).to_string().len() <= METADATA_BYTES_MAX
-    };
+    let holds = |metadata: &Map<String, Value>| fits(&Value::Object(metadata.clone()));
     fields
         .object("metadata")
-        .check("too_long", "this must be at most 4 KiB", fits)
+        .check("too_long", "this must be at most 4 KiB", holds)
+}
+
+/// Whether metadata is within its bound.
+pub fn fits(metadata: &Value) -> bool {
+    metadata.to_string().len() <= METADATA_BYTES_MAX
 }

@@ -2,7 +2,7 @@
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
-use hearth_plugin::problem::FieldError;
+use hearth_plugin::problem::{FieldError, Place};
 use hearth_plugin::seal::Keys;
 use hearth_plugin::sql::Batch;
 
@@ -180,15 +180,23 @@ impl Patch {
         Ok(patch)
     }
 
-    /// 422 for what it sets that no delivery could be sent with. What it leaves alone may
-    /// have become such since: the endpoint's warnings say so.
+    /// 422 for what it sets that no delivery could be sent with, or that is too large once
+    /// it is merged. What it leaves alone may have become such since: the endpoint's
+    /// warnings say so.
     fn check(&self, after: &Endpoint, headers: &Headers) -> Result<(), Problem> {
         let sets = |mistake: &Mistake| match mistake.field {
             "url" => matches!(self.url, Change::Set(_)),
             _ => self.headers.sets(),
         };
         let mistakes = destination::mistakes(&after.url, headers).into_iter();
-        let errors: Vec<FieldError> = mistakes.filter(sets).map(FieldError::from).collect();
+        let mut errors: Vec<FieldError> = mistakes.filter(sets).map(FieldError::from).collect();
+        if matches!(self.metadata, Change::Set(_)) && !endpoint::fits(&after.metadata.0) {
+            errors.push(FieldError {
+                place: Place::Pointer("/metadata".into()),
+                code: "too_long",
+                detail: "with this it would be more than 4 KiB".into(),
+            });
+        }
         match errors.is_empty() {
             true => Ok(()),
             false => Err(Problem::invalid_fields(errors)),
@@ -201,12 +209,11 @@ impl Patch {
         set(&mut endpoint.event_types, &self.event_types);
         endpoint.ordered = self.ordered.unwrap_or(endpoint.ordered);
         set_or_clear(&mut endpoint.rate_per_second, &self.rate_per_second);
-        let metadata = match &self.metadata {
-            Change::Keep => return,
-            Change::Clear => Map::new(),
-            Change::Set(metadata) => metadata.clone(),
-        };
-        endpoint.metadata = Json(metadata.into());
+        match &self.metadata {
+            Change::Keep => {}
+            Change::Clear => endpoint.metadata = Json(json!({})),
+            Change::Set(patch) => hearth_plugin::json::merge(&mut endpoint.metadata.0, patch),
+        }
     }
 }
 
@@ -232,8 +239,8 @@ fn set_or_clear<T: Clone>(field: &mut Option<T>, change: &Change<T>) {
 }
 
 /// `PATCH /endpoints/{id}`: what is absent stays; null clears description,
-/// event_types, rate_per_second, metadata and headers, and within headers the one
-/// that it names.
+/// event_types, rate_per_second, metadata and headers, within headers the one that it
+/// names, and within metadata, which is merged at every depth (RFC 7396), the member.
 pub fn change(request: &Request, EndpointId(id): EndpointId) -> Answer {
     let patch = Patch::read(request.fields()?)?;
     let customer = request.caller()?.customer_id.as_str();

@@ -84,6 +84,17 @@ fn refuse(_: &Request) -> Answer {
     Err(Problem::internal())
 }
 
+/// What the request itself is to blame for, before anything was done.
+fn reject(_: &Request) -> Answer {
+    Err(Problem::new(422, "rejected", "Rejected"))
+}
+
+/// The same behind an effect.
+fn reject_after(request: &Request) -> Answer {
+    transaction(request)?;
+    reject(request)
+}
+
 fn rows(request: &Request) -> Answer {
     Response::json(200, &count(&request.database())?.count)
 }
@@ -101,6 +112,8 @@ fn router() -> Router {
         .post("/fail-after", fail_after)
         .post("/nothing", nothing)
         .post("/refuse", refuse)
+        .post("/reject", reject)
+        .post("/reject-after", reject_after)
 }
 
 hearth_plugin::handler!(router);

@@ -40,6 +40,9 @@ pub(super) async fn pending<'p>(
             None => pending.push(checked),
         }
     }
+    if plan.migrations.is_empty() && !done.is_empty() && !plan.beside.is_return {
+        refusals.push(nothing_of(done.len()));
+    }
     match refusals.is_empty() {
         true => Ok(pending),
         false => Err(LendError::Refused(refusals)),
@@ -52,6 +55,18 @@ async fn done(turn: &Turn, plan: &Plan<'_>) -> Result<BTreeMap<i64, String>, Len
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
         .collect()
+}
+
+/// A manifest that lost its `[sql]` would go on with a schema that it says nothing of.
+fn nothing_of(done: usize) -> Refusal {
+    Refusal {
+        statement: "[sql] migrations".to_owned(),
+        reason: format!(
+            "{done} migrations of this plugin have run here, and this file has none: name their \
+             folder in its plugin.toml, as `[sql] migrations = \"migrations\"`"
+        ),
+        position: None,
+    }
 }
 
 fn refuse(migration: &Migration, reason: &str) -> Refusal {

@@ -62,6 +62,8 @@ pub struct Beside {
     /// Tables that other deployments of the plugin list as shared. Given where
     /// an older deployment returns to a schema that has gone on.
     pub shared: Vec<String>,
+    /// An older deployment returns: it may be from before the first migration.
+    pub is_return: bool,
 }
 
 /// A deployment that serves: its label and its statements.

@@ -8,6 +8,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["server"], &sizes(&config.server));
     note(document, &["server"], &times(&config.server));
     note(document, &["server"], &shares(&config.server));
+    note(document, &["server"], &waste(&config.server));
     note(document, &["server", "h2"], &http2(&config.server.h2));
     note(document, &["tls"], &tls(&config.tls));
     note(
@@ -80,6 +81,16 @@ fn shares(server: &Server) -> [Bound; 7] {
             64 * KIB..=64 * GIB,
         ),
         ("customer_percent_max", server.customer_percent_max, 1..=100),
+    ]
+}
+
+fn waste(server: &Server) -> [Bound; 5] {
+    [
+        ("unread_bytes_max", server.unread_bytes_max as u64, 0..=GIB),
+        ("unread_ms_max", server.unread_ms_max, 1..=HOUR_MS),
+        ("linger_bytes_max", server.linger_bytes_max as u64, 0..=GIB),
+        ("linger_ms_max", server.linger_ms_max, 1..=HOUR_MS),
+        ("linger_idle_ms_max", server.linger_idle_ms_max, 1..=HOUR_MS),
     ]
 }
 

@@ -44,6 +44,16 @@ const READ: &str = "
            scopes IS NOT DISTINCT FROM $5
     FROM hearth.idempotency WHERE customer_id = $1 AND plugin = $2 AND key = $3";
 
+/// Ends a claim without an effect. Its row stays, for effects outside of Postgres are
+/// told by its time: see `Claim::since`. With a claim of nobody's no transaction can mark
+/// it any more.
+const LET_GO: &str = "
+    UPDATE hearth.idempotency SET claim = gen_random_uuid(), held_until = now()
+    WHERE claim = $1 AND NOT applied";
+
+/// Ends a claim that was refused: there is nothing that its time would tell of.
+const FREE: &str = "DELETE FROM hearth.idempotency WHERE claim = $1 AND NOT applied";
+
 /// Customers who have much.
 const COUNT: &str = "
     SELECT customer_id, count(*), coalesce(sum(octet_length(answer)), 0)::bigint
@@ -222,27 +232,31 @@ impl Claims {
         Ok(())
     }
 
-    /// A claim without an effect goes, and its key is free for the same request; one
-    /// with an effect that has no answer is known from now on as applied. Nobody else
-    /// can tell which it is.
+    /// A claim without an effect goes, and its key is free for the same request.
     pub(super) async fn let_go(&self, claim: Uuid) -> Result<(), Error> {
-        self.bounded(self.free_or_store(claim)).await
+        self.bounded(self.end(LET_GO, claim)).await.map(drop)
     }
 
-    /// The row stays, for effects outside of Postgres are told by its time: see
-    /// `Claim::since`. With a claim of nobody's no transaction can mark it any more.
-    async fn free_or_store(&self, claim: Uuid) -> Result<(), Error> {
-        let client = self.server.host().get().await?;
-        let statement = client
-            .prepare_cached(
-                "UPDATE hearth.idempotency SET claim = gen_random_uuid(), held_until = now()
-                 WHERE claim = $1 AND NOT applied",
-            )
-            .await?;
-        if client.execute(&statement, &[&claim]).await? == 0 {
-            self.store(claim, None).await?;
+    /// The same, and its key is free for any request.
+    pub(super) async fn free(&self, customer: &str, claim: Uuid) -> Result<(), Error> {
+        if self.bounded(self.end(FREE, claim)).await? {
+            self.holdings.remove_key(customer);
         }
         Ok(())
+    }
+
+    /// Whether the claim had no effect and ended so. One with an effect that has no
+    /// answer is known from now on as applied: nobody else can tell which it is.
+    async fn end(&self, statement: &str, claim: Uuid) -> Result<bool, Error> {
+        let client = self.server.host().get().await?;
+        let prepared = client.prepare_cached(statement).await?;
+        let ended = client.execute(&prepared, &[&claim]).await? > 0;
+        // The other statement takes a connection of its own.
+        drop(client);
+        if !ended {
+            self.store(claim, None).await?;
+        }
+        Ok(ended)
     }
 
     pub(super) async fn sweep(&self) -> Result<(), Error> {

@@ -61,6 +61,13 @@ impl Holdings {
         known.entry(customer.to_owned()).or_default().keys += 1;
     }
 
+    /// A key is free again, so it counts no more.
+    pub(super) fn remove_key(&self, customer: &str) {
+        if let Some(own) = self.known.lock().get_mut(customer) {
+            own.keys = own.keys.saturating_sub(1);
+        }
+    }
+
     /// Whether an answer of so many bytes may be kept; then it counts.
     pub(super) fn add_answer(&self, customer: &str, bytes: usize) -> bool {
         let mut known = self.known.lock();
@@ -89,6 +96,9 @@ mod tests {
         assert!(holdings.has_room("acme"));
         holdings.add_key("acme");
         assert!(!holdings.has_room("acme") && holdings.has_room("globex"));
+        holdings.remove_key("acme");
+        assert!(holdings.has_room("acme"));
+        holdings.add_key("acme");
         assert!(holdings.add_answer("acme", 100));
         assert!(!holdings.add_answer("acme", 1) && holdings.add_answer("globex", 1));
         holdings.set(HashMap::new());

@@ -229,7 +229,8 @@ impl Problem {
     /// 415: the body is encoded. `Accept-Encoding: identity` says what would do
     /// (RFC 9110, section 15.5.16).
     pub fn unsupported_encoding() -> Self {
-        let detail = "The request's body must come as it is, without a Content-Encoding.";
+        let detail = "The request's body must come as it is: without a Content-Encoding, or with \
+                      `identity`.";
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         let title = "Unsupported content encoding";
         new(Blame::Client, "unsupported-encoding", status, title, detail)

@@ -11,10 +11,9 @@ pub struct Matched<'a> {
     values: Vec<String>,
 }
 
-/// The first route that fits a request's path.
+/// The route that a request's path is.
 pub fn find<'a>(deployment: &'a Deployment, path: &str) -> Option<Matched<'a>> {
-    let routes = &deployment.manifest.response_cache;
-    if routes.is_empty() {
+    if deployment.cached.is_empty() {
         return None;
     }
     let local = path.strip_prefix(deployment.mount.trim_end_matches('/'))?;
@@ -22,25 +21,17 @@ pub fn find<'a>(deployment: &'a Deployment, path: &str) -> Option<Matched<'a>> {
         "" | "/" => Vec::new(),
         local => local.strip_prefix('/')?.split('/').collect(),
     };
-    routes.iter().find_map(|route| fit(route, &segments))
+    let route = deployment.cached.find(&segments)?;
+    let values = values(route, &segments)?;
+    Some(Matched { route, values })
 }
 
 /// A plugin sees decoded parameters, so tags are made of those.
-fn fit<'a>(route: &'a CachedRoute, segments: &[&str]) -> Option<Matched<'a>> {
-    if route.path.len() != segments.len() {
-        return None;
-    }
-    let mut values = Vec::new();
-    for (own, given) in route.path.iter().zip(segments) {
-        match own {
-            Segment::Text(text) if text == given => {}
-            Segment::Parameter(_) if !given.is_empty() => {
-                values.push(percent_decode_str(given).decode_utf8().ok()?.into_owned());
-            }
-            _ => return None,
-        }
-    }
-    Some(Matched { route, values })
+fn values(route: &CachedRoute, segments: &[&str]) -> Option<Vec<String>> {
+    let pairs = route.path.iter().zip(segments);
+    let parameters = pairs.filter(|(own, _)| matches!(own, Segment::Parameter(_)));
+    let decoded = |given| Some(percent_decode_str(given).decode_utf8().ok()?.into_owned());
+    parameters.map(|(_, given)| decoded(given)).collect()
 }
 
 impl Matched<'_> {

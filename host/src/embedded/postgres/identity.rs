@@ -2,8 +2,12 @@
 //! in containers. Then it gets a user namespace of its own, in which root
 //! outside is another user inside; where that is off, it runs as another user
 //! and its files are given to that user.
+//!
+//! It refuses to run as a user without a name as well, which is what OpenShift gives
+//! to containers. The namespace helps there too, where it may be had.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -19,7 +23,7 @@ use super::StartError;
 pub(super) enum Identity {
     /// We are not root: as ourselves.
     Same,
-    /// Root outside, this user inside.
+    /// Ourselves outside, this user inside.
     Namespace { uid: u32, gid: u32 },
     /// This user.
     User { uid: u32, gid: u32 },
@@ -29,14 +33,22 @@ pub(super) enum Identity {
 /// shell by which initdb starts the server.
 const ENVIRONMENT: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 
+/// What the system may say of one user.
+const PASSWD_BYTES_MAX: usize = 4 << 10;
+
 /// Users to be instead of root, if they exist. initdb looks the name up.
 const SERVANTS: [&str; 2] = ["postgres", "nobody"];
+const NO_SERVANT: &str = "there is no user postgres or nobody";
 
 impl Identity {
     /// Tries each way with a harmless run of `postgres --version`.
     pub(super) fn choose(postgres: &Path) -> Result<Identity, StartError> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(Identity::Same);
+        let own = rustix::process::geteuid();
+        if !own.is_root() {
+            return match has_name(own.as_raw()) {
+                true => Ok(Identity::Same),
+                false => Identity::named(own.as_raw(), postgres),
+            };
         }
         let mut last = String::new();
         for identity in Identity::ways()? {
@@ -48,10 +60,20 @@ impl Identity {
         Err(StartError::Root(last))
     }
 
+    /// For a user without a name.
+    fn named(own: u32, postgres: &Path) -> Result<Identity, StartError> {
+        let nameless = |reason: String| StartError::Nameless { uid: own, reason };
+        let (uid, gid) = servant().ok_or_else(|| nameless(NO_SERVANT.to_owned()))?;
+        let identity = Identity::Namespace { uid, gid };
+        match identity.try_run(postgres) {
+            Ok(()) => Ok(identity),
+            Err(error) => Err(nameless(error.to_string())),
+        }
+    }
+
     /// What root can try, the better one first: a namespace changes no owner.
     pub(super) fn ways() -> Result<Vec<Identity>, StartError> {
-        let (uid, gid) = servant()
-            .ok_or_else(|| StartError::Root("there is no user postgres or nobody".to_owned()))?;
+        let (uid, gid) = servant().ok_or_else(|| StartError::Root(NO_SERVANT.to_owned()))?;
         Ok(vec![
             Identity::Namespace { uid, gid },
             Identity::User { uid, gid },
@@ -124,7 +146,11 @@ impl Identity {
     pub(super) fn own(self, folder: &Path) -> io::Result<()> {
         let (uid, gid) = match self {
             Identity::Same => return Ok(()),
-            Identity::Namespace { .. } => (0, 0),
+            // As which a namespace's user is known outside.
+            Identity::Namespace { .. } => (
+                rustix::process::geteuid().as_raw(),
+                rustix::process::getegid().as_raw(),
+            ),
             Identity::User { uid, gid } => (uid, gid),
         };
         give(folder, uid, gid)
@@ -170,6 +196,26 @@ pub(super) fn is_servant(uid: u32) -> bool {
     servant().is_some_and(|(servant, _)| servant == uid)
 }
 
+/// Whether the system knows the user by a name, from wherever: initdb asks it. Where it
+/// cannot say, Postgres will.
+fn has_name(uid: u32) -> bool {
+    let mut entry = MaybeUninit::<libc::passwd>::uninit();
+    let mut text = [0; PASSWD_BYTES_MAX];
+    let mut found = std::ptr::null_mut();
+    // SAFETY: every pointer is to a place of its own that outlives the call, and the length
+    // is the buffer's.
+    let failed = unsafe {
+        libc::getpwuid_r(
+            uid,
+            entry.as_mut_ptr(),
+            text.as_mut_ptr(),
+            text.len(),
+            &mut found,
+        )
+    };
+    failed != 0 || !found.is_null()
+}
+
 fn servant() -> Option<(u32, u32)> {
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
     SERVANTS.iter().find_map(|name| find_user(&users, name))
@@ -204,6 +250,12 @@ fn give(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn user_without_an_entry_has_no_name() {
+        assert!(has_name(0));
+        assert!(!has_name(1_000_660_123));
+    }
 
     #[test]
     fn a_user_is_found_by_its_whole_name_and_never_root() {

@@ -36,7 +36,8 @@ pub enum PackError {
     File { path: PathBuf, source: io::Error },
     #[error(
         "{}: a migration is called like 0001_create_ticket.sql: a number, an underscore, what it \
-         does in lower-case letters, digits and underscores", path.display()
+         does in lower-case letters, digits and underscores, and `.sql`; rename it, or take it out \
+         of the folder", path.display()
     )]
     MigrationName { path: PathBuf },
 }
@@ -70,7 +71,8 @@ fn read_text(path: &Path) -> Result<String, PackError> {
     })
 }
 
-/// Every `.sql` file of a folder, in the order of their versions.
+/// Every `.sql` file of a folder, in the order of their versions. What else begins with a
+/// number is a migration too, or was meant to be one: it is not left out in silence.
 fn read_migrations(folder: &Path) -> Result<Vec<Migration>, PackError> {
     let failed = |source| PackError::File {
         path: folder.into(),
@@ -79,12 +81,21 @@ fn read_migrations(folder: &Path) -> Result<Vec<Migration>, PackError> {
     let mut migrations = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "sql") {
-            migrations.push(read_migration(path)?);
+        match path.extension().is_some_and(|extension| extension == "sql") {
+            true => migrations.push(read_migration(path)?),
+            false if is_numbered(&path) => return Err(PackError::MigrationName { path }),
+            false => {}
         }
     }
     migrations.sort_by_key(|migration| migration.version);
     Ok(migrations)
+}
+
+fn is_numbered(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes()
+        .first()
+        .is_some_and(u8::is_ascii_digit)
 }
 
 fn read_migration(path: PathBuf) -> Result<Migration, PackError> {

@@ -12,7 +12,7 @@ pub enum Coding {
     Gzip,
 }
 
-const CODINGS: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
+pub(super) const CODINGS: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
 
 impl Coding {
     pub fn name(self) -> &'static str {

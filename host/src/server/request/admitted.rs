@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Method, StatusCode};
-use hyper::body::Incoming;
 
 use super::super::body::BodyError;
 use super::super::hold::Grip;
 use super::super::outgoing::Outgoing;
+use super::super::unread::RequestBody;
 use super::super::{Answer, guest};
 use super::held::Answered;
 use super::{COME_AGAIN, Edge, HEARTH_PLUGIN};
@@ -32,7 +32,7 @@ impl Edge {
         &self,
         deployment: &Arc<Deployment>,
         parts: Parts,
-        body: Incoming,
+        body: RequestBody,
         request_id: &Arc<str>,
         caller: Option<&Caller>,
     ) -> Result<Answer, Problem> {
@@ -67,7 +67,7 @@ impl Edge {
         &self,
         deployment: &Arc<Deployment>,
         mut parts: Parts,
-        body: Incoming,
+        body: RequestBody,
         request_id: &Arc<str>,
         caller: Option<&Caller>,
     ) -> Result<Answered, Problem> {
