@@ -2,6 +2,7 @@
 
 mod approval;
 mod killed;
+mod replacement;
 mod versions;
 
 use std::io::{Read, Write};

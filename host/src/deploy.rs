@@ -1,12 +1,14 @@
 //! From a packed plugin to a deployment that serves.
 //!
 //! [`gate`] has the stations that every deployment passes before any traffic,
-//! [`approval`] what an operator lets it have, [`rollout`] the order in which they are passed, the swap and the drain,
+//! [`approval`] what an operator lets it have, [`replacement`] what it would take away of what
+//! serves, [`rollout`] the order in which they are passed, the swap and the drain,
 //! [`store`] what is kept in Postgres, and [`steps`] what is told meanwhile.
 
 pub mod approval;
 pub mod gate;
 pub mod probe;
+pub mod replacement;
 pub mod rollout;
 pub mod start;
 pub mod steps;

@@ -65,7 +65,8 @@ impl Admin {
 
     async fn deploy(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
         let turn = self.turn()?;
-        let approval = approval(request.uri().query().unwrap_or_default());
+        let query = request.uri().query().unwrap_or_default();
+        let (approval, replace) = (approval(query), is_replacing(query));
         let bytes_max = self.rollout.deployer.engine.component_bytes_max;
         let idle = Duration::from_millis(self.edge.limits.body_idle_ms_max);
         let reading = body::read(request.into_body(), bytes_max, idle);
@@ -78,7 +79,7 @@ impl Admin {
         // Once begun it goes on, whether or not the client stays to hear of it.
         tokio::spawn(async move {
             let mut steps = Steps::told(sender);
-            let outcome = rollout.deploy(bytes, &approval, &mut steps).await;
+            let outcome = rollout.deploy(bytes, &approval, replace, &mut steps).await;
             drop(turn);
             steps.end(ended(outcome));
         });
@@ -215,6 +216,12 @@ fn approval(query: &str) -> Approved {
         }
     }
     approved
+}
+
+/// Whether what serves may lose something by the deploy.
+fn is_replacing(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes())
+        .any(|(name, value)| name == "replace" && value == "true")
 }
 
 fn ended(outcome: Result<Serving, Rejected>) -> Ended {
