@@ -3,6 +3,7 @@
 mod approval;
 mod killed;
 mod replacement;
+mod self_test;
 mod versions;
 
 use std::io::{Read, Write};
