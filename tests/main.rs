@@ -52,5 +52,6 @@ mod sql;
 mod swap;
 mod tickets;
 mod tls;
+mod toolchain;
 mod webhooks;
 mod worst_customer;
