@@ -22,6 +22,9 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 with = . .toolchain/env && $(1)
 phase = @echo "==> $(1)"
 
+# What the prerequisites look for beside the build's own.
+test soak tools: of_tests := tests
+
 # Benchmarks whose names begin with $(1), but not with bench:: and one of $(2); one after
 # the other. `measure` has them measure what is installed.
 skipped = $(foreach name,$(2),--skip bench::$(name))
@@ -43,16 +46,16 @@ run: build ## Serve on 127.0.0.1:8080 with a Postgres and a demo customer of its
 	@$(call with,exec target/release/hearth serve --config deploy/hearth.toml --demo)
 
 .PHONY: test
-test: build plugins guests tools ## Everything above, then all tests
+test: tools build plugins guests ## Everything above, then all tests
 	$(call phase,testing the SDK and the plugins on this machine)
 	@$(call with,$(if $(nextest),cargo nextest run --no-tests=pass,cargo test) --release $(crates))
 	$(call phase,testing the host)
-	@$(call with,$(if $(nextest),cargo nextest run,cargo test) --release)
+	@$(call with,tests/tools/run $(if $(nextest),nextest,cargo))
 
 .PHONY: soak
-soak: build plugins guests tools ## The host's tests with their full counts, without a limit of time
+soak: tools build plugins guests ## The host's tests with their full counts, without a limit of time
 	$(call phase,testing the host at length)
-	@$(call with,HEARTH_SOAK=1 $(if $(nextest),cargo nextest run --profile soak,cargo test) --release)
+	@$(call with,HEARTH_SOAK=1 tests/tools/run $(if $(nextest),nextest --profile soak,cargo))
 
 .PHONY: dist
 dist: packer := target/dist/hearth
@@ -104,8 +107,8 @@ clean: ## Remove what was built; keeps .toolchain (fetched tools) and .hearth (d
 
 .PHONY: prerequisites
 prerequisites:
-	$(call phase,looking for what the build wants of this machine)
-	@$(toolchain)/prerequisites
+	$(call phase,looking for what $(if $(of_tests),the build and the tests want,the build wants) of this machine)
+	@$(toolchain)/prerequisites $(of_tests)
 
 .PHONY: host
 host: prerequisites
@@ -135,18 +138,22 @@ peers: prerequisites
 	$(call phase,looking for what the benchmarks hold the host against)
 	@tests/tools/debian wrk=wrk pgbench=postgresql-17
 	@tests/tools/python bench-python bench-requirements.txt
+	@tests/tools/missing tell
 	@tests/tools/wasmtime
 	@$(call with,cargo build --profile dist -p hearth-native)
 
+# Before anything is built: what is missing is told at once, and not after a quarter of
+# an hour.
 .PHONY: tools
-tools:
+tools: prerequisites
 	$(call phase,looking for the programs of others that the tests start)
 	@tests/tools/debian slowhttptest=slowhttptest h2load=nghttp2-client redis-server=redis-server
 	@tests/tools/browser
-	$(call phase,looking for what the tests run with Python and Node$(comma) and for newer versions of Postgres)
+	$(call phase,looking for what the tests run with Python and Node$(comma) and for other versions of Postgres)
 	@tests/tools/python
 	@tests/tools/node
 	@tests/tools/postgres
+	@tests/tools/missing tell
 
 # cargo names a library's file after its crate.
 library = $(subst -,_,$(1))

@@ -115,7 +115,6 @@ mount = "support/"
             "expected \"human\" or \"json\", found \"xml\"",
         ),
         (14, 14, "telemetry.log_filter", "expected a filter such as "),
-        (16, 1, "plugins.tickets", "`file` is missing"),
         (
             17,
             10,
@@ -241,7 +240,20 @@ fn relative_paths_count_from_the_file() {
     let (folder, path) = file("data_dir = \"data\"\n[plugins.a]\nfile = \"../a.wasm\"\n");
     let config = Config::load(Some(&path), &|_| None).unwrap();
     assert_eq!(config.data_dir, folder.path().join("data"));
-    assert_eq!(config.plugins["a"].file, folder.path().join("../a.wasm"));
+    let wanted = folder.path().join("../a.wasm");
+    assert_eq!(config.plugins["a"].file, Some(wanted));
+}
+
+#[test]
+fn a_section_without_a_file_is_of_a_plugin_that_is_deployed_by_command() {
+    let text =
+        "[plugins.a]\nconfig = { greeting = \"hello\" }\n[plugins.a.limits]\ncpu_ms_max = 250\n";
+    let config = load(text).unwrap();
+    assert_eq!(config.plugins["a"].file, None);
+    assert_eq!(config.plugins["a"].config["greeting"], "hello");
+    assert_eq!(config.limits("a").cpu_ms_max, 250);
+    let told = mistakes("[plugins.a]\nfile = \"\"\n");
+    assert_eq!((told[0].0, told[0].2.as_str()), (2, "plugins.a.file"));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 mod approval;
 mod growth;
 mod killed;
+mod replacement;
 mod scans;
+mod self_test;
 mod versions;
 
 use std::io::{Read, Write};

@@ -53,5 +53,6 @@ mod sql;
 mod swap;
 mod tickets;
 mod tls;
+mod toolchain;
 mod webhooks;
 mod worst_customer;

@@ -1,6 +1,7 @@
 //! Reaching Postgres, and the private cluster.
 
 mod any_server;
+mod managed;
 mod user;
 
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +13,7 @@ use hearth::embedded::postgres::{self as embedded, Reached, StartError, running_
 use tokio_postgres::NoTls;
 
 use crate::harness::host::Setup;
-use crate::harness::postgres::{Cluster, children, postmaster, until};
+use crate::harness::postgres::{Cluster, children, named, postmaster, until};
 
 /// Set for a child process that owns a cluster and is killed by its test.
 const OWNED: &str = "HEARTH_TEST_OWNED_CLUSTER";
@@ -184,7 +185,7 @@ async fn plugin_of_the_largest_size_can_be_stored_and_read_within_the_bounds() {
 #[tokio::test]
 async fn second_owner_is_refused_and_the_first_goes_on() {
     let cluster = Cluster::start().await;
-    let refused = embedded::Cluster::start(None, &cluster.dir())
+    let refused = embedded::Cluster::start(named(), &cluster.dir())
         .await
         .unwrap_err();
     assert!(matches!(refused, StartError::InUse(_)));
@@ -204,7 +205,7 @@ async fn second_owner_is_refused_and_the_first_goes_on() {
 async fn folder_with_a_long_name_gets_its_socket_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("long".repeat(30));
-    let cluster = embedded::Cluster::start(None, &dir).await.unwrap();
+    let cluster = embedded::Cluster::start(named(), &dir).await.unwrap();
     let server = Server::open(Config::default(), &cluster.url())
         .await
         .unwrap();
@@ -286,7 +287,9 @@ async fn owner_to_be_killed() {
     let Some(dir) = std::env::var_os(OWNED) else {
         return;
     };
-    let cluster = embedded::Cluster::start(None, dir.as_ref()).await.unwrap();
+    let cluster = embedded::Cluster::start(named(), dir.as_ref())
+        .await
+        .unwrap();
     println!("{}", cluster.url());
     std::future::pending::<()>().await;
 }
@@ -333,7 +336,7 @@ async fn recovers_from(disaster: impl Fn(i32, i32)) {
     owner.wait().unwrap();
 
     // At once, while the orphan may still be shutting down.
-    let cluster = embedded::Cluster::start(None, &dir).await.unwrap();
+    let cluster = embedded::Cluster::start(named(), &dir).await.unwrap();
     assert_ne!(postmaster(&dir).unwrap(), orphan);
     until(async || !std::path::Path::new(&format!("/proc/{orphan}/cwd")).exists()).await;
     let server = Server::open(Config::default(), &cluster.url())

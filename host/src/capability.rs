@@ -19,7 +19,7 @@ pub mod push;
 pub mod queue;
 pub mod sql;
 
-pub use call::{Cached, Call, Claim, Lookups};
+pub use call::{Cached, Call, Claim, Faults, Lookups};
 
 /// What a store holds for the capabilities: the circumstances of the call, what
 /// its deployment was lent, and what the call has accumulated.

@@ -76,6 +76,9 @@ pub struct Config {
     pub outbound: capability::outbound::Config,
     /// The plugins in the order of the file.
     pub plugins: IndexMap<String, Plugin>,
+    /// Variables of the environment that would be settings of a plugin, had it a section.
+    #[serde(skip)]
+    pub unmet_settings: Vec<String>,
 }
 
 impl Default for Config {
@@ -111,6 +114,7 @@ impl Default for Config {
             schedule: crate::schedule::Config::default(),
             outbound: capability::outbound::Config::default(),
             plugins: IndexMap::new(),
+            unmet_settings: Vec::new(),
         }
     }
 }
@@ -154,9 +158,10 @@ impl Config {
     }
 
     /// Takes every `HEARTH_PLUGIN_<NAME>_<KEY>` as the setting `<key>` (in lower
-    /// case) of the plugin whose name fits best, where it has no such setting.
+    /// case) of the plugin whose name fits best, where it has no such setting. What
+    /// fits none is kept in [`Config::unmet_settings`].
     pub fn add_plugin_settings(&mut self, variables: &BTreeMap<String, String>) {
-        outside::add_plugin_settings(&mut self.plugins, variables);
+        self.unmet_settings = outside::add_plugin_settings(&mut self.plugins, variables);
     }
 
     fn read(

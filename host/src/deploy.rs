@@ -1,7 +1,8 @@
 //! From a packed plugin to a deployment that serves.
 //!
 //! [`gate`] has the stations that every deployment passes before any traffic,
-//! [`approval`] what an operator lets it have, [`rollout`] the order in which they are passed, the swap and the drain,
+//! [`approval`] what an operator lets it have, [`replacement`] what it would take away of what
+//! serves, [`rollout`] the order in which they are passed, the swap and the drain,
 //! [`store`] what is kept in Postgres, and [`steps`] what is told meanwhile.
 //! [`growth`] looks after statistics.
 
@@ -9,6 +10,7 @@ pub mod approval;
 pub mod gate;
 pub mod growth;
 pub mod probe;
+pub mod replacement;
 pub mod rollout;
 pub mod start;
 pub mod steps;

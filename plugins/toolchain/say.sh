@@ -22,3 +22,6 @@ hold_lock() {
   exec 9>"$private/lock"
   flock -n 9 || { say "waiting for another run in this checkout"; flock 9; }
 }
+
+# Whether one version is at least the other: `1.95 1.9` is so.
+at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }

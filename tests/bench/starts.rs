@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -92,8 +92,7 @@ fn start_of_postgres(data: &Path) -> f64 {
 /// As whoever owns the cluster. Root's hosts run theirs as somebody who is root outside
 /// of a user namespace, or as another user.
 fn pg_ctl(data: &Path, args: &[&str]) {
-    let named = std::env::var_os("HEARTH_POSTGRES_BIN").map(PathBuf::from);
-    let program = named.unwrap_or_else(binaries).join("pg_ctl");
+    let program = binaries().join("pg_ctl");
     let owner = std::fs::metadata(data).unwrap();
     // SAFETY: geteuid touches no memory and cannot fail.
     let is_root = unsafe { libc::geteuid() } == 0;

@@ -65,4 +65,5 @@ fn a_setting_of_the_environment_alone_goes_to_the_plugin_that_fits_best() {
         config.plugins["a"].config,
         BTreeMap::from([variable("c", "2")])
     );
+    assert_eq!(config.unmet_settings, ["HEARTH_PLUGIN_OTHER_C"]);
 }

@@ -30,15 +30,15 @@ impl Cluster {
 
     /// One whose processes may take that much.
     pub async fn start_within(bounds: Embedded) -> Cluster {
-        let cluster = Cluster::nowhere(None, bounds);
+        let cluster = Cluster::nowhere(named(), bounds);
         template::furnish(&cluster.dir());
         cluster.started().await
     }
 
-    /// One of a newer version than the machine's, which `tests/tools/postgres` fetches.
-    pub async fn newer(major: u32) -> Cluster {
+    /// One of a version that `tests/tools/postgres` fetches: 14, 16, 17 or 18.
+    pub async fn of_version(major: u32) -> Cluster {
         let binaries = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join(format!("../.toolchain/postgres-newer/{major}/bin"));
+            .join(format!("../.toolchain/postgres-versions/{major}/bin"));
         assert!(
             binaries.join("postgres").is_file(),
             "Postgres {major} is missing: run `make test`, or `make tools` for it alone"
@@ -312,17 +312,12 @@ fn command(program: &str) -> Command {
     command
 }
 
-/// The newest that Debian installed, or PATH's.
+/// The folder that somebody names, as `make` does where the machine has no Postgres.
+pub fn named() -> Option<PathBuf> {
+    std::env::var_os("HEARTH_POSTGRES_BIN").map(PathBuf::from)
+}
+
+/// What hosts of the tests start.
 pub fn binaries() -> PathBuf {
-    let installed = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let newest = installed.map(|entry| entry.path().join("bin")).max();
-    newest.unwrap_or_else(|| {
-        let path = std::env::var_os("PATH").unwrap();
-        std::env::split_paths(&path)
-            .find(|folder| folder.join("initdb").is_file())
-            .unwrap()
-    })
+    embedded::postgres::programs(named()).unwrap()
 }

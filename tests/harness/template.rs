@@ -9,6 +9,7 @@ use std::time::UNIX_EPOCH;
 use hearth::embedded::postgres::Cluster;
 
 use super::host::{binary, target};
+use super::postgres::named;
 
 /// Puts a cluster that nobody has used into this place, where there is none yet.
 pub fn furnish(place: &Path) {
@@ -55,7 +56,7 @@ fn make(place: &Path) {
     let making = std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
-            let cluster = Cluster::start(None, &starting).await.unwrap();
+            let cluster = Cluster::start(named(), &starting).await.unwrap();
             cluster.stop().await;
         });
     });

@@ -247,6 +247,31 @@ async fn tls_is_spoken_and_its_certificate_verified() {
 }
 
 #[tokio::test]
+async fn authorities_that_the_url_names_are_trusted_as_libpq_does() {
+    let external = External::start().await;
+    let open = async |root: &str, config: Config| {
+        let options = format!("?sslmode=verify-full&sslrootcert={root}");
+        Server::open(config, &external.url("localhost", &options)).await
+    };
+    let root = external.root_file().display().to_string();
+    open(&root, Config::default()).await.unwrap();
+    // What the URL says wins over the configuration.
+    let elsewhere = || Config {
+        tls_root_file: Some("/nowhere.pem".into()),
+        ..Config::default()
+    };
+    open(&root, elsewhere()).await.unwrap();
+    let machine = open("system", elsewhere()).await.unwrap_err();
+    assert!(matches!(machine, OpenError::Tls(_)), "{machine}");
+    assert!(machine.to_string().contains("database.tls_root_file"));
+    let missing = open("/nowhere.pem", Config::default()).await.unwrap_err();
+    assert!(matches!(missing, OpenError::Roots(_)), "{missing}");
+    assert!(missing.to_string().contains("/nowhere.pem"), "{missing}");
+    let without = external.url("localhost", "?sslmode=disable&sslrootcert=/nowhere.pem");
+    Server::open(Config::default(), &without).await.unwrap();
+}
+
+#[tokio::test]
 async fn wrong_password_is_refused_and_not_shown() {
     let external = External::start().await;
     let url = external

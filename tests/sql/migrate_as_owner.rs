@@ -136,12 +136,12 @@ async fn every_way_to_run_code_is_the_owners_on_the_machines_postgres() {
 
 #[tokio::test]
 async fn every_way_to_run_code_is_the_owners_on_postgres_16() {
-    all_ways(Cluster::newer(16).await).await;
+    all_ways(Cluster::of_version(16).await).await;
 }
 
 #[tokio::test]
 async fn every_way_to_run_code_is_the_owners_on_postgres_18() {
-    all_ways(Cluster::newer(18).await).await;
+    all_ways(Cluster::of_version(18).await).await;
 }
 
 /// What the owner's session refuses, on one Postgres.
@@ -174,12 +174,12 @@ async fn a_migration_reaches_nothing_of_the_hosts_on_the_machines_postgres() {
 
 #[tokio::test]
 async fn a_migration_reaches_nothing_of_the_hosts_on_postgres_16() {
-    no_reach(Cluster::newer(16).await).await;
+    no_reach(Cluster::of_version(16).await).await;
 }
 
 #[tokio::test]
 async fn a_migration_reaches_nothing_of_the_hosts_on_postgres_18() {
-    no_reach(Cluster::newer(18).await).await;
+    no_reach(Cluster::of_version(18).await).await;
 }
 
 /// A whole deployment with requests, under a host that may make roles and no more.
@@ -209,13 +209,23 @@ async fn a_host_with_createrole_alone_deploys_on_the_machines_postgres() {
 }
 
 #[tokio::test]
+async fn a_host_with_createrole_alone_deploys_on_postgres_14() {
+    serves(Cluster::of_version(14).await).await;
+}
+
+#[tokio::test]
 async fn a_host_with_createrole_alone_deploys_on_postgres_16() {
-    serves(Cluster::newer(16).await).await;
+    serves(Cluster::of_version(16).await).await;
+}
+
+#[tokio::test]
+async fn a_host_with_createrole_alone_deploys_on_postgres_17() {
+    serves(Cluster::of_version(17).await).await;
 }
 
 #[tokio::test]
 async fn a_host_with_createrole_alone_deploys_on_postgres_18() {
-    serves(Cluster::newer(18).await).await;
+    serves(Cluster::of_version(18).await).await;
 }
 
 #[tokio::test]

@@ -67,14 +67,15 @@ impl Admin {
 
     async fn deploy(&self, request: Request<RequestBody>) -> Result<Answer, Problem> {
         let turn = self.turn()?;
-        let approval = approval(request.uri().query().unwrap_or_default());
+        let query = request.uri().query().unwrap_or_default();
+        let (approval, replace) = (approval(query), is_replacing(query));
         let bytes = self.upload(request).await?;
         let (sender, lines) = mpsc::channel(LINES_MAX);
         let rollout = self.rollout.clone();
         // Once begun it goes on, whether or not the client stays to hear of it.
         tokio::spawn(async move {
             let mut steps = Steps::told(sender);
-            let outcome = rollout.deploy(bytes, &approval, &mut steps).await;
+            let outcome = rollout.deploy(bytes, &approval, replace, &mut steps).await;
             drop(turn);
             steps.end(ended(outcome));
         });
@@ -240,6 +241,12 @@ fn approval(query: &str) -> Approved {
         }
     }
     approved
+}
+
+/// Whether what serves may lose something by the deploy.
+fn is_replacing(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes())
+        .any(|(name, value)| name == "replace" && value == "true")
 }
 
 fn ended(outcome: Result<Serving, Rejected>) -> Ended {

@@ -25,6 +25,7 @@ mod host;
 pub mod invalidations;
 pub mod lease;
 mod listen;
+mod parameter;
 pub mod plugin;
 mod root_secret;
 mod schema;
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use address::Roots;
 pub use address::{Url, hosts};
 pub(crate) use error::chain;
 pub use error::{OpenError, pool_unavailable, unavailable};
@@ -46,12 +48,12 @@ pub use listen::{Listening, raise};
 pub use root_secret::Match;
 pub use tokio_postgres_rustls::MakeRustlsConnect as Tls;
 
-/// The `[postgres]` table of hearth.toml. Times are milliseconds.
+/// The `[database]` table of hearth.toml. Times are milliseconds.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// `postgres://user:password@host:port/database?sslmode=...`, or libpq's
-    /// `key=value` form. Without it the host starts a private cluster.
+    /// `postgres://user:password@host:port/database?sslmode=...&sslrootcert=...`, or
+    /// libpq's `key=value` form. Without it the host starts a private cluster.
     pub url: Option<Url>,
     /// What this host may open in all: its own tables' and every plugin's. One that
     /// listens for `push` comes on top.
@@ -78,7 +80,8 @@ pub struct Config {
     /// How often the host looks for tables, its own and of plugins, that have grown from
     /// nothing and have no statistics yet.
     pub analyse_look_ms: u64,
-    /// The authorities (PEM) to trust instead of the machine's own.
+    /// The authorities (PEM) to trust instead of the machine's own, where the URL names
+    /// none by `sslrootcert`.
     pub tls_root_file: Option<PathBuf>,
     pub embedded: Embedded,
 }
@@ -149,7 +152,12 @@ impl Server {
     pub async fn open(config: Config, url: &str) -> Result<Server, OpenError> {
         check_limits(&config)?;
         let connect = address::parse(url, &config)?;
-        let tls = tls::connector(config.tls_root_file.as_deref())?;
+        let of_url = address::roots(url, &connect);
+        let tls = tls::connector(match &of_url {
+            Some(Roots::File(file)) => Some(file.as_path()),
+            Some(Roots::Machine) => None,
+            None => config.tls_root_file.as_deref(),
+        })?;
         let host = host::pool(&config, connect.clone(), tls.clone())?;
         let limit = Duration::from_millis(config.start_ms_max);
         host::wait_until_up(&host, limit).await?;

@@ -1,9 +1,11 @@
 //! The circumstances of one call, as every capability sees them.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// The guest called the host more often than one call may.
@@ -98,6 +100,27 @@ impl Lookups {
     }
 }
 
+/// How many faults of one call are kept: what comes later follows from the first.
+const FAULTS_MAX: usize = 4;
+
+/// What the host could not do for a call, and why, in words for its operator: a guest
+/// hears less of it.
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<Vec<String>>);
+
+impl Faults {
+    fn note(&self, text: String) {
+        let mut texts = self.0.lock();
+        if texts.len() < FAULTS_MAX && !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+
+    pub fn texts(&self) -> Vec<String> {
+        self.0.lock().clone()
+    }
+}
+
 /// One call of a plugin: an HTTP request, or a batch of messages. The host
 /// stamps it; no value of a guest can change it.
 #[derive(Debug)]
@@ -115,6 +138,8 @@ pub struct Call {
     pub claim: Option<Arc<Claim>>,
     /// What it found in the cache. Whoever answers reads it when the call is over.
     pub lookups: Arc<Lookups>,
+    /// Of a call whose outcome an operator is told: a self-test.
+    pub faults: Option<Arc<Faults>>,
     host_calls: AtomicU64,
     host_calls_max: u64,
 }
@@ -136,6 +161,7 @@ impl Call {
             deadline,
             claim: None,
             lookups: Arc::default(),
+            faults: None,
             host_calls: AtomicU64::new(0),
             host_calls_max,
         }
@@ -164,6 +190,13 @@ impl Call {
     pub fn committed(&self) {
         if let Some(claim) = &self.claim {
             claim.set_applied();
+        }
+    }
+
+    /// An interface could not do what the guest asked of it.
+    pub fn fault(&self, interface: &str, error: &impl Display) {
+        if let Some(faults) = &self.faults {
+            faults.note(format!("{interface}: {error}"));
         }
     }
 

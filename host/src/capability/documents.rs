@@ -196,7 +196,7 @@ fn convert_error(error: Error) -> GuestError {
         Error::TooLarge => GuestError::TooLarge,
         Error::ConditionFailed => GuestError::ConditionFailed,
         Error::Deadline => GuestError::DeadlineExceeded,
-        Error::Unavailable => GuestError::Unavailable,
+        Error::Unavailable(_) => GuestError::Unavailable,
         Error::Invalid(reason) => GuestError::Invalid(reason),
     }
 }

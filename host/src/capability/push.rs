@@ -160,8 +160,8 @@ pub enum Error {
     #[error("an event is larger than one may be")]
     TooLarge,
     /// The backend's: Postgres is away, or slower than what is published.
-    #[error("the fleet cannot be told now")]
-    Unavailable,
+    #[error("nothing can be published now: {0}")]
+    Unavailable(String),
     #[error("{0}")]
     Invalid(String),
 }
@@ -335,7 +335,7 @@ pub struct View<'a> {
 fn convert_error(error: Error) -> GuestError {
     match error {
         Error::TooLarge => GuestError::TooLarge,
-        Error::Unavailable => GuestError::Unavailable,
+        Error::Unavailable(_) => GuestError::Unavailable,
         Error::Invalid(reason) => GuestError::Invalid(reason),
     }
 }

@@ -143,7 +143,14 @@ impl View<'_> {
             Ok(()) => sent.next().unwrap_or_else(unanswered),
             Err(error) => Err(error.into()),
         });
-        told.map(|result| result.map_err(convert_error)).collect()
+        told.map(|result| result.map_err(|error| self.blame(error)))
+            .collect()
+    }
+
+    /// What the guest hears of an error; the operator hears more.
+    fn blame(&self, error: Error) -> GuestError {
+        self.call.fault("queue", &error);
+        convert_error(error)
     }
 
     async fn send_fit(&self, messages: Vec<Outgoing>) -> Vec<Result<String, Error>> {

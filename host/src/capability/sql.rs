@@ -173,7 +173,7 @@ fn convert_error(error: Error) -> GuestError {
         Error::SerializationConflict => GuestError::SerializationConflict,
         Error::DeadlineExceeded => GuestError::DeadlineExceeded,
         Error::TooLarge => GuestError::TooLarge,
-        Error::Unavailable => GuestError::Unavailable,
+        Error::Unavailable(_) => GuestError::Unavailable,
         Error::QueueFull(queue) => GuestError::QueueFull(queue),
         Error::Denied(reason) => GuestError::Denied(reason),
         Error::Invalid(reason) => GuestError::Invalid(reason),

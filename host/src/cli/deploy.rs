@@ -5,6 +5,7 @@
 //! hearth deploy tickets.wasm
 //! hearth deploy tickets.wasm --approve queue:mail
 //! hearth deploy tickets.wasm --approve-shared country
+//! hearth deploy tickets.wasm --replace
 //! ```
 
 use std::io::Write;
@@ -23,6 +24,8 @@ use crate::plugin::package::COMPONENT_BYTES_MAX;
 const FUNCTION: &str = "function:";
 const SHARED: &str = "shared:";
 const SCAN: &str = "scan:";
+/// The step that refuses to take something away of what serves.
+const REPLACE: &str = "replace";
 
 /// Sends a packed plugin to a running host. The exit code is 0 if it serves, 1
 /// if it is refused, 64 if nothing was sent, 69 if no host answers.
@@ -45,6 +48,10 @@ pub struct Args {
     /// their text, all_notes@sha256:..., as a refused deploy shows them.
     #[arg(long, value_name = "STATEMENTS", value_delimiter = ',')]
     pub approve_scan: Vec<String>,
+    /// Let it replace what serves under its name although something would be gone or
+    /// other: mount, world, routes, queues or schedules, as a refused deploy shows it.
+    #[arg(long)]
+    pub replace: bool,
     /// Print the host's last word as JSON.
     #[arg(long)]
     pub json: bool,
@@ -56,12 +63,29 @@ pub struct Args {
 pub fn run(args: &Args, config: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let outcome = admin::block_on(send(args, config))?;
     tell(&outcome, args.json, "deployed", out)?;
-    if let End::Refused(refused) = &outcome.end
-        && let Some(command) = approving(args, config, &refused.asks)
-    {
-        eprintln!("\nIt newly asks for what nobody has approved. To approve it:\n  {command}");
+    if let End::Refused(refused) = &outcome.end {
+        eprint!("{}", advice(args, config, refused));
     }
     Ok(exit_code(&outcome))
+}
+
+/// The command that would not be refused for this, where there is one.
+fn advice(args: &Args, config: Option<&Path>, refused: &Refused) -> String {
+    if refused.step == REPLACE {
+        let replacing = Args {
+            replace: true,
+            ..args.clone()
+        };
+        let command = approving(&replacing, config, &[]);
+        return format!("\nWhere all of that is meant:\n  {command}\n");
+    }
+    match refused.asks.as_slice() {
+        [] => String::new(),
+        asks => format!(
+            "\nIt newly asks for what nobody has approved. To approve it:\n  {}\n",
+            approving(args, config, asks)
+        ),
+    }
 }
 
 async fn send(args: &Args, config: Option<&Path>) -> anyhow::Result<Outcome> {
@@ -82,6 +106,9 @@ fn target(args: &Args) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
         query.append_pair(name, &list.join(","));
+    }
+    if args.replace {
+        query.append_pair("replace", "true");
     }
     match query.finish() {
         query if query.is_empty() => "/deployments".into(),
@@ -154,6 +181,7 @@ fn meaning(step: &str) -> &'static str {
         "openapi" => " (its part of the OpenAPI document, as a whole of its own)",
         "compile" => " (the component becomes machine code within its bounds)",
         "link" => " (its imports meet the host)",
+        REPLACE => " (what it would take away of what serves under its name)",
         "migrate" => " (its migrations, with the statements of the version that serves)",
         "statements" => " (each SQL statement and its plan, against the real database)",
         "self-test" => " (the request that its manifest names)",
@@ -163,11 +191,8 @@ fn meaning(step: &str) -> &'static str {
     }
 }
 
-/// The command that approves what was asked for, or nothing to approve.
-fn approving(args: &Args, config: Option<&Path>, asks: &[String]) -> Option<String> {
-    if asks.is_empty() {
-        return None;
-    }
+/// The same command, which approves what was asked for as well.
+fn approving(args: &Args, config: Option<&Path>, asks: &[String]) -> String {
     let (mut grants, mut functions) = (args.approve.clone(), args.approve_function.clone());
     let (mut shared, mut scans) = (args.approve_shared.clone(), args.approve_scan.clone());
     for ask in asks {
@@ -200,9 +225,12 @@ fn approving(args: &Args, config: Option<&Path>, asks: &[String]) -> Option<Stri
             words.extend([option.into(), list.join(",")]);
         }
     }
+    if args.replace {
+        words.push("--replace".into());
+    }
     words.extend(args.reach.shown());
     let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
-    Some(quoted.join(" "))
+    quoted.join(" ")
 }
 
 /// A word as a shell takes it.
@@ -242,6 +270,8 @@ mod tests {
             target(&args("a.wasm --approve a&b=c#d")),
             "/deployments?approve=a%26b%3Dc%23d"
         );
+        let replacing = target(&args("a.wasm --approve sql --replace"));
+        assert_eq!(replacing, "/deployments?approve=sql&replace=true");
     }
 
     #[test]
@@ -257,12 +287,30 @@ mod tests {
             "scan:all_notes@sha256:00",
         ];
         assert_eq!(
-            approving(&said, None, &asks.map(str::to_owned)).unwrap(),
+            approving(&said, None, &asks.map(str::to_owned)),
             "hearth deploy my.wasm --approve 'sql,outbound:https://*.example.com,consume:letters,reuse:shared' \
              --approve-function lower_title@sha256:00,f --approve-shared country \
              --approve-scan all_notes@sha256:00 --admin http://127.0.0.1:9"
         );
-        assert_eq!(approving(&said, None, &[]), None);
+    }
+
+    #[test]
+    fn a_refused_replacement_is_answered_with_the_command_that_means_it() {
+        let said = args("my.wasm --approve sql");
+        let refused = |step: &str, asks: &[&str]| Refused {
+            plugin: "tickets".into(),
+            step: step.into(),
+            reasons: vec!["it is mounted elsewhere".into()],
+            asks: asks.iter().map(|ask| (*ask).to_owned()).collect(),
+            functions: Vec::new(),
+        };
+        let replacing = advice(&said, None, &refused(REPLACE, &[]));
+        assert!(replacing.ends_with("\n  hearth deploy my.wasm --approve sql --replace\n"));
+        assert_eq!(advice(&said, None, &refused("compile", &[])), "");
+        // What was meant once stays said when something else is asked for.
+        let meant = args("my.wasm --replace");
+        let asked = advice(&meant, None, &refused("grants", &["log"]));
+        assert!(asked.ends_with("\n  hearth deploy my.wasm --approve log --replace\n"));
     }
 
     #[test]

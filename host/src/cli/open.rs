@@ -112,3 +112,15 @@ where
         command(server, &secret).await
     })
 }
+
+/// Such a variable changes nothing, which its author will not expect.
+pub fn warn_of_unmet_settings(config: &Config) {
+    for variable in &config.unmet_settings {
+        tracing::warn!(
+            variable,
+            "a setting of the environment meets no plugin: the configuration has no section \
+             [plugins.NAME] for it; one without `file` is enough for a plugin that is deployed by \
+             command"
+        );
+    }
+}

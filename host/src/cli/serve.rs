@@ -97,6 +97,7 @@ fn redactor(config: &Config) -> Redactor {
 async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
     let mut signals = Signals::open()?;
     open_files::raise(config.server.connections_max);
+    open::warn_of_unmet_settings(&config);
     let (postgres, cluster) = open::database(&config).await?;
     let secret = Arc::new(open::secret::open(&config, &postgres).await?);
     let dynamodb = open::dynamodb::reach(&config).await?;

@@ -108,9 +108,12 @@ fn of_variable(name: &str, message: String) -> Mistake {
     }
 }
 
+/// What every variable of a plugin's setting begins with.
+const SETTING: &str = "HEARTH_PLUGIN_";
+
 /// The variable of a plugin's setting: `HEARTH_PLUGIN_TICKETS_PAGE_SIZE`.
 pub(super) fn variable(plugin: &str, key: &str) -> String {
-    format!("HEARTH_PLUGIN_{}_{}", upper(plugin), upper(key))
+    format!("{SETTING}{}_{}", upper(plugin), upper(key))
 }
 
 fn upper(text: &str) -> String {
@@ -125,17 +128,23 @@ fn upper(text: &str) -> String {
 }
 
 /// Adds the settings that the environment alone has. Of two plugins whose names
-/// both fit, the longer is meant: `A_B_C` is `c` of `a-b` before `b_c` of `a`.
+/// both fit, the longer is meant: `A_B_C` is `c` of `a-b` before `b_c` of `a`. Answers
+/// the variables that fit no plugin.
 pub(super) fn add_plugin_settings(
     plugins: &mut IndexMap<String, Plugin>,
     variables: &BTreeMap<String, String>,
-) {
-    for (name, value) in variables {
+) -> Vec<String> {
+    let mut unmet = Vec::new();
+    for (name, value) in variables
+        .iter()
+        .filter(|(name, _)| name.starts_with(SETTING))
+    {
         let fits = |plugin: &str| name.strip_prefix(&variable(plugin, "")).map(str::to_owned);
         let fitting = plugins
             .keys()
             .filter_map(|plugin| Some((plugin.clone(), fits(plugin)?)));
         let Some((plugin, key)) = fitting.max_by_key(|(plugin, _)| plugin.len()) else {
+            unmet.push(name.clone());
             continue;
         };
         let Some(plugin) = plugins.get_mut(&plugin) else {
@@ -148,6 +157,7 @@ pub(super) fn add_plugin_settings(
                 .insert(key.to_ascii_lowercase(), value.clone());
         }
     }
+    unmet
 }
 
 /// Relative paths count from the folder of the file that names them.
@@ -171,7 +181,7 @@ pub(super) fn resolve_paths(config: &mut Config, folder: &Path, data_dir_given: 
     tls.certificate_file.iter_mut().for_each(resolve);
     tls.key_file.iter_mut().for_each(resolve);
     for plugin in config.plugins.values_mut() {
-        resolve(&mut plugin.file);
+        plugin.file.iter_mut().for_each(resolve);
         for source in plugin.secrets.values_mut() {
             source.file.iter_mut().for_each(resolve);
         }

@@ -8,13 +8,14 @@ use serde::Deserialize;
 
 use crate::capability::config::Secret;
 
-/// Section `[plugins.<name>]`. `file` alone is required.
+/// Section `[plugins.<name>]`. Nothing in it is required.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plugin {
-    /// The component or packed plugin. After loading, a relative path counts
-    /// from the folder of the file that names it.
-    pub file: PathBuf,
+    /// The packed plugin that serves from the first start on. After loading, a relative
+    /// path counts from the folder of the file that names it. Without it the plugin is
+    /// deployed by command, and has what else its section says.
+    pub file: Option<PathBuf>,
     /// What the plugin may use: `sql`, `log`, `metrics`, `queue:<name>` ...
     pub grants: Vec<String>,
     /// Where it is mounted; the manifest's own mount where this is absent.

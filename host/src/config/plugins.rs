@@ -1,6 +1,7 @@
 //! What must hold between the keys of the sections `[plugins.<name>]`.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use super::document::Document;
 use super::{Config, Plugin, message};
@@ -65,15 +66,10 @@ fn check_name(name: &str, document: &mut Document<'_>) {
 }
 
 fn check_file(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
-    let path = ["plugins", name, "file"];
-    if !plugin.file.as_os_str().is_empty() {
-        return;
-    }
-    let text = "expected the path of a component or packed plugin";
-    if document.has(&path) {
-        document.blame_once(&path, text);
-    } else {
-        document.blame(&["plugins", name], format!("`file` is missing, {text}"));
+    let is_empty = |file: &PathBuf| file.as_os_str().is_empty();
+    if plugin.file.as_ref().is_some_and(is_empty) {
+        let text = "expected the path of a packed plugin; without one, leave the key out";
+        document.blame(&["plugins", name, "file"], text.to_owned());
     }
 }
 

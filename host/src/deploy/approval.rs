@@ -6,6 +6,7 @@ use super::steps::{Rejected, plain};
 use crate::capability::sql::Scan;
 use crate::capability::sql::gate::{Definition, approved_name, definitions};
 use crate::capability::sql::statement::Declared;
+use crate::config;
 use crate::plugin::deployment::Approved;
 use crate::plugin::manifest::SHARED_REUSE;
 use crate::plugin::package::{Interface, Package};
@@ -207,6 +208,16 @@ fn shown(definition: &Definition, bytes_max: usize) -> Definition {
     Definition {
         text: shown,
         ..definition.clone()
+    }
+}
+
+/// What the operator's section approves.
+pub fn of_section(section: &config::Plugin) -> Approved {
+    Approved {
+        grants: section.grants.clone(),
+        functions: section.sql_functions.clone(),
+        shared: section.sql_shared.clone(),
+        scans: section.sql_scans.clone(),
     }
 }
 

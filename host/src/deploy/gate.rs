@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Deployer;
 use super::approval::approve_scans;
+use super::replacement::Surface;
 use super::steps::{Rejected, Steps};
 use crate::capability::outbound::Pattern;
 use crate::capability::sql::gate::{ApprovedFunctions, approved_name};
@@ -45,6 +46,15 @@ impl Candidate {
         match &self.settings.mount {
             Some(mount) if manifest.world.handles() => mount,
             _ => &manifest.mount,
+        }
+    }
+
+    /// What others would rely on, were it deployed.
+    pub fn surface<'c>(&'c self, openapi: &'c Fragment) -> Surface<'c> {
+        Surface {
+            manifest: &self.package.manifest,
+            mount: self.mount(),
+            openapi,
         }
     }
 
@@ -91,8 +101,13 @@ impl Deployer {
     }
 
     /// Compiles and links: afterwards an instance can be made.
-    pub async fn build(&self, candidate: &Candidate, steps: &mut Steps) -> Result<Built, Rejected> {
-        let openapi = Arc::new(openapi(candidate)?);
+    pub async fn build(
+        &self,
+        candidate: &Candidate,
+        openapi: Fragment,
+        steps: &mut Steps,
+    ) -> Result<Built, Rejected> {
+        let openapi = Arc::new(openapi);
         let cached = cached(candidate, &openapi)?;
         steps.done("openapi", format!("{} paths", openapi.paths.len()));
         let began = Instant::now();
@@ -266,7 +281,7 @@ fn destinations(candidate: &Candidate) -> Result<Vec<Pattern>, Rejected> {
 }
 
 /// The plugin's part of the document, at the mount that the operator decided on.
-fn openapi(candidate: &Candidate) -> Result<Fragment, Rejected> {
+pub fn openapi(candidate: &Candidate) -> Result<Fragment, Rejected> {
     let Some(text) = &candidate.package.openapi else {
         return Ok(Fragment::default());
     };

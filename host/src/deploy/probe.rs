@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::steps::{Rejected, Steps};
+use crate::capability::Faults;
 use crate::plugin::call;
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance::{Caller, Context, Request};
@@ -72,18 +73,34 @@ async fn ask(
     let title = format!("{} {}", test.method, test.path);
     let rejected = |reason: String| Rejected::because(&deployment.plugin, STEP, reason);
     let customer = Some(Arc::from(CUSTOMER));
-    let call = call::circumstances(deployment, Arc::from(STEP), customer);
+    let mut call = call::circumstances(deployment, Arc::from(STEP), customer);
+    let faults = Arc::new(Faults::default());
+    call.faults = Some(faults.clone());
     let answer = call::handle(deployment, long, call, request(deployment, test)).await;
     let status = match answer {
         Ok(answer) => answer.status,
-        Err(failure) => return Err(rejected(format!("{title} was not answered: {failure}"))),
+        Err(failure) => {
+            let why = causes(&faults);
+            return Err(rejected(format!(
+                "{title} was not answered: {failure}{why}"
+            )));
+        }
     };
     match status == test.status || !exactly {
         true => Ok(format!("{title} {status}")),
         false => Err(rejected(format!(
-            "{title} was answered {status} and wants {}",
-            test.status
+            "{title} was answered {status} and wants {}{}",
+            test.status,
+            causes(&faults)
         ))),
+    }
+}
+
+/// What the host could not do meanwhile. A plugin answers 503 and does not know why.
+fn causes(faults: &Faults) -> String {
+    match faults.texts() {
+        none if none.is_empty() => String::new(),
+        some => format!(" (what the host could not do for it: {})", some.join("; ")),
     }
 }
 

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use super::Deployer;
 use super::approval;
-use super::gate::{Built, Candidate};
+use super::gate::{self, Built, Candidate};
 use super::probe::{self, Probe};
+use super::replacement::{self, Surface};
 use super::steps::{Rejected, Serving, Steps};
 use super::store::{Store, StoreError};
 use crate::capability::sql::{Beside, Serving as SqlServing};
@@ -51,11 +52,13 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    /// Takes a packed plugin through the gate and lets it serve.
+    /// Takes a packed plugin through the gate and lets it serve. One that would take
+    /// something away of what serves under its name must be meant to: `replace`.
     pub async fn deploy(
         &self,
         bytes: Bytes,
         approval: &Approved,
+        replace: bool,
         steps: &mut Steps,
     ) -> Result<Serving, Rejected> {
         let package = self.deployer.read(bytes).await?;
@@ -66,22 +69,26 @@ impl Rollout {
         let serving = self.router.serving(&plugin);
         let before = serving.map(|serving| serving.approved.clone());
         let given = approval::together(approval, &before.unwrap_or_default());
-        self.admit(package, &given, "admin", steps).await
+        let section = self.sections.get(&plugin).map(approval::of_section);
+        let given = approval::together(&given, &section.unwrap_or_default());
+        self.admit(package, &given, "admin", replace, steps).await
     }
 
-    /// A new deployment, from its approvals to the drain of what it replaces.
+    /// A new deployment, from its approvals to the drain of what it replaces. Without
+    /// `replace` nothing of that may be taken away.
     pub async fn admit(
         &self,
         package: Package,
         given: &Approved,
         by: &str,
+        replace: bool,
         steps: &mut Steps,
     ) -> Result<Serving, Rejected> {
         let approved = approval::approve(&package, given)?;
         steps.done("grants", approved.grants.join(", "));
         let candidate = self.candidate(package, approved, true);
         let (plugin, digest) = (candidate.plugin().to_string(), candidate.package.digest);
-        let built = self.build(&candidate, steps).await?;
+        let built = self.build(&candidate, replace, steps).await?;
         let added = self
             .store
             .add(&candidate.package, &candidate.approved, by)
@@ -144,7 +151,7 @@ impl Rollout {
         steps.done("grants", stored.approved.grants.join(", "));
         let shared = self.store.shared(plugin).await.map_err(rejected)?;
         let candidate = self.candidate(package, stored.approved, false);
-        let built = self.build(&candidate, steps).await?;
+        let built = self.build(&candidate, true, steps).await?;
         let beside = Beside {
             serving: None,
             shared,
@@ -154,7 +161,7 @@ impl Rollout {
             .await
     }
 
-    fn candidate(&self, package: Package, approved: Approved, is_new: bool) -> Candidate {
+    pub(super) fn candidate(&self, package: Package, approved: Approved, is_new: bool) -> Candidate {
         let section = self.sections.get(&package.manifest.name);
         Candidate {
             settings: section.cloned().unwrap_or_default(),
@@ -164,12 +171,22 @@ impl Rollout {
         }
     }
 
-    async fn build(&self, candidate: &Candidate, steps: &mut Steps) -> Result<Built, Rejected> {
+    async fn build(
+        &self,
+        candidate: &Candidate,
+        replace: bool,
+        steps: &mut Steps,
+    ) -> Result<Built, Rejected> {
         self.router
             .check(candidate.plugin(), candidate.mount())
             .map_err(|taken| Rejected::because(candidate.plugin(), "link", taken))?;
         self.check_queues(candidate)?;
-        self.deployer.build(candidate, steps).await
+        let openapi = gate::openapi(candidate)?;
+        if !replace && let Some(serving) = self.router.serving(candidate.plugin()) {
+            let next = candidate.surface(&openapi);
+            replacement::check(&next, &surface(&serving), &serving.label())?;
+        }
+        self.deployer.build(candidate, openapi, steps).await
     }
 
     /// Two plugins that consumed one queue would take each other's messages.
@@ -351,6 +368,14 @@ fn note(package: &Package) -> String {
         "{} {}, {bytes} bytes, {}",
         manifest.name, manifest.version, package.digest
     )
+}
+
+fn surface(deployment: &Deployment) -> Surface<'_> {
+    Surface {
+        manifest: &deployment.manifest,
+        mount: &deployment.mount,
+        openapi: &deployment.openapi,
+    }
 }
 
 fn serving(deployment: &Deployment) -> Serving {

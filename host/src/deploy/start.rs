@@ -3,16 +3,18 @@
 
 use bytes::Bytes;
 
+use std::path::Path;
+
 use super::probe::Probe;
 use super::rollout::Rollout;
 use super::steps::{Rejected, Steps};
-use super::store::StoreError;
-use super::{Refused, approval};
+use super::store::{Store, StoreError, Stored};
+use super::{Refused, approval, gate, replacement};
 use crate::capability::sql::Scan;
 use crate::capability::sql::gate::Definition;
 use crate::config;
 use crate::plugin::deployment::Approved;
-use crate::plugin::package::Digest;
+use crate::plugin::package::{Digest, Package};
 
 impl Rollout {
     /// Opens every plugin, and answers all that are refused.
@@ -37,7 +39,8 @@ impl Rollout {
     }
 
     /// A plugin of the configuration: its file where it is new, else what the
-    /// database says. A file that is gone matters only where nothing serves.
+    /// database says. A file that is gone matters only where nothing serves. A section
+    /// may have none: then the plugin is deployed by command.
     async fn configured(
         &self,
         name: &str,
@@ -47,50 +50,61 @@ impl Rollout {
         let at = |rejected| refused(name, rejected);
         let store = |error: StoreError| at(Rejected::because(name, "read", error));
         let _turn = self.store.turn(name).await.map_err(store)?;
-        let bytes = match self.file(section) {
-            Ok(bytes) => Some(bytes),
-            Err(_) if serving.is_some() && !section.file.exists() => None,
-            Err(reason) => return Err(at(Rejected::because(name, "read", reason))),
+        if let Some(file) = &section.file {
+            let bytes = match self.file(file) {
+                Ok(bytes) => Some(bytes),
+                Err(_) if serving.is_some() && !file.exists() => None,
+                Err(reason) => return Err(at(Rejected::because(name, "read", reason))),
+            };
+            let stored = load(&self.store, name, serving).await.map_err(store)?;
+            if let Some(bytes) = bytes
+                && self
+                    .is_new(name, section, &bytes, stored.as_ref())
+                    .await
+                    .map_err(store)?
+            {
+                let served = self.file_serves(name, section, file, bytes, stored).await;
+                return served.map_err(at);
+            }
+        }
+        let Some(number) = serving else {
+            tracing::warn!(
+                plugin = name,
+                "nothing serves: it was undeployed, or its section has no file and nobody has \
+                 deployed it yet"
+            );
+            return Ok(());
         };
-        if let Some(bytes) = bytes
-            && self
-                .is_new(name, section, &bytes, serving)
-                .await
-                .map_err(store)?
-        {
-            return self.file_serves(name, section, bytes).await.map_err(at);
-        }
-        match serving {
-            Some(number) => {
-                let steps = &mut Steps::silent();
-                let restored = self.restore(name, number, Probe::Returning, steps).await;
-                restored.map(|_| ()).map_err(at)
-            }
-            None => {
-                tracing::warn!(plugin = name, "it was undeployed and does not serve");
-                Ok(())
-            }
-        }
+        let steps = &mut Steps::silent();
+        let restored = self.restore(name, number, Probe::Returning, steps).await;
+        restored.map(|_| ()).map_err(at)
     }
 
     /// Bytes that never served are new, and so are other approvals for the bytes
-    /// that the configuration itself deployed last.
+    /// that the configuration itself deployed last. What somebody deployed by command
+    /// stays, whatever the file has become since: nobody but them takes it back.
     async fn is_new(
         &self,
         name: &str,
         section: &config::Plugin,
         bytes: &Bytes,
-        serving: Option<u64>,
+        stored: Option<&Stored>,
     ) -> Result<bool, StoreError> {
         let digest = Digest::of(bytes);
-        if !self.store.has_served(name, &digest).await? {
+        let has_served = self.store.has_served(name, &digest).await?;
+        let Some(stored) = stored else {
+            return Ok(!has_served);
+        };
+        if stored.by != CONFIG {
+            if !has_served {
+                warn_of_newer(name, stored.number, section);
+            }
+            return Ok(false);
+        }
+        if !has_served {
             return Ok(true);
         }
-        let Some(number) = serving else {
-            return Ok(false);
-        };
-        let stored = self.store.load(name, number).await?;
-        let same_file = stored.by == "config" && stored.digest.as_slice() == digest.0.as_slice();
+        let same_file = stored.digest.as_slice() == digest.0.as_slice();
         let approved = &stored.approved;
         let still = |approved: &[String], given: &[String]| {
             approved.iter().all(|approval| given.contains(approval))
@@ -102,17 +116,17 @@ impl Rollout {
         Ok(same_file && !same)
     }
 
-    fn file(&self, section: &config::Plugin) -> Result<Bytes, String> {
-        let file = section.file.display();
+    fn file(&self, path: &Path) -> Result<Bytes, String> {
+        let file = path.display();
         let unreadable = |error| format!("{file} cannot be read: {error}");
-        let size = std::fs::metadata(&section.file).map_err(unreadable)?.len();
+        let size = std::fs::metadata(path).map_err(unreadable)?.len();
         let bytes_max = self.deployer.engine.component_bytes_max;
         if size > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
             return Err(format!(
                 "{file} has {size} bytes and may have {bytes_max} (engine.component_bytes_max)"
             ));
         }
-        let bytes = std::fs::read(&section.file).map_err(unreadable)?;
+        let bytes = std::fs::read(path).map_err(unreadable)?;
         Ok(Bytes::from(bytes))
     }
 
@@ -120,9 +134,11 @@ impl Rollout {
         &self,
         name: &str,
         section: &config::Plugin,
+        file: &Path,
         bytes: Bytes,
+        stored: Option<Stored>,
     ) -> Result<(), Rejected> {
-        let file = section.file.display();
+        let file = file.display();
         let read = self.deployer.read(bytes).await;
         let package = read.map_err(|mut rejected| {
             for reason in &mut rejected.reasons {
@@ -130,12 +146,7 @@ impl Rollout {
             }
             rejected
         })?;
-        let given = Approved {
-            grants: section.grants.clone(),
-            functions: section.sql_functions.clone(),
-            shared: section.sql_shared.clone(),
-            scans: section.sql_scans.clone(),
-        };
+        let given = approval::of_section(section);
         if package.manifest.name != name {
             // Everything that is wrong with the file is told together.
             let other = format!("the file is the plugin `{}`", package.manifest.name);
@@ -145,10 +156,60 @@ impl Rollout {
             let reasons = std::iter::once(other).chain(more.reasons).collect();
             return Err(Rejected::new(name, "read", reasons));
         }
-        self.admit(package, &given, "config", &mut Steps::silent())
+        if let Some(stored) = stored {
+            self.warn_of_replacement(&package, stored).await;
+        }
+        self.admit(package, &given, CONFIG, true, &mut Steps::silent())
             .await
             .map(|_| ())
     }
+
+    /// The operator named the file, so it serves; the log has what it takes away of what
+    /// served before, which a deploy by command would refuse.
+    async fn warn_of_replacement(&self, package: &Package, stored: Stored) {
+        let label = format!("{}@{}", package.manifest.name, stored.number);
+        let Ok(before) = self.deployer.read(stored.bytes).await else {
+            return;
+        };
+        let [before, next] =
+            [before, package.clone()].map(|package| self.candidate(package, Approved::default(), false));
+        let (Ok(old), Ok(new)) = (gate::openapi(&before), gate::openapi(&next)) else {
+            return;
+        };
+        let [next, before] = [next.surface(&new), before.surface(&old)];
+        for difference in replacement::differences(&next, &before, &label) {
+            tracing::warn!(
+                plugin = label,
+                difference,
+                "the configuration's file replaces it"
+            );
+        }
+    }
+}
+
+/// What a host wrote down of a deployment that its configuration made.
+const CONFIG: &str = "config";
+
+async fn load(
+    store: &Store,
+    plugin: &str,
+    number: Option<u64>,
+) -> Result<Option<Stored>, StoreError> {
+    match number {
+        Some(number) => store.load(plugin, number).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn warn_of_newer(name: &str, number: u64, section: &config::Plugin) {
+    let file = section.file.as_deref().unwrap_or(Path::new(""));
+    tracing::warn!(
+        plugin = name,
+        file = %file.display(),
+        "the file of the configuration is another one and has never served; {name}@{number}, which \
+         was deployed by command, stays: to have the file serve, run `hearth deploy {}`",
+        file.display()
+    );
 }
 
 /// Nobody has a terminal of `hearth deploy` before them: what is to be approved is

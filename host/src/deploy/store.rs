@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Row;
 
-use crate::backend::postgres::Server;
+use crate::backend::postgres::{Server, chain};
 use crate::plugin::deployment::Approved;
 use crate::plugin::package::{Digest, Package};
 
@@ -29,14 +29,14 @@ impl From<tokio_postgres::Error> for StoreError {
             Some(db) => {
                 StoreError::Backend(format!("{} (SQLSTATE {})", db.message(), db.code().code()))
             }
-            None => StoreError::Backend(error.to_string()),
+            None => StoreError::Backend(chain(&error)),
         }
     }
 }
 
 impl From<deadpool_postgres::PoolError> for StoreError {
     fn from(error: deadpool_postgres::PoolError) -> StoreError {
-        StoreError::Backend(error.to_string())
+        StoreError::Backend(chain(&error))
     }
 }
 

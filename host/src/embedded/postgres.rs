@@ -41,6 +41,7 @@ use tokio::sync::oneshot;
 
 use crate::backend::postgres::Embedded;
 
+use binaries::Binaries;
 pub use folder::running_url;
 
 /// Why there is no private Postgres. All of it is for the operator.
@@ -80,6 +81,16 @@ pub enum StartError {
     Thread(String),
 }
 
+/// The folder of `postgres` and `initdb` that a new cluster is made with: the one that
+/// is named, else the newest of the machine, in /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin,
+/// /usr/local/pgsql/bin and on PATH.
+///
+/// # Errors
+/// Where there is none, or none that Hearth knows.
+pub fn programs(named: Option<PathBuf>) -> Result<PathBuf, StartError> {
+    Binaries::find(named, Path::new("")).map(Binaries::folder)
+}
+
 /// A running private cluster. Dropping it stops it, as [`Cluster::stop`] does.
 #[derive(Debug)]
 pub struct Cluster {
@@ -93,8 +104,8 @@ impl Cluster {
     /// Makes the cluster in `dir` if there is none, starts it and waits until
     /// it answers: a second the first time, later a tenth of one.
     ///
-    /// `binaries` is the folder of `postgres` and `initdb`; without it the
-    /// newest under /usr/lib/postgresql is taken, then whatever PATH has.
+    /// `binaries` is the folder of `postgres` and `initdb`; without it the one of
+    /// [`programs`] is taken.
     pub async fn start(binaries: Option<PathBuf>, dir: &Path) -> Result<Cluster, StartError> {
         Cluster::start_within(binaries, dir, Embedded::default()).await
     }

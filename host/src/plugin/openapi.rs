@@ -95,6 +95,15 @@ impl Fragment {
             components: taken(&mut document, "components"),
         })
     }
+
+    /// Method and path of each operation, for example `get` and `/support/tickets/{id}`.
+    pub fn operations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.paths.iter().flat_map(|(path, item)| {
+            let members = item.as_object().into_iter().flat_map(Map::keys);
+            let methods = members.filter(|name| operations::METHODS.contains(&name.as_str()));
+            methods.map(move |method| (method.as_str(), path.as_str()))
+        })
+    }
 }
 
 /// What every plugin's part may refer to and the host's document begins with: the

@@ -1,21 +1,43 @@
 //! From a URL to how to connect.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use zeroize::Zeroizing;
 
-use super::{Config, OpenError};
+use super::{Config, OpenError, parameter};
 pub use crate::backend::url::Url;
 
 const PORT: u16 = 5432;
+/// libpq's parameter for the file with the authorities to trust.
+const ROOT: &str = "sslrootcert";
 /// A connection that says nothing for so long is asked whether it still lives.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// What was sent and not acknowledged for so long was sent to a dead server.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 
+/// The authorities that a URL trusts: a file of them, or the machine's own.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Roots {
+    File(PathBuf),
+    Machine,
+}
+
+/// What the URL says of it as libpq does, `sslrootcert`; `None` where it says nothing.
+/// Where it does without TLS, no file is read.
+pub(super) fn roots(url: &str, connect: &tokio_postgres::Config) -> Option<Roots> {
+    let (_, root) = parameter::take(url, ROOT);
+    match root.as_deref() {
+        None | Some("") => None,
+        Some(_) if connect.get_ssl_mode() == SslMode::Disable => Some(Roots::Machine),
+        Some("system") => Some(Roots::Machine),
+        Some(file) => Some(Roots::File(file.into())),
+    }
+}
+
 pub(super) fn parse(url: &str, config: &Config) -> Result<tokio_postgres::Config, OpenError> {
-    let text = without_verify(url);
+    let text = as_driver_reads(url);
     let mut connect: tokio_postgres::Config = text
         .parse()
         .map_err(|error| OpenError::Url(Box::new(error)))?;
@@ -33,8 +55,10 @@ pub(super) fn parse(url: &str, config: &Config) -> Result<tokio_postgres::Config
 }
 
 /// Our TLS always verifies the certificate and the name, so libpq's two
-/// stricter modes, which the driver does not know, mean the same as `require`.
-fn without_verify(url: &str) -> Zeroizing<String> {
+/// stricter modes, which the driver does not know, mean the same as `require`. Nor does
+/// it know which authorities to trust: see [`roots`].
+fn as_driver_reads(url: &str) -> Zeroizing<String> {
+    let (url, _) = parameter::take(url, ROOT);
     let text = Zeroizing::new(url.replace("sslmode=verify-full", "sslmode=require"));
     Zeroizing::new(text.replace("sslmode=verify-ca", "sslmode=require"))
 }
@@ -56,7 +80,7 @@ fn choose_tls(connect: &mut tokio_postgres::Config, url: &str) {
 
 /// The hosts and ports of a URL that leads over a network.
 pub fn hosts(url: &str) -> Vec<(String, u16)> {
-    let Ok(connect) = without_verify(url).parse::<tokio_postgres::Config>() else {
+    let Ok(connect) = as_driver_reads(url).parse::<tokio_postgres::Config>() else {
         return Vec::new();
     };
     let ports = connect.get_ports();
@@ -111,6 +135,23 @@ mod tests {
         );
         assert_eq!(mode("postgres://u@127.0.0.1/d"), SslMode::Prefer);
         assert_eq!(mode("host=/run/postgresql user=u"), SslMode::Disable);
+    }
+
+    #[test]
+    fn authorities_of_the_url_are_those_that_libpq_would_trust() {
+        let of = |url: &str| roots(url, &parse(url, &Config::default()).unwrap());
+        let file = |path: &str| Some(Roots::File(path.into()));
+        let verified = "postgres://u:p@h/d?sslmode=verify-full&sslrootcert=";
+        assert_eq!(of(&format!("{verified}%2Fca.pem")), file("/ca.pem"));
+        assert_eq!(of(&format!("{verified}system")), Some(Roots::Machine));
+        assert_eq!(
+            of("host=h user=u sslrootcert='/my ca.pem'"),
+            file("/my ca.pem")
+        );
+        assert_eq!(of("postgres://u:p@h/d"), None);
+        let without = "postgres://u:p@h/d?sslmode=disable&sslrootcert=/nowhere.pem";
+        assert_eq!(of(without), Some(Roots::Machine));
+        assert_eq!(hosts(without), [("h".to_owned(), 5432)]);
     }
 
     #[test]

@@ -13,14 +13,14 @@ pub enum OpenError {
     #[error("the Postgres URL is not valid: {}", chain(.0.as_ref()))]
     Url(#[source] Box<tokio_postgres::Error>),
     /// The operator's mistake.
-    #[error("the limits of [postgres] contradict each other: {0}")]
+    #[error("the limits of [database] contradict each other: {0}")]
     Limits(&'static str),
-    /// The file of `tls_root_file` or the machine's certificate store.
+    /// The file of `tls_root_file` or `sslrootcert`, or the machine's certificate store.
     #[error("TLS for Postgres: {0}")]
     Roots(String),
     /// The server has no TLS, or its certificate does not verify.
     #[error(
-        "TLS with Postgres failed: {0}. Name its authority in tls_root_file, or add sslmode=disable to the URL to do without TLS"
+        "TLS with Postgres failed: {0}. Name the file of its authority in database.tls_root_file, or in the URL's sslrootcert; or add sslmode=disable to the URL to do without TLS"
     )]
     Tls(String),
     /// It did not answer within `start_ms_max`.

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::Server;
 use super::connection::{ConnectError, Credentials, Login};
+use super::error::chain;
 use super::lease::Lease;
 use super::share::Share;
 use super::slots::Slots;
@@ -219,7 +220,7 @@ pub struct PoolStatus {
 fn no_connection(error: PoolError<ConnectError>) -> LeaseError {
     match error {
         PoolError::Timeout(deadpool::managed::TimeoutType::Wait) => LeaseError::Taken,
-        PoolError::Backend(error) => LeaseError::Away(error.to_string()),
+        PoolError::Backend(error) => LeaseError::Away(chain(&error)),
         other => LeaseError::Away(other.to_string()),
     }
 }

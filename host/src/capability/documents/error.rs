@@ -14,9 +14,9 @@ pub enum Error {
     /// A write may have happened all the same.
     #[error("the deadline passed")]
     Deadline,
-    /// The backend's. A write may have happened all the same.
-    #[error("DynamoDB is away, throttles, or too much waits for it")]
-    Unavailable,
+    /// The backend's: why, for the operator alone. A write may have happened all the same.
+    #[error("documents cannot be reached: {0}")]
+    Unavailable(String),
     /// The guest's.
     #[error("{0}")]
     Invalid(String),
@@ -29,11 +29,11 @@ impl From<Failure> for Error {
             Failure::Invalid(reason) => refused(reason),
             Failure::Throttled(_) | Failure::Away(_) => {
                 tracing::debug!(%failure, "a document was not reached");
-                Error::Unavailable
+                Error::Unavailable(failure.to_string())
             }
             Failure::Denied(_) => {
                 tracing::error!(%failure, "documents cannot be reached");
-                Error::Unavailable
+                Error::Unavailable(failure.to_string())
             }
         }
     }
@@ -45,7 +45,7 @@ impl From<WriteError> for Error {
             WriteError::Deadline => Error::Deadline,
             WriteError::Full | WriteError::Unavailable(_) => {
                 tracing::debug!(%error, "a document was not written");
-                Error::Unavailable
+                Error::Unavailable(error.to_string())
             }
             WriteError::Invalid(reason) => refused(reason),
         }

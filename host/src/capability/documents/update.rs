@@ -60,7 +60,9 @@ impl<'a> Update<'a> {
                 Done::Expired | Done::ConditionFailed => return Err(Error::ConditionFailed),
             }
         }
-        Err(Error::Unavailable)
+        Err(Error::Unavailable(
+            "others changed the item whenever this did".into(),
+        ))
     }
 
     async fn once(&self) -> Result<Done, Failure> {

@@ -105,7 +105,14 @@ impl Host for View<'_> {
 impl View<'_> {
     /// A deployment without a table has no grant for one either.
     fn table(&self) -> Result<&Arc<Table>, Error> {
-        self.lent.table.as_ref().ok_or(Error::Unavailable)
+        let table = self.lent.table.as_ref();
+        table.ok_or_else(|| unanswered("the host has no DynamoDB"))
+    }
+
+    /// What the guest hears of an error; the operator hears more.
+    fn blame(&self, error: Error) -> GuestError {
+        self.call.fault("documents", &error);
+        convert_error(error)
     }
 
     async fn bounded<T>(
@@ -113,7 +120,8 @@ impl View<'_> {
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, GuestError> {
         let done = timeout_at(self.call.deadline, work).await;
-        done.unwrap_or(Err(Error::Deadline)).map_err(convert_error)
+        done.unwrap_or(Err(Error::Deadline))
+            .map_err(|error| self.blame(error))
     }
 
     async fn get_item(&self, key: Key) -> Result<Option<Item>, Error> {
@@ -148,7 +156,8 @@ impl View<'_> {
         let update = Update::new(table, stamped, &changes, &condition, table.now_ms())?;
         let attributes = update.run().await?;
         // What was just changed has not expired, even where it has by now.
-        item::shown(&key.partition, &attributes, 0).ok_or(Error::Unavailable)
+        let shown = item::shown(&key.partition, &attributes, 0);
+        shown.ok_or_else(|| unanswered("the answer holds no item"))
     }
 
     async fn page(
@@ -220,9 +229,10 @@ impl View<'_> {
             let table = self.table()?;
             let write = write(self, table)?;
             let mut outcomes = self.write(table, vec![write]).await;
-            outcomes.pop().unwrap_or(Err(Error::Unavailable))
+            let outcome = outcomes.pop();
+            outcome.unwrap_or_else(|| Err(unanswered("the writer did not answer")))
         };
-        written.await.map_err(convert_error)
+        written.await.map_err(|error| self.blame(error))
     }
 
     /// Each in its own right: what is wrong with one keeps no other from being written.
@@ -231,11 +241,7 @@ impl View<'_> {
         all: &[T],
         write: impl Fn(&Table, &T) -> Result<Write, Error>,
     ) -> Vec<Result<(), GuestError>> {
-        let refuse = |error: Error| {
-            all.iter()
-                .map(|_| Err(convert_error(error.clone())))
-                .collect()
-        };
+        let refuse = |error: Error| all.iter().map(|_| Err(self.blame(error.clone()))).collect();
         let table = match self.table() {
             Ok(table) => table,
             Err(error) => return refuse(error),
@@ -253,8 +259,11 @@ impl View<'_> {
         }
         let mut written = self.write(table, writes).await.into_iter();
         let outcome = |outcome: Result<(), Error>| {
-            let written = |()| written.next().unwrap_or(Err(Error::Unavailable));
-            outcome.and_then(written).map_err(convert_error)
+            let written = |()| {
+                let next = written.next();
+                next.unwrap_or_else(|| Err(unanswered("the writer did not answer")))
+            };
+            outcome.and_then(written).map_err(|error| self.blame(error))
         };
         outcomes.into_iter().map(outcome).collect()
     }
@@ -270,6 +279,10 @@ impl View<'_> {
             .map(|outcome| outcome.map_err(Error::from))
             .collect()
     }
+}
+
+fn unanswered(why: &str) -> Error {
+    Error::Unavailable(why.to_owned())
 }
 
 /// The attributes as the table names them, each once: DynamoDB refuses a name that is

@@ -62,11 +62,12 @@ impl Publisher {
         self.waiting.lock().jobs.push_back(Job {
             events,
             bytes,
-            _room: room.map_err(|_| Error::Unavailable)?,
+            _room: room.map_err(|full| Error::Unavailable(full.to_string()))?,
             answer,
         });
         self.come.notify_one();
-        answered.await.unwrap_or(Err(Error::Unavailable))
+        let gone = || Err(Error::Unavailable("the host stops".into()));
+        answered.await.unwrap_or_else(|_| gone())
     }
 
     /// What goes into the next statement: at least one job, where there is any.
@@ -119,7 +120,7 @@ async fn append(shared: &Shared, jobs: Vec<Job>) {
             };
             tracing::warn!(%error, events = events.len(), blame = "backend", "nothing could be published");
             for (_, answer) in answers {
-                let _ = answer.send(Err(Error::Unavailable));
+                let _ = answer.send(Err(Error::Unavailable(error.clone())));
             }
             return;
         }
@@ -166,7 +167,8 @@ mod tests {
             publishing.now_or_never()
         };
         assert_eq!(publish("acme"), None);
-        assert_eq!(publish("acme"), Some(Err(Error::Unavailable)));
+        let full = publish("acme");
+        assert!(matches!(full, Some(Err(Error::Unavailable(_)))), "{full:?}");
         assert_eq!(publish("globex"), None);
         publisher.take(&config);
         assert_eq!(publish("acme"), None);

@@ -12,7 +12,7 @@ impl Host for View<'_> {
     ) -> wasmtime::Result<Result<String, GuestError>> {
         self.call.host_call()?;
         let published = self.publish_all(vec![Publication { channel, event }]).await;
-        Ok(published.map(frame::id).map_err(convert_error))
+        Ok(published.map(frame::id).map_err(|error| self.blame(error)))
     }
 
     async fn publish_many(
@@ -29,11 +29,17 @@ impl Host for View<'_> {
             let places = last.0.saturating_sub(count - 1)..=last.0;
             places.map(|place| frame::id(Position(place))).collect()
         };
-        Ok(published.map(ids).map_err(convert_error))
+        Ok(published.map(ids).map_err(|error| self.blame(error)))
     }
 }
 
 impl View<'_> {
+    /// What the guest hears of an error; the operator hears more.
+    fn blame(&self, error: Error) -> GuestError {
+        self.call.fault("push", &error);
+        convert_error(error)
+    }
+
     /// Answers the last one's place; the others' are the numbers before it.
     async fn publish_all(&self, publications: Vec<Publication>) -> Result<Position, Error> {
         let shared = &self.lent.shared;

@@ -40,7 +40,7 @@ fn refused(error: QueueError, queue: &str) -> Error {
         QueueError::Full | QueueError::ShareFull => Error::QueueFull(queue.to_owned()),
         QueueError::Denied(reason) => Error::Denied(reason),
         QueueError::Invalid(reason) => Error::Invalid(reason),
-        QueueError::Unavailable(_) | QueueError::LeaseLost => Error::Unavailable,
+        QueueError::Unavailable(_) | QueueError::LeaseLost => Error::Unavailable(error.to_string()),
     }
 }
 
@@ -55,7 +55,8 @@ impl Message {
         let customer = call.customer.as_ref();
         let entry = lent.sender.entry(queue, customer, message.into());
         let entry = entry.map_err(|error| refused(error, queue))?;
-        let queues = lent.sender.queues().ok_or(Error::Unavailable)?;
+        let queues = lent.sender.queues();
+        let queues = queues.ok_or_else(|| Error::Unavailable("there are no queues".into()))?;
         Ok(Message {
             entry,
             stamp: queues.stamp(),

@@ -5,9 +5,10 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use crate::backend::postgres::lease::GivenBack;
 use crate::backend::postgres::plugin::LeaseError;
 use crate::backend::postgres::tenancy::InvalidTenant;
-use crate::backend::postgres::unavailable;
+use crate::backend::postgres::{chain, unavailable};
 
-/// Why a statement had no effect. No text carries SQL, a value or an address.
+/// Why a statement had no effect. What a guest hears of it
+/// carries no SQL, no value and no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The client or the guest: such a row exists. Names the constraint.
@@ -28,9 +29,9 @@ pub enum Error {
     /// The guest: an answer, a parameter, or what Postgres needs for the statement.
     #[error("more rows or bytes than the limits allow")]
     TooLarge,
-    /// The backend, or too many calls at once.
-    #[error("the database is not available")]
-    Unavailable,
+    /// The backend, or too many calls at once: why, for the operator alone.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
     /// Nobody: its consumers do not keep up. Names the queue.
     #[error("queue {0} is full")]
     QueueFull(String),
@@ -118,13 +119,13 @@ impl From<LeaseError> for Error {
         if let LeaseError::Away(reason) = &error {
             tracing::warn!(reason, "no connection to Postgres for a plugin");
         }
-        Error::Unavailable
+        Error::Unavailable(error.to_string())
     }
 }
 
 impl From<GivenBack> for Error {
-    fn from(_: GivenBack) -> Error {
-        Error::Unavailable
+    fn from(error: GivenBack) -> Error {
+        Error::Unavailable(error.to_string())
     }
 }
 
@@ -139,7 +140,7 @@ fn from_postgres(error: &tokio_postgres::Error) -> Error {
         return from_answer(db);
     }
     if unavailable(error) {
-        return Error::Unavailable;
+        return Error::Unavailable(chain(error));
     }
     // The driver could not encode a parameter: a migration changed its type.
     Error::Invalid("a parameter does not fit what Postgres expects now".into())
@@ -167,7 +168,7 @@ fn from_answer(db: &DbError) -> Error {
         SqlState::INSUFFICIENT_PRIVILEGE => {
             Error::Denied("the row or table is not the caller's".into())
         }
-        SqlState::READ_ONLY_SQL_TRANSACTION => Error::Unavailable,
+        SqlState::READ_ONLY_SQL_TRANSACTION => Error::Unavailable(db.message().to_owned()),
         SqlState::PROGRAM_LIMIT_EXCEEDED => Error::TooLarge,
         SqlState::OUT_OF_MEMORY | SqlState::CONFIGURATION_LIMIT_EXCEEDED if !is_shared(db) => {
             exhausted(db)
@@ -211,7 +212,7 @@ fn by_class(db: &DbError) -> Error {
                 message = db.message(),
                 "Postgres cannot serve a plugin"
             );
-            Error::Unavailable
+            Error::Unavailable(format!("{} (SQLSTATE {code})", db.message()))
         }
         _ => {
             tracing::debug!(

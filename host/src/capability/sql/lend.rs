@@ -10,6 +10,7 @@ use super::roles::{self, Names};
 use super::scans::Scan;
 use super::statement::Declared;
 use super::{Client, Config};
+use crate::backend::postgres::chain;
 use crate::backend::postgres::connection::{Credentials, Prepared};
 use crate::backend::queue::Sender;
 
@@ -43,14 +44,14 @@ impl From<tokio_postgres::Error> for LendError {
             Some(db) => {
                 LendError::Backend(format!("{} (SQLSTATE {})", db.message(), db.code().code()))
             }
-            None => LendError::Backend(error.to_string()),
+            None => LendError::Backend(chain(&error)),
         }
     }
 }
 
 impl From<deadpool_postgres::PoolError> for LendError {
     fn from(error: deadpool_postgres::PoolError) -> LendError {
-        LendError::Backend(error.to_string())
+        LendError::Backend(chain(&error))
     }
 }
 

@@ -13,6 +13,7 @@ use super::lent::Known;
 use super::statement::Access;
 use super::value::{Cell, Param};
 use super::{Config, Error, RowSet, Value};
+use crate::backend::postgres::chain;
 use crate::backend::postgres::connection::{Connection, Standing};
 use crate::backend::postgres::tenancy::Tenant;
 
@@ -108,7 +109,10 @@ async fn as_tenant<T>(
 /// again.
 pub(super) fn prelude_failed(error: tokio_postgres::Error) -> Halt {
     tracing::warn!(%error, "the customer could not be put into a database session");
-    Halt::Midway(Error::Unavailable)
+    Halt::Midway(Error::Unavailable(format!(
+        "the customer could not be put into a session: {}",
+        chain(&error)
+    )))
 }
 
 /// After the answer: the mark goes where nothing is left running.

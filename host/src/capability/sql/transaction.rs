@@ -168,7 +168,7 @@ pub(super) async fn commit(
     mark: Option<&str>,
 ) -> Result<(), Error> {
     if connection.is_closed() {
-        return Err(Error::Unavailable);
+        return Err(Error::Unavailable("the connection was lost".into()));
     }
     let end = [mark.unwrap_or("SELECT"), "; COMMIT"].concat();
     let sent = send(connection, messages, Some(&end)).await;

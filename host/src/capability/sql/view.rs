@@ -22,7 +22,8 @@ use crate::capability::Call as Circumstances;
 /// is none.
 type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
 
-fn guest<T>(result: Result<T, Error>) -> Guest<T> {
+fn guest<T>(call: &Circumstances, result: Result<T, Error>) -> Guest<T> {
+    let result = result.inspect_err(|error| call.fault("sql", error));
     Ok(result.map_err(convert_error))
 }
 
@@ -53,6 +54,7 @@ impl Host for View<'_> {
     async fn query(&mut self, statement: String, params: Vec<Value>) -> Guest<RowSet> {
         self.call.host_call()?;
         guest(
+            self.call,
             self.alone(&statement, params, Want::Rows)
                 .await
                 .and_then(rows),
@@ -62,6 +64,7 @@ impl Host for View<'_> {
     async fn execute(&mut self, statement: String, params: Vec<Value>) -> Guest<u64> {
         self.call.host_call()?;
         guest(
+            self.call,
             self.alone(&statement, params, Want::Count)
                 .await
                 .and_then(count),
@@ -70,7 +73,7 @@ impl Host for View<'_> {
 
     async fn batch(&mut self, calls: Vec<BatchCall>) -> Guest<Vec<Outcome>> {
         self.call.host_call()?;
-        guest(self.run_batch(calls).await)
+        guest(self.call, self.run_batch(calls).await)
     }
 }
 
@@ -80,7 +83,7 @@ impl HostTransaction for View<'_> {
         let begun = self.begin_transaction(isolation).await;
         match begun {
             Ok(number) => Ok(Ok(self.table.push(Transaction { number })?)),
-            Err(error) => guest(Err(error)),
+            Err(error) => guest(self.call, Err(error)),
         }
     }
 
@@ -93,6 +96,7 @@ impl HostTransaction for View<'_> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         guest(
+            self.call,
             self.in_transaction(number, &statement, params, Want::Rows)
                 .await
                 .and_then(rows),
@@ -108,6 +112,7 @@ impl HostTransaction for View<'_> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         guest(
+            self.call,
             self.in_transaction(number, &statement, params, Want::Count)
                 .await
                 .and_then(count),
@@ -122,13 +127,13 @@ impl HostTransaction for View<'_> {
     ) -> Guest<String> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
-        guest(self.enqueue_in(number, &queue, message).await)
+        guest(self.call, self.enqueue_in(number, &queue, message).await)
     }
 
     async fn commit(&mut self, this: Resource<Transaction>) -> Guest<()> {
         self.call.host_call()?;
         let number = self.table.delete(this)?.number;
-        guest(self.commit_transaction(number).await)
+        guest(self.call, self.commit_transaction(number).await)
     }
 
     async fn rollback(&mut self, this: Resource<Transaction>) -> Guest<()> {
@@ -158,7 +163,8 @@ impl View<'_> {
         if ready.known.declared.access == Access::Write && mark.is_some() {
             // The mark commits with the statement, so the two need a transaction.
             let mut answers = self.batch(vec![Call::Statement(ready)], mark).await?;
-            return answers.pop().ok_or(Error::Unavailable);
+            let last = answers.pop();
+            return last.ok_or_else(|| Error::Unavailable("it was not answered".into()));
         }
         let work = async {
             let mut lease = lent.connections()?.lease(&tenant).await?;
@@ -300,9 +306,8 @@ impl View<'_> {
     /// Past the deadline COMMIT may have been sent and not answered.
     async fn commit_transaction(&mut self, number: u64) -> Result<(), Error> {
         self.open(number)?;
-        let Some(open) = self.state.open.take() else {
-            return Err(Error::Unavailable);
-        };
+        let open = self.state.open.take();
+        let open = open.ok_or_else(|| Error::Unavailable("the transaction is gone".into()))?;
         if let Some(error) = open.failed() {
             return Err(error.clone());
         }

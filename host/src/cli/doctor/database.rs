@@ -144,8 +144,8 @@ fn privileges(facts: &Facts) -> Option<Finding> {
         facts.role
     );
     let remedy = "give the host a role of its own that owns its database and has CREATEROLE and \
-                  no more: CREATE ROLE name LOGIN CREATEROLE PASSWORD '...'; CREATE DATABASE name \
-                  OWNER name";
+                  no more: CREATE ROLE name LOGIN CREATEROLE PASSWORD '...'; GRANT name TO CURRENT_USER; \
+                  CREATE DATABASE name OWNER name";
     facts
         .is_superuser
         .then(|| finding("superuser", problem, remedy))

@@ -194,6 +194,11 @@ mod tests {
 
     use super::*;
 
+    /// What `make` found for this machine, where it has no Postgres of its own.
+    fn named() -> Option<PathBuf> {
+        std::env::var_os("HEARTH_POSTGRES_BIN").map(PathBuf::from)
+    }
+
     /// Whatever way this machine would choose, the other ways work too, one
     /// after the other on one folder.
     #[test]
@@ -209,14 +214,14 @@ mod tests {
         crate::mode::private_folder(&around).unwrap();
         let dir = around.join("postgres");
         let data = dir.join("data");
-        let chosen = Identity::choose(&Binaries::find(None, &data).unwrap().postgres()).unwrap();
+        let chosen = Identity::choose(&Binaries::find(named(), &data).unwrap().postgres()).unwrap();
         let (_stop, stopped) = std::sync::mpsc::channel();
         let mut identities = Identity::ways().unwrap();
         identities
             .retain(|identity| *identity == chosen || matches!(identity, Identity::User { .. }));
         for identity in [identities.clone(), identities].concat() {
             let folder = Folder::claim(&dir).unwrap();
-            let binaries = Binaries::find(None, &data).unwrap();
+            let binaries = Binaries::find(named(), &data).unwrap();
             let bounds = Embedded::default();
             let launch = prepare_as(folder, binaries, identity, bounds).unwrap();
             let Ok(postmaster) = start_once(&launch, &stopped) else {
