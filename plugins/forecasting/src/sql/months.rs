@@ -43,8 +43,8 @@ sql! {
          AND ($5::text IS NULL OR service = $5) AND ($6::text IS NULL OR account = $6) \
          AND ($7::text IS NULL OR tags ->> $7 = $8) GROUP BY month ORDER BY month";
 
-    /// The same by service, account or tag: the largest since `recent` by name, the
-    /// others together.
+    /// The same by a column or a tag: the largest since `recent` by name, the others
+    /// together.
     pub read fn by_group(
         metric: &str,
         currency: &str,
@@ -56,7 +56,8 @@ sql! {
         groups: i64,
     ) -> Vec<GroupSum> =
         "WITH sums AS (SELECT month, CASE $5::text WHEN 'service' THEN service \
-         WHEN 'account' THEN account ELSE coalesce(tags ->> $6::text, '') END AS name, \
+         WHEN 'account' THEN account WHEN 'provider' THEN provider WHEN 'region' THEN region \
+         WHEN 'charge_category' THEN charge_category ELSE coalesce(tags ->> $6::text, '') END AS name, \
          sum(CASE $1::text WHEN 'EffectiveCost' THEN effective WHEN 'ListCost' THEN list \
          WHEN 'ContractedCost' THEN contracted ELSE billed END) AS amount \
          FROM cost_months WHERE currency = $2 AND month BETWEEN $3 AND $4 GROUP BY 1, 2), \
