@@ -108,7 +108,8 @@ impl GroupBy {
 /// What the query says of that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    pub metric: Metric,
+    /// `None` where none is named.
+    pub metric: Option<Metric>,
     pub currency: Option<String>,
     pub group_by: Option<GroupBy>,
 }
@@ -117,7 +118,7 @@ impl Selection {
     pub fn read(query: &mut Query) -> Selection {
         let metric = query.text("metric");
         let metric = metric.convert("not_allowed", NO_METRIC, |text| Metric::parse(&text));
-        let metric = metric.or(Metric::Billed);
+        let metric = metric.optional();
         let currency = query.text("currency");
         let currency = currency.check("not_allowed", NO_CURRENCY, |text| is_currency(text));
         let currency = currency.optional();
@@ -134,6 +135,7 @@ impl Selection {
     /// Its part of a cache key.
     pub fn key(&self) -> String {
         let group_by = self.group_by.as_ref().map(GroupBy::name);
-        json!([self.metric.name(), self.currency, group_by]).to_string()
+        let metric = self.metric.map(Metric::name);
+        json!([metric, self.currency, group_by]).to_string()
     }
 }

@@ -35,7 +35,7 @@ fn a_selection_is_read_or_refused() {
     let mut query = Query::parse("metric=effective_cost&currency=EUR&group_by=tag:team").unwrap();
     let selection = Selection::read(&mut query);
     assert!(query.finish().is_ok());
-    assert_eq!(selection.metric, Metric::Effective);
+    assert_eq!(selection.metric, Some(Metric::Effective));
     assert_eq!(selection.group_by, Some(GroupBy::Tag("team".into())));
     assert_eq!(selection.key(), r#"["EffectiveCost","EUR","tag:team"]"#);
     for name in [
