@@ -7,6 +7,7 @@ mod cached;
 mod forecast;
 mod own;
 mod partial;
+mod parts;
 mod records;
 mod shared;
 

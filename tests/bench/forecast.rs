@@ -18,10 +18,23 @@ use crate::harness::host::{Host, Setup};
 /// The default and each single model.
 const MODELS: [&str; 4] = ["combined", "seasonal_naive", "damped", "theta"];
 
-/// One forecast: the amounts, and the interval of each.
+/// The levels (percent) whose intervals are measured, and the quantiles at their ends.
+const LEVELS: [(u32, f64, f64); 6] = [
+    (50, 0.25, 0.75),
+    (60, 0.2, 0.8),
+    (70, 0.15, 0.85),
+    (80, 0.1, 0.9),
+    (90, 0.05, 0.95),
+    (95, 0.025, 0.975),
+];
+
+/// The interval of each level.
+type Intervals = [(f64, f64); LEVELS.len()];
+
+/// One forecast: the amounts, and the intervals of each.
 struct Forecast {
     means: Vec<f64>,
-    intervals: Vec<(f64, f64)>,
+    intervals: Vec<Intervals>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +52,7 @@ async fn of_a_file() {
     let base = base.as_deref().and_then(measures::base);
     let host = Setup::new().forecasting().start();
     let key = host.key("bench", &[]);
-    let mut lines = vec![measures::HEADER.to_string()];
+    let mut lines = vec![measures::header()];
     for model in MODELS {
         let (own, naive2) = of_model(&host, &key, model, &series).await;
         let base = base.unwrap_or(naive2.mean());
@@ -92,10 +105,11 @@ async fn cpu(host: &Host) -> (f64, f64) {
 
 /// The forecast, or what the plugin says of a series that it cannot forecast.
 async fn ask(host: &Host, key: &str, model: &str, series: &Series) -> Result<Forecast, String> {
+    let quantiles = LEVELS.iter().flat_map(|(_, lower, upper)| [*lower, *upper]);
     let wish = json!({
         "history": series.history,
         "months": series.held_out.len(),
-        "level": 90,
+        "quantiles": quantiles.collect::<Vec<_>>(),
         "model": model,
     });
     let answer = host.post("/costs/forecast", key).json(&wish).send().await;
@@ -111,12 +125,13 @@ async fn ask(host: &Host, key: &str, model: &str, series: &Series) -> Result<For
         return Err(format!("{}, {}", status.as_u16(), body[why]));
     }
     let months = body["forecast"].as_array().cloned().unwrap_or_default();
-    let number = |month: &Value, name: &str| month[name].as_f64().unwrap_or(f64::NAN);
+    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let quantile = |month: &Value, part: f64| number(&month["quantiles"][part.to_string()]);
+    let intervals = |month: &Value| {
+        LEVELS.map(|(_, lower, upper)| (quantile(month, lower), quantile(month, upper)))
+    };
     Ok(Forecast {
-        means: months.iter().map(|month| number(month, "mean")).collect(),
-        intervals: months
-            .iter()
-            .map(|month| (number(month, "lower"), number(month, "upper")))
-            .collect(),
+        means: months.iter().map(|month| number(&month["mean"])).collect(),
+        intervals: months.iter().map(intervals).collect(),
     })
 }

@@ -49,3 +49,25 @@ async fn a_month_far_from_what_was_expected_is_an_anomaly() {
     let recent = costs.found("/anomalies?group_by=service&months=2").await;
     assert!(found(&recent).iter().all(|own| own.0 != json!(month(-3))));
 }
+
+#[tokio::test]
+async fn the_usual_month_after_an_odd_one_is_none_and_a_new_level_is_one_once() {
+    let costs = Costs::open();
+    let level = |back: i64| if back > 5 { 100 } else { 300 };
+    let rows = (1..=22).flat_map(|back| {
+        let odd = if back == 2 { 10_000 } else { 100 + back % 3 };
+        [
+            row(-back, "odd", &odd.to_string()),
+            row(-back, "new level", &(level(back) + back % 3).to_string()),
+        ]
+    });
+    costs.load(&rows.collect::<Vec<_>>()).await;
+    let anomalies = costs.found("/anomalies?group_by=service").await;
+    let of = |service: &str| -> Vec<(Value, Value)> {
+        let own = found(&anomalies).into_iter();
+        let own = own.filter(|own| own.2["key"] == service);
+        own.map(|(month, kind, _)| (month, kind)).collect()
+    };
+    assert_eq!(of("odd"), [(json!(month(-2)), json!("spike"))]);
+    assert_eq!(of("new level"), [(json!(month(-5)), json!("spike"))]);
+}

@@ -217,3 +217,33 @@ async fn what_was_changed_is_another_budget_and_alerts_anew() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(sent(&fleet, "webhook-events").await.len(), 2);
 }
+
+#[tokio::test]
+async fn a_service_that_ended_is_expected_to_cost_nothing() {
+    let fleet = Fleet::start().await;
+    let clock = tempfile::NamedTempFile::new().unwrap();
+    let costs = open(&fleet, &clock).await;
+    put_clock(&clock, "2032-02-10T12:00:00Z");
+    let months = (0..13).map(|month| format!("{}-{:02}", 2031 + month / 12, month % 12 + 1));
+    let months: Vec<_> = months.collect();
+    let mut rows: Vec<_> = months
+        .iter()
+        .map(|month| row(month, "a", 1_000.0))
+        .collect();
+    rows.extend(months[..7].iter().map(|month| row(month, "ended", 400.0)));
+    costs.load(&rows).await;
+    let budget = json!({"amount": 500, "service": "ended", "alerts": {"forecast": [50]}});
+    let (_, made) = costs.send(Method::PUT, "/budgets/ended", budget).await;
+    assert_eq!(made["status"]["actual"], "0", "{made}");
+    assert_eq!(made["status"]["forecast"], "0", "{made}");
+    assert_eq!(sent(&fleet, "webhook-events").await, [] as [Value; 0]);
+    // So do the groups, and the service that goes on costs what it always did.
+    let forecast = costs.found("/forecast?months=3&group_by=service").await;
+    for (group, cost) in list(&forecast["groups"]).iter().zip([1_000.0, 0.0]) {
+        for month in list(&group["forecast"]) {
+            assert_eq!(number(&month["mean"]), cost, "{group}");
+            let (lower, upper) = (number(&month["lower"]), number(&month["upper"]));
+            assert!(lower <= cost && cost <= upper, "{group}");
+        }
+    }
+}

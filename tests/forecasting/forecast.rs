@@ -1,6 +1,6 @@
 //! Forecasts of what was loaded.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Costs, list, month, months_of, number, row};
@@ -58,12 +58,83 @@ async fn a_forecast_says_what_comes_and_how_sure_that_is() {
 }
 
 #[tokio::test]
+async fn quantiles_are_answered_beside_the_interval() {
+    let costs = Costs::open();
+    let mut rows = months_of("a", 40, 1.0);
+    rows.extend(months_of("b", 40, 0.3));
+    costs.load(&rows).await;
+    let path = "/forecast?months=3&level=80&group_by=service&quantiles=0.9,0.1,0.5";
+    let forecast = costs.found(path).await;
+    let check = |month: &Value| {
+        let quantiles = &month["quantiles"];
+        assert_eq!(quantiles.as_object().unwrap().len(), 3, "{month}");
+        let of = |part: &str| number(&quantiles[part]);
+        assert!(of("0.1") < of("0.5") && of("0.5") < of("0.9"), "{month}");
+    };
+    for month in list(&forecast["forecast"]) {
+        check(month);
+        // The interval of 80 % ends where a tenth is on each side.
+        assert_eq!(month["quantiles"]["0.1"], month["lower"]);
+        assert_eq!(month["quantiles"]["0.5"], month["mean"]);
+        assert_eq!(month["quantiles"]["0.9"], month["upper"]);
+    }
+    check(&forecast["total"]);
+    for group in list(&forecast["groups"]) {
+        list(&group["forecast"]).iter().for_each(check);
+    }
+    let plain = costs.found("/forecast?months=3&level=80").await;
+    assert_eq!(means(&plain), means(&forecast));
+    assert_eq!(plain["total"]["quantiles"], Value::Null);
+    let own = json!({"history": [100, 110, 105, 120, 118], "months": 1, "quantiles": [0.25]});
+    let (status, own) = costs.send(Method::POST, "/forecast", own).await;
+    assert_eq!(status, StatusCode::OK, "{own}");
+    let quantile = number(&own["forecast"][0]["quantiles"]["0.25"]);
+    assert!(quantile < number(&own["forecast"][0]["mean"]), "{own}");
+    for quantiles in ["", "0.1,x", "0.0001", "1", "0.5;0.9"] {
+        let (status, _) = costs.get(&format!("/forecast?quantiles={quantiles}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{quantiles}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_billed_in_lumps_is_forecast_as_it_is_used() {
+    let costs = Costs::open();
+    let rows = (1..=26).map(|back| {
+        let billed = if back % 12 == 4 { 13_000 } else { 1_000 };
+        let mut row = row(-back, "a", &billed.to_string());
+        row["EffectiveCost"] = json!(2_000);
+        row
+    });
+    costs.load(&rows.collect::<Vec<_>>()).await;
+    let forecast = costs.found("/forecast?group_by=service").await;
+    assert_eq!(forecast["metric"], "EffectiveCost");
+    let reason = forecast["metric_reason"].as_str().unwrap();
+    assert!(reason.contains("BilledCost comes in lumps"), "{reason}");
+    assert_eq!(means(&forecast), [2_000.0; 12]);
+    let accuracy = costs.found("/forecast/accuracy").await;
+    assert_eq!(accuracy["metric"], "EffectiveCost");
+    assert_eq!(accuracy["smape"], forecast["backtest"]["smape"]);
+    // What is named is forecast, each payment once and in its month.
+    let billed = costs.found("/forecast?metric=BilledCost").await;
+    assert_eq!(
+        (&billed["metric"], &billed["metric_reason"]),
+        (&json!("BilledCost"), &Value::Null)
+    );
+    for (ahead, mean) in means(&billed).iter().enumerate() {
+        let comes = if ahead == 8 { 13_000.0 } else { 1_000.0 };
+        assert!((mean - comes).abs() < 0.15 * comes, "{ahead}: {mean}");
+    }
+    assert_eq!(costs.found("/history").await["metric"], "BilledCost");
+}
+
+#[tokio::test]
 async fn wrong_parameters_are_named_at_once() {
     let costs = Costs::open();
-    let path = "/forecast?months=19&level=49&metric=x&group_by=tag:&currency=usd&model=y&z=1";
+    let path = "/forecast?months=19&level=49&metric=x&group_by=tag:&currency=usd&model=y&z=1\
+        &quantiles=2";
     let (status, problem) = costs.get(path).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_eq!(list(&problem["errors"]).len(), 7, "{problem}");
+    assert_eq!(list(&problem["errors"]).len(), 8, "{problem}");
     let in_two = [
         json!({"BilledCost": 1, "BillingCurrency": "USD", "ChargePeriodStart": "2026-01-01"}),
         json!({"BilledCost": 1, "BillingCurrency": "EUR", "ChargePeriodStart": "2026-01-01"}),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Costs, list, month, read, row};
 
 /// The amounts of the history, by month.
-fn amounts(history: &Value) -> Vec<(String, Option<String>)> {
+pub fn amounts(history: &Value) -> Vec<(String, Option<String>)> {
     let text = |value: &Value| value.as_str().map(str::to_string);
     let months = list(&history["months"]).iter();
     months
@@ -123,7 +123,7 @@ async fn rows_with_an_id_are_put_under_it() {
 }
 
 #[tokio::test]
-async fn rows_without_an_id_replace_those_of_their_period_and_source() {
+async fn rows_without_an_id_replace_those_of_their_days_and_source() {
     let costs = Costs::open();
     costs
         .load(&[row(-3, "a", "1"), row(-2, "a", "2"), row(-2, "b", "3")])
@@ -170,6 +170,11 @@ async fn every_bad_row_is_named_and_nothing_is_loaded() {
     for (media_type, body, wanted) in [
         ("text/csv", "", 422),
         ("text/csv", "BilledCost\nx\n", 422),
+        (
+            "text/csv",
+            "BilledCost;ChargePeriodStart\n1;2026-01-01\n",
+            422,
+        ),
         ("application/json", "[", 400),
         ("application/json", "", 422),
         ("application/xml", "<a/>", 415),
@@ -178,8 +183,57 @@ async fn every_bad_row_is_named_and_nothing_is_loaded() {
         assert_eq!(status.as_u16(), wanted, "{media_type} {body:?}");
     }
     let bytes = costs.host.post("/costs/records", &costs.key);
-    let answer = bytes.body(vec![0xff, 0xfe]).send().await.unwrap();
+    let answer = bytes.body(b"\xff\xfeB\0i\0".to_vec()).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let problem: Value = answer.json().await.unwrap();
+    assert!(
+        problem["detail"].as_str().unwrap().contains("UTF-16"),
+        "{problem}"
+    );
+}
+
+/// As FOCUS's own sample, BigQuery, Azure and FOCUS 1.4 write it.
+#[tokio::test]
+async fn files_of_exporters_are_read_as_they_are() {
+    let costs = Costs::open();
+    let (start, end) = (month(-1), month(0));
+    let tags: Vec<_> = (0..64)
+        .map(|tag| format!("\"\"t{tag:02}\"\": \"\"x\"\""))
+        .collect();
+    let csv = format!(
+        "\u{feff}\"BilledCost\",\"EffectiveCost\",\"BillingPeriodStart\",\"ChargePeriodStart\",\
+         \"ChargePeriodEnd\",\"ProviderName\",\"ServiceProviderName\",\"HostProviderName\",\
+         \"RegionId\",\"RegionName\",\"ChargeCategory\",\"Tags\"\n\
+         \"0.02000000000\",\"NULL\",\"{start}-01 00:00:00\",\"{start}-02 07:00:00\",\
+         \"{start}-02 08:00:00\",\"AWS\",NULL,\"\",\"us-east-1\",\"Virginia\",\"Usage\",NULL\n\
+         .5,.25,{start}-01 00:00:00 UTC,{start}-02 07:00:00.000+00,{start}-02 08:00 UTC,\
+         ,Google Cloud,Google Cloud,,Iowa,Usage,\"{{{tags}}}\"\n\
+         -.25,,{start}-01T00:00Z,{start}-03T00:00Z,{end}-01T00:00Z,Microsoft,,,,,Credit,\n",
+        tags = tags.join(",")
+    );
+    let (status, loaded) = costs.load_as("text/csv", "/records", csv).await;
+    assert_eq!(status, StatusCode::OK, "{loaded}");
+    assert_eq!(
+        (&loaded["records"], &loaded["warning_count"]),
+        (&json!(3), &json!(1))
+    );
+    assert_eq!(loaded["warnings"][0]["pointer"], "/1/Tags");
+    for (metric, expected) in [("BilledCost", "0.27"), ("EffectiveCost", "0.02")] {
+        let history = costs.found(&format!("/history?metric={metric}")).await;
+        assert_eq!(amounts(&history), [amount(-1, expected)], "{metric}");
+    }
+    for (group_by, keys) in [
+        ("provider", json!(["AWS", "Google Cloud", "Microsoft"])),
+        ("region", json!(["Iowa", "us-east-1", null])),
+        ("charge_category", json!(["Credit", "Usage"])),
+        ("tag:t49", json!(["x", null])),
+        ("tag:t50", json!([null])),
+    ] {
+        let history = costs.found(&format!("/history?group_by={group_by}")).await;
+        let groups = list(&history["groups"]).iter();
+        let found: Vec<_> = groups.map(|group| group["key"].clone()).collect();
+        assert_eq!(json!(found), keys, "{group_by}");
+    }
 }
 
 #[tokio::test]

@@ -22,10 +22,11 @@ pub fn get(request: &Request) -> Answer {
     }
     let (months, model) = (months(&mut query), model(&mut query));
     query.finish()?;
-    let wish = Wish::new(months, LEVEL, model);
+    let wish = Wish::new(months, LEVEL, Vec::new(), model);
     let parameters = [selection.key(), months.to_string(), model.name().into()];
     cached::answer(request, "accuracy", &parameters, |database| {
-        let costs = costs::read(database, &selection)?.ok_or_else(|| wish.unfulfilled(0))?;
+        let costs = costs::read_to_forecast(database, &selection)?;
+        let costs = costs.ok_or_else(|| wish.unfulfilled(0))?;
         answer(&costs, &selection, &wish)
     })
 }
@@ -46,7 +47,8 @@ fn answer(costs: &Costs, selection: &Selection, wish: &Wish) -> Result<Value, Pr
         .map(|own| horizon_json(&backtest, own))
         .collect();
     let about = json!({
-        "metric": selection.metric.name(),
+        "metric": costs.metric.name(),
+        "metric_reason": costs.reason(selection),
         "currency": costs.currency,
         "months": wish.months,
         "model": wish.model.name(),

@@ -45,7 +45,7 @@ fn answer(costs: &Costs, selection: &Selection, months: usize) -> Result<Value, 
         other.cmp(&one).then(other_impact.total_cmp(&impact))
     });
     Ok(json!({
-        "metric": selection.metric.name(),
+        "metric": costs.metric.name(),
         "currency": costs.currency,
         "group_by": selection.group_by.as_ref().map(GroupBy::name),
         "months": months,

@@ -1,5 +1,6 @@
 //! The costs of a selection, month by month, as far as they are whole.
 
+mod metric;
 mod partial;
 mod read;
 
@@ -8,9 +9,10 @@ use hearth_plugin::sql::Numeric;
 
 use crate::money;
 use crate::month::Month;
+use crate::selection::{Metric, Selection};
 
 pub use partial::Partial;
-pub use read::{Filter, Scope, read, read_filtered};
+pub use read::{Filter, Scope, read, read_filtered, read_to_forecast};
 
 /// Months of history that are read: more than any model looks at.
 pub const MONTHS_MAX: i64 = 180;
@@ -20,6 +22,7 @@ pub const GROUPS_MAX: i64 = 49;
 /// Costs by month.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Costs {
+    pub metric: Metric,
     pub currency: String,
     /// The month of the first amount of each series.
     pub first: Month,
@@ -78,6 +81,12 @@ pub fn numbers(amounts: &[Option<Numeric>]) -> Vec<Option<f64>> {
 }
 
 impl Costs {
+    /// Why these are other costs than those that are forecast mostly.
+    pub fn reason(&self, selection: &Selection) -> Option<&'static str> {
+        let is_chosen = selection.metric.is_none() && self.metric != Metric::Billed;
+        is_chosen.then_some(metric::REASON)
+    }
+
     /// The months of a series, with its amounts.
     pub fn months<'a>(
         &self,

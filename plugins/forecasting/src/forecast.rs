@@ -8,7 +8,7 @@ use hearth_plugin::prelude::*;
 
 use crate::cached;
 use crate::costs::{self, Costs, Group, numbers};
-use crate::model::{self, Forecast, MONTHS_MAX, Model, Point};
+use crate::model::{self, Bounds, Forecast, MONTHS_MAX, Model};
 use crate::reconcile;
 use crate::selection::Selection;
 
@@ -17,21 +17,27 @@ pub use own::post;
 
 const MONTHS: i64 = 12;
 pub const LEVEL: i64 = 90;
+/// Quantiles that may be asked for, and between which.
+const QUANTILES_MAX: usize = 20;
+const QUANTILE_MIN: f64 = 0.001;
 
 /// How far ahead, how sure, and by which model.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Wish {
     pub months: usize,
     /// Percent.
     pub level: i64,
+    /// In their order, each once.
+    pub quantiles: Vec<f64>,
     pub model: Model,
 }
 
 impl Wish {
-    pub fn new(months: i64, level: i64, model: Model) -> Wish {
+    pub fn new(months: i64, level: i64, quantiles: Vec<f64>, model: Model) -> Wish {
         Wish {
             months: usize::try_from(months).unwrap_or(1),
             level,
+            quantiles,
             model,
         }
     }
@@ -39,7 +45,11 @@ impl Wish {
     fn read(query: &mut Query) -> Wish {
         let months = months(query);
         let level = query.integer("level").range(50..=99).or(LEVEL);
-        Wish::new(months, level, model(query))
+        let texts = query.text("quantiles");
+        let read = |text: String| quantiles(text.split(',').map(|part| part.trim().parse().ok()));
+        let quantiles = texts.convert("out_of_range", NO_QUANTILES, read);
+        let quantiles = quantiles.or(Vec::new());
+        Wish::new(months, level, quantiles, model(query))
     }
 
     /// 422 where so many months are too few.
@@ -48,10 +58,24 @@ impl Wish {
         costs::not_enough(self.model.months_min(), found, &what)
     }
 
-    /// The part of what comes that an interval holds.
-    fn part(&self) -> f64 {
-        self.level as f64 / 100.0
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            level: self.level as f64 / 100.0,
+            quantiles: self.quantiles.clone(),
+        }
     }
+}
+
+const NO_QUANTILES: &str = "these must be at most 20 numbers from 0.001 to 0.999";
+
+/// Quantiles in their order, each once; `None` where one is none.
+fn quantiles(parts: impl Iterator<Item = Option<f64>>) -> Option<Vec<f64>> {
+    let is_one = |part: &f64| (QUANTILE_MIN..=1.0 - QUANTILE_MIN).contains(part);
+    let quantiles = parts.map(|part| part.filter(is_one));
+    let mut quantiles: Vec<f64> = quantiles.collect::<Option<_>>()?;
+    quantiles.sort_by(f64::total_cmp);
+    quantiles.dedup();
+    (quantiles.len() <= QUANTILES_MAX).then_some(quantiles)
 }
 
 /// The parameter `months`.
@@ -85,10 +109,12 @@ pub fn get(request: &Request) -> Answer {
         selection.key(),
         wish.months.to_string(),
         wish.level.to_string(),
+        json!(wish.quantiles).to_string(),
         wish.model.name().into(),
     ];
     cached::answer(request, "forecast", &parameters, |database| {
-        let costs = costs::read(database, &selection)?.ok_or_else(|| wish.unfulfilled(0))?;
+        let costs = costs::read_to_forecast(database, &selection)?;
+        let costs = costs.ok_or_else(|| wish.unfulfilled(0))?;
         let answer = of_costs(&costs, &selection, &wish)?;
         metrics::count("forecasts_computed", 1, &[]);
         Ok(answer)
@@ -99,40 +125,35 @@ fn of_costs(costs: &Costs, selection: &Selection, wish: &Wish) -> Result<Value, 
     let history = numbers(&costs.total);
     let total = forecast(&history, wish)?;
     let mut groups: Vec<_> = costs.groups.iter().map(|own| of_group(own, wish)).collect();
-    add_up(&total, &mut groups);
+    add_up(&total, &wish.quantiles, &mut groups);
     let groups = answer::rounded_groups(&total, &groups);
     Ok(answer::of_costs(costs, selection, wish, &total, &groups))
 }
 
 /// A forecast, or 422 which says what is missing.
 pub fn forecast(history: &[Option<f64>], wish: &Wish) -> Result<Forecast, Problem> {
-    let forecast = model::forecast(history, wish.months, wish.part(), wish.model);
+    let forecast = model::forecast(history, wish.months, &wish.bounds(), wish.model);
     forecast.map_err(|error| wish.unfulfilled(error.found))
 }
 
 /// The forecast of a group; by what its history allows where it is too short for the
 /// model that is wanted.
 fn of_group(group: &Group, wish: &Wish) -> Forecast {
-    let history = numbers(&group.amounts);
-    let by = |model| model::forecast(&history, wish.months, wish.part(), model);
-    let nothing = Point {
-        mean: 0.0,
-        lower: 0.0,
-        upper: 0.0,
-    };
+    let (history, bounds) = (numbers(&group.amounts), wish.bounds());
+    let by = |model| model::forecast(&history, wish.months, &bounds, model);
     by(wish.model)
         .or_else(|_| by(Model::Combined))
-        .unwrap_or_else(|_| Forecast::constant(nothing, wish.months))
+        .unwrap_or_else(|_| Forecast::nothing(&bounds, wish.months))
 }
 
-fn add_up(total: &Forecast, groups: &mut [Forecast]) {
+fn add_up(total: &Forecast, quantiles: &[f64], groups: &mut [Forecast]) {
     for (month, point) in total.points.iter().enumerate() {
         let months = groups
             .iter_mut()
             .filter_map(|own| own.points.get_mut(month));
         let mut points: Vec<_> = months.collect();
         if !points.is_empty() {
-            reconcile::to_total(point.mean, &mut points);
+            reconcile::to_total(point.mean, quantiles, &mut points);
         }
     }
 }

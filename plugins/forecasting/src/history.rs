@@ -6,7 +6,7 @@ use hearth_plugin::sql::Numeric;
 use crate::cached;
 use crate::costs::{self, Costs, Partial};
 use crate::month::{Month, NO_MONTH};
-use crate::selection::{GroupBy, Selection};
+use crate::selection::{GroupBy, Metric, Selection};
 
 /// Amounts by month, decimals as text; `null` where nothing was loaded. The month
 /// that is not over, or not loaded to its end, is the last and not complete.
@@ -38,7 +38,7 @@ pub fn get(request: &Request) -> Answer {
 
 fn nothing(selection: &Selection) -> Value {
     json!({
-        "metric": selection.metric.name(),
+        "metric": selection.metric.unwrap_or(Metric::Billed).name(),
         "currency": selection.currency,
         "group_by": selection.group_by.as_ref().map(GroupBy::name),
         "data_through": null,
@@ -60,7 +60,7 @@ fn answer(costs: &Costs, selection: &Selection, window: &dyn Fn(&Month) -> bool)
     });
     let groups: Vec<_> = groups.collect();
     json!({
-        "metric": selection.metric.name(),
+        "metric": costs.metric.name(),
         "currency": costs.currency,
         "group_by": selection.group_by.as_ref().map(GroupBy::name),
         "data_through": costs.through.to_string(),

@@ -27,6 +27,7 @@ fn router() -> Router {
         .post("/forecast", forecast::post)
         .get("/forecast/accuracy", accuracy::get)
         .post("/records", records::load)
+        .delete("/records", records::delete)
         .get("/history", history::get)
         .get("/anomalies", anomalies::get)
         .get("/budgets", budgets::list)

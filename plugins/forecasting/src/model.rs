@@ -13,9 +13,13 @@
 //! 18 to 25          the three, and the year before, the more the more alike years are
 //! 26 and more       the three
 //! ```
+//!
+//! Before that, what models are not to learn from is taken out: see [`baseline`]. How sure
+//! a forecast is comes from what earlier ones missed by: see [`spread`].
 
 pub mod accuracy;
 mod backtest;
+mod baseline;
 mod damped;
 mod gaps;
 mod line;
@@ -33,9 +37,10 @@ mod tests;
 pub use backtest::{Accuracy, Backtest, Origin};
 pub use surprise::{Surprise, surprises};
 
+use baseline::Baseline;
 use scale::Scale;
 use season::{Season, YEAR};
-use spread::Spread;
+use spread::{Miss, Spread};
 
 /// How far ahead a forecast may go.
 pub const MONTHS_MAX: usize = 18;
@@ -99,12 +104,35 @@ impl Model {
     }
 }
 
+/// What is to be said of each month beside its mean.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bounds {
+    /// The part (0 to 1) of what comes that the interval is to hold.
+    pub level: f64,
+    /// Below each of these parts of what comes an amount is answered.
+    pub quantiles: Vec<f64>,
+}
+
 /// One month of a forecast.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Point {
     pub mean: f64,
     pub lower: f64,
     pub upper: f64,
+    /// One for each of those that were asked for.
+    pub quantiles: Vec<f64>,
+}
+
+impl Point {
+    /// A mean of which nothing else is known.
+    fn at(mean: f64) -> Point {
+        Point {
+            mean,
+            lower: mean,
+            upper: mean,
+            quantiles: Vec::new(),
+        }
+    }
 }
 
 /// A forecast and how good earlier ones were.
@@ -120,9 +148,13 @@ pub struct Forecast {
 
 impl Forecast {
     /// Of what has no history at all.
-    pub fn constant(point: Point, months: usize) -> Forecast {
+    pub fn nothing(bounds: &Bounds, months: usize) -> Forecast {
+        let nothing = Point {
+            quantiles: vec![0.0; bounds.quantiles.len()],
+            ..Point::default()
+        };
         Forecast {
-            points: vec![point; months],
+            points: vec![nothing; months],
             chosen: "constant",
             history_months: 0,
             backtest: Backtest::default(),
@@ -138,11 +170,11 @@ pub struct NotEnough {
 }
 
 /// Forecasts the months after a history, oldest month first, `None` where an amount
-/// is missing. The interval holds `level` (0 to 1) of what comes.
+/// is missing.
 pub fn forecast(
     history: &[Option<f64>],
     months: usize,
-    level: f64,
+    bounds: &Bounds,
     model: Model,
 ) -> Result<Forecast, NotEnough> {
     let history = gaps::without_edges(history);
@@ -154,19 +186,45 @@ pub fn forecast(
     let amounts = recent(history);
     let scale = Scale::of(&gaps::filled(amounts));
     let backtest = Backtest::of(history, model);
-    let spread = Spread::of(&backtest.errors(&scale));
+    let misses = usual_misses(&backtest, amounts, &scale);
+    let spread = Spread::of(&misses, amounts.len());
     let means = project(amounts, months, model);
-    let points = means.into_iter().enumerate().map(|(position, mean)| {
-        let half_width = spread.half_width(level, position + 1);
-        let (lower, upper) = scale.around(mean, half_width);
-        Point { mean, lower, upper }
-    });
+    let mut points: Vec<_> = means.iter().map(|mean| Point::at(*mean)).collect();
+    let around = |level: f64| {
+        let widths = spread.half_widths(level, months).into_iter();
+        let bounds = means.iter().zip(widths);
+        bounds.map(|(mean, half_width)| scale.around(*mean, half_width))
+    };
+    for (point, (lower, upper)) in points.iter_mut().zip(around(bounds.level)) {
+        (point.lower, point.upper) = (lower, upper);
+    }
+    for part in &bounds.quantiles {
+        let level = 2.0 * part - 1.0;
+        for (point, (lower, upper)) in points.iter_mut().zip(around(level.abs())) {
+            point
+                .quantiles
+                .push(if level < 0.0 { lower } else { upper });
+        }
+    }
     Ok(Forecast {
-        points: points.collect(),
+        points,
         chosen: model.chosen(amounts.len()),
         history_months: amounts.len(),
         backtest,
     })
+}
+
+/// By how much earlier forecasts missed months that were not odd themselves, as hardly
+/// any of those to come will be; all of them where there are no others.
+fn usual_misses(backtest: &Backtest, amounts: &[Option<f64>], scale: &Scale) -> Vec<Miss> {
+    let values = gaps::filled(amounts).into_iter();
+    let values: Vec<_> = values.map(|amount| scale.value(amount)).collect();
+    let odd = Baseline::of(&values, values.len() >= SEASON_MONTHS_MIN).odd;
+    let before = backtest.history_months - values.len();
+    let misses = backtest.misses(scale);
+    let is_usual = |own: &&Miss| !odd.iter().any(|odd| before + odd == own.position);
+    let usual: Vec<_> = misses.iter().filter(is_usual).copied().collect();
+    if usual.is_empty() { misses } else { usual }
 }
 
 /// The amounts that are expected after a history, alone.
@@ -193,20 +251,31 @@ fn project(history: &[Option<f64>], months: usize, model: Model) -> Vec<f64> {
     let scale = Scale::of(&amounts);
     let values: Vec<_> = amounts.iter().map(|amount| scale.value(*amount)).collect();
     let ahead = match model {
-        Model::Combined => combined(&amounts, &values, &scale, months),
         Model::SeasonalNaive => short::seasonal_naive(&values, months),
-        _ if values.len() < FITTED_MONTHS_MIN => short::drift(&values, months),
-        Model::Damped => damped::forecast(&values, &Season::of(&amounts, &scale), months),
-        Model::Theta => {
-            let season = Season::of(&amounts, &scale);
-            let ahead = theta::optimised(&season.remove(&values), months);
-            plus(&ahead, season.after(values.len()))
+        _ => {
+            let baseline = Baseline::of(&values, values.len() >= SEASON_MONTHS_MIN);
+            let mut ahead = fitted(&baseline.values, &scale, months, model);
+            baseline.yearly_after(&mut ahead);
+            ahead
         }
     };
     ahead.iter().map(|value| scale.forecast(*value)).collect()
 }
 
-fn combined(amounts: &[f64], values: &[f64], scale: &Scale, months: usize) -> Vec<f64> {
+fn fitted(values: &[f64], scale: &Scale, months: usize, model: Model) -> Vec<f64> {
+    match model {
+        Model::Combined => combined(values, scale, months),
+        _ if values.len() < FITTED_MONTHS_MIN => short::drift(values, months),
+        Model::Damped => damped::forecast(values, &Season::of(values, scale), months),
+        _ => {
+            let season = Season::of(values, scale);
+            let ahead = theta::optimised(&season.remove(values), months);
+            plus(&ahead, season.after(values.len()))
+        }
+    }
+}
+
+fn combined(values: &[f64], scale: &Scale, months: usize) -> Vec<f64> {
     let year_before = || short::year_before(values, months);
     match values.len() {
         ..YEAR => short::drift(values, months),
@@ -214,19 +283,15 @@ fn combined(amounts: &[f64], values: &[f64], scale: &Scale, months: usize) -> Ve
         FITTED_MONTHS_MIN..SEASON_MONTHS_MIN => {
             let likeness = short::likeness_of_years(values);
             let share = YEAR_BEFORE_MIN + (1.0 - YEAR_BEFORE_MIN) * likeness;
-            mix(
-                &three(amounts, values, scale, months),
-                &year_before(),
-                share,
-            )
+            mix(&three(values, scale, months), &year_before(), share)
         }
-        _ => three(amounts, values, scale, months),
+        _ => three(values, scale, months),
     }
 }
 
 /// The plain mean of the three models.
-fn three(amounts: &[f64], values: &[f64], scale: &Scale, months: usize) -> Vec<f64> {
-    let season = Season::of(amounts, scale);
+fn three(values: &[f64], scale: &Scale, months: usize) -> Vec<f64> {
+    let season = Season::of(values, scale);
     let bare = season.remove(values);
     let thetas = mix(
         &theta::optimised(&bare, months),

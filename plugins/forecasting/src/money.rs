@@ -26,6 +26,21 @@ pub fn parse(text: &str) -> Option<Numeric> {
     is_amount.then(|| Numeric(text.into()))
 }
 
+/// The same of a decimal as exporters write it: with a plus, or without a digit on one
+/// side of the point.
+pub fn parse_exported(text: &str) -> Option<Numeric> {
+    let text = text.trim();
+    let (sign, digits) = match text.split_at_checked(1) {
+        Some(("-", digits)) => ("-", digits),
+        Some(("+", digits)) => ("", digits),
+        _ => ("", text),
+    };
+    let zero = if digits.starts_with('.') { "0" } else { "" };
+    let digits = digits.strip_suffix('.').unwrap_or(digits);
+    let begins = digits.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    begins.then(|| parse(&[sign, zero, digits].concat()))?
+}
+
 /// The nearest float, for models.
 pub fn number(amount: &Numeric) -> f64 {
     amount.0.parse().unwrap_or_default()
@@ -100,6 +115,29 @@ mod tests {
             "1e-999",
         ] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn decimals_of_exporters_become_those() {
+        for (text, decimal) in [
+            (".5", "0.5"),
+            ("-.50", "-0.50"),
+            ("+12", "12"),
+            (" 7. ", "7"),
+            ("-1.5E-05", "-1.5E-05"),
+            ("0.02000000000", "0.02000000000"),
+        ] {
+            assert_eq!(
+                parse_exported(text),
+                Some(Numeric(decimal.into())),
+                "{text}"
+            );
+        }
+        for text in [
+            ".", "-", "+-1", "--1", "..5", "-.", "1,5", "$1", "1 000", "",
+        ] {
+            assert_eq!(parse_exported(text), None, "{text}");
         }
     }
 

@@ -1,91 +1,95 @@
-//! `POST /records`: loading costs.
+//! `/records`: loading costs, and taking them away.
 
+mod body;
+mod column;
 mod csv;
+mod instant;
 mod json;
 mod load;
+mod mistakes;
+mod part;
+mod put;
 mod record;
+mod tags;
+mod target;
 
 #[cfg(test)]
 mod tests;
 
 use hearth_plugin::prelude::*;
 
-use record::{Cells, Mistakes, Record};
+use body::Format;
+use column::Cells;
+use mistakes::{Mistakes, Warnings};
+use record::Record;
+use target::Target;
 
-/// Rows of one load. More come in several.
+/// Rows of one request. More come in parts.
 const ROWS_MAX: usize = 20_000;
-/// Where costs come from if nothing is said.
-const SOURCE: &str = "default";
 
-/// `POST /records?source=`: FOCUS rows, as JSON lines, a JSON list or CSV. All of
-/// them or none: what is wrong is named, row by row. Rows with an `x_RowId` are put
-/// under it, so that the same load again changes nothing; of the others a load
-/// replaces those of its billing periods and its source.
+/// `POST /records`: FOCUS rows, as JSON lines, a JSON list or CSV. All of them or
+/// none: what is wrong is named, row by row. Rows with an `x_RowId` are put under it,
+/// so that the same load again changes nothing; what the others replace, and whether
+/// they wait for further parts, the query says.
 pub fn load(request: &Request) -> Answer {
-    let mut query = request.query()?;
-    let source = query.text("source").length(1..=128).or(SOURCE);
-    query.finish()?;
-    let records = read(request)?;
-    let loaded = load::write(&request.database(), &source, &records)?;
+    let target = Target::read(request.query()?)?;
+    let (records, warnings) = read(request, &target)?;
+    let mut loaded = load::write(&request.database(), &target, &records)?;
     metrics::count("records_loaded", records.len() as u64, &[]);
-    Response::json(200, &loaded.to_json(&source, &records))
+    let (named, count) = warnings.to_json();
+    if let Some(members) = loaded.as_object_mut() {
+        members.insert("warnings".into(), named);
+        members.insert("warning_count".into(), count.into());
+    }
+    Response::json(200, &loaded)
 }
 
-fn read(request: &Request) -> Result<Vec<Record>, Problem> {
-    let text = std::str::from_utf8(request.body()).map_err(|_| no_text())?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut rows = Rows::default();
-    match format(request.header("content-type"))? {
+/// `DELETE /records?source=&billing_period=`: takes away what a source has loaded of a
+/// billing period, rows with an `x_RowId` among it.
+pub fn delete(request: &Request) -> Answer {
+    let mut query = request.query()?;
+    let source = target::source(&mut query);
+    let period = target::billing_period(&mut query).required();
+    query.finish()?;
+    Response::json(200, &load::remove(&request.database(), &source, period)?)
+}
+
+fn read(request: &Request, target: &Target) -> Result<(Vec<Record>, Warnings), Problem> {
+    let format = body::format(request.header("content-type"))?;
+    let text = body::text(request.body())?;
+    let mut rows = Rows::new(target);
+    match format {
+        // A file without a byte says that there is nothing, where it is said of what.
+        Format::Csv if text.trim().is_empty() && target.billing_period.is_some() => Ok(()),
         Format::Csv => csv::read(text, &mut |line, cells| rows.take(line, cells)),
+        Format::Json if text.trim().is_empty() && target.billing_period.is_none() => Err(no_body()),
         Format::Json => json::read(text, &mut |line, cells| rows.take(line, cells)),
     }?;
     rows.finish()
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Format {
-    Csv,
-    Json,
-}
-
-/// JSON where nothing else is said.
-fn format(content_type: Option<&str>) -> Result<Format, Problem> {
-    let media_type = content_type.unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    match media_type.to_ascii_lowercase().as_str() {
-        "text/csv" | "application/csv" => Ok(Format::Csv),
-        ""
-        | "application/json"
-        | "text/json"
-        | "text/plain"
-        | "application/x-ndjson"
-        | "application/ndjson"
-        | "application/jsonl"
-        | "application/x-jsonlines"
-        | "application/jsonlines"
-        | "application/x-www-form-urlencoded" => Ok(Format::Json),
-        _ => {
-            let detail = "send application/x-ndjson, application/json or text/csv";
-            let title = "Neither JSON nor CSV";
-            Err(Problem::new(415, "unsupported-media-type", title).detail(detail))
-        }
-    }
-}
-
 /// The rows that were read, one after the other.
-#[derive(Default)]
-struct Rows {
+struct Rows<'t> {
+    target: &'t Target,
     records: Vec<Record>,
     mistakes: Mistakes,
     count: usize,
 }
 
-impl Rows {
+impl<'t> Rows<'t> {
+    fn new(target: &'t Target) -> Self {
+        Rows {
+            target,
+            records: Vec::new(),
+            mistakes: Mistakes::default(),
+            count: 0,
+        }
+    }
+
     /// Takes the row of a line. It is not kept once another is wrong.
     fn take(&mut self, line: usize, cells: Result<Cells, String>) -> Result<(), Problem> {
         if self.count == ROWS_MAX {
-            let detail = format!("one load may have {ROWS_MAX} rows; send the others after it");
-            return Err(Problem::new(422, "too-many-records", "Too many records").detail(detail));
+            return Err(too_many());
         }
         let index = self.count;
         self.count += 1;
@@ -93,6 +97,9 @@ impl Rows {
         match cells {
             Ok(cells) => {
                 let record = Record::read(&cells, &mut row);
+                if let Some(record) = &record {
+                    self.target.check(record, &mut row);
+                }
                 self.records.extend(record);
             }
             Err(reason) => row.refuse("", "invalid", reason),
@@ -103,16 +110,23 @@ impl Rows {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Vec<Record>, Problem> {
+    fn finish(mut self) -> Result<(Vec<Record>, Warnings), Problem> {
         self.mistakes.refuse_twins(&self.records);
-        self.mistakes.finish()?;
-        match self.records.is_empty() {
-            true => Err(Problem::new(422, "no-records", "No records").detail("there is no row")),
-            false => Ok(self.records),
-        }
+        let warnings = self.mistakes.finish()?;
+        Ok((self.records, warnings))
     }
 }
 
-fn no_text() -> Problem {
-    Problem::new(400, "invalid-text", "Not UTF-8").detail("the body must be UTF-8")
+fn too_many() -> Problem {
+    let detail = format!(
+        "one request may have {ROWS_MAX} rows, and nothing was loaded; send the file in parts to \
+         POST /records?load=ID&part=1, part=2 and so on, the same ID of your own with each, and \
+         last=true with the last: then they are loaded together"
+    );
+    Problem::new(422, "too-many-records", "Too many records").detail(detail)
+}
+
+fn no_body() -> Problem {
+    let detail = "the body is empty; a file without rows is [], or a CSV header alone";
+    Problem::new(422, "no-records", "No records").detail(detail)
 }

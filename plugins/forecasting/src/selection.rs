@@ -58,23 +58,30 @@ pub fn is_currency(text: &str) -> bool {
 pub enum GroupBy {
     Service,
     Account,
+    Provider,
+    Region,
+    ChargeCategory,
     Tag(String),
 }
 
 impl GroupBy {
     const TAG_KEY_CHARACTERS_MAX: usize = 128;
 
-    /// Reads `service`, `account` or `tag:KEY`.
+    /// Those that are columns of their own.
+    const COLUMNS: [GroupBy; 5] = [
+        GroupBy::Service,
+        GroupBy::Account,
+        GroupBy::Provider,
+        GroupBy::Region,
+        GroupBy::ChargeCategory,
+    ];
+
+    /// Reads the name of a column, or `tag:KEY`.
     pub fn parse(text: &str) -> Option<GroupBy> {
-        match text.split_once(':') {
-            None if text == "service" => Some(GroupBy::Service),
-            None if text == "account" => Some(GroupBy::Account),
-            Some(("tag", key))
-                if (1..=Self::TAG_KEY_CHARACTERS_MAX).contains(&key.chars().count()) =>
-            {
-                Some(GroupBy::Tag(key.into()))
-            }
-            _ => None,
+        let is_key = |key: &str| (1..=Self::TAG_KEY_CHARACTERS_MAX).contains(&key.chars().count());
+        match text.strip_prefix("tag:") {
+            Some(key) => is_key(key).then(|| GroupBy::Tag(key.into())),
+            None => Self::COLUMNS.into_iter().find(|own| own.parts().0 == text),
         }
     }
 
@@ -83,6 +90,9 @@ impl GroupBy {
         match self {
             GroupBy::Service => ("service", ""),
             GroupBy::Account => ("account", ""),
+            GroupBy::Provider => ("provider", ""),
+            GroupBy::Region => ("region", ""),
+            GroupBy::ChargeCategory => ("charge_category", ""),
             GroupBy::Tag(key) => ("tag", key),
         }
     }
@@ -98,7 +108,8 @@ impl GroupBy {
 /// What the query says of that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    pub metric: Metric,
+    /// `None` where none is named.
+    pub metric: Option<Metric>,
     pub currency: Option<String>,
     pub group_by: Option<GroupBy>,
 }
@@ -107,11 +118,11 @@ impl Selection {
     pub fn read(query: &mut Query) -> Selection {
         let metric = query.text("metric");
         let metric = metric.convert("not_allowed", NO_METRIC, |text| Metric::parse(&text));
-        let metric = metric.or(Metric::Billed);
+        let metric = metric.optional();
         let currency = query.text("currency");
         let currency = currency.check("not_allowed", NO_CURRENCY, |text| is_currency(text));
         let currency = currency.optional();
-        let wrong = "this must be service, account or tag:KEY";
+        let wrong = "this must be service, account, provider, region, charge_category or tag:KEY";
         let group_by = query.text("group_by");
         let group_by = group_by.convert("not_allowed", wrong, |text| GroupBy::parse(&text));
         Selection {
@@ -124,6 +135,7 @@ impl Selection {
     /// Its part of a cache key.
     pub fn key(&self) -> String {
         let group_by = self.group_by.as_ref().map(GroupBy::name);
-        json!([self.metric.name(), self.currency, group_by]).to_string()
+        let metric = self.metric.map(Metric::name);
+        json!([metric, self.currency, group_by]).to_string()
     }
 }

@@ -2,5 +2,6 @@
 //! to each, and its default fills it in.
 
 pub mod budgets;
+pub mod loads;
 pub mod months;
 pub mod records;

@@ -35,9 +35,18 @@ fn a_selection_is_read_or_refused() {
     let mut query = Query::parse("metric=effective_cost&currency=EUR&group_by=tag:team").unwrap();
     let selection = Selection::read(&mut query);
     assert!(query.finish().is_ok());
-    assert_eq!(selection.metric, Metric::Effective);
+    assert_eq!(selection.metric, Some(Metric::Effective));
     assert_eq!(selection.group_by, Some(GroupBy::Tag("team".into())));
     assert_eq!(selection.key(), r#"["EffectiveCost","EUR","tag:team"]"#);
+    for name in [
+        "account",
+        "provider",
+        "region",
+        "charge_category",
+        "tag:service",
+    ] {
+        assert_eq!(GroupBy::parse(name).unwrap().name(), name);
+    }
     let mut query = Query::parse("metric=cost&currency=eur&group_by=tag:").unwrap();
     Selection::read(&mut query);
     assert_eq!(query.finish().unwrap_err().field_errors().len(), 3);

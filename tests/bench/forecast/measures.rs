@@ -1,22 +1,54 @@
 //! sMAPE, MASE and OWA as the M4 competition defines them, and what intervals hold.
 
-use super::Forecast;
 use super::series::Series;
+use super::{Forecast, LEVELS};
 
 const YEAR: usize = 12;
 
-pub const HEADER: &str = "model           series   sMAPE    MASE     OWA   in the 90 % interval: all  \
-     first   middle     last third  ms/series  CPU ms";
+/// The level (percent) that is shown by third of the horizon.
+const LEVEL_BY_THIRD: u32 = 90;
+
+/// What stands in each line.
+pub fn header() -> String {
+    let levels = LEVELS.map(|(level, ..)| format!("{level:6}%"));
+    let levels = levels.concat();
+    format!(
+        "model           series   sMAPE    MASE     OWA  held by{levels}  by thirds of the horizon  \
+         ms/series  CPU ms"
+    )
+}
 
 /// What is measured of one series.
 #[derive(Debug, Default)]
 pub struct Judged {
     smape: f64,
     mase: Option<f64>,
-    /// Held-out values inside the interval and in all, by third of the horizon.
-    inside: [usize; 3],
-    values: [usize; 3],
+    held: Held,
     milliseconds: f64,
+}
+
+/// Held-out values that intervals held.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Held {
+    by_level: [usize; LEVELS.len()],
+    /// Of one level, and of all values, by third of the horizon.
+    by_third: [usize; 3],
+    values: [usize; 3],
+}
+
+impl Held {
+    fn add(&mut self, other: &Held) {
+        let sums = [
+            (&mut self.by_level[..], &other.by_level[..]),
+            (&mut self.by_third[..], &other.by_third[..]),
+            (&mut self.values[..], &other.values[..]),
+        ];
+        for (sums, others) in sums {
+            for (sum, other) in sums.iter_mut().zip(others) {
+                *sum += other;
+            }
+        }
+    }
 }
 
 impl Judged {
@@ -37,10 +69,16 @@ impl Judged {
             };
             errors += error;
             count += 1.0;
-            if let Some((lower, upper)) = forecast.intervals.get(month) {
+            if let Some(intervals) = forecast.intervals.get(month) {
                 let third = month * 3 / horizon;
-                judged.values[third] += 1;
-                judged.inside[third] += usize::from(lower <= actual && actual <= upper);
+                judged.held.values[third] += 1;
+                for (index, (lower, upper)) in intervals.iter().enumerate() {
+                    let is_held = usize::from(lower <= actual && actual <= upper);
+                    judged.held.by_level[index] += is_held;
+                    if LEVELS[index].0 == LEVEL_BY_THIRD {
+                        judged.held.by_third[third] += is_held;
+                    }
+                }
             }
         }
         if count > 0.0 {
@@ -89,8 +127,7 @@ pub struct Sums {
     smape: f64,
     mase: f64,
     scaled: usize,
-    inside: [usize; 3],
-    values: [usize; 3],
+    held: Held,
     milliseconds: f64,
     cpu_milliseconds: Option<f64>,
 }
@@ -102,10 +139,7 @@ impl Sums {
         self.mase += judged.mase.unwrap_or_default();
         self.scaled += usize::from(judged.mase.is_some());
         self.milliseconds += judged.milliseconds;
-        for third in 0..3 {
-            self.inside[third] += judged.inside[third];
-            self.values[third] += judged.values[third];
-        }
+        self.held.add(&judged.held);
     }
 
     /// The plugin's CPU seconds for so many calls.
@@ -121,23 +155,26 @@ impl Sums {
         }
     }
 
-    /// A line below [`HEADER`].
+    /// A line below [`header`].
     pub fn line(&self, model: &str, base: &Means) -> String {
         let mean = self.mean();
         let owa = (mean.smape / base.smape + mean.mase / base.mase) / 2.0;
         let (series, Means { smape, mase }) = (self.series, mean);
         let mut line = format!("{model:15} {series:6} {smape:7.3} {mase:7.4} {owa:7.4}");
-        if self.values.iter().sum::<usize>() == 0 {
+        let values = self.held.values.iter().sum::<usize>();
+        if values == 0 {
             return line;
         }
         let percent = |inside: usize, values: usize| 100.0 * inside as f64 / values as f64;
-        let all = percent(self.inside.iter().sum(), self.values.iter().sum());
-        line += &format!("  {all:24.2}%");
-        for (inside, values) in self.inside.iter().zip(self.values) {
-            line += &format!("  {:6.2}%", percent(*inside, values));
+        line += "         ";
+        for held in self.held.by_level {
+            line += &format!(" {:5.2}%", percent(held, values));
+        }
+        for (held, values) in self.held.by_third.iter().zip(self.held.values) {
+            line += &format!("  {:6.2}%", percent(*held, values));
         }
         let milliseconds = self.milliseconds / self.series as f64;
-        line += &format!("      {milliseconds:9.2}");
+        line += &format!("  {milliseconds:9.2}");
         if let Some(cpu) = self.cpu_milliseconds {
             line += &format!("  {cpu:6.2}");
         }
@@ -159,12 +196,18 @@ mod tests {
         };
         let forecast = Forecast {
             means: vec![110.0, 0.0, 100.0],
-            intervals: vec![(95.0, 120.0), (0.0, 0.0), (100.0, 101.0)],
+            intervals: vec![
+                [(95.0, 120.0); LEVELS.len()],
+                [(0.0, 0.0); LEVELS.len()],
+                [(100.0, 101.0); LEVELS.len()],
+            ],
         };
         let judged = Judged::of(&series, &forecast);
         assert!((judged.smape - 10.0).abs() < 1e-12);
         assert!((judged.mase.unwrap() - 10.0 / 12.0).abs() < 1e-12);
-        assert_eq!((judged.inside, judged.values), ([0, 0, 1], [1, 0, 1]));
+        let held = &judged.held;
+        assert_eq!((held.by_third, held.values), ([0, 0, 1], [1, 0, 1]));
+        assert_eq!(held.by_level, [1; LEVELS.len()]);
         let mut sums = Sums::default();
         sums.add(&judged);
         let mean = sums.mean();

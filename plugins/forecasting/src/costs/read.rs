@@ -7,7 +7,7 @@ use hearth_plugin::sql::Numeric;
 use hearth_plugin::{FieldError, problem::Place};
 
 use super::partial::{Partial, partial_month};
-use super::{Costs, GROUPS_MAX, Group, Key, MONTHS_MAX};
+use super::{Costs, GROUPS_MAX, Group, Key, MONTHS_MAX, metric, numbers};
 use crate::month::Month;
 use crate::selection::{GroupBy, Metric, Selection};
 use crate::sql::months::{Coverage, GroupSum, MonthSum, by_group, coverage, currencies, totals};
@@ -60,17 +60,51 @@ impl Scope {
 
 /// The costs that a request selects; `None` where there is none.
 pub fn read(database: &Database, selection: &Selection) -> Result<Option<Costs>, Problem> {
-    let Some(currency) = currency(database, selection)? else {
+    let Some(scope) = scope(database, selection)? else {
         return Ok(None);
     };
-    let Some(scope) = Scope::of(database, &currency, Month::now())? else {
+    let metric = selection.metric.unwrap_or(Metric::Billed);
+    let costs = read_filtered(database, metric, &scope, &Filter::default())?;
+    grouped(database, selection, &scope, costs).map(Some)
+}
+
+/// The same; where no metric is named, what is billed, or else what is used where that
+/// is billed in lumps.
+pub fn read_to_forecast(
+    database: &Database,
+    selection: &Selection,
+) -> Result<Option<Costs>, Problem> {
+    let Some(scope) = scope(database, selection)? else {
         return Ok(None);
     };
-    let mut costs = read_filtered(database, selection.metric, &scope, &Filter::default())?;
-    if let Some(group_by) = &selection.group_by {
-        costs.groups = groups(database, selection.metric, group_by, &scope, &costs)?;
+    let of = |metric| read_filtered(database, metric, &scope, &Filter::default());
+    let mut costs = of(selection.metric.unwrap_or(Metric::Billed))?;
+    if selection.metric.is_none() {
+        let effective = of(Metric::Effective)?;
+        if metric::is_lumpy(&numbers(&costs.total), &numbers(&effective.total)) {
+            costs = effective;
+        }
     }
-    Ok(Some(costs))
+    grouped(database, selection, &scope, costs).map(Some)
+}
+
+fn scope(database: &Database, selection: &Selection) -> Result<Option<Scope>, Problem> {
+    match currency(database, selection)? {
+        Some(currency) => Scope::of(database, &currency, Month::now()),
+        None => Ok(None),
+    }
+}
+
+fn grouped(
+    database: &Database,
+    selection: &Selection,
+    scope: &Scope,
+    mut costs: Costs,
+) -> Result<Costs, Problem> {
+    if let Some(group_by) = &selection.group_by {
+        costs.groups = groups(database, group_by, scope, &costs)?;
+    }
+    Ok(costs)
 }
 
 /// The currency that is asked for, or the only one.
@@ -93,7 +127,8 @@ fn currency(database: &Database, selection: &Selection) -> Result<Option<String>
     }
 }
 
-/// The costs that a filter leaves, without groups.
+/// The costs that a filter leaves, without groups: nothing in a month of which other
+/// costs are known.
 pub fn read_filtered(
     on: &dyn Connection,
     metric: Metric,
@@ -122,6 +157,7 @@ pub fn read_filtered(
     });
     let months = (first.0..=scope.through().0).map(Month);
     Ok(Costs {
+        metric,
         currency: scope.currency.clone(),
         first,
         through: scope.through(),
@@ -139,14 +175,13 @@ fn nothing() -> Numeric {
 /// any cost nothing.
 fn groups(
     database: &Database,
-    metric: Metric,
     group_by: &GroupBy,
     scope: &Scope,
     costs: &Costs,
 ) -> Result<Vec<Group>, Problem> {
     let (kind, tag) = group_by.parts();
     let recent = scope.last.plus(1 - RECENT_MONTHS);
-    let (metric, currency) = (metric.name(), &scope.currency);
+    let (metric, currency) = (costs.metric.name(), &scope.currency);
     let (first, last) = (costs.first.0, scope.last.0);
     let sums = by_group(
         database, metric, currency, first, last, kind, tag, recent.0, GROUPS_MAX,

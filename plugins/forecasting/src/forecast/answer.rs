@@ -22,12 +22,13 @@ pub fn of_costs(
     let first = costs.through.plus(1);
     let groups = costs.groups.iter().zip(groups).map(|(group, points)| {
         let mut answer = group.key.to_json();
-        add(&mut answer, "forecast", points_json(first, points));
-        add(&mut answer, "total", total_json(points, rounding));
+        add(&mut answer, "forecast", points_json(first, points, wish));
+        add(&mut answer, "total", total_json(points, wish, rounding));
         answer
     });
     let groups: Vec<_> = groups.collect();
-    add(&mut answer, "metric", selection.metric.name().into());
+    add(&mut answer, "metric", costs.metric.name().into());
+    add(&mut answer, "metric_reason", costs.reason(selection).into());
     add(&mut answer, "currency", costs.currency.as_str().into());
     let partial = costs.partial.as_ref().map(Partial::to_json);
     add(&mut answer, "partial_month", partial.into());
@@ -49,8 +50,8 @@ pub fn of_history(through: Month, forecast: &Forecast, wish: &Wish) -> Value {
         "history_months": forecast.history_months,
         "data_through": through.to_string(),
         "computed_at": Timestamp::now().to_string(),
-        "forecast": points_json(through.plus(1), &points),
-        "total": total_json(&points, rounding),
+        "forecast": points_json(through.plus(1), &points, wish),
+        "total": total_json(&points, wish, rounding),
         "backtest": accuracy_json(forecast.backtest.accuracy(wish.months)),
     })
 }
@@ -66,49 +67,68 @@ pub fn rounded_groups(total: &Forecast, groups: &[Forecast]) -> Vec<Vec<Point>> 
     let rounding = Rounding::of(total);
     let mut all = vec![Vec::new(); groups.len()];
     for (month, sum) in total.points.iter().enumerate() {
-        let points = groups.iter().map(|own| own.points.get(month).copied());
-        let points: Vec<_> = points.flatten().collect();
+        let points = groups.iter().filter_map(|own| own.points.get(month));
+        let points: Vec<_> = points.collect();
         let means: Vec<_> = points.iter().map(|point| point.mean).collect();
         let means = rounding.round_to_sum(&means, sum.mean);
         for (group, (point, mean)) in all.iter_mut().zip(points.iter().zip(means)) {
             let point = rounded(point, rounding);
-            let (lower, upper) = (point.lower.min(mean), point.upper.max(mean));
-            group.push(Point { mean, lower, upper });
+            group.push(Point {
+                mean,
+                lower: point.lower.min(mean),
+                upper: point.upper.max(mean),
+                quantiles: point.quantiles,
+            });
         }
     }
     all
 }
 
 fn rounded(point: &Point, rounding: Rounding) -> Point {
+    let quantiles = point.quantiles.iter();
     Point {
         mean: rounding.round(point.mean),
         lower: rounding.round(point.lower),
         upper: rounding.round(point.upper),
+        quantiles: quantiles.map(|own| rounding.round(*own)).collect(),
     }
 }
 
-fn points_json(first: Month, points: &[Point]) -> Value {
+fn points_json(first: Month, points: &[Point], wish: &Wish) -> Value {
     let months = points.iter().zip(0..).map(|(point, months)| {
-        let mut json = point_json(point);
+        let mut json = point_json(point, wish);
         add(&mut json, "month", first.plus(months).to_string().into());
         json
     });
     months.collect::<Vec<_>>().into()
 }
 
-fn point_json(point: &Point) -> Value {
-    json!({"mean": point.mean, "lower": point.lower, "upper": point.upper})
+fn point_json(point: &Point, wish: &Wish) -> Value {
+    let mut json = json!({"mean": point.mean, "lower": point.lower, "upper": point.upper});
+    if !wish.quantiles.is_empty() {
+        let quantiles = wish.quantiles.iter().zip(&point.quantiles);
+        let quantiles = quantiles.map(|(part, value)| (part.to_string(), Value::from(*value)));
+        add(&mut json, "quantiles", Value::Object(quantiles.collect()));
+    }
+    json
 }
 
 /// The sum of all months. Its interval is that of months which all miss to the same
 /// side, as those of one forecast mostly do.
-fn total_json(points: &[Point], rounding: Rounding) -> Value {
-    let sum = |of: fn(&Point) -> f64| rounding.round(points.iter().map(of).sum());
-    point_json(&Point {
-        mean: sum(|point| point.mean),
-        lower: sum(|point| point.lower),
-        upper: sum(|point| point.upper),
-    })
+fn total_json(points: &[Point], wish: &Wish, rounding: Rounding) -> Value {
+    let mut total = Point {
+        quantiles: vec![0.0; wish.quantiles.len()],
+        ..Point::default()
+    };
+    for point in points {
+        total.mean += point.mean;
+        total.lower += point.lower;
+        total.upper += point.upper;
+        for (sum, value) in total.quantiles.iter_mut().zip(&point.quantiles) {
+            *sum += value;
+        }
+    }
+    point_json(&rounded(&total, rounding), wish)
 }
 
 fn add(object: &mut Value, name: &str, value: Value) {

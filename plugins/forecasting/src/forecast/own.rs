@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use hearth_plugin::prelude::*;
 
-use super::{LEVEL, MONTHS, MONTHS_MAX, NO_MODEL, Wish, answer, forecast, model_named};
+use super::{LEVEL, MONTHS, MONTHS_MAX, NO_MODEL, NO_QUANTILES, Wish, answer, forecast};
+use super::{model_named, quantiles};
 use crate::model::Model;
 use crate::money::{self, AMOUNT_MAX};
 use crate::month::{Month, NO_MONTH};
@@ -19,13 +20,17 @@ pub fn post(request: &Request) -> Answer {
     let range = 1..=MONTHS_MAX as i64;
     let months = fields.integer("months").range(range).or(MONTHS);
     let level = fields.integer("level").range(50..=99).or(LEVEL);
+    let items = fields.list("quantiles");
+    let read = |items: Vec<Value>| quantiles(items.iter().map(Value::as_f64));
+    let quantiles = items.convert("out_of_range", NO_QUANTILES, read);
+    let quantiles = quantiles.or(Vec::new());
     let model = fields.text("model");
     let model = model.convert("not_allowed", NO_MODEL, |name| model_named(&name));
     let model = model.or(Model::Combined);
     let now = Month::now();
     let history = History::read(&mut fields, now);
     fields.finish()?;
-    let wish = Wish::new(months, level, model);
+    let wish = Wish::new(months, level, quantiles, model);
     let (history, partial) = history.until(now);
     let forecast = forecast(&history.amounts, &wish)?;
     metrics::count("forecasts_computed", 1, &[]);

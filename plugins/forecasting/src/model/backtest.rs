@@ -3,6 +3,7 @@
 
 use super::accuracy::{self, Pair, naive_error};
 use super::scale::Scale;
+use super::spread::Miss;
 use super::{HISTORY_MONTHS_MIN, MONTHS_MAX, Model, gaps, project};
 
 /// Forecasts of the past that are made.
@@ -78,13 +79,19 @@ impl Backtest {
         }
     }
 
-    /// The absolute errors with their horizons, on a scale.
-    pub(super) fn errors(&self, scale: &Scale) -> Vec<(usize, f64)> {
-        let pairs = self.origins.iter().flat_map(Origin::pairs);
+    /// By how much each of them missed, on a scale.
+    pub(super) fn misses(&self, scale: &Scale) -> Vec<Miss> {
         let error = |pair: Pair| scale.value(pair.actual) - scale.value(pair.forecast);
-        pairs
-            .map(|(horizon, pair)| (horizon, error(pair).abs()))
-            .collect()
+        let origins = self.origins.iter().enumerate();
+        let misses = origins.flat_map(|(origin, own)| {
+            own.pairs().map(move |(horizon, pair)| Miss {
+                position: own.training + horizon - 1,
+                origin,
+                horizon,
+                error: error(pair).abs(),
+            })
+        });
+        misses.collect()
     }
 
     /// The origins at which a forecast would have been answered.

@@ -53,16 +53,19 @@ impl Scale {
         scale
     }
 
-    /// An amount in units of the mean, without logarithm.
-    pub fn part(&self, amount: f64) -> f64 {
-        amount / self.unit
+    /// A value in units of the mean, without logarithm.
+    pub fn part(&self, value: f64) -> f64 {
+        match self.logarithm {
+            true => value.exp(),
+            false => value,
+        }
     }
 
     /// An amount on this scale.
     pub fn value(&self, amount: f64) -> f64 {
         match self.logarithm {
-            true => self.part(amount).max(PART_MIN).ln(),
-            false => self.part(amount),
+            true => (amount / self.unit).max(PART_MIN).ln(),
+            false => amount / self.unit,
         }
     }
 
@@ -90,10 +93,7 @@ impl Scale {
     }
 
     fn amount(&self, value: f64) -> f64 {
-        let amount = match self.logarithm {
-            true => value.exp() * self.unit,
-            false => value * self.unit,
-        };
+        let amount = self.part(value) * self.unit;
         match self.sign {
             Sign::NeverNegative => amount.max(0.0),
             Sign::NeverPositive => amount.min(0.0),

@@ -18,10 +18,10 @@ const INDEX_MIN: f64 = 0.01;
 pub struct Season(pub [f64; YEAR]);
 
 impl Season {
-    /// The season of a history; none where no month of the year has been seen
-    /// twice with half a year on both sides.
-    pub fn of(amounts: &[f64], scale: &Scale) -> Season {
-        let parts: Vec<_> = amounts.iter().map(|amount| scale.part(*amount)).collect();
+    /// The season of values; none where no month of the year has been seen twice with
+    /// half a year on both sides.
+    pub fn of(values: &[f64], scale: &Scale) -> Season {
+        let parts: Vec<_> = values.iter().map(|value| scale.part(*value)).collect();
         let months = deviations(&parts, scale.is_logarithm());
         let Some(indices) = indices(&months) else {
             return Season::default();

@@ -29,7 +29,8 @@ pub struct Surprise {
 }
 
 /// The surprises among the last months of a history. Each month is expected as the
-/// Theta method forecasts it from those before.
+/// Theta method forecasts it from those before; and as the month before it was, where
+/// that was a surprise: then the level has changed, and is no news.
 pub fn surprises(history: &[Option<f64>], last: usize) -> Result<Vec<Surprise>, NotEnough> {
     let known = gaps::without_edges(history);
     let found = known.iter().flatten().count();
@@ -46,19 +47,26 @@ pub fn surprises(history: &[Option<f64>], last: usize) -> Result<Vec<Surprise>, 
         .filter_map(|position| step(known, position))
         .collect();
     let half_width = usual(&steps, &scale);
-    let surprises = steps.into_iter().map(|step| {
+    let mut surprises = Vec::new();
+    let mut new_level: Option<f64> = None;
+    for step in steps {
         let (lower, upper) = scale.around(step.expected, half_width);
-        Surprise {
-            lower,
-            upper,
-            ..step
+        let is_usual = |level: f64| {
+            let (lower, upper) = scale.around(level, half_width);
+            (lower..=upper).contains(&step.actual)
+        };
+        let is_outside = !(lower..=upper).contains(&step.actual);
+        let is_known = new_level.is_some_and(is_usual);
+        new_level = is_outside.then_some(step.actual);
+        if is_outside && !is_known && step.months_after < last {
+            surprises.push(Surprise {
+                lower,
+                upper,
+                ..step
+            });
         }
-    });
-    let is_recent = |own: &Surprise| own.months_after < last;
-    let is_outside = |own: &Surprise| own.actual < own.lower || own.actual > own.upper;
-    Ok(surprises
-        .filter(|own| is_recent(own) && is_outside(own))
-        .collect())
+    }
+    Ok(surprises)
 }
 
 /// A month beside what was expected of it.

@@ -2,7 +2,10 @@
 
 use hearth_plugin::prelude::*;
 
-use super::record::{Cells, Column};
+use super::column::{Cells, Column};
+
+/// Separators of other tables than these.
+const FOREIGN_SEPARATORS: [char; 3] = [';', '\t', '|'];
 
 /// Hands every row over with the number of its line, or why it is none.
 pub fn read(
@@ -14,19 +17,30 @@ pub fn read(
         line: 1,
         cells: Vec::new(),
     };
-    if !matches!(lines.advance(), Some((_, Ok(())))) {
-        let detail = "the first line must name the columns, as BilledCost,ChargePeriodStart";
-        return Err(Problem::new(422, "no-header", "No header").detail(detail));
+    let header = lines.advance().map(|(_, read)| read);
+    let names: Vec<_> = lines.cells.iter().map(|name| named(name)).collect();
+    if !matches!(header, Some(Ok(()))) || names.iter().all(Option::is_none) {
+        return Err(no_header(text.trim_start()));
     }
-    let names: Vec<_> = lines
-        .cells
-        .iter()
-        .map(|name| Column::named(name.trim()))
-        .collect();
     while let Some((line, read)) = lines.advance() {
         take(line, read.and_then(|()| cells(&names, &mut lines.cells)))?;
     }
     Ok(())
+}
+
+fn named(name: &str) -> Option<Column> {
+    Column::named(name.trim().trim_matches('"'))
+}
+
+/// 422: what the first line is where it names no column, as far as it can be seen.
+fn no_header(text: &str) -> Problem {
+    let first = text.lines().next().unwrap_or_default();
+    let separates = |own: &char| first.split(*own).filter_map(named).count() > 1;
+    let detail = match FOREIGN_SEPARATORS.into_iter().find(separates) {
+        Some(own) => format!("the columns are separated by {own:?}; export them with commas"),
+        None => "the first line must name the columns, as BilledCost,ChargePeriodStart".into(),
+    };
+    Problem::new(422, "no-header", "No header").detail(detail)
 }
 
 fn cells(names: &[Option<Column>], row: &mut [String]) -> Result<Cells, String> {

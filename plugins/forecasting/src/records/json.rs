@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::record::{Cells, Column};
+use super::column::{Cells, Column};
 
 /// Hands every row over with the number of its line, or why it is none.
 pub fn read(
@@ -143,7 +143,6 @@ impl<'de> Deserialize<'de> for Name {
 fn take(cells: &mut Cells, column: Column, value: &RawValue) {
     match value.get() {
         "null" => cells.set(column, None),
-        "\"\"" if !column.may_be_empty() => cells.refuse(column),
         text if text.starts_with('"') => cells.set(column, serde_json::from_str(text).ok()),
         _ if !column.may_be_bare() => cells.refuse(column),
         text => cells.set(column, Some(text.into())),

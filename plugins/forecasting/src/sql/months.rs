@@ -31,7 +31,8 @@ sql! {
         "SELECT month, max(charged_until) AS charged_until FROM cost_months \
          WHERE currency = $1 AND month <= $2 GROUP BY month ORDER BY month DESC LIMIT 4";
 
-    /// What each month cost; of a service, an account or a tag where they are given.
+    /// What each month of which costs are known cost; of a service, an account or a tag
+    /// where they are given, and nothing where those had none.
     pub read fn totals(
         metric: &str,
         currency: &str,
@@ -42,14 +43,15 @@ sql! {
         tag_key: Option<&str>,
         tag_value: Option<&str>,
     ) -> Vec<MonthSum> =
-        "SELECT month, trim_scale(sum(CASE $1::text WHEN 'EffectiveCost' THEN effective \
-         WHEN 'ListCost' THEN list WHEN 'ContractedCost' THEN contracted ELSE billed END)) \
-         AS amount FROM cost_months WHERE currency = $2 AND month BETWEEN $3 AND $4 \
-         AND ($5::text IS NULL OR service = $5) AND ($6::text IS NULL OR account = $6) \
-         AND ($7::text IS NULL OR tags ->> $7 = $8) GROUP BY month ORDER BY month";
+        "SELECT month, trim_scale(coalesce(sum(CASE $1::text WHEN 'EffectiveCost' THEN effective \
+         WHEN 'ListCost' THEN list WHEN 'ContractedCost' THEN contracted ELSE billed END) \
+         FILTER (WHERE ($5::text IS NULL OR service = $5) AND ($6::text IS NULL OR account = $6) \
+         AND ($7::text IS NULL OR tags ->> $7 = $8)), 0)) AS amount \
+         FROM cost_months WHERE currency = $2 AND month BETWEEN $3 AND $4 \
+         GROUP BY month ORDER BY month";
 
-    /// The same by service, account or tag: the largest since `recent` by name, the
-    /// others together.
+    /// The same by a column or a tag: the largest since `recent` by name, the others
+    /// together.
     pub read fn by_group(
         metric: &str,
         currency: &str,
@@ -61,7 +63,8 @@ sql! {
         groups: i64,
     ) -> Vec<GroupSum> =
         "WITH sums AS (SELECT month, CASE $5::text WHEN 'service' THEN service \
-         WHEN 'account' THEN account ELSE coalesce(tags ->> $6::text, '') END AS name, \
+         WHEN 'account' THEN account WHEN 'provider' THEN provider WHEN 'region' THEN region \
+         WHEN 'charge_category' THEN charge_category ELSE coalesce(tags ->> $6::text, '') END AS name, \
          sum(CASE $1::text WHEN 'EffectiveCost' THEN effective WHEN 'ListCost' THEN list \
          WHEN 'ContractedCost' THEN contracted ELSE billed END) AS amount \
          FROM cost_months WHERE currency = $2 AND month BETWEEN $3 AND $4 GROUP BY 1, 2), \

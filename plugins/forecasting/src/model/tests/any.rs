@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::*;
-use super::means;
+use super::{forecast, means};
 
 /// Amounts of every kind, months without one among them.
 fn amounts() -> impl Strategy<Value = Option<f64>> {
@@ -44,7 +44,7 @@ proptest! {
             return Ok(());
         };
         prop_assert_eq!(forecast.points.len(), months);
-        for Point { mean, lower, upper } in &forecast.points {
+        for Point { mean, lower, upper, .. } in &forecast.points {
             prop_assert!(mean.is_finite() && lower.is_finite() && upper.is_finite());
             prop_assert!(lower <= mean && mean <= upper, "{} {} {}", lower, mean, upper);
         }

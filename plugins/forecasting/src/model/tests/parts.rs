@@ -4,7 +4,7 @@ use super::super::line::Line;
 use super::super::minimise::Search;
 use super::super::scale::Scale;
 use super::super::season::Season;
-use super::super::spread::Spread;
+use super::super::spread::{Miss, Spread};
 use super::super::*;
 use super::{costs, nearly};
 
@@ -55,16 +55,20 @@ fn a_line_goes_through_its_points() {
 #[test]
 fn a_clear_season_is_found_and_chance_is_none() {
     let clear = costs(72, 0.01, 0.3, 0.02);
-    let Season(months) = Season::of(&clear, &Scale::of(&clear));
+    let season = |amounts: &[f64]| {
+        let scale = Scale::of(amounts);
+        let values: Vec<_> = amounts.iter().map(|own| scale.value(*own)).collect();
+        Season::of(&values, &scale)
+    };
+    let Season(months) = season(&clear);
     for (month, index) in months.iter().enumerate() {
         let wave = 0.3 * (month as f64 * std::f64::consts::TAU / 12.0).sin();
         assert!((index - wave).abs() < 0.05, "{month}: {index} {wave}");
     }
     let chance = costs(72, 0.01, 0.0, 0.5);
-    let Season(months) = Season::of(&chance, &Scale::of(&chance));
+    let Season(months) = season(&chance);
     assert!(months.iter().all(|index| index.abs() < 0.06), "{months:?}");
-    let short = &clear[..23];
-    assert!(Season::of(short, &Scale::of(short)).is_flat());
+    assert!(season(&clear[..23]).is_flat());
 }
 
 #[test]
@@ -73,9 +77,10 @@ fn without_logarithms_a_season_is_a_difference() {
     let both_signs: Vec<_> = (0..60).map(|month| 5.0 + 30.0 * waves(month)).collect();
     let scale = Scale::of(&both_signs);
     assert!(!scale.is_logarithm());
-    let Season(months) = Season::of(&both_signs, &scale);
+    let values: Vec<_> = both_signs.iter().map(|own| scale.value(*own)).collect();
+    let Season(months) = Season::of(&values, &scale);
     for (month, index) in months.iter().enumerate() {
-        assert!((index - scale.part(30.0 * waves(month))).abs() < 1e-9);
+        assert!((index - scale.value(30.0 * waves(month))).abs() < 1e-9);
     }
 }
 
@@ -126,24 +131,58 @@ fn drift_is_what_cannot_be_chance() {
     assert_eq!(jump, [3.0; 3]);
 }
 
+/// Misses of one origin.
+fn misses(errors: impl Iterator<Item = (usize, f64)>) -> Vec<Miss> {
+    let miss = |(horizon, error)| Miss {
+        position: 0,
+        origin: 0,
+        horizon,
+        error,
+    };
+    errors.map(miss).collect()
+}
+
 #[test]
-fn an_interval_is_the_quantile_of_the_errors() {
-    let errors: Vec<_> = (1..=97).map(|error| (1, f64::from(error))).collect();
-    let spread = Spread::of(&errors);
-    assert!(nearly(spread.half_width(0.5, 1), 50.0, 1e-9));
-    assert!(nearly(spread.half_width(0.9, 1), 90.0, 1e-9));
-    let all = spread.half_width(0.97, 1);
-    assert!(nearly(all, 97.0, 1e-9) && spread.half_width(0.99, 1) > all * 1.1);
+fn an_interval_is_the_quantile_of_the_errors_with_heavier_ends() {
+    let spread = Spread::of(&misses((1..=97).map(|error| (1, f64::from(error)))), 60);
+    let ratio = |level: f64, rank: f64| spread.half_widths(level, 1)[0] / rank;
+    assert!(
+        (0.8..0.9).contains(&ratio(0.5, 50.0)),
+        "{}",
+        ratio(0.5, 50.0)
+    );
+    assert!(ratio(0.5, 50.0) < ratio(0.9, 90.0) && ratio(0.9, 90.0) < ratio(0.97, 97.0));
+    let widths = |level: f64| spread.half_widths(level, 1)[0];
+    assert!(widths(0.99) > widths(0.97) * 1.1);
+    assert_eq!(spread.half_widths(0.0, 3), [0.0; 3]);
+    let short = Spread::of(&misses((1..=97).map(|error| (1, f64::from(error)))), 24);
+    assert!(short.half_widths(0.5, 1)[0] > widths(0.5));
+}
+
+#[test]
+fn later_origins_say_more() {
+    let of = |origin: usize, error: f64| Miss {
+        position: 0,
+        origin,
+        horizon: 1,
+        error,
+    };
+    let width = |late: f64, early: f64| {
+        let late = (0..6).map(|origin| of(origin, late));
+        let early = (6..12).map(|origin| of(origin, early));
+        let misses: Vec<_> = late.chain(early).collect();
+        Spread::of(&misses, 60).half_widths(0.5, 1)[0]
+    };
+    assert!(width(1.0, 10.0) < 2.0 && width(10.0, 1.0) > 8.0);
 }
 
 #[test]
 fn an_interval_widens_with_the_horizon_where_errors_do() {
-    let rising: Vec<_> = (1..=18).flat_map(|at| [(at, at as f64); 3]).collect();
-    let spread = Spread::of(&rising);
-    let widths: Vec<_> = (1..=18).map(|at| spread.half_width(0.9, at)).collect();
-    assert!(nearly(widths[17], 18.0, 0.01) && nearly(widths[0], 1.0, 0.01));
-    let falling: Vec<_> = (1..=18).map(|at| (at, 20.0 - at as f64)).collect();
-    let spread = Spread::of(&falling);
-    assert_eq!(spread.half_width(0.9, 1), spread.half_width(0.9, 18));
-    assert_eq!(Spread::of(&[]).half_width(0.9, 3), 0.0);
+    let rising = (1..=18).flat_map(|at| [(at, at as f64); 3]);
+    let widths = Spread::of(&misses(rising), 60).half_widths(0.9, 18);
+    assert!(nearly(widths[17], 18.0 * widths[0], 0.01), "{widths:?}");
+    let falling = (1..=18).map(|at| (at, 20.0 - at as f64));
+    let widths = Spread::of(&misses(falling), 60).half_widths(0.9, 18);
+    assert_eq!(widths[0], widths[17]);
+    assert_eq!(Spread::of(&[], 60).half_widths(0.9, 3), [0.0; 3]);
 }
