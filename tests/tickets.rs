@@ -4,11 +4,16 @@ mod bulk;
 mod changes;
 mod cost;
 mod cursors;
+mod erasure;
 mod events;
+mod filters;
+mod include;
 mod lists;
 mod merge;
 mod migration;
 mod plans;
+mod requester;
+mod search;
 mod sla;
 mod workflow;
 

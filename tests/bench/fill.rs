@@ -74,10 +74,11 @@ pub async fn tickets(client: &Client, whose: Owner<'_>, from: u64, to: u64) {
         format!(
             "SET LOCAL search_path = plugin_tickets;
             INSERT INTO tickets (customer_id, id, status, subject, description, assignee, tags,
-                external_id, created_at, updated_at)
+                external_id, created_at, updated_at, search, folded)
             SELECT customer_id, {id}, (ARRAY['new', 'open', 'pending', 'hold', 'solved'])[1 + n % 5],
                 'subject', 'word' || n % 100, 'agent' || n % 50, ARRAY['tag' || n % 30], 'x' || n,
-                now() - ({to} - n) * interval '1 second', now() - ({to} - n) * interval '1 second'
+                now() - ({to} - n) * interval '1 second', now() - ({to} - n) * interval '1 second',
+                array_to_tsvector(ARRAY['subject', 'word' || n % 100]), true
             FROM made;
             INSERT INTO ticket_tags (customer_id, tag, ticket_id)
             SELECT customer_id, 'tag' || n % 30, {id} FROM made ORDER BY n % 30, n;
@@ -94,8 +95,9 @@ pub async fn tickets(client: &Client, whose: Owner<'_>, from: u64, to: u64) {
             INSERT INTO ticket_audits (customer_id, id, ticket_id, public, events, author, by_agent)
             SELECT customer_id, {}, {id}, true, '[{{\"type\": \"create\"}}]', 'key', false FROM made;
             INSERT INTO ticket_clocks (customer_id, ticket_id, started_at, running_since,
-                elapsed_micros, check_at)
-            SELECT customer_id, {id}, now(), now(), 0, now() + interval '1 year' FROM made",
+                elapsed_micros, check_at, due_at)
+            SELECT customer_id, {id}, now(), now(), 0, now() + interval '1 year',
+                now() + interval '1 year' FROM made",
             id_sql("cmt"),
             id_sql("aud")
         )

@@ -1,11 +1,11 @@
-//! Searching, counting, exporting.
+//! Searching, counting, exporting: what any list can.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Support, id};
 
-async fn found(support: &Support, query: &str) -> Vec<String> {
+pub async fn found(support: &Support, query: &str) -> Vec<String> {
     let (status, list) = support.get(&format!("/support/tickets?{query}")).await;
     assert_eq!(status, StatusCode::OK, "{list}");
     let tickets = list["tickets"].as_array().unwrap();
@@ -91,22 +91,30 @@ async fn export_pages_are_one_csv_file_without_formulas() {
         "say \"hi\"",
         "two\nlines",
         "@cmd",
+        "\n=1",
+        "＝1",
     ] {
         support
-            .create(json!({"subject": subject, "description": "d", "tags": ["t,u"]}))
+            .create(
+                json!({"subject": subject, "description": "d", "tags": ["t,u"],
+                "requester": {"email": "ada@example.com"}}),
+            )
             .await;
     }
     let (text, pages) = export(&support).await;
-    assert_eq!(pages, 3);
+    assert_eq!(pages, 4);
     assert!(text.starts_with("id,external_id,status,priority,type,subject,assignee,tags,"));
     assert_eq!(text.matches("external_id").count(), 1, "one line of names");
-    assert_eq!(text.matches("\r\n").count(), 6);
+    assert_eq!(text.matches(",,ada@example.com\r\n").count(), 7);
+    assert_eq!(text.matches("\r\n").count(), 8);
     for cell in [
         ",\"'=HYPERLINK(\"\"x\"\")\",",
         ",\"a, b\",",
         ",\"say \"\"hi\"\"\",",
         ",\"two\nlines\",",
         ",'@cmd,",
+        ",\"'\n=1\",",
+        ",'＝1,",
         ",\"[\"\"t,u\"\"]\",",
     ] {
         assert!(text.contains(cell), "{cell}\n{text}");

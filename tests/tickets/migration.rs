@@ -1,5 +1,5 @@
 //! What tickets have that were made before there were words, feeds, unique external
-//! ids and clocks.
+//! ids, clocks and due times.
 
 use crate::harness::postgres::Cluster;
 
@@ -8,6 +8,9 @@ const SECOND: &str =
     include_str!("../../plugins/tickets/migrations/0002_finding_and_following.sql");
 const THIRD: &str = include_str!("../../plugins/tickets/migrations/0003_sla.sql");
 const FOURTH: &str = include_str!("../../plugins/tickets/migrations/0004_sla_alerts.sql");
+const FIFTH: &str = include_str!("../../plugins/tickets/migrations/0005_clocks_by_due_time.sql");
+const SIXTH: &str =
+    include_str!("../../plugins/tickets/migrations/0006_folding_requesters_and_lists.sql");
 
 #[tokio::test]
 async fn older_tickets_are_found_followed_and_told_apart() {
@@ -70,6 +73,22 @@ async fn clocks_of_older_tickets_run_since_they_were_made_and_know_the_first_ans
         "tkt_open 01 05 -",
         "tkt_pending - - -",
         "tkt_solved - - 02",
+    ];
+    assert_eq!(rows, expected);
+    // The first answer to the one that is open was given, and nothing is promised of others.
+    let due = "UPDATE ticket_clocks SET first_response_due_at = '2026-01-07Z',
+        resolution_due_at = '2026-01-08Z' WHERE ticket_id IN ('tkt_new', 'tkt_open')";
+    for sql in [due, FIFTH, SIXTH] {
+        client.batch_execute(sql).await.unwrap();
+    }
+    let due = "SELECT ticket_id || ' ' || to_char(due_at, 'YYYY-MM-DD') FROM ticket_clocks
+        WHERE customer_id = 'acme' ORDER BY due_at, ticket_id LIMIT 3";
+    let rows = client.query(due, &[]).await.unwrap();
+    let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let expected = [
+        "tkt_new 2026-01-07",
+        "tkt_open 2026-01-08",
+        "tkt_closed 9999-12-31",
     ];
     assert_eq!(rows, expected);
 }

@@ -215,3 +215,62 @@ async fn an_internal_comment_leaves_no_trace_for_customers() {
         assert_eq!(status, StatusCode::FORBIDDEN, "{path}: {problem}");
     }
 }
+
+#[tokio::test]
+async fn customers_answer_opens_a_ticket_that_waits_or_was_solved_and_starts_its_clocks() {
+    let support = Support::open();
+    let say = async |ticket: &Value, agent, body: Value| {
+        let path = format!("/support/tickets/{}/comments", id(ticket));
+        support.ask(Method::POST, &path, agent, body).await.0
+    };
+    let read = async |ticket: &Value, rest: &str| {
+        let path = format!("/support/tickets/{}{rest}", id(ticket));
+        support.get(&path).await.1
+    };
+    for status in ["pending", "hold", "solved"] {
+        let made = support.create(ticket()).await;
+        support.patch(id(&made), json!({"status": status})).await;
+        for body in [json!({"body": "b"}), json!({"body": "b", "public": false})] {
+            assert_eq!(say(&made, true, body).await, StatusCode::CREATED);
+        }
+        assert_eq!(
+            read(&made, "").await["status"],
+            status,
+            "an agent's opens nothing"
+        );
+        let stopped = status != "solved";
+        assert_eq!(read(&made, "/sla").await["resolution"]["paused"], stopped);
+        let before = read(&made, "").await["version"].as_i64().unwrap();
+        assert_eq!(
+            say(&made, false, json!({"body": "Here it is."})).await,
+            StatusCode::CREATED
+        );
+        let opened = read(&made, "").await;
+        assert_eq!(
+            (&opened["status"], &opened["solved_at"], &opened["version"]),
+            (&json!("open"), &Value::Null, &json!(before + 1)),
+        );
+        let sla = read(&made, "/sla").await;
+        assert_eq!(
+            (&sla["paused"], &sla["resolution"]["state"]),
+            (&json!(false), &json!("running"))
+        );
+        let audits = read(&made, "/audits").await;
+        let last = audits["audits"].as_array().unwrap().last().unwrap();
+        let events = last["events"].as_array().unwrap();
+        assert_eq!(
+            (&events[0]["to"], &events[1]["type"]),
+            (&json!("open"), &json!("comment"))
+        );
+    }
+    let made = support.create(ticket()).await;
+    say(&made, false, json!({"body": "And?"})).await;
+    assert_eq!(read(&made, "").await["status"], "new");
+    for status in ["solved", "closed"] {
+        support.patch(id(&made), json!({"status": status})).await;
+    }
+    assert_eq!(
+        say(&made, false, json!({"body": "Thanks"})).await,
+        StatusCode::CONFLICT
+    );
+}

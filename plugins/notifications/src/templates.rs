@@ -127,7 +127,7 @@ impl Template {
 
 /// Of each type of event that Hearth's own plugins tell: title, body, category, and the
 /// key of its digest.
-const BUILT_IN: [(&str, &str, &str, &str, &str); 9] = [
+const BUILT_IN: [(&str, &str, &str, &str, &str); 11] = [
     (
         "ticket.created",
         "New ticket: {{ticket.subject}}",
@@ -153,6 +153,20 @@ const BUILT_IN: [(&str, &str, &str, &str, &str); 9] = [
         "ticket.solved",
         "Ticket solved: {{ticket.subject}}",
         "",
+        "ticket",
+        "{{ticket.id}}",
+    ),
+    (
+        "ticket.redacted",
+        "Ticket redacted: {{ticket.subject}}",
+        "",
+        "ticket",
+        "{{ticket.id}}",
+    ),
+    (
+        "ticket.deleted",
+        "Ticket deleted",
+        "{{ticket.id}} is gone for good.",
         "ticket",
         "{{ticket.id}}",
     ),

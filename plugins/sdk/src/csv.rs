@@ -19,8 +19,9 @@ pub fn media_type(has_header: bool) -> &'static str {
 
 /// Adds one line. A cell with a comma, a quotation mark or a line break is
 /// quoted. One that a spreadsheet would run as a formula (it begins with `=`,
-/// `+`, `-`, `@`, a tab or a carriage return; source: OWASP, CSV injection) gets
-/// an apostrophe in front, which spreadsheets read as "this is text".
+/// `+`, `-`, `@`, one of their full-width forms, a tab, a carriage return or a line
+/// feed; source: OWASP, CSV injection) gets an apostrophe in front, which
+/// spreadsheets read as "this is text".
 pub fn line<'c>(text: &mut String, cells: impl IntoIterator<Item = &'c str>) {
     for (index, cell) in cells.into_iter().enumerate() {
         if index > 0 {
@@ -31,12 +32,13 @@ pub fn line<'c>(text: &mut String, cells: impl IntoIterator<Item = &'c str>) {
     text.push_str("\r\n");
 }
 
+/// What a formula begins with. The last four are the full-width `＝＋－＠`.
+const FORMULA: [char; 11] = [
+    '=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+];
+
 fn push_cell(text: &mut String, cell: &str) {
-    let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        "'"
-    } else {
-        ""
-    };
+    let guard = if cell.starts_with(FORMULA) { "'" } else { "" };
     if cell.contains([',', '"', '\r', '\n']) {
         let quoted = cell.replace('"', "\"\"");
         text.extend(["\"", guard, &quoted, "\""]);
@@ -63,10 +65,13 @@ mod tests {
 
     #[test]
     fn formulas_are_made_text() {
-        for formula in ["=1", "+1", "-1", "@SUM(A1)", "\t=1"] {
+        for formula in [
+            "=1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1", "＋1", "－1", "＠a",
+        ] {
             assert_eq!(of(&[formula]), format!("'{formula}\r\n"));
         }
         assert_eq!(of(&["\r=1"]), "\"'\r=1\"\r\n");
+        assert_eq!(of(&["\n=1"]), "\"'\n=1\"\r\n");
         assert_eq!(
             of(&["=HYPERLINK(\"x\",\"y\")"]),
             "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\"\r\n"

@@ -60,10 +60,49 @@ impl Query {
         })
     }
 
-    /// A parameter that is an RFC 3339 time.
+    /// A parameter that is a list: values with commas between them, or the parameter
+    /// once for each value, or both.
+    ///
+    /// ```
+    /// use hearth_plugin::Query;
+    /// let mut query = Query::parse("status=new,open&status=hold").unwrap();
+    /// assert_eq!(query.list("status").or([]), ["new", "open", "hold"]);
+    /// ```
+    pub fn list(&mut self, name: &str) -> Field<'_, Vec<String>> {
+        let place = Place::Parameter(name.to_string());
+        let texts = self.take(name);
+        let values = texts.iter().flat_map(|text| text.split(','));
+        let values: Vec<String> = values.map(str::to_string).collect();
+        let state = match values.iter().any(String::is_empty) {
+            true => State::wrong("empty", "a value must not be empty"),
+            false if values.is_empty() => State::Absent,
+            false => State::Value(values),
+        };
+        Field::new(&mut self.errors, place, state)
+    }
+
+    /// A parameter that is an RFC 3339 time, from which on something counts. A date is
+    /// where it begins, in UTC.
     pub fn timestamp(&mut self, name: &str) -> Field<'_, Timestamp> {
         self.read(name, |text| {
-            Timestamp::parse(text).ok_or("this must be an RFC 3339 time")
+            let day = Timestamp::parse_day(text).map(|day| *day.start());
+            day.or_else(|| Timestamp::parse(text)).ok_or(NO_TIME)
+        })
+    }
+
+    /// A parameter that is an RFC 3339 time, up to which something counts. A date is
+    /// its last microsecond, in UTC.
+    ///
+    /// ```
+    /// use hearth_plugin::{Query, Timestamp};
+    /// let mut query = Query::parse("until=2026-11-23").unwrap();
+    /// let last = Timestamp::parse("2026-11-23T23:59:59.999999Z");
+    /// assert_eq!(query.until("until").optional(), last);
+    /// ```
+    pub fn until(&mut self, name: &str) -> Field<'_, Timestamp> {
+        self.read(name, |text| {
+            let day = Timestamp::parse_day(text).map(|day| *day.end());
+            day.or_else(|| Timestamp::parse(text)).ok_or(NO_TIME)
         })
     }
 
@@ -124,6 +163,8 @@ impl Query {
     }
 }
 
+const NO_TIME: &str = "this must be an RFC 3339 time, or a date";
+
 fn parse_pair(pair: &str) -> Option<(String, String)> {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     Some((percent::decode_query(name)?, percent::decode_query(value)?))
@@ -137,6 +178,44 @@ mod tests {
     fn nul_and_broken_escapes_are_400() {
         for text in ["q=%00", "q=%z", "q=%ff", "%00=1"] {
             assert_eq!(Query::parse(text).unwrap_err().status(), 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn date_stands_for_where_it_begins_or_for_where_it_ends() {
+        let mut query = Query::parse("a=2026-11-23&b=2026-11-23&c=2026-11-23T01:00:00Z").unwrap();
+        let texts = [
+            query.timestamp("a").optional(),
+            query.until("b").optional(),
+            query.until("c").optional(),
+        ];
+        let texts = texts.map(|time| time.unwrap().to_string());
+        let expected = [
+            "2026-11-23T00:00:00.000000Z",
+            "2026-11-23T23:59:59.999999Z",
+            "2026-11-23T01:00:00.000000Z",
+        ];
+        assert_eq!(texts, expected);
+        for wrong in ["2026-02-30", "2026-2-3", "2026-11-23Z"] {
+            let mut query = Query::parse(&["t=", wrong].concat()).unwrap();
+            query.until("t").optional();
+            assert_eq!(query.finish().unwrap_err().status(), 400, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn list_has_commas_or_comes_again() {
+        let list = |text: &str| {
+            let mut query = Query::parse(text).unwrap();
+            let list = query.list("s").optional();
+            query.finish().map(|()| list)
+        };
+        let both = Some(vec!["a".to_string(), "b".to_string()]);
+        assert_eq!(list("s=a,b").unwrap(), both);
+        assert_eq!(list("s=a&s=b").unwrap(), both);
+        assert_eq!(list("").unwrap(), None);
+        for wrong in ["s=", "s=a,", "s=a&s=", "s=,"] {
+            assert_eq!(list(wrong).unwrap_err().status(), 400, "{wrong}");
         }
     }
 

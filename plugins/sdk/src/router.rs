@@ -19,7 +19,8 @@ type Endpoint = Box<dyn Fn(&Request, &[String]) -> Answer>;
 /// and its percent-decoded text goes to the handler as the type that the handler
 /// declares. A parameter that its type refuses is 404. A route that names a
 /// segment wins over one that has a parameter there, whatever their order and
-/// methods, as in OpenAPI: `/tickets/count` is never a ticket.
+/// methods, as in OpenAPI: `/tickets/count` is never a ticket. A path that ends with a
+/// slash is the path before it: `/tickets/` is `/tickets`.
 ///
 /// An unknown path is 404; a known path with another method is 405 with `Allow`;
 /// HEAD is answered as GET, and the host keeps the body to itself, OPTIONS with 204 and `Allow`.
@@ -148,12 +149,12 @@ fn allow(routes: &[&Route]) -> String {
     methods.join(", ")
 }
 
-/// The percent-decoded segments of a path. `None` where one cannot be decoded.
+/// The percent-decoded segments of a path, but for the empty one behind a slash at its
+/// end. `None` where one cannot be decoded.
 fn segments(path: &str) -> Option<Vec<String>> {
-    path.strip_prefix('/')?
-        .split('/')
-        .map(percent::decode)
-        .collect()
+    let path = path.strip_prefix('/')?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    path.split('/').map(percent::decode).collect()
 }
 
 #[cfg(test)]

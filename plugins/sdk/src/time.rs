@@ -1,6 +1,7 @@
 //! Instants, without a date crate: microseconds since 1970 and RFC 3339.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -79,6 +80,25 @@ impl Timestamp {
         Some(Timestamp(
             (seconds - parse_offset(offset)?) * MICROS_PER_SECOND + micros,
         ))
+    }
+}
+
+impl Timestamp {
+    /// Reads a date of ISO 8601, `2026-11-23`: from its first microsecond to its last,
+    /// in UTC. `None` where the text is anything else.
+    ///
+    /// ```
+    /// use hearth_plugin::Timestamp;
+    /// let day = Timestamp::parse_day("2026-11-23").unwrap();
+    /// assert_eq!(day.start().to_string(), "2026-11-23T00:00:00.000000Z");
+    /// assert_eq!(day.end().to_string(), "2026-11-23T23:59:59.999999Z");
+    /// ```
+    pub fn parse_day(text: &str) -> Option<RangeInclusive<Self>> {
+        let is_date = text.is_ascii() && text.len() == 10;
+        let days = is_date.then(|| parse_date(text))??;
+        let micros = days * SECONDS_PER_DAY * MICROS_PER_SECOND;
+        let last = micros + SECONDS_PER_DAY * MICROS_PER_SECOND - 1;
+        Some(Timestamp(micros)..=Timestamp(last))
     }
 }
 

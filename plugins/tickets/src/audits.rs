@@ -1,12 +1,13 @@
 //! Who changed what. Each change of a ticket writes one audit in its own
 //! transaction: a list of events, such as
-//! `{"type": "change", "field": "status", "from": "new", "to": "open"}`.
+//! `{"type": "change", "field": "status", "from": "new", "to": "open"}`. Where what a field
+//! said was taken away, by redaction or deletion, `redacted` stands for `from` and `to`.
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
 
-use crate::show;
 use crate::sql::notes::audits_of;
+use crate::sql::ticket_by_id;
 use crate::ticket::{AGENT, Summary, TicketId};
 
 row! {
@@ -25,6 +26,16 @@ row! {
 /// The events of a new ticket.
 pub fn created() -> Vec<Value> {
     vec![json!({"type": "create"})]
+}
+
+/// The events of a ticket in which something was made unreadable, and of one that was
+/// deleted.
+pub fn redacted() -> Vec<Value> {
+    vec![json!({"type": "redact"})]
+}
+
+pub fn deleted() -> Vec<Value> {
+    vec![json!({"type": "delete"})]
 }
 
 /// The event of a new comment.
@@ -72,17 +83,21 @@ fn change(field: &str, from: Option<&Value>, to: Option<&Value>) -> Value {
 }
 
 /// `GET /tickets/{id}/audits`: the oldest first. Audits of internal comments are
-/// for agents alone.
+/// for agents alone, and so are those of a ticket that was deleted.
 pub fn list(request: &Request, id: TicketId) -> Answer {
     let mut query = request.query()?;
     let paging = Paging::read(&mut query);
     query.finish()?;
     let binding = Binding::of(request, &["audits", &id.0])?;
     let [after] = paging.keys(&binding)?.unwrap_or_default();
-    show::find(request, &id)?;
+    let ticket = ticket_by_id(&request.database(), &id.0)?;
     let is_agent = request.has_scope(AGENT);
     let (limit, offset) = (paging.fetch(), paging.offset());
     let mut audits = audits_of(&request.database(), &id.0, is_agent, &after, limit, offset)?;
+    let is_known = ticket.is_some() || is_agent && !audits.is_empty();
+    if !is_known {
+        return Err(Problem::not_found());
+    }
     let more = paging.cut(&mut audits);
     let next = audits
         .last()

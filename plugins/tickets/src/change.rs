@@ -3,10 +3,10 @@
 use hearth_plugin::prelude::*;
 
 use crate::ticket::{self, AGENT, Summary, TicketId};
-use crate::{status, write};
+use crate::{requester, status, write};
 
 /// `PATCH /tickets/{id}`: fields that are absent stay; `null` clears type, assignee,
-/// external_id and custom_fields. Those are merged at every depth (RFC 7396), so that
+/// external_id, requester and custom_fields. The last two are merged at every depth (RFC 7396), so that
 /// `null` takes the member away that it stands for. The row is locked from reading to
 /// commit, so that no concurrent change is lost or missing in the audits.
 pub fn change(request: &Request, id: TicketId) -> Answer {
@@ -26,6 +26,7 @@ pub struct Patch {
     pub kind: Change<String>,
     pub assignee: Change<String>,
     pub external_id: Change<String>,
+    pub requester: Change<Map<String, Value>>,
     pub tags: Option<Vec<String>>,
     pub custom_fields: Change<Map<String, Value>>,
 }
@@ -40,6 +41,7 @@ impl Patch {
             kind: ticket::kind(&mut fields).change(),
             assignee: ticket::assignee(&mut fields).change(),
             external_id: ticket::external_id(&mut fields).change(),
+            requester: requester::read(&mut fields),
             tags: ticket::tags(&mut fields).optional(),
             custom_fields: ticket::custom_fields(&mut fields).change(),
         };
@@ -56,6 +58,13 @@ impl Patch {
         replace(&mut after.r#type, &self.kind);
         replace(&mut after.assignee, &self.assignee);
         replace(&mut after.external_id, &self.external_id);
+        match &self.requester {
+            Change::Keep => {}
+            Change::Clear => after.requester = None,
+            Change::Set(members) => {
+                after.requester = requester::merged(before.requester.as_ref(), members);
+            }
+        }
         match &self.custom_fields {
             Change::Keep => {}
             Change::Clear => after.custom_fields = Json(json!({})),

@@ -1,4 +1,5 @@
-//! The feed of changes: which tickets changed since, each once and as it is now.
+//! The feed of changes: which tickets changed since, each once and as it is now; of one
+//! that was deleted, that it was.
 //!
 //! Positions are given by readers, to what is committed (see the migration), so
 //! nothing is passed over however late it commits. A ticket that changes again
@@ -11,7 +12,6 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Batch;
 
 use crate::sql::feed::{Changed, advance_feed, changes_after, lock_feed, number_pending, pending};
-use crate::ticket::with_ticket_id;
 
 /// `GET /tickets/changes`: the oldest change first. The last page has a cursor
 /// too, to go on from later.
@@ -58,7 +58,10 @@ fn read(database: &Database, after: i64, paging: &Paging) -> Result<Vec<Changed>
 }
 
 fn to_json(changed: &Changed) -> Value {
+    if changed.id.is_none() {
+        return json!({"id": changed.ticket_id, "ticket_id": changed.ticket_id, "deleted": true});
+    }
     let mut members = sql::to_json(changed);
     members.remove("position");
-    with_ticket_id(members)
+    Value::Object(members)
 }

@@ -3,6 +3,7 @@
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
+use hearth_plugin::sql::Row;
 
 use crate::events::Event;
 use crate::outbox::Outbox;
@@ -11,7 +12,8 @@ use crate::sql::feed::mark_changed;
 use crate::sql::notes::{comments_of, insert_comment};
 use crate::sql::{insert_audits, lock_tickets, touch_ticket};
 use crate::ticket::{AGENT, Author, Summary, TicketId};
-use crate::{audits, show, status};
+use crate::write::{self, Edit, Wanted};
+use crate::{audits, requester, show, status};
 
 row! {
     /// A comment.
@@ -23,6 +25,7 @@ row! {
         body: String,
         author: String,
         by_agent: bool,
+        requester: Option<Json>,
         created_at: Timestamp,
     }
 
@@ -35,64 +38,110 @@ row! {
         body: String,
         author: String,
         by_agent: bool,
+        requester: Option<Json>,
         created_at: Timestamp,
         fetched: i64,
     }
 }
 
+/// A comment to be written.
+pub struct Draft {
+    pub public: bool,
+    pub body: String,
+    pub requester: Option<Json>,
+}
+
+impl Draft {
+    fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let draft = Draft {
+            body: fields.text("body").length(1..=65_536).required(),
+            public: fields.boolean("public").or(true),
+            requester: requester::new(&mut fields),
+        };
+        fields.finish()?;
+        Ok(draft)
+    }
+}
+
 /// `POST /tickets/{id}/comments`: 201. A public comment changes the ticket's
-/// version; an internal one does not, or customers would see that there is one.
+/// version; an internal one does not, or customers would see that there is one. A
+/// customer's opens a ticket that waits for it, or was solved.
 pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
-    let mut fields = request.fields()?;
-    let body = fields.text("body").length(1..=65_536).required();
-    let public = fields.boolean("public").or(true);
-    fields.finish()?;
-    if !public {
+    let draft = Draft::read(request.fields()?)?;
+    if !draft.public {
         request.require_scope(AGENT)?;
     }
     let author = Author::of(request)?;
     let database = request.database();
-    let comment = Outbox::run(|outbox| {
+    let (comment, edit) = Outbox::run(|outbox| {
         database.transaction(Isolation::ReadCommitted, |tx| {
             let tickets = lock_tickets(tx, std::slice::from_ref(&id))?;
-            let ticket = tickets.first().ok_or_else(Problem::not_found)?;
+            let ticket = tickets.into_iter().next().ok_or_else(Problem::not_found)?;
             status::refuse_closed(&ticket.status)?;
-            let comment = write(tx, &id, public, &body, &author)?;
-            if public {
-                tell(tx, &author, ticket, &comment, outbox)?;
-            }
-            Ok::<_, Problem>(comment)
+            write(tx, ticket, &draft, &author, outbox)
         })
     })?;
+    edit.iter().for_each(Edit::tell);
     Response::json(201, &comment)
 }
 
-/// Writes a comment and its audit.
+/// Writes a comment, and what it is to the ticket and to others. Of an internal one
+/// nobody hears.
 fn write(
     tx: &Transaction,
-    ticket_id: &str,
-    public: bool,
-    body: &str,
+    ticket: Summary,
+    draft: &Draft,
     author: &Author<'_>,
-) -> Result<Comment, sql::Error> {
-    let comment = add(tx, ticket_id, public, body, author)?;
-    let event = audits::commented(&comment.id, public);
-    let audit = Json(json!([audits::new(ticket_id, public, vec![event])]));
+    outbox: &Outbox,
+) -> Result<(Comment, Option<Edit>), Problem> {
+    let comment = add(tx, &ticket.id, draft, author)?;
+    let event = audits::commented(&comment.id, draft.public);
+    let is_answer = draft.public && !author.is_agent;
+    if is_answer && status::waits_for_answer(&ticket.status) {
+        let edit = reopen(tx, ticket, event, &comment, author, outbox)?;
+        return Ok((comment, Some(edit)));
+    }
+    let audit = Json(json!([audits::new(&ticket.id, draft.public, vec![event])]));
     let (key, is_agent) = (author.key_id, author.is_agent);
     insert_audits(tx, &audit, key, is_agent, comment.created_at)?;
-    Ok(comment)
+    if draft.public {
+        tell(tx, author, ticket, &comment, outbox)?;
+    }
+    Ok((comment, None))
 }
 
-/// What a public comment is to the ticket and to others. Of an internal one nobody
-/// hears.
+/// Opens the ticket that a customer's comment answers, so that its clocks run.
+fn reopen(
+    tx: &Transaction,
+    ticket: Summary,
+    event: Value,
+    comment: &Comment,
+    author: &Author<'_>,
+    outbox: &Outbox,
+) -> Result<Edit, Problem> {
+    let wanted = Wanted {
+        ticket: Summary {
+            status: "open".into(),
+            ..ticket.clone()
+        },
+        events: vec![event],
+        closed_too: false,
+        comment: Some(comment.clone()),
+    };
+    let mut edits = [Edit::new(ticket, wanted)?];
+    write::apply(tx, &mut edits, author, outbox)?;
+    let [edit] = edits;
+    Ok(edit)
+}
+
+/// What a public comment that changes nothing else is to the ticket and to others.
 fn tell(
     tx: &Transaction,
     author: &Author<'_>,
-    ticket: &Summary,
+    mut ticket: Summary,
     comment: &Comment,
     outbox: &Outbox,
 ) -> Result<(), sql::Error> {
-    let mut ticket = ticket.clone();
     let stamp = touch_ticket(tx, &ticket.id, comment.created_at)?;
     ticket.stamp(&stamp);
     mark_changed(tx, std::slice::from_ref(&ticket.id))?;
@@ -112,13 +161,20 @@ fn tell(
 pub fn add(
     tx: &Transaction,
     ticket_id: &str,
-    public: bool,
-    body: &str,
+    draft: &Draft,
     author: &Author<'_>,
 ) -> Result<Comment, sql::Error> {
     let (id, now) = (id::new("cmt"), Timestamp::now());
     let (key, is_agent) = (author.key_id, author.is_agent);
-    insert_comment(tx, &id, ticket_id, public, body, key, is_agent, now)
+    let Draft {
+        public,
+        body,
+        requester,
+    } = draft;
+    let requester = requester.as_ref();
+    insert_comment(
+        tx, &id, ticket_id, *public, body, key, is_agent, now, requester,
+    )
 }
 
 /// `GET /tickets/{id}/comments`: the oldest first. A page ends early rather than
@@ -148,8 +204,10 @@ pub fn list(request: &Request, id: TicketId) -> Answer {
     Ok(paging.link(request, next.as_deref(), Response::json(200, &body)?))
 }
 
-fn to_json(comment: &Listed) -> Map<String, Value> {
+/// A comment as it is answered.
+pub fn to_json(comment: &impl Row) -> Map<String, Value> {
     let mut members = sql::to_json(comment);
     members.remove("fetched");
+    members.remove("total");
     members
 }

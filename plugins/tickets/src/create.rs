@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::{Batch, Error};
 
-use crate::audits;
 use crate::events::Event;
 use crate::outbox::Outbox;
 use crate::sla::plan::Plan;
 use crate::sla::track::{self, Tracked};
 use crate::sql::{id_by_external_id, insert_tickets, taken_external_ids};
 use crate::ticket::{self, AGENT, Author, Stamp, Summary};
+use crate::{audits, fold, requester};
 
 /// How often tickets are tried where others take their external ids meanwhile.
 const ATTEMPTS_MAX: u32 = 3;
@@ -52,6 +52,7 @@ impl New {
             r#type: ticket::kind(&mut fields).optional(),
             assignee: ticket::assignee(&mut fields).optional(),
             external_id: ticket::external_id(&mut fields).optional(),
+            requester: requester::new(&mut fields),
             tags: ticket::tags(&mut fields).or([]),
             custom_fields: Json(ticket::custom_fields(&mut fields).or(Map::new()).into()),
             satisfaction: None,
@@ -72,6 +73,8 @@ impl New {
     fn row(&self, tracked: &Tracked) -> Value {
         let mut members = sql::to_json(&self.ticket);
         members.insert("description".into(), self.description.as_str().into());
+        let search = fold::vector(&self.ticket.subject, &self.description);
+        members.insert("search".into(), search.into());
         members.insert("audit_id".into(), id::new("aud").into());
         members.append(&mut track::members(tracked));
         Value::Object(members)

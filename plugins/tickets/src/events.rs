@@ -68,6 +68,21 @@ impl Event {
         Event::of("ticket.solved", ticket, description, ticket.updated_at)
     }
 
+    /// Of a ticket in which something was made unreadable: as it is since.
+    pub fn redacted(ticket: &Summary, description: Option<&str>) -> Self {
+        Event::of("ticket.redacted", ticket, description, ticket.updated_at)
+    }
+
+    /// Of a ticket that is no more. Nothing of what it said is told.
+    pub fn deleted(ticket_id: &str, occurred_at: Timestamp) -> Self {
+        Event {
+            kind: "ticket.deleted",
+            ticket_id: ticket_id.to_string(),
+            occurred_at,
+            data: json!({"ticket": {"id": ticket_id, "ticket_id": ticket_id}}),
+        }
+    }
+
     /// Of a clock that is about to be due, or was.
     pub fn of_clock(
         kind: &'static str,
@@ -84,13 +99,21 @@ impl Event {
         self
     }
 
+    /// The data, within its bound; a deleted ticket lacks no description.
+    fn bounded(&self) -> Value {
+        match self.kind {
+            "ticket.deleted" => self.data.clone(),
+            _ => bounded(self.data.clone()),
+        }
+    }
+
     /// The message, under an id of its own.
     pub fn message(&self) -> Message {
         let body = json!({
             "event_id": id::new("evt"),
             "type": self.kind,
             "occurred_at": self.occurred_at,
-            "data": bounded(self.data.clone()),
+            "data": self.bounded(),
         });
         Message::json(&body).in_group(&self.ticket_id)
     }

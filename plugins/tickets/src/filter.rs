@@ -1,97 +1,70 @@
 //! Which tickets a list, a count or an export is about, and in which order.
 
-use hearth_plugin::cursor::{self, Binding};
+use hearth_plugin::cursor::Binding;
+use hearth_plugin::fields::Field;
 use hearth_plugin::prelude::*;
 
-use crate::sql::counts;
-use crate::sql::lists::{by_cursor, by_page};
-use crate::ticket::{self, Summary};
-use crate::{search, status};
+use crate::search::Search;
+use crate::start::{FIRST, LAST, Sort};
+use crate::{status, ticket};
 
-/// The orders of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
-    Newest,
-    Oldest,
-    UpdatedLast,
-    UpdatedFirst,
+/// Which tickets, in which order.
+#[derive(Debug)]
+pub struct Filter {
+    /// None where all statuses are wanted, as of priorities.
+    pub statuses: Vec<String>,
+    pub priorities: Vec<String>,
+    pub assignee: Option<String>,
+    pub unassigned: bool,
+    pub tag: Option<String>,
+    pub kind: Option<String>,
+    pub external_id: Option<String>,
+    pub search: Option<Search>,
+    pub updated_since: Option<Timestamp>,
+    pub created_since: Option<Timestamp>,
+    pub created_until: Option<Timestamp>,
+    pub sort: Sort,
+    /// The text of the search.
+    text: Option<String>,
 }
 
-impl Sort {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "-created_at" => Some(Sort::Newest),
-            "created_at" => Some(Sort::Oldest),
-            "-updated_at" => Some(Sort::UpdatedLast),
-            "updated_at" => Some(Sort::UpdatedFirst),
-            _ => None,
-        }
-    }
-}
-
-/// The statement for a filter. Words are looked up by the rarest of them; of the
-/// rest few tickets have one assignee or one tag, more have one status.
-macro_rules! pick {
-    ($filter:expr, $lists:ident) => {
-        match ($filter.found_by(), $filter.sort) {
-            (FoundBy::Words, Sort::Newest) => $lists::words_newest,
-            (FoundBy::Words, Sort::Oldest) => $lists::words_oldest,
-            (FoundBy::Words, Sort::UpdatedLast) => $lists::words_updated_last,
-            (FoundBy::Words, Sort::UpdatedFirst) => $lists::words_updated_first,
-            (FoundBy::Assignee, Sort::Newest) => $lists::assignee_newest,
-            (FoundBy::Assignee, Sort::Oldest) => $lists::assignee_oldest,
-            (FoundBy::Assignee, Sort::UpdatedLast) => $lists::assignee_updated_last,
-            (FoundBy::Assignee, Sort::UpdatedFirst) => $lists::assignee_updated_first,
-            (FoundBy::Tag, Sort::Newest) => $lists::tag_newest,
-            (FoundBy::Tag, Sort::Oldest) => $lists::tag_oldest,
-            (FoundBy::Tag, Sort::UpdatedLast) => $lists::tag_updated_last,
-            (FoundBy::Tag, Sort::UpdatedFirst) => $lists::tag_updated_first,
-            (FoundBy::Status, Sort::Newest) => $lists::status_newest,
-            (FoundBy::Status, Sort::Oldest) => $lists::status_oldest,
-            (FoundBy::Status, Sort::UpdatedLast) => $lists::status_updated_last,
-            (FoundBy::Status, Sort::UpdatedFirst) => $lists::status_updated_first,
-            (FoundBy::Any, Sort::Newest) => $lists::any_newest,
-            (FoundBy::Any, Sort::Oldest) => $lists::any_oldest,
-            (FoundBy::Any, Sort::UpdatedLast) => $lists::any_updated_last,
-            (FoundBy::Any, Sort::UpdatedFirst) => $lists::any_updated_first,
-        }
-    };
-}
-
-/// What the rows of a list are found by.
-enum FoundBy {
-    Any,
-    Status,
+/// What the tickets of a filter are found by, where the order is that of creation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Way {
+    All,
+    Ranks,
     Assignee,
+    Unassigned,
+    Kind,
     Tag,
     Words,
 }
 
-/// Which tickets, in which order.
-pub struct Filter {
-    status: Option<String>,
-    priority: Option<String>,
-    assignee: Option<String>,
-    tag: Option<String>,
-    text: Option<String>,
-    updated_since: Option<Timestamp>,
-    sort: Sort,
-}
-
 impl Filter {
     pub fn read(query: &mut Query) -> Self {
-        let sorts = "this must be one of created_at, -created_at, updated_at, -updated_at";
+        let (text, search) = Search::read(query).unzip();
         Filter {
-            status: query.text("status").one_of(&status::ALL).optional(),
-            priority: ticket::priority(query.text("priority")).optional(),
+            statuses: each(query.list("status"), &status::ALL, status::known).or([]),
+            priorities: each(
+                query.list("priority"),
+                &ticket::PRIORITIES,
+                ticket::known_priority,
+            )
+            .or([]),
             assignee: query.text("assignee").length(1..=255).optional(),
+            unassigned: query
+                .boolean("unassigned")
+                .check("not_allowed", "this can be true alone", |only| *only)
+                .or(false),
             tag: query.text("tag").length(1..=64).optional(),
-            text: query.text("q").length(1..=255).optional(),
+            kind: query.text("type").length(1..=64).optional(),
+            external_id: query.text("external_id").length(1..=255).optional(),
             updated_since: query.timestamp("updated_since").optional(),
-            sort: query
-                .text("sort")
-                .convert("not_allowed", sorts, |sort| Sort::parse(&sort))
-                .or(Sort::Newest),
+            created_since: query.timestamp("created_since").optional(),
+            created_until: query.until("created_until").optional(),
+            sort: Sort::read(query),
+            text,
+            search,
         }
     }
 
@@ -100,18 +73,20 @@ impl Filter {
     pub fn parts(&self, list: &str) -> Vec<String> {
         let given = |text: &Option<String>| text.as_ref().map(|text| ["=", text].concat());
         let text = |text: &Option<String>| given(text).unwrap_or_default();
-        let since = self
-            .updated_since
-            .map(|since| since.to_string())
-            .unwrap_or_default();
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
         vec![
             list.to_string(),
-            text(&self.status),
-            text(&self.priority),
+            self.statuses.join(","),
+            self.priorities.join(","),
             text(&self.assignee),
+            self.unassigned.to_string(),
             text(&self.tag),
+            text(&self.kind),
+            text(&self.external_id),
             text(&self.text),
-            since,
+            time(self.updated_since),
+            time(self.created_since),
+            time(self.created_until),
             format!("{:?}", self.sort),
         ]
     }
@@ -123,132 +98,91 @@ impl Filter {
         Binding::of(request, &parts)
     }
 
-    /// A page of tickets, whether there are more, and the cursor of those.
-    pub fn page(
-        &self,
-        database: &Database,
-        paging: &Paging,
-        binding: &Binding,
-    ) -> Result<(Vec<Summary>, Option<String>), Problem> {
-        let start = self.start(paging.keys(binding)?)?;
-        let words = search::words(database, self.text.as_deref())?;
-        let mut tickets = self.run(database, &words, &start, paging)?;
-        let more = paging.cut(&mut tickets);
-        let last = tickets.last().filter(|_| more);
-        let next = last.map(|last| Start::after(last).encode(binding));
-        Ok((tickets, next))
-    }
-
-    /// How many tickets there are, counted to 10,001.
-    pub fn count(&self, database: &Database) -> Result<i64, Problem> {
-        let words = search::words(database, self.text.as_deref())?;
-        let statement = match self.found_by() {
-            FoundBy::Words => counts::words,
-            FoundBy::Assignee => counts::assignee,
-            FoundBy::Tag => counts::tag,
-            FoundBy::Status => counts::status,
-            FoundBy::Any => counts::any,
-        };
-        let count = statement(
-            database,
-            self.status.as_deref(),
-            self.priority.as_deref(),
-            self.assignee.as_deref(),
-            self.tag.as_deref(),
-            &words,
-            self.updated_since.unwrap_or(FIRST),
-        )?;
-        Ok(count.count)
-    }
-
-    fn found_by(&self) -> FoundBy {
+    /// Words are looked up by the rarest of them; few tickets have one tag, one assignee
+    /// or one type. Those that are at work are fewer than those that are done, and so are
+    /// those that nobody has.
+    pub fn way(&self) -> Way {
         match self {
-            Filter { text: Some(_), .. } => FoundBy::Words,
+            Filter {
+                search: Some(_), ..
+            } => Way::Words,
+            Filter { tag: Some(_), .. } => Way::Tag,
             Filter {
                 assignee: Some(_), ..
-            } => FoundBy::Assignee,
-            Filter { tag: Some(_), .. } => FoundBy::Tag,
+            } => Way::Assignee,
+            Filter { kind: Some(_), .. } => Way::Kind,
+            filter if filter.is_at_work() => Way::Ranks,
             Filter {
-                status: Some(_), ..
-            } => FoundBy::Status,
-            _ => FoundBy::Any,
+                unassigned: true, ..
+            } => Way::Unassigned,
+            filter if filter.statuses.is_empty() && filter.priorities.is_empty() => Way::All,
+            _ => Way::Ranks,
         }
     }
 
-    /// Where a page begins: at the cursor's keys, or at the end of the order.
-    pub fn start(&self, keys: Option<[String; 2]>) -> Result<Start, Problem> {
-        if let Some([time, id]) = keys {
-            let time = Timestamp::parse(&time).ok_or_else(cursor::refused)?;
-            return Ok(Start { time, id });
-        }
-        Ok(match self.sort {
-            Sort::Newest | Sort::UpdatedLast => Start {
-                time: LAST,
-                id: "~".into(),
-            },
-            Sort::Oldest | Sort::UpdatedFirst => Start {
-                time: FIRST,
-                id: String::new(),
-            },
-        })
+    /// Whether nothing is wanted that is done.
+    fn is_at_work(&self) -> bool {
+        let is_done = |status: &String| matches!(status.as_str(), "solved" | "closed");
+        !self.statuses.is_empty() && !self.statuses.iter().any(is_done)
     }
 
-    /// Runs the statement whose index fits best.
-    fn run(
-        &self,
-        database: &Database,
-        words: &[String],
-        start: &Start,
-        paging: &Paging,
-    ) -> Result<Vec<Summary>, sql::Error> {
-        let statement = match paging.page() {
-            None => pick!(self, by_cursor),
-            Some(_) => pick!(self, by_page),
-        };
-        statement(
-            database,
-            self.status.as_deref(),
-            self.priority.as_deref(),
-            self.assignee.as_deref(),
-            self.tag.as_deref(),
-            words,
-            self.updated_since.unwrap_or(FIRST),
-            start.time,
-            &start.id,
-            paging.offset(),
-            paging.fetch(),
-        )
+    /// The statuses that tickets may have.
+    pub fn wanted_statuses(&self) -> Vec<String> {
+        match self.statuses.is_empty() {
+            true => status::ALL.map(String::from).to_vec(),
+            false => self.statuses.clone(),
+        }
+    }
+
+    /// The priorities that tickets may have, in the order of the list.
+    pub fn wanted_priorities(&self) -> Vec<String> {
+        let all = ticket::PRIORITIES
+            .iter()
+            .map(|priority| priority.to_string());
+        let is_wanted = |own: &String| self.priorities.is_empty() || self.priorities.contains(own);
+        let mut wanted: Vec<String> = all.filter(is_wanted).collect();
+        if self.sort == Sort::MostUrgent {
+            wanted.reverse();
+        }
+        wanted
+    }
+
+    /// Since when tickets were updated: not before they were made.
+    pub fn updated_from(&self) -> Timestamp {
+        let created = self.created_from();
+        self.updated_since
+            .map_or(created, |since| since.max(created))
+    }
+
+    pub fn created_from(&self) -> Timestamp {
+        self.created_since.unwrap_or(FIRST)
+    }
+
+    pub fn created_to(&self) -> Timestamp {
+        self.created_until.unwrap_or(LAST)
     }
 }
 
-/// Before every ticket: 0001-01-01.
-const FIRST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
-/// After every ticket: the end of 9999.
-const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
-
-/// The sort key of the row before a page.
-#[derive(Debug, PartialEq)]
-pub struct Start {
-    time: Timestamp,
-    id: String,
-}
-
-impl Start {
-    fn after(last: &Summary) -> Self {
-        Start {
-            time: last.updated_at,
-            id: last.id.clone(),
-        }
-    }
-
-    fn encode(&self, binding: &Binding) -> String {
-        binding.encode(&[&self.time.to_string(), &self.id])
-    }
+/// The values of a list, each once and in one order, as they are known by.
+fn each<'f>(
+    field: Field<'f, Vec<String>>,
+    all: &[&str],
+    known: fn(&str) -> Option<&'static str>,
+) -> Field<'f, Vec<String>> {
+    let detail = ["this must have some of ", &all.join(", ")].concat();
+    field.convert("not_allowed", &detail, |values| {
+        let values = values.iter().map(|value| known(value).map(String::from));
+        let values = values.collect::<Option<Vec<String>>>()?;
+        Some(ticket::sorted(values))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use hearth_plugin::cursor;
+
     use super::*;
+    use crate::start::Start;
 
     fn filter(text: &str) -> Result<Filter, Problem> {
         let mut query = Query::parse(text)?;
@@ -258,9 +192,10 @@ mod tests {
 
     #[test]
     fn wrong_filters_are_all_named() {
-        let text = "status=done&priority=huge&updated_since=today&sort=id&colour=red";
+        let text = "status=open,done&priority=huge&updated_since=today&sort=id&colour=red\
+                    &unassigned=false";
         let problem = filter(text).err().unwrap();
-        assert_eq!((problem.status(), problem.field_errors().len()), (400, 5));
+        assert_eq!((problem.status(), problem.field_errors().len()), (400, 6));
     }
 
     fn binding(filter: &Filter, customer_id: &str) -> Binding {
@@ -274,17 +209,17 @@ mod tests {
     #[test]
     fn a_cursor_holds_for_its_customer_filter_and_order() {
         let own = filter("status=open&q=a").unwrap();
-        let start = Start {
-            time: FIRST,
-            id: "tkt_1".into(),
-        };
-        let token = start.encode(&binding(&own, "acme"));
-        let keys = binding(&own, "acme").decode(&token).unwrap();
-        assert_eq!(own.start(Some(keys)).unwrap(), start);
+        let keys = || Some(["urgent".to_string(), "tkt_1".to_string()]);
+        let start = Start::read(Sort::MostUrgent, keys()).unwrap();
+        let token = binding(&own, "acme").encode(&["urgent", "tkt_1"]);
+        let read = binding(&own, "acme").decode(&token).unwrap();
+        assert_eq!(Start::read(Sort::MostUrgent, Some(read)).unwrap(), start);
         assert!(binding(&own, "other").decode::<2>(&token).is_err());
         for other in [
             "status=open",
             "q=a&status=new",
+            "q=a&status=open,new",
+            "q=a&type=open",
             "status=open&q=a&sort=created_at",
         ] {
             let binding = binding(&filter(other).unwrap(), "acme");
@@ -293,16 +228,26 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_time_in_a_cursor_is_400() {
-        let keys = Some(["yesterday".to_string(), "tkt_1".to_string()]);
-        assert_eq!(filter("").unwrap().start(keys).unwrap_err().status(), 400);
+    fn medium_means_normal_and_each_value_counts_once() {
+        let filter = filter("priority=medium,high&priority=normal").unwrap();
+        assert_eq!(filter.priorities, ["high", "normal"]);
+        assert_eq!(filter.wanted_priorities(), ["normal", "high"]);
     }
 
     #[test]
-    fn medium_means_normal() {
-        assert_eq!(
-            filter("priority=medium").unwrap().priority.as_deref(),
-            Some("normal")
-        );
+    fn tickets_are_found_by_what_few_have() {
+        for (text, way) in [
+            ("", Way::All),
+            ("updated_since=2026-11-23", Way::All),
+            ("priority=high", Way::Ranks),
+            ("unassigned=true&priority=high", Way::Unassigned),
+            ("unassigned=true&status=open,new", Way::Ranks),
+            ("unassigned=true&status=solved", Way::Unassigned),
+            ("assignee=eve&status=open", Way::Assignee),
+            ("type=bug&tag=t", Way::Tag),
+            ("q=a&tag=t", Way::Words),
+        ] {
+            assert_eq!(filter(text).unwrap().way(), way, "{text}");
+        }
     }
 }

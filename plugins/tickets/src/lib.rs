@@ -1,6 +1,6 @@
 //! Support tickets, at `/support`: create, list, count, search, export, read, change,
-//! merge and rate them, comment on them, follow their changes, see who changed what
-//! and how soon they have to be answered and solved. Everything happens on behalf of the caller's
+//! merge, rate, redact and delete them, comment on them, follow their changes, see who
+//! changed what and how soon they have to be answered and solved. Everything happens on behalf of the caller's
 //! customer, whose rows are the only ones that Postgres shows.
 
 mod audits;
@@ -9,16 +9,24 @@ mod change;
 mod changes;
 mod comments;
 mod create;
+mod delete;
 mod events;
 mod filter;
+mod fold;
+mod include;
 mod list;
 mod merge;
 mod outbox;
+mod page;
 mod rating;
+mod redact;
+mod refold;
+mod requester;
 mod search;
 mod show;
 mod sla;
 mod sql;
+mod start;
 mod status;
 mod tags;
 mod ticket;
@@ -39,6 +47,8 @@ fn router() -> Router {
         .post("/tickets/bulk", bulk::bulk)
         .get("/tickets/{id}", show::show)
         .patch("/tickets/{id}", change::change)
+        .delete("/tickets/{id}", delete::delete)
+        .post("/tickets/{id}/redact", redact::redact)
         .get("/tickets/{id}/comments", comments::list)
         .post("/tickets/{id}/comments", comments::create)
         .get("/tickets/{id}/audits", audits::list)

@@ -4,6 +4,7 @@
 use hearth_plugin::prelude::*;
 use hearth_plugin::{FieldError, problem::Place};
 
+use crate::comments::Draft;
 use crate::outbox::Outbox;
 use crate::sql::{lock_order, lock_tickets, ticket_by_id};
 use crate::ticket::{AGENT, Author, Summary, TicketId};
@@ -84,14 +85,19 @@ fn edits(
     target: Summary,
     author: &Author<'_>,
 ) -> Result<[Edit; 2], Problem> {
-    let note = |on: &Summary, text: &str| comments::add(tx, &on.id, true, text, author);
-    let left = note(&source, &format!("Merged into {}.", target.id))?;
+    let note = |on: &Summary, body: String| {
+        let draft = Draft {
+            public: true,
+            body,
+            requester: None,
+        };
+        comments::add(tx, &on.id, &draft, author)
+    };
+    let left = note(&source, format!("Merged into {}.", target.id))?;
+    // The subject would stay there when the source is deleted or redacted.
     let came = note(
         &target,
-        &format!(
-            "{} was merged into this ticket: {}",
-            source.id, source.subject
-        ),
+        format!("{} was merged into this ticket.", source.id),
     )?;
     let closed = Wanted {
         ticket: Summary {

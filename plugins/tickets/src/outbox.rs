@@ -114,7 +114,7 @@ impl Outbox {
     fn looks(&self, orders: &[Order]) -> Vec<Timestamp> {
         let look = |order: &Order| match order {
             Order::Look { at } => Some(*at),
-            Order::Review { .. } | Order::ReviewSoon => None,
+            Order::Review { .. } | Order::ReviewSoon | Order::Refold => None,
         };
         let orders = orders.iter().filter(|_| self.has_room(order::QUEUE));
         let looks: Vec<_> = orders.filter_map(look).collect();

@@ -7,11 +7,13 @@
 //! is at hand is read back: a foreign key to the customer's ticket says that it is the
 //! customer's.
 
-pub mod counts;
+pub mod candidates;
+pub mod erasure;
 pub mod feed;
 pub mod lists;
 pub mod notes;
 pub mod sla;
+pub mod words;
 
 use hearth_plugin::prelude::*;
 
@@ -31,24 +33,24 @@ row! {
 sql! {
     pub read fn ticket_by_id(id: &str) -> Option<Ticket> =
         "SELECT id, version, status, priority, type, subject, description, assignee, external_id, \
-         tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, \
-         updated_at, solved_at FROM tickets WHERE id = $1";
+         requester, tags, custom_fields, satisfaction, satisfaction_comment, merged_into, \
+         created_at, updated_at, solved_at FROM tickets WHERE id = $1";
 
     /// The ticket, locked against other changes until the transaction ends.
     pub write fn lock_ticket(id: &str) -> Option<Ticket> =
         "SELECT id, version, status, priority, type, subject, description, assignee, external_id, \
-         tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, \
-         updated_at, solved_at FROM tickets WHERE id = $1 FOR UPDATE";
+         requester, tags, custom_fields, satisfaction, satisfaction_comment, merged_into, \
+         created_at, updated_at, solved_at FROM tickets WHERE id = $1 FOR UPDATE";
 
     /// Those of the tickets that there are, locked in the order of the list, which is
     /// that of their ids (`lock_order`): so two that lock the same tickets never wait
     /// for each other in a circle.
     pub write fn lock_tickets(ids: &[String]) -> Vec<Summary> =
-        "SELECT locked.id, version, status, priority, type, subject, assignee, external_id, tags, \
-         custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
+        "SELECT locked.id, version, status, priority, type, subject, assignee, external_id, \
+         requester, tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
          solved_at FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL ( \
-         SELECT id, version, status, priority, type, subject, assignee, external_id, tags, \
-         custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
+         SELECT id, version, status, priority, type, subject, assignee, external_id, requester, \
+         tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
          solved_at FROM tickets WHERE tickets.id = wanted.id FOR UPDATE) AS locked";
 
     pub read fn id_by_external_id(external_id: &str) -> Option<Id> =
@@ -69,20 +71,22 @@ sql! {
         by_agent: bool,
         now: Timestamp,
     ) -> u64 =
-        "WITH given AS (SELECT id, priority, type, subject, description, assignee, external_id, tags, \
-         custom_fields, audit_id, running_since, elapsed_micros, first_response_target_minutes, \
-         first_response_due_at, first_response_warn_at, resolution_target_minutes, \
-         resolution_due_at, resolution_warn_at, check_at FROM jsonb_to_recordset($1) AS given (id text, priority text, \
+        "WITH given AS (SELECT id, priority, type, subject, description, assignee, external_id, \
+         requester, tags, custom_fields, search, audit_id, running_since, elapsed_micros, \
+         first_response_target_minutes, first_response_due_at, first_response_warn_at, \
+         resolution_target_minutes, resolution_due_at, resolution_warn_at, check_at, due_at \
+         FROM jsonb_to_recordset($1) AS given (id text, priority text, \
          type text, subject text, description text, assignee text, external_id text, \
-         tags text[], custom_fields jsonb, audit_id text, running_since timestamptz, \
-         elapsed_micros bigint, first_response_target_minutes bigint, \
-         first_response_due_at timestamptz, first_response_warn_at timestamptz, \
-         resolution_target_minutes bigint, resolution_due_at timestamptz, \
-         resolution_warn_at timestamptz, check_at timestamptz)), \
+         requester jsonb, tags text[], custom_fields jsonb, search text, audit_id text, \
+         running_since timestamptz, elapsed_micros bigint, \
+         first_response_target_minutes bigint, first_response_due_at timestamptz, \
+         first_response_warn_at timestamptz, resolution_target_minutes bigint, \
+         resolution_due_at timestamptz, resolution_warn_at timestamptz, check_at timestamptz, \
+         due_at timestamptz)), \
          made AS (INSERT INTO tickets (id, priority, type, subject, description, assignee, \
-         external_id, tags, custom_fields, created_at, updated_at) \
-         SELECT id, priority, type, subject, description, assignee, external_id, tags, \
-         custom_fields, $5, $5 FROM given RETURNING id, search), \
+         external_id, requester, tags, custom_fields, search, folded, created_at, updated_at) \
+         SELECT id, priority, type, subject, description, assignee, external_id, requester, tags, \
+         custom_fields, search::tsvector, true, $5, $5 FROM given RETURNING id, search), \
          audited AS (INSERT INTO ticket_audits (id, ticket_id, public, events, author, by_agent, \
          created_at) SELECT audit_id, id, true, $2, $3, $4, $5 FROM given), \
          tagged AS (INSERT INTO ticket_tags (ticket_id, tag) SELECT given.id, wanted.tag \
@@ -91,29 +95,29 @@ sql! {
          started AS (INSERT INTO ticket_clocks (ticket_id, started_at, running_since, \
          elapsed_micros, first_response_target_minutes, first_response_due_at, \
          first_response_warn_at, resolution_target_minutes, resolution_due_at, \
-         resolution_warn_at, check_at) SELECT id, $5, running_since, elapsed_micros, \
+         resolution_warn_at, check_at, due_at) SELECT id, $5, running_since, elapsed_micros, \
          first_response_target_minutes, first_response_due_at, first_response_warn_at, \
-         resolution_target_minutes, resolution_due_at, resolution_warn_at, check_at FROM given) \
-         INSERT INTO ticket_terms (term, ticket_id) SELECT early.lexeme, made.id \
-         FROM made CROSS JOIN LATERAL ( \
-         SELECT lexeme FROM unnest(made.search) AS words (lexeme, positions, weights) \
-         WHERE octet_length(lexeme) <= 1024 ORDER BY positions[1], lexeme LIMIT 1000) AS early";
+         resolution_target_minutes, resolution_due_at, resolution_warn_at, check_at, due_at \
+         FROM given) \
+         INSERT INTO ticket_terms (term, ticket_id) SELECT words.term, made.id \
+         FROM made CROSS JOIN LATERAL unnest(tsvector_to_array(made.search)) AS words (term)";
 
     /// Changes locked tickets, at a time after they were locked. As an insert that finds
     /// each by its key, for an update that joins may read all tickets of the customer.
     pub write fn update_tickets(tickets: &Json, now: Timestamp) -> Vec<Stamp> =
         "INSERT INTO tickets (id, status, priority, type, subject, description, assignee, \
-         external_id, tags, custom_fields, satisfaction, satisfaction_comment, merged_into) \
-         SELECT wanted.id, status, priority, type, subject, there.description, assignee, \
-         external_id, tags, custom_fields, satisfaction, satisfaction_comment, merged_into \
+         external_id, requester, tags, custom_fields, satisfaction, satisfaction_comment, \
+         merged_into) SELECT wanted.id, status, priority, type, subject, there.description, \
+         assignee, external_id, requester, tags, custom_fields, satisfaction, satisfaction_comment, merged_into \
          FROM jsonb_to_recordset($1) AS wanted (id text, status text, priority text, type text, \
-         subject text, assignee text, external_id text, tags text[], custom_fields jsonb, \
-         satisfaction text, satisfaction_comment text, merged_into text) \
+         subject text, assignee text, external_id text, requester jsonb, tags text[], \
+         custom_fields jsonb, satisfaction text, satisfaction_comment text, merged_into text) \
          CROSS JOIN LATERAL (SELECT description FROM tickets WHERE tickets.id = wanted.id LIMIT 1) \
          AS there ON CONFLICT (customer_id, id) DO UPDATE SET version = tickets.version + 1, \
          status = excluded.status, priority = excluded.priority, type = excluded.type, \
          subject = excluded.subject, assignee = excluded.assignee, \
-         external_id = excluded.external_id, tags = excluded.tags, \
+         external_id = excluded.external_id, requester = excluded.requester, \
+         tags = excluded.tags, \
          custom_fields = excluded.custom_fields, satisfaction = excluded.satisfaction, \
          satisfaction_comment = excluded.satisfaction_comment, \
          merged_into = excluded.merged_into, updated_at = greatest($2, tickets.updated_at), \
@@ -134,6 +138,15 @@ sql! {
          CROSS JOIN LATERAL (SELECT id, description FROM tickets WHERE tickets.id = wanted.id \
          LIMIT 1) AS found WHERE octet_length(found.description) <= 20000";
 
+    /// The descriptions of tickets in their order, as long as those before them have
+    /// 200,000 bytes at most: there is the page of tickets beside them.
+    pub read fn descriptions(ids: &[String]) -> Vec<Described> =
+        "SELECT id, description FROM (SELECT wanted_id AS id, description, place, \
+         sum(octet_length(description)) OVER (ORDER BY place) - octet_length(description) \
+         AS bytes_before FROM unnest($1::text[]) WITH ORDINALITY AS wanted (wanted_id, place) \
+         CROSS JOIN LATERAL (SELECT description FROM tickets WHERE tickets.id = wanted_id \
+         LIMIT 1) AS found) AS measured WHERE bytes_before <= 200000 ORDER BY place";
+
     /// Writes the tags of locked tickets that they have not yet.
     pub write fn insert_tags(tickets: &Json) -> u64 =
         "INSERT INTO ticket_tags (ticket_id, tag) SELECT wanted.id, given.tag \
@@ -142,21 +155,6 @@ sql! {
 
     pub write fn remove_other_tags(ticket_id: &str, tags: &[String]) -> u64 =
         "DELETE FROM ticket_tags WHERE ticket_id = $1 AND tag <> ALL ($2)";
-
-    /// The words by which tickets are found, as they are in the tickets now.
-    pub write fn insert_terms(ids: &[String]) -> u64 =
-        "INSERT INTO ticket_terms (term, ticket_id) SELECT early.lexeme, wanted.id \
-         FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL (SELECT search FROM tickets \
-         WHERE tickets.id = wanted.id LIMIT 1) AS found CROSS JOIN LATERAL ( \
-         SELECT lexeme FROM unnest(found.search) AS words (lexeme, positions, weights) \
-         WHERE octet_length(lexeme) <= 1024 ORDER BY positions[1], lexeme LIMIT 1000) AS early \
-         ON CONFLICT DO NOTHING";
-
-    /// Takes away the words of a ticket whose text is about to change.
-    pub write fn remove_terms(ticket_id: &str) -> u64 =
-        "DELETE FROM ticket_terms WHERE ticket_id = $1 AND term = ANY (ARRAY( \
-         SELECT words.lexeme FROM tickets CROSS JOIN LATERAL \
-         unnest(tickets.search) AS words (lexeme, positions, weights) WHERE tickets.id = $1))";
 
     /// Writes audits of locked tickets.
     pub write fn insert_audits(audits: &Json, author: &str, by_agent: bool, now: Timestamp)

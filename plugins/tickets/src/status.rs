@@ -5,6 +5,17 @@ use hearth_plugin::prelude::*;
 /// Every status.
 pub const ALL: [&str; 6] = ["new", "open", "pending", "hold", "solved", "closed"];
 
+/// The status of that name.
+pub fn known(text: &str) -> Option<&'static str> {
+    ALL.into_iter().find(|known| *known == text)
+}
+
+/// Whether a customer's answer opens a ticket of that status: one that waits, or that
+/// was thought to be done (source: Zendesk, "Updating and solving tickets").
+pub fn waits_for_answer(status: &str) -> bool {
+    matches!(status, "pending" | "hold" | "solved")
+}
+
 /// Whether a ticket may go from one status to another. A ticket is new once; a
 /// solved one can be taken up again, or closed; a closed one stays as it is.
 pub fn may_become(from: &str, to: &str) -> bool {

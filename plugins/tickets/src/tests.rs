@@ -45,7 +45,7 @@ fn pointers(problem: &Value) -> Vec<&str> {
 #[test]
 fn every_wrong_field_of_a_new_ticket_is_named() {
     let body = r#"{"subject": "", "priority": "huge", "type": 1, "tags": "a", "custom_fields": [],
-        "external_id": "", "colour": "red"}"#;
+        "external_id": "", "requester": {"email": "nobody"}, "colour": "red"}"#;
     for path in ["/support/tickets", "/support/tickets/create"] {
         let (status, problem) = ask("POST", path, body);
         assert_eq!(status, 422);
@@ -55,6 +55,7 @@ fn every_wrong_field_of_a_new_ticket_is_named() {
             "/priority",
             "/type",
             "/external_id",
+            "/requester/email",
             "/tags",
             "/custom_fields",
             "/colour",
@@ -94,6 +95,30 @@ fn customers_may_not_assign_nor_write_internal_comments() {
         ask("POST", &comments, r#"{"body": "b", "public": false}"#).0,
         403
     );
+}
+
+#[test]
+fn customers_may_not_delete_nor_redact() {
+    assert_eq!(ask("DELETE", TICKET, "").0, 403);
+    let redact = format!("{TICKET}/redact");
+    assert_eq!(ask("POST", &redact, r#"{"text": "Ada"}"#).0, 403);
+}
+
+#[test]
+fn what_there_is_not_to_be_included_is_400() {
+    for path in [
+        "/support/tickets?include=audits",
+        "/support/tickets?include=description&page=2",
+        "/support/tickets/tkt_017f22e2-79b0-7cc3-98c4-dc0c0c07398f?include=all",
+    ] {
+        assert_eq!(ask("GET", path, "").0, 400, "{path}");
+    }
+}
+
+#[test]
+fn customers_answer_opens_what_waits_for_it_or_was_solved() {
+    let opened = status::ALL.map(status::waits_for_answer);
+    assert_eq!(opened, [false, false, true, true, true, false]);
 }
 
 #[test]
@@ -196,6 +221,7 @@ fn ticket() -> Summary {
         subject: "s".into(),
         assignee: Some("eve".into()),
         external_id: None,
+        requester: None,
         tags: vec![],
         custom_fields: Json(json!({"a": 1, "b": 2})),
         satisfaction: None,
@@ -216,6 +242,7 @@ fn a_patch_changes_what_it_names_and_the_audit_tells_it() {
         kind: Change::Keep,
         assignee: Change::Clear,
         external_id: Change::Set("x".into()),
+        requester: Change::Keep,
         tags: Some(vec!["t".into()]),
         custom_fields: set(json!({"a": null, "c": 3})),
     };
@@ -267,6 +294,7 @@ fn an_illegal_transition_is_409() {
         kind: Change::Keep,
         assignee: Change::Keep,
         external_id: Change::Keep,
+        requester: Change::Keep,
         tags: None,
         custom_fields: Change::Keep,
     };

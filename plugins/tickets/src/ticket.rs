@@ -30,6 +30,7 @@ row! {
         description: String,
         assignee: Option<String>,
         external_id: Option<String>,
+        requester: Option<Json>,
         tags: Vec<String>,
         custom_fields: Json,
         satisfaction: Option<String>,
@@ -52,6 +53,7 @@ row! {
         subject: String,
         assignee: Option<String>,
         external_id: Option<String>,
+        requester: Option<Json>,
         tags: Vec<String>,
         custom_fields: Json,
         satisfaction: Option<String>,
@@ -95,6 +97,7 @@ impl Ticket {
             subject: self.subject,
             assignee: self.assignee,
             external_id: self.external_id,
+            requester: self.requester,
             tags: self.tags,
             custom_fields: self.custom_fields,
             satisfaction: self.satisfaction,
@@ -116,11 +119,16 @@ impl Summary {
 
     /// The whole ticket; without its description where that was not read.
     pub fn whole(&self, description: Option<&str>) -> Value {
+        with_ticket_id(self.members(description))
+    }
+
+    /// Its members, but for the id that old clients read.
+    pub fn members(&self, description: Option<&str>) -> Map<String, Value> {
         let mut members = sql::to_json(self);
         if let Some(description) = description {
             members.insert("description".into(), description.into());
         }
-        with_ticket_id(members)
+        members
     }
 
     /// The answer that shows the whole ticket, with its version as the ETag.
@@ -154,17 +162,22 @@ pub fn subject(fields: &mut Fields) -> Field<'_, String> {
     fields.text("subject").length(1..=255)
 }
 
+/// Every priority, the least first.
+pub const PRIORITIES: [&str; 4] = ["low", "normal", "high", "urgent"];
+
 /// Old clients say `medium`, which is stored and answered as `normal`.
+pub fn known_priority(text: &str) -> Option<&'static str> {
+    match text {
+        "medium" => Some("normal"),
+        text => PRIORITIES.into_iter().find(|known| *known == text),
+    }
+}
+
 pub fn priority(field: Field<'_, String>) -> Field<'_, String> {
-    let known = |priority: String| match priority.as_str() {
-        "medium" => Some("normal".to_string()),
-        "low" | "normal" | "high" | "urgent" => Some(priority),
-        _ => None,
-    };
     field.convert(
         "not_allowed",
         "this must be one of low, normal, medium, high, urgent",
-        known,
+        |text| known_priority(&text).map(String::from),
     )
 }
 

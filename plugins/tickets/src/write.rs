@@ -9,12 +9,10 @@ use crate::events::{self, Event};
 use crate::outbox::Outbox;
 use crate::sla::track;
 use crate::sql::feed::mark_changed;
-use crate::sql::{
-    insert_audits, insert_tags, insert_terms, lock_ticket, remove_other_tags, remove_terms,
-    update_tickets,
-};
+use crate::sql::words::{description_of, remove_terms, write_terms};
+use crate::sql::{insert_audits, insert_tags, lock_ticket, remove_other_tags, update_tickets};
 use crate::ticket::{Author, Stamp, Summary, TicketId};
-use crate::{audits, status};
+use crate::{audits, fold, status};
 
 /// A ticket as it shall be.
 pub struct Wanted {
@@ -183,22 +181,28 @@ pub fn apply(
 /// Writes the rows of tickets that change, and of their words and tags what differs.
 fn write(tx: &Transaction, changed: &[&Edit], author: &Author<'_>) -> Result<Vec<Stamp>, Problem> {
     let now = Timestamp::now();
-    let renamed = ids_where(changed, Edit::is_renaming);
-    for id in &renamed {
-        remove_terms(tx, id)?;
-    }
     let row = |edit: &&Edit| Value::Object(sql::to_json(&edit.after));
     let rows = Json(changed.iter().map(row).collect());
     let stamps = update_tickets(tx, &rows, now).map_err(taken)?;
-    if !renamed.is_empty() {
-        insert_terms(tx, &renamed)?;
+    for edit in changed.iter().filter(|edit| edit.is_renaming()) {
+        write_words(tx, &edit.after)?;
     }
     write_tags(tx, changed)?;
     let audit = |edit: &&Edit| audits::new(&edit.after.id, true, edit.audited.clone());
     let audits = Json(changed.iter().map(audit).collect());
     insert_audits(tx, &audits, author.key_id, author.is_agent, now)?;
-    mark_changed(tx, &ids_where(changed, |_| true))?;
+    let ids: Vec<String> = changed.iter().map(|edit| edit.after.id.clone()).collect();
+    mark_changed(tx, &ids)?;
     Ok(stamps)
+}
+
+/// What a ticket with a new subject is found by.
+fn write_words(tx: &Transaction, ticket: &Summary) -> Result<(), sql::Error> {
+    let described = description_of(tx, &ticket.id)?;
+    let description = described.map(|described| described.description);
+    let search = fold::vector(&ticket.subject, &description.unwrap_or_default());
+    remove_terms(tx, &ticket.id)?;
+    write_terms(tx, &ticket.id, &search).map(drop)
 }
 
 fn write_tags(tx: &Transaction, changed: &[&Edit]) -> Result<(), sql::Error> {
@@ -213,11 +217,6 @@ fn write_tags(tx: &Transaction, changed: &[&Edit]) -> Result<(), sql::Error> {
         true => Ok(()),
         false => insert_tags(tx, &Json(rows.into())).map(drop),
     }
-}
-
-fn ids_where(edits: &[&Edit], holds: impl Fn(&Edit) -> bool) -> Vec<String> {
-    let chosen = edits.iter().filter(|edit| holds(edit));
-    chosen.map(|edit| edit.after.id.clone()).collect()
 }
 
 /// The one unique key that a change can violate is that of external ids.

@@ -201,6 +201,10 @@ async fn another_policy_moves_the_alerts_of_tickets_that_there_are() {
     assert_eq!(told(&heard, id(&made)), ["ticket.created", ANSWER_LATE]);
     let due_at = micros(&made["created_at"]) + 30 * MINUTE;
     assert_eq!(micros(&heard[1]["data"]["sla"]["due_at"]), due_at);
+    let listed = "SELECT due_at - started_at = interval '30 minutes'
+        FROM plugin_tickets.ticket_clocks";
+    let listed = stage.database.query_one(listed, &[]).await.unwrap();
+    assert!(listed.get::<_, bool>(0), "lists are ordered by it too");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

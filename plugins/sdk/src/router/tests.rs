@@ -59,13 +59,25 @@ fn a_literal_wins_over_a_parameter_whatever_their_order() {
 }
 
 #[test]
+fn path_with_a_slash_at_its_end_is_the_path_before_it() {
+    assert_eq!(
+        ask("GET", "/support/tickets/?limit=1").bytes(),
+        br#""list""#
+    );
+    assert_eq!(ask("GET", "/support/tickets/7/").bytes(), br#""7""#);
+    assert_eq!(ask("GET", "/support/tickets/count/").bytes(), br#""list""#);
+    assert_eq!(ask("DELETE", "/support/tickets/").status(), 405);
+}
+
+#[test]
 fn what_is_no_route_is_404() {
     for path in [
         "/",
         "/support",
         "/supportive",
         "/support/ticket",
-        "/support/tickets/",
+        "/support/tickets//",
+        "/support//tickets",
         "/other/tickets",
         "/support/tickets/a%00b",
         "/support/tickets/%ff",

@@ -256,6 +256,13 @@ impl Clocks {
         }
     }
 
+    /// When the next promise is due that was not kept yet.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        let open = self.named().into_iter();
+        let open = open.filter(|(_, clock)| clock.met_at.is_none());
+        open.filter_map(|(_, clock)| clock.due_at).min()
+    }
+
     /// Both clocks.
     pub fn named(&self) -> [(&'static str, &Clock); 2] {
         [

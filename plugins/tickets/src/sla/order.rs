@@ -23,7 +23,12 @@ pub enum Order {
     /// The same from the first ticket on, when this minute is over: one for however
     /// many changes of policies there are in it.
     ReviewSoon,
+    /// To fold the next tickets that are not folded.
+    Refold,
 }
+
+/// An id behind all tickets'.
+const BEHIND_ALL: &str = "~";
 
 impl Order {
     pub fn message(&self) -> Message {
@@ -36,6 +41,11 @@ impl Order {
                 Message::json(&body).after(span(now, *at))
             }
             Order::Review { after } => Message::json(&json!({"review": {"after": after}})),
+            // Versions before this one may consume it during a swap too: they find nothing
+            // to review.
+            Order::Refold => {
+                Message::json(&json!({"review": {"after": BEHIND_ALL}, "refold": true}))
+            }
             Order::ReviewSoon => {
                 let minute = now.micros() / MICROS_PER_MINUTE + 1;
                 let begins = Timestamp::from_micros(minute * MICROS_PER_MINUTE).after(SETTLING);
@@ -52,6 +62,9 @@ impl Order {
     pub fn read(message: &consumer::Message) -> Option<Self> {
         let body: Value = message.json()?;
         let text = |order: &str, name: &str| body.get(order)?.get(name)?.as_str();
+        if body.get("refold").is_some() {
+            return Some(Order::Refold);
+        }
         if let Some(after) = text("review", "after") {
             let after = after.into();
             return Some(Order::Review { after });
@@ -94,6 +107,8 @@ mod tests {
         let review = json!({"review": {"after": ""}});
         let after = String::new();
         assert_eq!(read(&review), Some(Order::Review { after }));
+        let refold = json!({"review": {"after": BEHIND_ALL}, "refold": true});
+        assert_eq!(read(&refold), Some(Order::Refold));
         for other in [
             json!({}),
             json!([]),

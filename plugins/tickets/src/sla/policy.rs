@@ -3,9 +3,10 @@
 
 use hearth_plugin::prelude::*;
 
+use crate::ticket::PRIORITIES;
+
 /// The tiers of customers, which are the host's.
 pub const TIERS: [&str; 4] = ["free", "standard", "premium", "unlimited"];
-const PRIORITIES: [&str; 4] = ["low", "normal", "high", "urgent"];
 
 /// A target at most: the business minutes of a year that never closes.
 const TARGET_MINUTES_MAX: i64 = 525_600;

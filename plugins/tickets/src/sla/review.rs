@@ -1,7 +1,7 @@
 //! Going through all tickets of a customer whose clocks run, a page a message: due
 //! times move when a policy or calendar changes, or the customer's tier, and no ticket
 //! hears of that. It begins with a look at what is due, which makes up for orders that
-//! were lost.
+//! were lost, and with the folding of tickets that are not folded yet.
 //!
 //! Most have nothing new, and those are read and neither locked nor written.
 
@@ -14,17 +14,19 @@ use super::plan::Plan;
 use super::track::{self, Tracked};
 use super::{tier, watch};
 use crate::outbox::Outbox;
+use crate::refold;
 use crate::sql::lock_tickets;
 use crate::sql::sla::{in_force, watched_after, write_clocks};
 
 /// Tickets of one message.
 const PAGE: i64 = 100;
 
-/// Says of the tickets after one when to look at their clocks, where that is sooner
-/// than was said; and sends an order for it, and one for the next page.
+/// Says of the tickets after one when their clocks are due, and when to look at them
+/// where that is sooner than was said; and sends an order for it, and one for the next page.
 pub fn review(database: &Database, after: &str) -> Result<(), Error> {
     if after.is_empty() {
         watch::look(database)?;
+        refold::refold(database)?;
     }
     let page = watched_after(database, after, PAGE)?;
     let ids: Vec<String> = page.into_iter().map(|watched| watched.ticket_id).collect();
@@ -48,7 +50,8 @@ pub fn review(database: &Database, after: &str) -> Result<(), Error> {
     })
 }
 
-/// The clocks, as the policy is now, at which nobody will look in time.
+/// The clocks, as the policy is now, at which nobody will look in time, or which are due
+/// at another time than lists have them.
 fn overlooked(on: &dyn sql::Connection, ids: &[String], tier: &str) -> Result<Vec<Tracked>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -60,7 +63,7 @@ fn overlooked(on: &dyn sql::Connection, ids: &[String], tier: &str) -> Result<Ve
     for own in &mut tracked {
         own.clocks.schedule(&plan, &own.priority);
     }
-    tracked.retain(|own| own.is_overlooked(now));
+    tracked.retain(|own| own.is_overlooked(now) || own.is_due_otherwise());
     Ok(tracked)
 }
 

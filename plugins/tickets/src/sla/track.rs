@@ -6,6 +6,7 @@ use hearth_plugin::prelude::*;
 use super::clock::{Clock, Clocks, Moment, Told};
 use super::plan::Plan;
 use crate::sql::sla::{in_force, write_clocks};
+use crate::start::LAST;
 use crate::ticket::Summary;
 
 /// A ticket after a change, and what a clock wants to know of that.
@@ -26,6 +27,8 @@ pub struct Tracked {
     pub clocks: Clocks,
     /// When they are to be looked at next; none where nothing is to be told of them.
     pub check_at: Option<Timestamp>,
+    /// When the next promise is due by what is stored, as lists are ordered by it.
+    pub due_at: Option<Timestamp>,
 }
 
 impl Tracked {
@@ -38,6 +41,11 @@ impl Tracked {
     pub fn is_overlooked(&self, now: Timestamp) -> bool {
         let next = self.clocks.untold(now).first().map(|check| check.at);
         next.is_some_and(|next| self.check_at.is_none_or(|check_at| check_at > next))
+    }
+
+    /// Whether the next promise is due at another time than is stored.
+    pub fn is_due_otherwise(&self) -> bool {
+        self.clocks.due_at() != self.due_at
     }
 
     /// Says when they are to be looked at next.
@@ -101,6 +109,7 @@ pub fn started(plan: &Plan, ticket: &Summary, at: Timestamp) -> Tracked {
         priority: ticket.priority.clone(),
         clocks: Clocks::start(at),
         check_at: None,
+        due_at: None,
     };
     tracked.clocks.schedule(plan, &ticket.priority);
     tracked.watch(at);
@@ -118,6 +127,7 @@ pub fn members(tracked: &Tracked) -> Map<String, Value> {
     let mut members = Map::new();
     members.insert("ticket_id".into(), tracked.ticket_id.as_str().into());
     members.insert("check_at".into(), json!(tracked.check_at));
+    members.insert("due_at".into(), json!(clocks.due_at().unwrap_or(LAST)));
     members.insert("started_at".into(), json!(clocks.started_at));
     members.insert("running_since".into(), json!(clocks.running_since));
     members.insert("elapsed_micros".into(), clocks.elapsed_micros.into());
@@ -174,5 +184,6 @@ fn tracked(row: &Value) -> Option<Tracked> {
         priority: text("priority")?,
         clocks,
         check_at: time("check_at"),
+        due_at: time("due_at").filter(|due_at| *due_at < LAST),
     })
 }

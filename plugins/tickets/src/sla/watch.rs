@@ -19,6 +19,7 @@ use super::track::{self, Tracked};
 use super::{review, tier};
 use crate::events::Event;
 use crate::outbox::Outbox;
+use crate::refold;
 use crate::sql::sla::{due_clocks, in_force, insert_look, next_check, remove_looks, write_clocks};
 use crate::sql::{Described, lock_order, lock_tickets, short_descriptions};
 use crate::ticket::Summary;
@@ -47,6 +48,7 @@ pub fn consume(batch: &Batch) -> Vec<Disposition> {
         Some(Order::Look { .. }) => disposition(&looked),
         Some(Order::Review { after }) => disposition(&review::review(&database, &after)),
         Some(Order::ReviewSoon) => disposition(&review::review(&database, "")),
+        Some(Order::Refold) => disposition(&refold::refold(&database)),
     });
     orders.collect()
 }

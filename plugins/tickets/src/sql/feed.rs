@@ -3,24 +3,27 @@
 use hearth_plugin::prelude::*;
 
 row! {
-    /// A ticket as it is now, and the position of its last change.
+    /// A ticket as it is now, and the position of its last change. Where it was deleted
+    /// there is nothing but its id.
     pub struct Changed {
         position: i64,
-        id: String,
-        version: i64,
-        status: String,
-        priority: String,
+        ticket_id: String,
+        id: Option<String>,
+        version: Option<i64>,
+        status: Option<String>,
+        priority: Option<String>,
         r#type: Option<String>,
-        subject: String,
+        subject: Option<String>,
         assignee: Option<String>,
         external_id: Option<String>,
-        tags: Vec<String>,
-        custom_fields: Json,
+        requester: Option<Json>,
+        tags: Option<Vec<String>>,
+        custom_fields: Option<Json>,
         satisfaction: Option<String>,
         satisfaction_comment: Option<String>,
         merged_into: Option<String>,
-        created_at: Timestamp,
-        updated_at: Timestamp,
+        created_at: Option<Timestamp>,
+        updated_at: Option<Timestamp>,
         solved_at: Option<Timestamp>,
     }
 
@@ -35,12 +38,13 @@ sql! {
          ON CONFLICT (customer_id, ticket_id) DO UPDATE SET position = NULL";
 
     pub read fn changes_after(position: i64, limit: i64) -> Vec<Changed> =
-        "SELECT position, id, version, status, priority, type, subject, assignee, external_id, \
-         tags, custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, \
-         updated_at, solved_at FROM ticket_changes CROSS JOIN LATERAL (SELECT id, version, status, priority, type, subject, assignee, external_id, tags, \
-         custom_fields, satisfaction, satisfaction_comment, merged_into, created_at, updated_at, \
-         solved_at FROM tickets \
-         WHERE tickets.id = ticket_changes.ticket_id LIMIT 1) AS tickets \
+        "SELECT position, ticket_id, id, version, status, priority, type, subject, assignee, \
+         external_id, requester, tags, custom_fields, satisfaction, satisfaction_comment, \
+         merged_into, created_at, updated_at, solved_at FROM ticket_changes \
+         LEFT JOIN LATERAL (SELECT id, version, status, priority, type, subject, assignee, \
+         external_id, requester, tags, custom_fields, satisfaction, satisfaction_comment, \
+         merged_into, created_at, updated_at, solved_at FROM tickets \
+         WHERE tickets.id = ticket_changes.ticket_id LIMIT 1) AS tickets ON true \
          WHERE position > $1 ORDER BY position LIMIT $2";
 
     pub read fn pending() -> Option<Pending> =

@@ -67,7 +67,7 @@ sql! {
          first_response_met_at, \
          resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
          first_response_warned_at, first_response_breached_at, resolution_warned_at, \
-         resolution_breached_at, check_at FROM unnest($1::text[]) AS wanted (id) \
+         resolution_breached_at, check_at, due_at FROM unnest($1::text[]) AS wanted (id) \
          CROSS JOIN LATERAL (SELECT id, status, priority, created_at FROM tickets \
          WHERE tickets.id = wanted.id LIMIT 1) AS tickets \
          LEFT JOIN LATERAL (SELECT started_at, running_since, elapsed_micros, \
@@ -75,7 +75,7 @@ sql! {
          first_response_met_at, \
          resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
          first_response_warned_at, first_response_breached_at, resolution_warned_at, \
-         resolution_breached_at, check_at FROM ticket_clocks \
+         resolution_breached_at, check_at, due_at FROM ticket_clocks \
          WHERE ticket_clocks.ticket_id = wanted.id LIMIT 1) AS ticket_clocks ON true) \
          AS followed) AS clocks \
          FROM (SELECT 1 AS one) AS once \
@@ -95,12 +95,12 @@ sql! {
          first_response_target_minutes, first_response_due_at, first_response_warn_at, \
          first_response_met_at, first_response_warned_at, first_response_breached_at, \
          resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
-         resolution_warned_at, resolution_breached_at, check_at) \
+         resolution_warned_at, resolution_breached_at, check_at, due_at) \
          SELECT ticket_id, started_at, running_since, elapsed_micros, \
          first_response_target_minutes, first_response_due_at, first_response_warn_at, \
          first_response_met_at, first_response_warned_at, first_response_breached_at, \
          resolution_target_minutes, resolution_due_at, resolution_warn_at, resolution_met_at, \
-         resolution_warned_at, resolution_breached_at, check_at \
+         resolution_warned_at, resolution_breached_at, check_at, due_at \
          FROM jsonb_to_recordset($1) AS given (ticket_id text, started_at timestamptz, \
          running_since timestamptz, elapsed_micros bigint, \
          first_response_target_minutes bigint, first_response_due_at timestamptz, \
@@ -109,7 +109,7 @@ sql! {
          resolution_target_minutes bigint, resolution_due_at timestamptz, \
          resolution_warn_at timestamptz, resolution_met_at timestamptz, \
          resolution_warned_at timestamptz, resolution_breached_at timestamptz, \
-         check_at timestamptz) \
+         check_at timestamptz, due_at timestamptz) \
          ON CONFLICT (customer_id, ticket_id) DO UPDATE SET \
          running_since = excluded.running_since, \
          elapsed_micros = excluded.elapsed_micros, \
@@ -125,7 +125,7 @@ sql! {
          resolution_met_at = excluded.resolution_met_at, \
          resolution_warned_at = excluded.resolution_warned_at, \
          resolution_breached_at = excluded.resolution_breached_at, \
-         check_at = excluded.check_at";
+         check_at = excluded.check_at, due_at = excluded.due_at";
 
     /// The tickets whose clocks are to be looked at by then, those first that wait
     /// longest.

@@ -121,6 +121,7 @@ fn clocks_are_looked_at_when_the_next_is_to_be_told_and_not_while_they_stand_sti
         priority: "normal".into(),
         clocks: started(&plan, "2026-11-25T09:00:00Z"),
         check_at: None,
+        due_at: None,
     };
     let mut next = |time: &str, status, priority| {
         let moment = moment(time, status, priority);
@@ -141,4 +142,25 @@ fn clocks_are_looked_at_when_the_next_is_to_be_told_and_not_while_they_stand_sti
     assert_eq!(sooner, (clock("09:25"), true));
     let later = next("2026-11-25T09:22:00Z", "open", "normal");
     assert_eq!(later, (clock("09:55"), false));
+}
+
+#[test]
+fn due_time_is_that_of_the_next_promise_that_was_not_kept_and_none_while_the_clocks_stand() {
+    let plan = always();
+    let mut clocks = started(&plan, "2026-11-25T09:00:00Z");
+    let due = |clocks: &Clocks| {
+        let due_at = clocks.due_at().map(|due_at| due_at.to_string());
+        due_at.map(|time| time[11..16].to_string())
+    };
+    assert_eq!(due(&clocks).as_deref(), Some("10:00"));
+    let answer = Moment {
+        answered: true,
+        ..moment("2026-11-25T09:10:00Z", "open", "normal")
+    };
+    clocks.follow(&plan, answer);
+    assert_eq!(due(&clocks).as_deref(), Some("17:00"));
+    for status in ["pending", "solved"] {
+        clocks.follow(&plan, moment("2026-11-25T09:20:00Z", status, "normal"));
+        assert_eq!(due(&clocks), None, "{status}");
+    }
 }
