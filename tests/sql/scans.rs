@@ -94,13 +94,13 @@ async fn verdict_is_the_same_without_rows_with_rows_and_with_statistics() {
 }
 
 #[tokio::test]
-async fn postgres_16_gives_the_same_verdict() {
-    judges_alike(Cluster::newer(16).await).await;
+async fn verdict_is_the_same_on_postgres_16() {
+    judges_alike(Cluster::of_version(16).await).await;
 }
 
 #[tokio::test]
-async fn postgres_18_gives_the_same_verdict() {
-    judges_alike(Cluster::newer(18).await).await;
+async fn verdict_is_the_same_on_postgres_18() {
+    judges_alike(Cluster::of_version(18).await).await;
 }
 
 /// As on a managed server, where the host's role makes roles, owns its database and no more.
@@ -154,8 +154,8 @@ async fn wanted(fixture: &Fixture, name: &'static str) -> Vec<String> {
 async fn no_plugin_that_is_shipped_reads_all_rows_of_a_customer() {
     for cluster in [
         Cluster::start().await,
-        Cluster::newer(16).await,
-        Cluster::newer(18).await,
+        Cluster::of_version(16).await,
+        Cluster::of_version(18).await,
     ] {
         let fixture = Fixture::start_on(cluster, Default::default(), Default::default()).await;
         for name in ["tickets", "webhooks", "forecasting"] {

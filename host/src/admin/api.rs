@@ -82,7 +82,7 @@ impl Admin {
         Ok(stream(lines))
     }
 
-    async fn upload(&self, request: Request<Incoming>) -> Result<Bytes, Problem> {
+    async fn upload(&self, request: Request<RequestBody>) -> Result<Bytes, Problem> {
         let bytes_max = self.rollout.deployer.engine.component_bytes_max;
         let idle = Duration::from_millis(self.edge.limits.body_idle_ms_max);
         let reading = body::read(request.into_body(), bytes_max, idle);
@@ -94,7 +94,7 @@ impl Admin {
 
     /// What the statements of a file read, on the present tables. One at a time, as
     /// everything that a file begins here.
-    async fn plans(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+    async fn plans(&self, request: Request<RequestBody>) -> Result<Answer, Problem> {
         let _turn = self.turn()?;
         let deployer = &self.rollout.deployer;
         let package = deployer.read(self.upload(request).await?).await;

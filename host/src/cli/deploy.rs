@@ -303,6 +303,7 @@ mod tests {
             reasons: vec!["it is mounted elsewhere".into()],
             asks: asks.iter().map(|ask| (*ask).to_owned()).collect(),
             functions: Vec::new(),
+            scans: Vec::new(),
         };
         let replacing = advice(&said, None, &refused(REPLACE, &[]));
         assert!(replacing.ends_with("\n  hearth deploy my.wasm --approve sql --replace\n"));
