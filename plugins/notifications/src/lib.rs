@@ -58,6 +58,7 @@ mod inbox;
 mod ingest;
 mod late;
 mod later;
+mod link;
 mod list;
 mod mark;
 mod mark_all;
