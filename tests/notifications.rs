@@ -8,6 +8,7 @@ mod events;
 pub mod fixture;
 mod kills;
 mod lists;
+mod many;
 mod marks;
 mod model;
 mod preferences;

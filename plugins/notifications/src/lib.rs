@@ -68,6 +68,7 @@ mod preferences;
 mod quiet;
 mod render;
 mod scan;
+mod settings;
 mod stream;
 mod tell;
 mod templates;
