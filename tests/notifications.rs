@@ -6,6 +6,7 @@ mod calls;
 mod digests;
 mod events;
 pub mod fixture;
+mod growth;
 mod kills;
 mod lists;
 mod many;

@@ -109,6 +109,7 @@ pub fn deliver(drafts: Vec<Draft>, now: Timestamp) -> Vec<Result<Delivery, Probl
     let mut deliveries = prepare(drafts, now);
     late::unmark(&mut deliveries, now);
     write(&mut deliveries);
+    late::enter(&mut deliveries, now);
     tell::tell(&mut deliveries, now);
     count(&deliveries);
     deliveries

@@ -12,8 +12,9 @@ use crate::entry;
 use crate::inbox::Inbox;
 use crate::mark::Kind;
 use crate::message;
+use crate::summary;
 use crate::tell;
-use crate::watermarks::{self, Lines};
+use crate::watermarks::Lines;
 
 /// The queue.
 const QUEUE: &str = "notification-digests";
@@ -59,7 +60,7 @@ pub fn send_all(jobs: &[(Job, Duration)]) -> Vec<Result<(), Problem>> {
 pub fn work(customer: &str, job: &Job, now: Timestamp) -> Result<(), Problem> {
     match job {
         Job::Tell { inbox, ids } => {
-            let lines = watermarks::load(inbox)?;
+            let lines = summary::load(inbox)?.lines;
             let shown = ids
                 .iter()
                 .map(|id| Ok(loud(inbox, id, &lines, now)?.map(|it| (id, it))));
@@ -71,7 +72,7 @@ pub fn work(customer: &str, job: &Job, now: Timestamp) -> Result<(), Problem> {
                 return Ok(());
             };
             let is_due = entry.snooze().is_some_and(|snooze| snooze.until == *until);
-            let lines = watermarks::load(inbox)?;
+            let lines = summary::load(inbox)?.lines;
             let is_there = is_due && lines.since(Kind::Archived, &entry).is_none();
             let shown = entry.shown(inbox, &lines, now).filter(|_| is_there);
             publish(inbox, shown.map(|shown| (id, shown)))
