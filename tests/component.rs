@@ -1,6 +1,8 @@
 //! Compiled components are believed only with their MAC.
 
-use std::path::PathBuf;
+use std::fs::FileTimes;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 
@@ -53,6 +55,60 @@ async fn compiled_component_is_loaded_again_and_one_flipped_byte_is_compiled_ane
         host.restart();
         answers(&host, &key).await;
     }
+}
+
+/// A file of a component that nobody serves, used so many days ago.
+fn plant(host: &Host, name: &str, days: u64) {
+    let file = std::fs::File::create(host.data_dir().join("aot").join(name)).unwrap();
+    let used = SystemTime::now() - Duration::from_secs(days * 86_400);
+    let times = FileTimes::new().set_accessed(used).set_modified(used);
+    file.set_times(times).unwrap();
+}
+
+/// Has it compiled anew.
+fn damage(file: &Path) {
+    std::fs::write(file, b"damaged").unwrap();
+}
+
+#[tokio::test]
+async fn compiled_components_that_were_used_longest_ago_go_first_and_none_that_serves() {
+    let setup = Setup::new().bare().guest("echo", &[], "");
+    let setup = setup.guest("spin", &[], "");
+    let mut host = setup.config("[engine]\ncompiled_files_max = 3").start();
+    let key = host.key("acme", &[]);
+    let serving = compiled(&host);
+    assert_eq!(serving.len(), 2);
+    host.stop();
+    for (name, days) in [("a.aot", 1), ("b.aot", 3), ("c.aot", 2)] {
+        plant(&host, name, days);
+    }
+    damage(&serving[0]);
+    host.restart();
+    answers(&host, &key).await;
+    let is_there = |name: &str| host.data_dir().join("aot").join(name).exists();
+    assert_eq!(
+        ["a.aot", "b.aot", "c.aot"].map(is_there),
+        [true, false, false]
+    );
+    assert!(serving.iter().all(|file| file.exists()));
+}
+
+#[tokio::test]
+async fn compiled_components_that_serve_stay_where_they_are_more_than_may_be_kept() {
+    let setup = Setup::new().bare().guest("echo", &[], "");
+    let setup = setup.guest("spin", &[], "");
+    let mut host = setup.config("[engine]\ncompiled_files_max = 1").start();
+    let key = host.key("acme", &[]);
+    let written = |file: &PathBuf| std::fs::metadata(file).unwrap().modified().unwrap();
+    let mut files = compiled(&host);
+    files.sort();
+    let first: Vec<SystemTime> = files.iter().map(written).collect();
+    assert_eq!(first.len(), 2);
+    host.stop();
+    host.restart();
+    answers(&host, &key).await;
+    let again: Vec<SystemTime> = files.iter().map(written).collect();
+    assert_eq!(again, first, "none is compiled again");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod faults;
 mod fixture;
 mod guest;
 mod items;
+mod many;
 mod moto;
 mod query;
 mod tenancy;

@@ -120,6 +120,10 @@ impl Borrowed {
         self.view().get(key).await.unwrap().unwrap()
     }
 
+    pub async fn get_many(&mut self, keys: Vec<Key>) -> Result<Vec<Option<Item>>, GuestError> {
+        self.view().get_many(keys).await.unwrap()
+    }
+
     pub async fn delete(&mut self, key: Key) -> Result<(), GuestError> {
         self.view().delete(key).await.unwrap()
     }

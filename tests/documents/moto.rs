@@ -5,7 +5,7 @@ use hearth::backend::dynamodb::Config as DynamoConfig;
 use hearth::capability::documents::Config;
 
 use super::fixture::Bench;
-use super::{expiry, items, query, tenancy, update};
+use super::{expiry, items, many, query, tenancy, update};
 use crate::harness::dynamodb::Moto;
 
 /// Tables of its own in the one server, which takes a while to start.
@@ -26,6 +26,7 @@ async fn another_dynamodb_holds_the_same() {
     items::numbers(&bench(&moto, "numbers").await).await;
     items::kinds(&bench(&moto, "kinds").await).await;
     items::wrong_ones(&bench(&moto, "wrong-ones").await).await;
+    many::order(&bench(&moto, "many").await).await;
     query::order(&bench(&moto, "order").await).await;
     query::ranges(&bench(&moto, "ranges").await).await;
     query::large_pages(&bench(&moto, "large-pages").await).await;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use self::server::Server;
 
 pub use moto::Moto;
-pub use proxy::{Fate, Proxy, Request};
+pub use proxy::{Fate, Proxy, Read, Request};
 
 /// Dropped, it is stopped and its folder removed.
 pub struct Private {

@@ -7,10 +7,10 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::dynamodb::{Fate, Private, Proxy, Request};
+use crate::harness::dynamodb::{Fate, Private, Proxy, Read, Request};
 use crate::harness::fleet::Fleet;
-use crate::harness::host::{Host, Setup};
-use crate::harness::setup::TELLER_GRANTS;
+use crate::harness::host::{Host, Setup, plugin};
+use crate::harness::setup::{NOTIFICATIONS_GRANTS, TELLER_GRANTS};
 use crate::push::events::{Events, client};
 
 /// A customer at a host.
@@ -34,6 +34,15 @@ pub fn setup(setup: Setup) -> Setup {
 impl Inbox {
     pub fn start() -> Inbox {
         Inbox::start_on(setup(Setup::new()))
+    }
+
+    /// With a plugin that notes where something lies once it has passed over a few in
+    /// vain.
+    pub fn start_thrifty() -> Inbox {
+        let file = plugin("notifications");
+        let more = "[plugins.notifications.config]\npassed_min = \"4\"";
+        let setup = Setup::new().plugin("notifications", &file, &NOTIFICATIONS_GRANTS, more);
+        Inbox::start_on(setup.guest("teller", &TELLER_GRANTS, ""))
     }
 
     pub fn start_on(setup: Setup) -> Inbox {
@@ -265,6 +274,17 @@ impl Seen {
             own.into_iter().chain(batched).collect::<Vec<_>>()
         });
         keys.collect()
+    }
+
+    /// How many requests there were, and what they read together.
+    pub fn read(&self) -> (usize, Read) {
+        let seen = self.0.lock().unwrap();
+        let each = seen.iter().filter_map(|request| request.read.get());
+        let sum = each.fold(Read::default(), |sum, one| Read {
+            items: sum.items + one.items,
+            bytes: sum.bytes + one.bytes,
+        });
+        (seen.len(), sum)
     }
 
     pub fn count(&self, operation: &str) -> usize {

@@ -1,5 +1,8 @@
 //! Whatever is done to an inbox, its lists and counts are what a model says.
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
 use reqwest::{Method, StatusCode};
@@ -38,6 +41,8 @@ enum Step {
     Snooze(usize, bool),
     Delete(usize),
     Look(Filter),
+    /// So long that all that is there is too old to get older neighbours.
+    Wait,
 }
 
 #[derive(Clone, Debug)]
@@ -76,13 +81,17 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(mark, category, upto)| Step::MarkAll(mark, category, upto)),
         1 => (place(), any::<bool>()).prop_map(|(place, on)| Step::Snooze(place, on)),
         1 => place().prop_map(Step::Delete),
+        1 => Just(Step::Wait),
         6 => filter().prop_map(Step::Look),
     ]
 }
 
 /// An inbox and what it should hold.
 struct Model<'h> {
+    inbox: &'h Inbox,
     customer: Customer<'h>,
+    /// How far all waits have put the clock forward.
+    waited: &'h Cell<Duration>,
     recipient: String,
     known: Vec<Known>,
 }
@@ -104,6 +113,10 @@ impl Model<'_> {
             Step::Snooze(place, on) => self.snooze(*place, *on).await,
             Step::Delete(place) => self.delete(*place).await,
             Step::Look(filter) => self.look(filter).await,
+            Step::Wait => {
+                self.waited.set(self.waited.get() + Duration::from_secs(61));
+                self.inbox.forward_to(self.waited.get());
+            }
         }
     }
 
@@ -155,7 +168,7 @@ impl Model<'_> {
         let Some(at) = self.at(place) else { return };
         self.known[at].snoozed = on;
         let path = self.path(&format!("/{}/snooze", self.known[at].id));
-        let until = jiff::Timestamp::now() + std::time::Duration::from_secs(86_400);
+        let until = jiff::Timestamp::now() + Duration::from_secs(30 * 86_400);
         let until = on.then(|| until.to_string());
         self.customer
             .done(Method::POST, &path, json!({"until": until}))
@@ -229,8 +242,8 @@ impl Model<'_> {
 #[test]
 fn lists_and_counts_are_what_a_model_says() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let inbox = Inbox::start();
-    let number = std::cell::Cell::new(0);
+    let inbox = Inbox::start_thrifty();
+    let (number, waited) = (Cell::new(0), Cell::new(Duration::ZERO));
     let mut runner = TestRunner::new(Cases {
         cases: runs(12, 400) as u32,
         max_shrink_iters: 60,
@@ -242,7 +255,9 @@ fn lists_and_counts_are_what_a_model_says() {
         // Each case has an inbox of its own.
         number.set(number.get() + 1);
         let mut model = Model {
+            inbox: &inbox,
             customer: inbox.customer(),
+            waited: &waited,
             recipient: format!("case-{}", number.get()),
             known: Vec::new(),
         };

@@ -49,6 +49,46 @@ async fn every_wrong_field_of_a_notification_is_named_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn link_that_a_browser_reads_as_another_host_is_refused() {
+    let inbox = Inbox::start();
+    let customer = inbox.customer();
+    for link in [
+        "//evil.example/x",
+        "/\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "\\\\evil.example",
+        "https://",
+        "https:///x",
+        "https:/evil.example",
+        "https://example.com@evil.example/",
+        "https://example.com\\@evil.example/",
+    ] {
+        for (method, path) in [(Method::POST, ""), (Method::PUT, "/templates/t")] {
+            let body = json!({"title": "t", "action_url": link});
+            let (status, problem) = customer.ask(method, path, body).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{link:?}");
+            assert_eq!(wrong(&problem), ["/action_url"]);
+        }
+    }
+    // A place without data makes no link to another host either.
+    let template = json!({"title": "t", "action_url": "/{{a}}/evil.example"});
+    customer.done(Method::PUT, "/templates/t", template).await;
+    let made = customer.post(json!({"template": "t", "data": {}})).await;
+    assert_eq!(made["action_url"], Value::Null);
+    let made = customer
+        .post(json!({"template": "t", "data": {"a": "b"}}))
+        .await;
+    assert_eq!(made["action_url"], "/b/evil.example");
+    for link in ["/invoices/7?next=//a", "https://example.com:8443/a#b"] {
+        let made = customer
+            .post(json!({"title": "t", "action_url": link}))
+            .await;
+        assert_eq!(made["action_url"], link);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mistakes_of_some_are_told_by_index_and_stop_no_other() {
     let inbox = Inbox::start();
     let customer = inbox.customer();

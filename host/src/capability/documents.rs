@@ -34,6 +34,7 @@
 mod error;
 mod item;
 mod json;
+mod many;
 mod number;
 mod query;
 mod range;
@@ -73,14 +74,15 @@ pub struct Config {
     /// Whether a read sees every write that was acknowledged before it. Others cost
     /// half as much and may be a second behind.
     pub consistent_reads: bool,
-    /// Items of one `put-many` or `delete-many`.
+    /// Items of one `put-many`, `get-many` or `delete-many`.
     pub items_max: usize,
     /// Bytes of one item as DynamoDB counts them, with its key and what the host
     /// keeps beside it.
     pub item_bytes_max: usize,
     /// Items of one page of a query.
     pub query_items_max: u32,
-    /// Bytes of the attributes of one page, its first item excepted.
+    /// Bytes of the attributes of one page, or of what one `get-many` answers, the first
+    /// item excepted.
     pub query_bytes_max: usize,
     /// Attributes that one query may name.
     pub query_attributes_max: usize,

@@ -190,7 +190,7 @@ fn engine(engine: &Engine) -> [Bound; 14] {
     ]
 }
 
-fn compiler(engine: &Engine) -> [Bound; 5] {
+fn compiler(engine: &Engine) -> [Bound; 6] {
     [
         (
             "compile_memory_bytes_max",
@@ -211,6 +211,11 @@ fn compiler(engine: &Engine) -> [Bound; 5] {
             "compile_concurrency_max",
             engine.compile_concurrency_max as u64,
             1..=64,
+        ),
+        (
+            "compiled_files_max",
+            engine.compiled_files_max as u64,
+            1..=1_000_000,
         ),
         (
             "component_bytes_max",

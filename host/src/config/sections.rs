@@ -218,6 +218,9 @@ pub struct Engine {
     pub compile_concurrency_max: usize,
     /// Bytes of compiled code that the compiling child may hand back.
     pub compiled_bytes_max: u64,
+    /// Files of compiled components that are kept, each as large as its code. Past that
+    /// the one that was used longest ago goes, and none of what is served.
+    pub compiled_files_max: usize,
     /// Bytes of a component file.
     pub component_bytes_max: usize,
 }
@@ -244,6 +247,7 @@ impl Default for Engine {
             compile_wall_ms_max: 180_000,
             compile_concurrency_max: 1,
             compiled_bytes_max: 512 << 20,
+            compiled_files_max: 2_000,
             component_bytes_max: 64 * MIB,
         }
     }

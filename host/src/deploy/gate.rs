@@ -112,7 +112,7 @@ impl Deployer {
         steps.done("openapi", format!("{} paths", openapi.paths.len()));
         let began = Instant::now();
         let compiled = self.compiler.component(&candidate.package, Family::Record);
-        let component = compiled
+        let compiled = compiled
             .await
             .map_err(|error| candidate.rejected("compile", error))?;
         let seconds = began.elapsed().as_secs_f64();
@@ -126,7 +126,7 @@ impl Deployer {
         };
         let world = candidate.package.manifest.world;
         let granted = |name: &str| candidate.is_granted(name);
-        let linked = PreInstance::link(&component, world, granted, bounds, self.clock.clone());
+        let linked = PreInstance::link(compiled, world, granted, bounds, self.clock.clone());
         let pre = linked.map_err(|error| candidate.rejected("link", format!("{error:#}")))?;
         steps.done("link", candidate.approved.grants.join(", "));
         Ok(Built {

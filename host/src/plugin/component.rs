@@ -6,32 +6,27 @@
 //! invariant 7). A compiled file is native code: loading one reads it once,
 //! verifies its MAC, and deserialises those same bytes (invariant 6).
 
+mod store;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::package::{Digest, Package};
+use self::store::{Name, Store};
+use super::package::Package;
 use crate::config::Engine as Limits;
 use crate::engine::{Engines, Family};
-use crate::mode;
 use crate::secret::RootSecret;
 
-const MAGIC: &[u8; 8] = b"HEARTHA1";
-const MAC_BYTES: usize = 32;
-/// Compiled files kept; the oldest go first.
-const AOT_FILES_MAX: usize = 256;
-
-type HmacSha256 = Hmac<Sha256>;
+pub use self::store::Lease;
 
 /// Why a component cannot be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +53,15 @@ pub enum CompileError {
 pub struct Compiler {
     engines: Arc<Engines>,
     limits: Limits,
-    dir: PathBuf,
-    mac_key: [u8; 32],
+    store: Store,
     turns: Semaphore,
+}
+
+/// A component that can be linked, and the lease of its file: whoever serves with it
+/// holds both.
+pub struct Compiled {
+    pub component: Component,
+    pub lease: Lease,
 }
 
 impl Compiler {
@@ -71,17 +72,12 @@ impl Compiler {
         data_dir: &Path,
         secret: &RootSecret,
     ) -> std::io::Result<Compiler> {
-        let dir = data_dir.join("aot");
-        mode::private_folder(&dir).map_err(|error| {
-            std::io::Error::new(error.kind(), format!("{}: {error}", dir.display()))
-        })?;
-        let turns = limits.compile_concurrency_max;
+        let (dir, mac_key) = (data_dir.join("aot"), secret.derive("aot-mac"));
         Ok(Compiler {
             engines,
+            store: Store::open(dir, limits.compiled_files_max, mac_key)?,
+            turns: Semaphore::new(limits.compile_concurrency_max),
             limits,
-            dir,
-            mac_key: secret.derive("aot-mac"),
-            turns: Semaphore::new(turns),
         })
     }
 
@@ -90,72 +86,21 @@ impl Compiler {
         &self,
         package: &Package,
         family: Family,
-    ) -> Result<Component, CompileError> {
+    ) -> Result<Compiled, CompileError> {
         let engine = self.engines.of(family);
-        let compatibility = compatibility(engine);
-        let path = self.dir.join(format!(
-            "{}-{}.aot",
-            hex::encode(package.digest.0),
-            hex::encode(compatibility)
-        ));
-        if let Some(component) = self.load(&path, engine, &package.digest, &compatibility) {
-            return Ok(component);
+        let name = Name {
+            digest: &package.digest,
+            compatibility: compatibility(engine),
+        };
+        // From here on nobody deletes the file.
+        let lease = self.store.lease(name);
+        if let Some(component) = self.store.load(name, |code| deserialize(engine, code)) {
+            return Ok(Compiled { component, lease });
         }
         let code = self.compile(package, family).await?;
         let component = deserialize(engine, &code).map_err(CompileError::Load)?;
-        self.keep(&path, &package.digest, &compatibility, &code);
-        Ok(component)
-    }
-
-    fn load(
-        &self,
-        path: &Path,
-        engine: &Engine,
-        digest: &Digest,
-        compatibility: &[u8; 8],
-    ) -> Option<Component> {
-        let file = std::fs::read(path).ok()?;
-        let Some(code) = self.verified(&file, digest, compatibility) else {
-            tracing::warn!(file = %path.display(), "a compiled component does not carry our MAC: it is compiled again");
-            return None;
-        };
-        deserialize(engine, code)
-            .inspect_err(|error| tracing::warn!(file = %path.display(), %error, "a compiled component does not load: it is compiled again"))
-            .ok()
-    }
-
-    fn verified<'a>(
-        &self,
-        file: &'a [u8],
-        digest: &Digest,
-        compatibility: &[u8; 8],
-    ) -> Option<&'a [u8]> {
-        let rest = file.strip_prefix(MAGIC)?;
-        let (mac, code) = rest.split_at_checked(MAC_BYTES)?;
-        self.mac(digest, compatibility, code)?
-            .verify_slice(mac)
-            .ok()?;
-        Some(code)
-    }
-
-    fn mac(&self, digest: &Digest, compatibility: &[u8; 8], code: &[u8]) -> Option<HmacSha256> {
-        let mut mac = HmacSha256::new_from_slice(&self.mac_key).ok()?;
-        mac.update(&digest.0);
-        mac.update(compatibility);
-        mac.update(code);
-        Some(mac)
-    }
-
-    /// A store that cannot be written costs time at the next start, no more.
-    fn keep(&self, path: &Path, digest: &Digest, compatibility: &[u8; 8], code: &[u8]) {
-        let Some(mac) = self.mac(digest, compatibility, code) else {
-            return;
-        };
-        let tag = mac.finalize().into_bytes();
-        if let Err(error) = write_whole(path, &[MAGIC, &tag, code]) {
-            tracing::warn!(file = %path.display(), %error, "a compiled component could not be kept");
-        }
-        prune(&self.dir);
+        self.store.keep(name, &code);
+        Ok(Compiled { component, lease })
     }
 
     async fn compile(&self, package: &Package, family: Family) -> Result<Vec<u8>, CompileError> {
@@ -297,30 +242,4 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: the bytes come straight from our own compiling child, or from a
     // file whose MAC over these very bytes was verified just before.
     unsafe { Component::deserialize(engine, code) }
-}
-
-fn write_whole(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
-    use std::io::Write;
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
-}
-
-fn prune(dir: &Path) {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return;
-    };
-    let mut files: Vec<_> = entries
-        .flatten()
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
-    files.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
-    for (_, path) in files.iter().skip(AOT_FILES_MAX) {
-        let _ = std::fs::remove_file(path);
-    }
 }

@@ -8,10 +8,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
 use super::admission::Customer;
+use super::component::{Compiled, Lease};
 use super::manifest::World;
 use super::memory::Memory;
 use super::meter::Meter;
@@ -55,6 +56,8 @@ pub struct PreInstance {
     consumes: Option<consuming::ConsumesIndices>,
     limits: Bounds,
     clock: Clock,
+    /// What may serve is there when the host starts again.
+    _lease: Lease,
 }
 
 /// A batch of messages of one customer.
@@ -93,16 +96,17 @@ impl PreInstance {
     /// Fails with the interface's name where the component imports what was not
     /// granted, or does not export what its world says.
     pub fn link(
-        component: &Component,
+        compiled: Compiled,
         world: World,
         granted: impl Fn(&str) -> bool,
         limits: Bounds,
         clock: Clock,
     ) -> wasmtime::Result<PreInstance> {
+        let Compiled { component, lease } = compiled;
         let mut linker: Linker<State> = Linker::new(component.engine());
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         capability::link(&mut linker, granted)?;
-        let pre = linker.instantiate_pre(component)?;
+        let pre = linker.instantiate_pre(&component)?;
         let handles = world
             .handles()
             .then(|| generated::HandlesIndices::new(&pre));
@@ -115,6 +119,7 @@ impl PreInstance {
             pre,
             limits,
             clock,
+            _lease: lease,
         })
     }
 

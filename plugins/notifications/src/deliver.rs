@@ -1,16 +1,17 @@
 //! The one way in which a notification comes to its reader: kept, gathered for a digest,
 //! told, or none of it, as preferences want it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_plugin::documents::{self, Item};
 use hearth_plugin::prelude::*;
 
-use crate::digest;
+use crate::digest::{self, Group, Window};
 use crate::draft::Draft;
 use crate::inbox::Inbox;
 use crate::late;
-use crate::preferences::{Channel, Settings};
+use crate::preferences::Channel;
+use crate::settings::Settings;
 use crate::tell;
 
 /// What became of a notification.
@@ -105,80 +106,93 @@ fn plan(draft: &Draft, settings: &Settings, now: Timestamp) -> Plan {
 /// Delivers them, each with a result of its own, in order. All that is kept is written
 /// by one call, and told once it is durable.
 pub fn deliver(drafts: Vec<Draft>, now: Timestamp) -> Vec<Result<Delivery, Problem>> {
-    let mut desk = Desk::new(now);
-    let deliveries = drafts.into_iter().map(|draft| desk.prepare(draft));
-    let mut deliveries: Vec<Result<Delivery, Problem>> = deliveries.collect();
+    let mut deliveries = prepare(drafts, now);
     late::unmark(&mut deliveries, now);
     write(&mut deliveries);
+    late::enter(&mut deliveries, now);
     tell::tell(&mut deliveries, now);
     count(&deliveries);
     deliveries
 }
 
-/// What was looked up for some notifications, to be used for the others.
-struct Desk {
-    now: Timestamp,
-    settings: BTreeMap<Inbox, Settings>,
-    windows: BTreeMap<(Inbox, String, String), digest::Window>,
-}
-
-impl Desk {
-    fn new(now: Timestamp) -> Self {
-        Desk {
-            now,
-            settings: BTreeMap::new(),
-            windows: BTreeMap::new(),
+/// Decides what becomes of each. What is to be read for that is read for all at once.
+fn prepare(drafts: Vec<Draft>, now: Timestamp) -> Vec<Result<Delivery, Problem>> {
+    let inboxes: BTreeSet<Inbox> = drafts.iter().map(|draft| draft.inbox.clone()).collect();
+    let settings = match Settings::of_all(&inboxes) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let problem = Problem::from(error);
+            return drafts.iter().map(|_| Err(problem.clone())).collect();
         }
-    }
-
-    fn settings(&mut self, inbox: &Inbox) -> Result<&Settings, Problem> {
-        if !self.settings.contains_key(inbox) {
-            let settings = Settings::of(inbox)?;
-            self.settings.insert(inbox.clone(), settings);
-        }
-        self.settings.get(inbox).ok_or_else(Problem::internal)
-    }
-
-    fn prepare(&mut self, draft: Draft) -> Result<Delivery, Problem> {
-        let now = self.now;
-        let settings = self.settings(&draft.inbox)?;
-        let expires_at = settings.expires_at(draft.category(), draft.at);
-        let delivery = Delivery {
-            expires_at,
-            outcome: Outcome::Muted,
-            stream: Stream::Never,
-            webhook: false,
-            item: None,
-            draft,
-        };
-        match plan(&delivery.draft, settings, now) {
+    };
+    let planned = drafts.into_iter().map(|draft| {
+        let settings = settings.get(&draft.inbox).ok_or_else(Problem::internal)?;
+        Ok(planned(draft, settings, now))
+    });
+    let planned: Vec<Result<(Delivery, Plan), Problem>> = planned.collect();
+    let windows = windows(&planned, now);
+    let deliveries = planned.into_iter().map(|planned| {
+        let (delivery, plan) = planned?;
+        match plan {
             Plan::Mute => Ok(delivery),
-            Plan::Gather { seconds } => self.gathered(delivery, seconds),
+            Plan::Gather { .. } => gathered(delivery, windows.as_ref()),
             Plan::Send {
                 keep,
                 stream,
                 webhook,
             } => Ok(sent(delivery, keep, stream, webhook)),
         }
-    }
+    });
+    deliveries.collect()
+}
 
-    fn gathered(&mut self, mut delivery: Delivery, seconds: i64) -> Result<Delivery, Problem> {
-        let draft = &delivery.draft;
-        let (category, key) = (draft.category().to_string(), draft.digest_key.clone());
-        let whose = (draft.inbox.clone(), category, key);
-        let window = match self.windows.get(&whose) {
-            Some(window) => window.clone(),
-            None => {
-                let (inbox, category, key) = &whose;
-                let window = digest::join(inbox, category, key, seconds, self.now)?;
-                self.windows.insert(whose, window.clone());
-                window
-            }
-        };
-        delivery.item = Some(window.item(draft));
-        delivery.outcome = Outcome::Gathered { due_at: window.due };
-        Ok(delivery)
+fn planned(draft: Draft, settings: &Settings, now: Timestamp) -> (Delivery, Plan) {
+    let plan = plan(&draft, settings, now);
+    let expires_at = settings.expires_at(draft.category(), draft.at);
+    let delivery = Delivery {
+        expires_at,
+        outcome: Outcome::Muted,
+        stream: Stream::Never,
+        webhook: false,
+        item: None,
+        draft,
+    };
+    (delivery, plan)
+}
+
+fn group(draft: &Draft) -> Group {
+    Group {
+        inbox: draft.inbox.clone(),
+        category: draft.category().into(),
+        key: draft.digest_key.clone(),
     }
+}
+
+/// The windows of all that are to be gathered.
+fn windows(
+    planned: &[Result<(Delivery, Plan), Problem>],
+    now: Timestamp,
+) -> Result<BTreeMap<Group, Window>, Problem> {
+    let groups = planned
+        .iter()
+        .flatten()
+        .filter_map(|(delivery, plan)| match plan {
+            Plan::Gather { seconds } => Some((group(&delivery.draft), *seconds)),
+            Plan::Mute | Plan::Send { .. } => None,
+        });
+    digest::join(&groups.collect(), now)
+}
+
+fn gathered(
+    mut delivery: Delivery,
+    windows: Result<&BTreeMap<Group, Window>, &Problem>,
+) -> Result<Delivery, Problem> {
+    let windows = windows.map_err(Clone::clone)?;
+    let window = windows.get(&group(&delivery.draft));
+    let window = window.ok_or_else(Problem::internal)?;
+    delivery.item = Some(window.item(&delivery.draft));
+    delivery.outcome = Outcome::Gathered { due_at: window.due };
+    Ok(delivery)
 }
 
 fn sent(mut delivery: Delivery, keep: bool, stream: Stream, webhook: bool) -> Delivery {
@@ -249,7 +263,7 @@ mod tests {
     use super::*;
     use crate::draft::New;
     use crate::message::Digest;
-    use crate::preferences::tests::settings;
+    use crate::settings::tests::settings;
 
     /// 2026-11-24T23:00:00Z: in the quiet hours of `quiet`.
     const NIGHT: i64 = 1_795_561_200_000_000;

@@ -5,6 +5,7 @@
 //! was gathered stays for a day, so a digest that is made again is the same. What comes
 //! again while its window is open is counted once; later it is gathered again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hearth_plugin::documents::{self, Change, Condition, Error, Item, Key, Range, RawItem};
@@ -66,57 +67,108 @@ pub struct Due {
     pub due: i64,
 }
 
-/// Until when a window is open, in an item that is changed on a condition alone.
-fn place(inbox: &Inbox, category: &str, key: &str) -> Key {
-    let name = id::derived("key", Timestamp::from_micros(0), 0, &[category, key]);
-    Key {
-        partition: inbox.later(),
-        sort: ["window/", &name].concat(),
-    }
+/// What is gathered together: of one inbox, category and key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Group {
+    pub inbox: Inbox,
+    pub category: String,
+    pub key: String,
 }
 
-fn due_of(place: &Key) -> Result<Option<i64>, Error> {
-    let item = documents::get(place)?;
-    Ok(item.and_then(|item| item.attributes.get("due")?.as_i64()))
-}
-
-/// The open window, or a new one. The message that closes it is sent first: one that
-/// closes nothing does no harm.
-pub fn join(
-    inbox: &Inbox,
-    category: &str,
-    key: &str,
-    seconds: i64,
-    now: Timestamp,
-) -> Result<Window, Problem> {
-    let place = place(inbox, category, key);
-    let length = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-    for _ in 0..TRIES_MAX {
-        let there = due_of(&place)?;
-        let open = there.map(Timestamp::from_micros);
-        if let Some(due) = open.filter(|due| now.after(LAST_CALL) < *due) {
-            return Ok(Window::new(category, key, due));
+impl Group {
+    /// Until when its window is open, in an item that is changed on a condition alone.
+    fn place(&self) -> Key {
+        let texts = [self.category.as_str(), &self.key];
+        let name = id::derived("key", Timestamp::from_micros(0), 0, &texts);
+        Key {
+            partition: self.inbox.later(),
+            sort: ["window/", &name].concat(),
         }
-        let due = now.after(length);
-        let job = Job::Digest(Due {
-            inbox: inbox.clone(),
-            category: category.into(),
-            key: key.into(),
+    }
+
+    fn window(&self, due: Timestamp) -> Window {
+        Window::new(&self.category, &self.key, due)
+    }
+
+    /// The message that closes the window.
+    fn job(&self, due: Timestamp) -> Job {
+        Job::Digest(Due {
+            inbox: self.inbox.clone(),
+            category: self.category.clone(),
+            key: self.key.clone(),
             due: due.micros(),
-        });
-        later::send(&job, length)?;
+        })
+    }
+
+    /// Opens a window, unless somebody else did so first.
+    fn open(&self, there: Option<i64>, due: Timestamp) -> Result<bool, Error> {
         let condition = there.map_or(Condition::Absent, |there| {
             Condition::Equals("due".into(), there.into())
         });
         let change = [Change::Set("due".into(), due.micros().into())];
-        match documents::update(&place, &change, &condition) {
-            Ok(_) => return Ok(Window::new(category, key, due)),
-            Err(Error::ConditionFailed) => {}
-            Err(error) => return Err(error.into()),
+        match documents::update(&self.place(), &change, &condition) {
+            Ok(_) => Ok(true),
+            Err(Error::ConditionFailed) => Ok(false),
+            Err(error) => Err(error),
         }
+    }
+}
+
+fn due(item: Item) -> Option<i64> {
+    item.attributes.get("due")?.as_i64()
+}
+
+/// For each group the open window, or a new one of so many seconds.
+pub fn join(
+    groups: &BTreeMap<Group, i64>,
+    now: Timestamp,
+) -> Result<BTreeMap<Group, Window>, Problem> {
+    let mut windows = BTreeMap::new();
+    for _ in 0..=TRIES_MAX {
+        let missing = groups
+            .iter()
+            .filter(|(group, _)| !windows.contains_key(*group));
+        let missing: Vec<(&Group, i64)> =
+            missing.map(|(group, seconds)| (group, *seconds)).collect();
+        if missing.is_empty() {
+            return Ok(windows);
+        }
+        windows.extend(attempt(&missing, now)?);
     }
     let busy = Problem::new(503, "busy", "Too much contention");
     Err(busy.header("retry-after", "1"))
+}
+
+/// The windows that are open, and those that could be opened. The messages that close
+/// these are sent first: one that closes nothing does no harm.
+fn attempt(groups: &[(&Group, i64)], now: Timestamp) -> Result<Vec<(Group, Window)>, Problem> {
+    let places: Vec<Key> = groups.iter().map(|(group, _)| group.place()).collect();
+    let there = documents::get_many(&places)?.into_iter();
+    let there = there.map(|item| item.and_then(due));
+    let (mut joined, mut new) = (Vec::new(), Vec::new());
+    for ((group, seconds), there) in groups.iter().zip(there) {
+        let open = there.map(Timestamp::from_micros);
+        match open.filter(|due| now.after(LAST_CALL) < *due) {
+            Some(due) => joined.push(((*group).clone(), group.window(due))),
+            None => new.push((*group, there, length(*seconds))),
+        }
+    }
+    let jobs = new
+        .iter()
+        .map(|(group, _, length)| (group.job(now.after(*length)), *length));
+    let sent = later::send_all(&jobs.collect::<Vec<_>>()).into_iter();
+    sent.collect::<Result<Vec<()>, Problem>>()?;
+    for (group, there, length) in new {
+        let due = now.after(length);
+        if group.open(there, due)? {
+            joined.push((group.clone(), group.window(due)));
+        }
+    }
+    Ok(joined)
+}
+
+fn length(seconds: i64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
 /// Ends a window: what was gathered in it is told as one.
@@ -147,8 +199,14 @@ pub fn close(customer: &str, due: &Due, now: Timestamp) -> Result<(), Problem> {
             delivery?;
         }
     }
-    let place = place(inbox, category, key);
-    if due_of(&place)? == Some(*micros) {
+    let (inbox, category, key) = (inbox.clone(), category.clone(), key.clone());
+    let place = Group {
+        inbox,
+        category,
+        key,
+    }
+    .place();
+    if documents::get(&place)?.and_then(self::due) == Some(*micros) {
         documents::delete(&place)?;
     }
     Ok(())

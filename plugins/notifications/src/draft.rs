@@ -4,6 +4,7 @@ use hearth_plugin::prelude::*;
 
 use crate::category;
 use crate::inbox::Inbox;
+use crate::link;
 use crate::message::{Content, Event, Message};
 use crate::render;
 use crate::templates::{Template, TemplateId};
@@ -12,15 +13,11 @@ use crate::templates::{Template, TemplateId};
 pub const TITLE_MAX: usize = 255;
 /// Characters of a body at most.
 pub const BODY_MAX: usize = 4_000;
-/// Characters of a URL at most.
-pub const URL_MAX: usize = 2_048;
 /// Characters of the key of a digest at most.
 pub const DIGEST_KEY_MAX: usize = 128;
 /// Bytes of data at most, as JSON text: what an event of another plugin may have. With
 /// the texts above an event of a stream stays below its 64 KiB.
 const DATA_BYTES_MAX: usize = 20_000;
-
-pub const WRONG_URL: &str = "this must begin with https://, http:// or /";
 
 /// A notification with its id, as it would be stored.
 #[derive(Clone, Debug)]
@@ -44,13 +41,6 @@ impl Draft {
     }
 }
 
-/// Whether a text leads somewhere, and runs no script.
-pub fn is_url(text: &str) -> bool {
-    ["https://", "http://", "/"]
-        .iter()
-        .any(|begin| text.starts_with(begin))
-}
-
 /// The fields that a notification and a template have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
@@ -65,8 +55,8 @@ pub struct Given {
 impl Given {
     /// All but the title, which only some may leave out.
     pub fn read(fields: &mut Fields) -> Self {
-        let url = fields.text("action_url").length(1..=URL_MAX);
-        let action_url = url.check("not_allowed", WRONG_URL, |url| is_url(url));
+        let url = fields.text("action_url").length(1..=link::LENGTH_MAX);
+        let action_url = url.check("not_allowed", link::WRONG, |url| link::is_link(url));
         let action_url = action_url.optional();
         Given {
             action_url,

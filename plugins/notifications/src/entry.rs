@@ -4,7 +4,7 @@ use hearth_plugin::documents::{self, Range, RawItem};
 use hearth_plugin::prelude::*;
 
 use crate::inbox::Inbox;
-use crate::mark::{DELETED, Kind, Mark, SNOOZED, Snooze};
+use crate::mark::{self, DELETED, Kind, Mark, SNOOZED, Snooze};
 use crate::message::Message;
 
 /// Items of a notification at most: itself, its three marks, what hides it, and what
@@ -72,6 +72,13 @@ impl Entry {
     /// What was said when it was hidden last.
     pub fn snooze(&self) -> Option<Snooze> {
         self.snoozed
+    }
+
+    /// Bytes of what it says.
+    pub fn size(&self) -> usize {
+        self.message
+            .as_ref()
+            .map_or(0, |item| item.attributes.len())
     }
 
     pub fn expires_at(&self) -> Option<Timestamp> {
@@ -152,9 +159,16 @@ pub fn find(inbox: &Inbox, id: &str) -> Result<Entry, Problem> {
     look_up(inbox, id)?.ok_or_else(Problem::not_found)
 }
 
-/// Whether it has been in this inbox, deleted or not.
-pub fn was_there(inbox: &Inbox, id: &str) -> Result<bool, documents::Error> {
-    Ok(all_of(inbox, id)?.is_some_and(|entry| entry.has_been()))
+/// What there is of these notifications, in order, those that are there.
+pub fn look_up_all(inbox: &Inbox, ids: &[String]) -> Result<Vec<Entry>, documents::Error> {
+    let ends = Kind::ALL.map(Kind::name).into_iter();
+    let ends: Vec<&str> = ends.chain([SNOOZED, DELETED]).collect();
+    let keys = ids.iter().flat_map(|id| {
+        let marks = ends.iter().map(move |end| mark::key(inbox, id, end));
+        std::iter::once(mark::own_key(inbox, id)).chain(marks)
+    });
+    let items = documents::get_many_raw(&keys.collect::<Vec<_>>())?;
+    Ok(gather(items.into_iter().flatten().collect()))
 }
 
 #[cfg(test)]

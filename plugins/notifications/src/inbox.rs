@@ -51,7 +51,7 @@ impl Inbox {
         self.0.as_deref().unwrap_or_default()
     }
 
-    /// Where the notifications lie with their marks and watermarks. Listeners hear of
+    /// Where the notifications lie with all that is said of them. Listeners hear of
     /// them by a channel of the same name.
     pub fn partition(&self) -> String {
         ["inbox/", self.name()].concat()

@@ -3,26 +3,26 @@
 //! before it was there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::time::Duration;
 
-use hearth_plugin::documents::{self, Error, Item};
+use hearth_plugin::documents::{self, Item};
 use hearth_plugin::prelude::*;
 
 use crate::deliver::{Delivery, Outcome};
 use crate::draft::Draft;
-use crate::entry;
+use crate::entry::{self, Entry};
 use crate::inbox::Inbox;
 use crate::mark::{self, Kind, Mark};
-use crate::scan::{Look, PAGE_MAX, Way};
-use crate::watermarks::{self, Lines};
+use crate::marks::written;
+use crate::route::YOUNG;
+use crate::summary;
+use crate::watermarks::Lines;
 
 /// What is younger is not looked at.
 const AGE: Duration = Duration::from_millis(200);
-/// So many are looked up one by one; more are of one request, and lie side by side.
-const LOOK_UPS_MAX: usize = 10;
-/// Queries, where they lie side by side.
-const QUERIES_MAX: usize = 5;
+/// What is older may lie where a list says that there is none: well before it is no
+/// longer too young for lists, for it is still to be written.
+const OLD: Duration = YOUNG.saturating_sub(Duration::from_secs(30));
 
 /// One that comes late, and what it would be although nobody has seen it.
 struct Late<'d> {
@@ -31,45 +31,96 @@ struct Late<'d> {
     kinds: Vec<Kind>,
 }
 
-/// Marks those that come late, and lie below a watermark, as not being so. To be done
-/// before they are written.
-pub fn unmark(deliveries: &mut [Result<Delivery, Problem>], now: Timestamp) {
+/// Those that come so late, by their inboxes.
+fn older(
+    deliveries: &[Result<Delivery, Problem>],
+    age: Duration,
+    now: Timestamp,
+) -> BTreeMap<Inbox, Vec<usize>> {
     let mut inboxes: BTreeMap<Inbox, Vec<usize>> = BTreeMap::new();
     for (place, delivery) in deliveries.iter().enumerate() {
         if let Ok(delivery) = delivery
             && delivery.outcome == Outcome::Created
-            && delivery.draft.at.until(now) > AGE
+            && delivery.draft.at.until(now) > age
         {
             let inbox = inboxes.entry(delivery.draft.inbox.clone());
             inbox.or_default().push(place);
         }
     }
-    for (inbox, places) in inboxes {
-        let late = places.iter().filter_map(|place| deliveries.get(*place));
-        let late: Vec<&Delivery> = late.flatten().collect();
-        let Err(problem) = of_inbox(&inbox, &late) else {
-            continue;
-        };
-        for place in places {
-            if let Some(delivery) = deliveries.get_mut(place) {
-                *delivery = Err(problem.clone());
-            }
+    inboxes
+}
+
+fn at<'d>(deliveries: &'d [Result<Delivery, Problem>], places: &[usize]) -> Vec<&'d Delivery> {
+    let those = places.iter().filter_map(|place| deliveries.get(*place));
+    those.flatten().collect()
+}
+
+fn fail(deliveries: &mut [Result<Delivery, Problem>], places: &[usize], problem: &Problem) {
+    for place in places {
+        if let Some(delivery) = deliveries.get_mut(*place) {
+            *delivery = Err(problem.clone());
         }
     }
 }
 
-fn of_inbox(inbox: &Inbox, deliveries: &[&Delivery]) -> Result<(), Problem> {
-    let mut late = covered(deliveries, &watermarks::load(inbox)?);
+/// Marks those that come late, and lie below a watermark, as not being so. To be done
+/// before they are written.
+pub fn unmark(deliveries: &mut [Result<Delivery, Problem>], now: Timestamp) {
+    let inboxes = older(deliveries, AGE, now);
+    if inboxes.is_empty() {
+        return;
+    }
+    let all: Vec<&Inbox> = inboxes.keys().collect();
+    let summaries = match summary::load_all(&all) {
+        Ok(summaries) => summaries,
+        Err(error) => {
+            let problem = error.into();
+            for places in inboxes.values() {
+                fail(deliveries, places, &problem);
+            }
+            return;
+        }
+    };
+    for ((inbox, places), summary) in inboxes.iter().zip(summaries) {
+        let unmarked = of_inbox(inbox, &at(deliveries, places), &summary.lines);
+        if let Err(problem) = unmarked {
+            fail(deliveries, places, &problem);
+        }
+    }
+}
+
+/// Has those that come very late found by whoever looks for them by a list. To be done
+/// behind their being written.
+pub fn enter(deliveries: &mut [Result<Delivery, Problem>], now: Timestamp) {
+    for (inbox, places) in older(deliveries, OLD, now) {
+        let late = at(deliveries, &places);
+        let them = late
+            .iter()
+            .map(|one| (one.draft.category(), one.draft.id.as_str()));
+        let entered = summary::enter(&inbox, them);
+        if let Err(problem) = entered {
+            fail(deliveries, &places, &problem);
+        }
+    }
+}
+
+fn of_inbox(inbox: &Inbox, deliveries: &[&Delivery], lines: &Lines) -> Result<(), Problem> {
+    let mut late = covered(deliveries, lines);
     if late.is_empty() {
         return Ok(());
     }
     // One that was there before keeps what was said of it.
-    let there = there(inbox, &late)?;
+    let ids: Vec<String> = late.iter().map(|late| late.draft.id.clone()).collect();
+    let there = entry::look_up_all(inbox, &ids)?.into_iter();
+    let there: BTreeSet<String> = there
+        .filter(Entry::has_been)
+        .map(|entry| entry.id)
+        .collect();
     late.retain(|late| !there.contains(&late.draft.id));
     if late.is_empty() {
         return Ok(());
     }
-    let lines = watermarks::change(inbox, |lines| {
+    let lines = summary::change(inbox, |lines| {
         let mut is_new = false;
         for late in &late {
             for kind in &late.kinds {
@@ -80,8 +131,7 @@ fn of_inbox(inbox: &Inbox, deliveries: &[&Delivery]) -> Result<(), Problem> {
         Ok(is_new)
     })?;
     let marks: Vec<Item> = late.iter().flat_map(|late| marks(late, &lines)).collect();
-    let written: Result<Vec<()>, _> = documents::put_many(&marks).into_iter().collect();
-    Ok(written.map(|_| ())?)
+    written(documents::put_many(&marks))
 }
 
 /// Those below a watermark.
@@ -96,39 +146,6 @@ fn covered<'d>(deliveries: &[&'d Delivery], lines: &Lines) -> Vec<Late<'d>> {
         }
     });
     late.filter(|late| !late.kinds.is_empty()).collect()
-}
-
-/// Which of them have been there before. Where there is too much to tell, all: then they
-/// are what the watermarks say.
-fn there(inbox: &Inbox, late: &[Late<'_>]) -> Result<BTreeSet<String>, Error> {
-    let ids: BTreeSet<String> = late.iter().map(|late| late.draft.id.clone()).collect();
-    let mut there = BTreeSet::new();
-    let (Some(lower), Some(highest)) = (ids.first(), ids.last()) else {
-        return Ok(there);
-    };
-    if ids.len() <= LOOK_UPS_MAX {
-        for id in &ids {
-            if entry::was_there(inbox, id)? {
-                there.insert(id.clone());
-            }
-        }
-        return Ok(there);
-    }
-    let way = Way {
-        inbox,
-        lower,
-        upper: &[highest, "0"].concat(),
-        page: PAGE_MAX,
-        queries_max: QUERIES_MAX,
-        look: Look::Marks,
-    };
-    let is_over = way.walk(|entry| {
-        if entry.has_been() {
-            there.insert(entry.id);
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(if is_over { there } else { ids })
 }
 
 /// Each as old as the watermarks: who marks all from now on means this one, too.

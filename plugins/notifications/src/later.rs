@@ -12,13 +12,16 @@ use crate::entry;
 use crate::inbox::Inbox;
 use crate::mark::Kind;
 use crate::message;
+use crate::summary;
 use crate::tell;
-use crate::watermarks::{self, Lines};
+use crate::watermarks::Lines;
 
 /// The queue.
 const QUEUE: &str = "notification-digests";
 /// Notifications of a message at most: each is looked up, and they may be large.
-const IDS_MAX: usize = 25;
+pub const IDS_MAX: usize = 25;
+/// Messages of a call at most: `queue.call_messages_max`.
+const MESSAGES_MAX: usize = 1_000;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,25 +45,22 @@ pub fn send(job: &Job, delay: Duration) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Has listeners told of these after so long.
-pub fn tell(inbox: &Inbox, ids: &[String], delay: Duration) -> Result<(), Problem> {
-    let jobs = ids.chunks(IDS_MAX).map(|ids| {
-        let job = Job::Tell {
-            inbox: inbox.clone(),
-            ids: ids.to_vec(),
-        };
-        Message::json(&job).after(delay)
+/// The same of many, each with a result of its own, in order.
+pub fn send_all(jobs: &[(Job, Duration)]) -> Vec<Result<(), Problem>> {
+    let sent = jobs.chunks(MESSAGES_MAX).flat_map(|jobs| {
+        let messages = jobs
+            .iter()
+            .map(|(job, delay)| Message::json(job).after(*delay));
+        queue::send_many(QUEUE, messages.collect())
     });
-    let sent = queue::send_many(QUEUE, jobs.collect());
-    let sent: Result<Vec<String>, queue::Error> = sent.into_iter().collect();
-    Ok(sent.map(|_| ())?)
+    sent.map(|sent| Ok(sent.map(|_| ())?)).collect()
 }
 
 /// Does it. It may be done again.
 pub fn work(customer: &str, job: &Job, now: Timestamp) -> Result<(), Problem> {
     match job {
         Job::Tell { inbox, ids } => {
-            let lines = watermarks::load(inbox)?;
+            let lines = summary::load(inbox)?.lines;
             let shown = ids
                 .iter()
                 .map(|id| Ok(loud(inbox, id, &lines, now)?.map(|it| (id, it))));
@@ -72,7 +72,7 @@ pub fn work(customer: &str, job: &Job, now: Timestamp) -> Result<(), Problem> {
                 return Ok(());
             };
             let is_due = entry.snooze().is_some_and(|snooze| snooze.until == *until);
-            let lines = watermarks::load(inbox)?;
+            let lines = summary::load(inbox)?.lines;
             let is_there = is_due && lines.since(Kind::Archived, &entry).is_none();
             let shown = entry.shown(inbox, &lines, now).filter(|_| is_there);
             publish(inbox, shown.map(|shown| (id, shown)))

@@ -9,9 +9,8 @@
 //! Events of other plugins go to the customer's own inbox.
 //!
 //! # What is stored where
-//! In DynamoDB, through `documents`. Each listing and each count is one Query of one
-//! partition, from the newest down to where nothing can match any more. One that has to
-//! look through more than 1,000 items goes on page by page, within bounds.
+//! In DynamoDB, through `documents`. A listing, or a count, goes through one partition from
+//! the newest down to where nothing can match any more, within bounds.
 //!
 //! | partition | sort key | holds |
 //! |---|---|---|
@@ -19,7 +18,8 @@
 //! | | `<id>/archived`, `/read`, `/seen` | `{on, at}`: a mark, which stands beside it |
 //! | | `<id>/snoozed` | `{until}` |
 //! | | `<id>/deleted` | what stays of a deleted one, so that it does not come back |
-//! | | `watermarks` | all marks "of all up to here", behind every notification |
+//! | | `archived/<id>`, `read/<id>`, `snoozed/<id>` | nothing: it may be so, says its key |
+//! | | `summary` | all marks "of all up to here", and where those lie that are looked for |
 //! | `later/<recipient>` | `<id>` | one that is held for the end of quiet hours, and of no inbox |
 //! | | `<window>/<id>` | one that waits for the digest of a window (`dgs_…`) |
 //! | | `window/<hash of category and key>` | until when the window of a digest is open |
@@ -38,9 +38,19 @@
 //! watermark the later word holds. Where a mark says the contrary of a watermark above
 //! it, a floor in the watermarks says how far down one has to look for such.
 //!
+//! # What a request reads
+//! No more where the inbox is larger. What is archived, read or snoozed is found by the
+//! keys that say so, and below a watermark everything is so. What is unread, of a category
+//! or simply there is met one after the other, which is right where it is most of what
+//! there is. Where it is not, whoever passed over hundreds in vain leaves a posting list
+//! of the places (`postings`), and the next one goes by that (`route`). The keys and lists
+//! may have a place too many, so each is looked at, but lack none: they are written before
+//! what they say is acknowledged.
+//!
 //! What comes late lies where it would have come in time. Where all were marked up to
 //! there meanwhile it would be read before anybody saw it: so it gets marks that say the
-//! contrary (`late`), once, before it is written.
+//! contrary (`late`), once, before it is written. Where a list says that nothing lies
+//! there it is entered, before it is acknowledged.
 //!
 //! # What is told when
 //! Once the put was acknowledged: to the stream, and where preferences want it as the
@@ -49,6 +59,7 @@
 //! snoozes end. All of that happens at least once; ids are the same each time.
 
 mod category;
+mod count;
 mod create;
 mod deliver;
 mod digest;
@@ -58,18 +69,23 @@ mod inbox;
 mod ingest;
 mod late;
 mod later;
+mod link;
 mod list;
 mod mark;
 mod mark_all;
 mod marks;
 mod message;
+mod postings;
 mod preferences;
 mod quiet;
 mod render;
-mod scan;
+mod route;
+mod settings;
 mod stream;
+mod summary;
 mod tell;
 mod templates;
+mod walk;
 mod watermarks;
 
 use std::time::Duration;
@@ -87,7 +103,7 @@ fn router() -> Router {
     Router::new()
         .get("/", list::list)
         .post("/", create::create)
-        .get("/count", list::count)
+        .get("/count", count::count)
         .post("/read", mark_all::read)
         .post("/seen", mark_all::seen)
         .post("/archive", mark_all::archive)

@@ -9,19 +9,17 @@ use hearth_plugin::router::PathParameter;
 use crate::category;
 use crate::entry::{self, Entry};
 use crate::inbox::Inbox;
-use crate::mark::Kind;
-use crate::scan::{Look, PAGE_MAX, Way};
-use crate::watermarks::{self, FIRST, LAST, Lines};
+use crate::mark::{Kind, SNOOZED};
+use crate::postings::{State, Term};
+use crate::route::Route;
+use crate::summary::{self, Summary};
+use crate::walk::{End, Look, Walk};
+use crate::watermarks::{FIRST, LAST, Lines};
 
-/// A count is exact up to here, where there is not too much to be looked through.
-const COUNT_MAX: usize = 1_000;
-/// Items of a notification that is listed, at most: itself, read, seen, and a snooze
-/// that is over.
-const SHOWN_ITEMS: i64 = 4;
+/// Items of a notification that is listed, as a rule: itself and a mark.
+const ITEMS: i64 = 2;
 /// Queries of a listing; a page that is not full then is answered as it is.
-const LIST_QUERIES_MAX: usize = 5;
-/// Queries of a count.
-const COUNT_QUERIES_MAX: usize = 12;
+const QUERIES_MAX: usize = 8;
 
 /// The id of a notification, in a path.
 pub struct NotificationId(pub String);
@@ -53,14 +51,14 @@ impl Filter {
     }
 
     /// Those that a reader has before him.
-    fn of_category(category: Option<String>) -> Self {
+    pub fn of_category(category: Option<String>) -> Self {
         Filter {
             category,
             ..Filter::default()
         }
     }
 
-    fn wants(&self, entry: &Entry, lines: &Lines, now: Timestamp) -> bool {
+    pub fn wants(&self, entry: &Entry, lines: &Lines, now: Timestamp) -> bool {
         let is = |kind| lines.since(kind, entry).is_some();
         // Who asks for what is archived wants all of it.
         let snoozed = self.snoozed.or((!self.archived).then_some(false));
@@ -77,7 +75,7 @@ impl Filter {
     }
 
     /// Where no more can be found further down.
-    fn lower(&self, lines: &Lines) -> String {
+    pub fn lower(&self, lines: &Lines) -> String {
         let category = self.category.as_deref();
         let lower = |kind: Kind| lines.of(kind).lower(category);
         let mut lowest = FIRST.to_string();
@@ -90,11 +88,23 @@ impl Filter {
         lowest
     }
 
-    /// Whether most of what is met may be something else. Of what is unread little is:
-    /// the watermark says where to end.
-    fn is_narrow(&self) -> bool {
-        let is_read = self.unread == Some(false);
-        is_read || self.archived || self.snoozed == Some(true) || self.category.is_some()
+    /// Where those that are wanted lie, before `upper`.
+    fn route(&self, summary: &Summary, upper: &str) -> Route {
+        let lower = self.lower(&summary.lines);
+        let category = self.category.as_deref();
+        let listed = |kind: Kind| {
+            let line = summary.lines.of(kind).higher(category);
+            Route::listed(kind.name(), &line, &lower, upper)
+        };
+        match (self.snoozed, self.archived, self.unread) {
+            (Some(true), ..) => Route::listed(SNOOZED, FIRST, &lower, upper),
+            (_, true, _) => listed(Kind::Archived),
+            (_, _, Some(false)) => listed(Kind::Read),
+            (_, _, Some(true)) => {
+                Route::to(Term::new(State::Unread, category), summary, &lower, upper)
+            }
+            (_, _, None) => Route::to(Term::new(State::Any, category), summary, &lower, upper),
+        }
     }
 
     fn key(&self) -> String {
@@ -113,8 +123,9 @@ pub fn list(request: &Request) -> Answer {
     let parts = ["notifications", inbox.name(), &filter.key(), category];
     let binding = Binding::of(request, &parts)?;
     let upper = paging.keys(&binding)?.map(|[id]: [String; 1]| id);
-    let (now, lines) = (Timestamp::now(), watermarks::load(&inbox)?);
-    let found = find(&inbox, &filter, &lines, upper, &paging, now)?;
+    let (now, summary) = (Timestamp::now(), summary::load(&inbox)?);
+    let lines = summary.lines.clone();
+    let found = find(&inbox, &filter, summary, upper, &paging, now)?;
     let shown = found.entries.iter();
     let shown: Vec<Value> = shown
         .filter_map(|entry| entry.shown(&inbox, &lines, now))
@@ -133,26 +144,19 @@ struct Found {
 fn find(
     inbox: &Inbox,
     filter: &Filter,
-    lines: &Lines,
+    summary: Summary,
     upper: Option<String>,
     paging: &Paging,
     now: Timestamp,
 ) -> Result<Found, Problem> {
     let fetch = paging.fetch();
-    let enough = u32::try_from(fetch * SHOWN_ITEMS).unwrap_or(PAGE_MAX);
-    let way = Way {
-        inbox,
-        lower: &filter.lower(lines),
-        upper: upper.as_deref().unwrap_or(LAST),
-        page: if filter.is_narrow() { PAGE_MAX } else { enough },
-        queries_max: LIST_QUERIES_MAX,
-        look: Look::Whole,
-    };
+    let enough = u32::try_from(fetch * ITEMS).unwrap_or(u32::MAX);
+    let mut walk = Walk::new(inbox, Look::Whole, enough, QUERIES_MAX);
     let wanted = usize::try_from(fetch).unwrap_or_default();
-    let (mut entries, mut last) = (Vec::new(), None);
-    let is_over = way.walk(|entry| {
-        last = Some(entry.id.clone());
-        if filter.wants(&entry, lines, now) {
+    let (mut entries, lines) = (Vec::new(), summary.lines.clone());
+    let route = filter.route(&summary, upper.as_deref().unwrap_or(LAST));
+    let end = route.follow(&mut walk, (inbox, summary), now, |entry| {
+        if filter.wants(&entry, &lines, now) {
             entries.push(entry);
         }
         match entries.len() < wanted {
@@ -161,65 +165,19 @@ fn find(
         }
     })?;
     let more = paging.cut(&mut entries);
-    let shown = entries.last().map(|entry: &Entry| entry.id.clone());
-    let next = match (more, is_over) {
-        (true, _) => shown,
-        (false, true) => None,
-        (false, false) => last,
+    let next = match (more, end) {
+        (true, _) => entries.last().map(|entry: &Entry| entry.id.clone()),
+        (false, End::Spent(last)) => last,
+        (false, End::Bottom | End::Enough) => None,
     };
     Ok(Found { entries, next })
-}
-
-/// `GET /count`.
-pub fn count(request: &Request) -> Answer {
-    let mut query = request.query()?;
-    let inbox = Inbox::read(&mut query);
-    let filter = Filter::of_category(category::checked(query.text("category")));
-    query.finish()?;
-    let (now, lines) = (Timestamp::now(), watermarks::load(&inbox)?);
-    let category = filter.category.as_deref();
-    let [read, seen] = [Kind::Read, Kind::Seen].map(|kind| lines.of(kind).lower(category));
-    let way = Way {
-        inbox: &inbox,
-        lower: &filter.lower(&lines).max(read.clone().min(seen.clone())),
-        upper: LAST,
-        page: PAGE_MAX,
-        queries_max: COUNT_QUERIES_MAX,
-        look: Look::Marks,
-    };
-    let (mut unread, mut unseen) = (0, 0);
-    let is_over = way.walk(|entry| {
-        if filter.wants(&entry, &lines, now) {
-            unread += usize::from(lines.since(Kind::Read, &entry).is_none());
-            unseen += usize::from(lines.since(Kind::Seen, &entry).is_none());
-        }
-        let counted = is_counted(unread, &read, &entry) && is_counted(unseen, &seen, &entry);
-        match counted {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    })?;
-    let shown = |count: usize| {
-        let exact = is_over && count <= COUNT_MAX;
-        json!({"count": count.min(COUNT_MAX), "exact": exact})
-    };
-    Response::json(
-        200,
-        &json!({"unread": shown(unread), "unseen": shown(unseen)}),
-    )
-}
-
-/// Whether no notification below this one adds to a count: there are too many already,
-/// or all below `lower` are read, or seen.
-fn is_counted(count: usize, lower: &str, entry: &Entry) -> bool {
-    count > COUNT_MAX || entry.id.as_str() < lower
 }
 
 /// `GET /{id}`.
 pub fn show(request: &Request, NotificationId(id): NotificationId) -> Answer {
     let inbox = Inbox::alone(request)?;
     let entry = entry::find(&inbox, &id)?;
-    let lines = watermarks::load(&inbox)?;
+    let lines = summary::load(&inbox)?.lines;
     let shown = entry.shown(&inbox, &lines, Timestamp::now());
     Response::json(200, &shown.ok_or_else(Problem::internal)?)
 }
@@ -276,16 +234,6 @@ mod tests {
                 [&[], &read, &archived, &both, &snoozed, &woken, &deleted];
             assert_eq!(all.map(|ends| wants(&filter, ends)), expected, "{query}");
         }
-    }
-
-    #[test]
-    fn counting_ends_where_each_count_is_full_or_has_nothing_below() {
-        let entry = entry::gather(items(5, "a", &[])).pop().unwrap();
-        let above = [entry::tests::id(5), "0".into()].concat();
-        assert!(is_counted(COUNT_MAX + 1, FIRST, &entry));
-        assert!(!is_counted(COUNT_MAX, FIRST, &entry));
-        assert!(is_counted(0, &above, &entry));
-        assert!(!is_counted(0, &entry.id, &entry));
     }
 
     #[test]

@@ -18,6 +18,11 @@ pub enum Kind {
 impl Kind {
     pub const ALL: [Kind; 3] = [Kind::Archived, Kind::Read, Kind::Seen];
 
+    /// Whether there is a list of those that are so: whoever lists them by it.
+    pub const fn is_listed(self) -> bool {
+        matches!(self, Kind::Archived | Kind::Read)
+    }
+
     /// As the mark's sort key ends, and as clients name it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,6 +52,14 @@ pub struct Snooze {
     pub until: i64,
 }
 
+/// The key of the notification itself.
+pub fn own_key(inbox: &Inbox, id: &str) -> Key {
+    Key {
+        partition: inbox.partition(),
+        sort: id.into(),
+    }
+}
+
 /// The key of what belongs to a notification.
 pub fn key(inbox: &Inbox, id: &str, end: &str) -> Key {
     Key {
@@ -68,6 +81,26 @@ pub fn item(
         partition,
         sort,
         attributes: serde_json::to_value(value).unwrap_or_default(),
+        expires_at,
+    }
+}
+
+/// The key of what says in a list that a notification may be so.
+pub fn listed_key(inbox: &Inbox, list: &str, id: &str) -> Key {
+    Key {
+        partition: inbox.partition(),
+        sort: [list, "/", id].concat(),
+    }
+}
+
+/// The item of that key. It is written before the mark: so the list lacks none that is
+/// so, though it may have one that no longer is.
+pub fn listed(inbox: &Inbox, list: &str, id: &str, expires_at: Option<Timestamp>) -> Item {
+    let Key { partition, sort } = listed_key(inbox, list, id);
+    Item {
+        partition,
+        sort,
+        attributes: json!({}),
         expires_at,
     }
 }

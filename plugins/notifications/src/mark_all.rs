@@ -8,9 +8,10 @@ use hearth_plugin::prelude::*;
 use crate::category;
 use crate::inbox::Inbox;
 use crate::mark::{self, Kind};
-use crate::marks::new_mark;
-use crate::scan::{Look, PAGE_MAX, Way};
-use crate::watermarks::{self, Lines, Raised};
+use crate::marks::{new_mark, written};
+use crate::summary;
+use crate::walk::{End, Look, PAGE_MAX, Walk};
+use crate::watermarks::{Lines, Raised, above};
 
 /// Queries, where single ones below a watermark are to be marked.
 const QUERIES_MAX: usize = 5;
@@ -56,7 +57,7 @@ fn mark(request: &Request, kind: Kind) -> Answer {
     let wanted = Wanted::read(request.fields_if_any()?, now)?;
     let (category, upto) = (wanted.category.as_deref(), wanted.upto.as_str());
     let mut raised = Raised::No;
-    let lines = watermarks::change(&inbox, |lines| {
+    let lines = summary::change(&inbox, |lines| {
         let line = lines.of_mut(kind);
         raised = line
             .raise(category, upto, now.micros())
@@ -84,17 +85,9 @@ fn mark_each(
     (floor, upto): (&str, &str),
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let highest = [upto, "0"].concat();
-    let way = Way {
-        inbox,
-        lower: floor,
-        upper: &highest,
-        page: PAGE_MAX,
-        queries_max: QUERIES_MAX,
-        look: Look::Marks,
-    };
     let mut items: Vec<Item> = Vec::new();
-    let is_over = way.walk(|entry| {
+    let mut walk = Walk::new(inbox, Look::Marks, PAGE_MAX, QUERIES_MAX);
+    let end = walk.range(floor, &above(upto), &mut |entry| {
         let is_meant = category.is_none_or(|category| entry.category() == category);
         let mark = new_mark(lines, kind, &entry, true, now);
         if let Some(mark) = mark.filter(|_| is_meant && entry.is_there()) {
@@ -103,11 +96,10 @@ fn mark_each(
         }
         ControlFlow::Continue(())
     })?;
-    let written: Result<Vec<()>, _> = documents::put_many(&items).into_iter().collect();
-    written?;
-    match is_over {
-        true => Ok(()),
-        false => Err(Problem::new(503, "busy", "Too much to mark")
+    written(documents::put_many(&items))?;
+    match end {
+        End::Bottom | End::Enough => Ok(()),
+        End::Spent(_) => Err(Problem::new(503, "busy", "Too much to mark")
             .detail("the newest were marked; ask again for the rest")
             .header("retry-after", "1")),
     }

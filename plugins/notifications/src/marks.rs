@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearth_plugin::documents::{self, Key};
+use hearth_plugin::documents;
 use hearth_plugin::fields::Change;
 use hearth_plugin::prelude::*;
 
@@ -11,7 +11,8 @@ use crate::inbox::Inbox;
 use crate::later::{self, Job};
 use crate::list::NotificationId;
 use crate::mark::{self, DELETED, Kind, Mark, SNOOZED, Snooze};
-use crate::watermarks::{self, Lines};
+use crate::summary;
+use crate::watermarks::Lines;
 
 /// For how long one may be snoozed.
 const SNOOZE_MAX: Duration = Duration::from_secs(366 * 86_400);
@@ -25,16 +26,23 @@ pub fn change(request: &Request, NotificationId(id): NotificationId) -> Answer {
     let mut entry = entry::find(&inbox, &id)?;
     let lines = sunk(&inbox, &entry, &wanted)?;
     let now = Timestamp::now();
+    let expires_at = entry.expires_at();
+    let lists = wanted
+        .iter()
+        .filter(|(kind, on)| kind.is_listed() && *on == Some(true));
+    let lists = lists.map(|(kind, _)| mark::listed(&inbox, kind.name(), &id, expires_at));
+    written(documents::put_many(&lists.collect::<Vec<_>>()))?;
     let mut items = Vec::new();
     for (kind, on) in wanted {
-        let Some(mark) = on.and_then(|on| new_mark(&lines, kind, &entry, on, now)) else {
-            continue;
-        };
-        let name = kind.name();
-        items.push(mark::item(&inbox, &id, name, &mark, entry.expires_at()));
-        entry.set(kind, mark);
+        if let Some(mark) = on.and_then(|on| new_mark(&lines, kind, &entry, on, now)) {
+            items.push(mark::item(&inbox, &id, kind.name(), &mark, expires_at));
+            entry.set(kind, mark);
+        }
     }
     written(documents::put_many(&items))?;
+    if wanted.iter().any(|(_, on)| *on == Some(false)) {
+        summary::enter(&inbox, [(entry.category(), id.as_str())])?;
+    }
     answer(&entry, &inbox, &lines, now)
 }
 
@@ -43,7 +51,7 @@ fn answer(entry: &Entry, inbox: &Inbox, lines: &Lines, now: Timestamp) -> Answer
     Response::json(200, &shown.ok_or_else(Problem::internal)?)
 }
 
-fn written(results: Vec<Result<(), documents::Error>>) -> Result<(), Problem> {
+pub fn written(results: Vec<Result<(), documents::Error>>) -> Result<(), Problem> {
     let results: Result<Vec<()>, documents::Error> = results.into_iter().collect();
     Ok(results.map(|_| ())?)
 }
@@ -51,7 +59,7 @@ fn written(results: Vec<Result<(), documents::Error>>) -> Result<(), Problem> {
 /// The watermarks, after listings have been told to look as far down as this one where
 /// it is not to be what they say.
 fn sunk(inbox: &Inbox, entry: &Entry, wanted: &[(Kind, Option<bool>)]) -> Result<Lines, Problem> {
-    watermarks::change(inbox, |lines| {
+    summary::change(inbox, |lines| {
         let mut is_new = false;
         for (kind, on) in wanted {
             if *on == Some(false) {
@@ -91,13 +99,11 @@ pub fn delete(request: &Request, NotificationId(id): NotificationId) -> Answer {
     };
     let expires_at = entry.expires_at();
     documents::put(&mark::item(&inbox, &id, DELETED, &mark, expires_at))?;
-    let partition = inbox.partition();
-    let mut keys = vec![Key {
-        partition,
-        sort: id.clone(),
-    }];
-    let ends = Kind::ALL.map(Kind::name).into_iter().chain([SNOOZED]);
-    keys.extend(ends.map(|end| mark::key(&inbox, &id, end)));
+    let mut keys = vec![mark::own_key(&inbox, &id)];
+    for name in Kind::ALL.map(Kind::name).into_iter().chain([SNOOZED]) {
+        keys.push(mark::key(&inbox, &id, name));
+        keys.push(mark::listed_key(&inbox, name, &id));
+    }
     written(documents::delete_many(&keys))?;
     Ok(Response::no_content())
 }
@@ -118,11 +124,12 @@ pub fn snooze(request: &Request, NotificationId(id): NotificationId) -> Answer {
             until: until.micros(),
         };
         later::send(&job, now.until(until))?;
+        documents::put(&mark::listed(&inbox, SNOOZED, &id, Some(until)))?;
     }
     let item = mark::item(&inbox, &id, SNOOZED, &snooze, entry.expires_at());
     documents::put(&item)?;
     entry.hide(Some(snooze));
-    answer(&entry, &inbox, &watermarks::load(&inbox)?, now)
+    answer(&entry, &inbox, &summary::load(&inbox)?.lines, now)
 }
 
 /// Until when; `None` to have it back.

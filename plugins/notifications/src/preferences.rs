@@ -2,7 +2,6 @@
 //! preferences say holds for those of its recipients who say nothing themselves.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use hearth_plugin::cache;
 use hearth_plugin::documents::{self, Item, Key};
@@ -15,13 +14,10 @@ use crate::quiet::Hours;
 
 const PARTITION: &str = "preferences";
 /// What the host keeps of them, under this tag.
-const TAG: &str = "preferences";
-const KEPT: Duration = Duration::from_secs(60);
+pub const TAG: &str = "preferences";
 /// Categories of a document at most.
 const CATEGORIES_MAX: usize = 100;
-/// Days for which notifications are kept, where the operator does not set
-/// `retention_days`.
-const RETENTION_DAYS: i64 = 90;
+/// Days for which notifications are kept at most.
 pub const RETENTION_DAYS_MAX: i64 = 365;
 /// A digest gathers for a minute at least, and for a week at most.
 const DIGEST_SECONDS: std::ops::RangeInclusive<i64> = 60..=604_800;
@@ -38,7 +34,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    const ALL: [Channel; 3] = [Channel::InApp, Channel::Stream, Channel::Webhook];
+    pub const ALL: [Channel; 3] = [Channel::InApp, Channel::Stream, Channel::Webhook];
 
     const fn name(self) -> &'static str {
         match self {
@@ -49,7 +45,7 @@ impl Channel {
     }
 
     /// Where nobody says anything.
-    const fn is_on(self) -> bool {
+    pub const fn is_on(self) -> bool {
         !matches!(self, Channel::Webhook)
     }
 }
@@ -91,10 +87,10 @@ impl Channels {
 /// What holds for one category.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Category {
+pub struct Category {
     channels: Channels,
-    digest_seconds: Option<i64>,
-    retention_days: Option<i64>,
+    pub digest_seconds: Option<i64>,
+    pub retention_days: Option<i64>,
 }
 
 impl Category {
@@ -126,8 +122,8 @@ impl Category {
 #[serde(default)]
 pub struct Preferences {
     channels: Channels,
-    categories: BTreeMap<String, Category>,
-    quiet_hours: Option<Hours>,
+    pub categories: BTreeMap<String, Category>,
+    pub quiet_hours: Option<Hours>,
     updated_at: Option<i64>,
 }
 
@@ -166,7 +162,7 @@ impl Preferences {
         })
     }
 
-    fn channel(&self, category: &str, channel: Channel) -> Option<bool> {
+    pub fn channel(&self, category: &str, channel: Channel) -> Option<bool> {
         let own = self.categories.get(category);
         let own = own.and_then(|own| own.channels.get(channel));
         own.or_else(|| self.channels.get(channel))
@@ -195,87 +191,17 @@ fn categories(named: Map<String, Value>) -> Result<(BTreeMap<String, Category>, 
     Ok((read, refused(fields.finish())))
 }
 
-/// What holds for an inbox.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// The recipient's own, then the customer's; or the customer's alone.
-    layers: Vec<Preferences>,
-    retention_days: i64,
-}
-
-impl Settings {
-    /// Of the inbox, as the host remembers them for a minute.
-    pub fn of(inbox: &Inbox) -> Result<Self, documents::Error> {
-        let mut layers = vec![remembered(inbox)?];
-        if inbox.recipient().is_some() {
-            layers.push(remembered(&Inbox::default())?);
-        }
-        let days = config::get("retention_days").and_then(|text| text.parse().ok());
-        Ok(Settings {
-            layers,
-            retention_days: days.unwrap_or(RETENTION_DAYS),
-        })
-    }
-
-    pub fn is_on(&self, category: &str, channel: Channel) -> bool {
-        let mut said = self.layers.iter();
-        let said = said.find_map(|layer| layer.channel(category, channel));
-        said.unwrap_or(channel.is_on())
-    }
-
-    /// When it is loud again, if it is quiet now.
-    pub fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let mut hours = self
-            .layers
-            .iter()
-            .filter_map(|layer| layer.quiet_hours.as_ref());
-        hours.next()?.end_after(now)
-    }
-
-    /// For how long a digest gathers, where there is to be one.
-    pub fn digest_seconds(&self, category: &str) -> Option<i64> {
-        let seconds = self.first(category, |own| own.digest_seconds);
-        seconds.filter(|seconds| *seconds > 0)
-    }
-
-    /// When a notification of now is gone.
-    pub fn expires_at(&self, category: &str, now: Timestamp) -> Timestamp {
-        let days = self.first(category, |own| own.retention_days);
-        let days = days.unwrap_or(self.retention_days);
-        let days = u32::try_from(days.clamp(1, RETENTION_DAYS_MAX)).unwrap_or(1);
-        // As exactly as it is stored.
-        let whole = now.micros().div_euclid(MICROS_PER_MS) * MICROS_PER_MS;
-        Timestamp::from_micros(whole).after(DAY * days)
-    }
-
-    fn first(&self, category: &str, of: fn(&Category) -> Option<i64>) -> Option<i64> {
-        let mut layers = self.layers.iter();
-        layers.find_map(|layer| layer.categories.get(category).and_then(of))
-    }
-}
-
-const MICROS_PER_MS: i64 = 1_000;
-const DAY: Duration = Duration::from_secs(86_400);
-
-fn key(inbox: &Inbox) -> Key {
+/// Where the preferences of an inbox lie.
+pub fn key(inbox: &Inbox) -> Key {
     Key {
         partition: PARTITION.into(),
         sort: ["/", inbox.name()].concat(),
     }
 }
 
-fn stored(inbox: &Inbox) -> Result<Value, documents::Error> {
+pub fn stored(inbox: &Inbox) -> Result<Value, documents::Error> {
     let item = documents::get(&key(inbox))?;
     Ok(item.map_or_else(|| json!({}), |item| item.attributes))
-}
-
-fn remembered(inbox: &Inbox) -> Result<Preferences, documents::Error> {
-    let key = ["preferences/", inbox.name()].concat();
-    let options = cache::Options::for_(KEPT).tag(TAG);
-    let text = cache::get_or_compute(&key, &options, || {
-        stored(inbox).map(|value| value.to_string().into_bytes())
-    })?;
-    Ok(serde_json::from_slice(&text).unwrap_or_default())
 }
 
 /// `GET /preferences`.
@@ -298,50 +224,11 @@ pub fn replace(request: &Request) -> Answer {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
 
     fn read(body: Value) -> Result<Preferences, Problem> {
         Preferences::read(Fields::of(body).unwrap())
-    }
-
-    /// Of these preferences, the nearest first.
-    pub fn settings(layers: &[Value]) -> Settings {
-        Settings {
-            layers: layers
-                .iter()
-                .map(|body| read(body.clone()).unwrap())
-                .collect(),
-            retention_days: 90,
-        }
-    }
-
-    #[test]
-    fn the_nearest_word_holds() {
-        let own = json!({"channels": {"stream": false}, "categories": {"a": {"stream": true, "retention_days": 1}}});
-        let customer = json!({"channels": {"in_app": false, "stream": true, "webhook": true},
-            "categories": {"a": {"retention_days": 7}, "b": {"stream": true, "retention_days": 7, "digest_seconds": 60}}});
-        let settings = settings(&[own, customer]);
-        assert!(settings.is_on("a", Channel::Stream));
-        assert!(
-            !settings.is_on("b", Channel::Stream),
-            "the own word for all"
-        );
-        assert!(!settings.is_on("a", Channel::InApp));
-        assert!(settings.is_on("a", Channel::Webhook));
-        let now = Timestamp::from_micros(0);
-        let days = |category| settings.expires_at(category, now).micros() / 86_400_000_000;
-        assert_eq!([days("a"), days("b"), days("c")], [1, 7, 90]);
-        assert_eq!(settings.digest_seconds("b"), Some(60));
-        assert_eq!(settings.digest_seconds("a"), None);
-    }
-
-    #[test]
-    fn where_nobody_says_anything_all_but_webhooks_are_on() {
-        let settings = settings(&[json!({})]);
-        let on = Channel::ALL.map(|channel| settings.is_on("a", channel));
-        assert_eq!(on, [true, true, false]);
-        assert_eq!(settings.quiet_until(Timestamp::now()), None);
     }
 
     #[test]

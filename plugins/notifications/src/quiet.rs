@@ -55,18 +55,21 @@ impl Hours {
         }
     }
 
-    /// When they end, if it is quiet at this instant.
+    /// When they end, if it is quiet at this instant. What the wall shows twice, where it
+    /// goes back, is quiet from the first time on to the last: so a span ends once.
     pub fn end_after(&self, now: Timestamp) -> Option<Timestamp> {
         let zone = Zone::named(&self.time_zone)?;
         let now = now.micros().div_euclid(MICROS_PER_SECOND);
-        let wall = now + zone.offset(now).0;
-        let today = wall.div_euclid(SECONDS_PER_DAY);
-        let spans = [today - 1, today].into_iter();
-        let spans = spans.filter(|day| self.begins_on(*day));
-        let mut spans = spans.map(|day| self.span(day));
-        let (_, end) = spans.find(|(start, end)| (*start..*end).contains(&wall))?;
-        let end = instant(&zone, end);
-        (end > now).then(|| Timestamp::from_micros(end * MICROS_PER_SECOND))
+        let today = (now + zone.offset(now).0).div_euclid(SECONDS_PER_DAY);
+        // Where the wall has gone back over midnight, it is a day's that comes again.
+        let days = [today - 1, today, today + 1].into_iter();
+        let spans = days.filter(|day| self.begins_on(*day)).map(|day| {
+            let (start, end) = self.span(day);
+            (shown(&zone, start).0, shown(&zone, end).1)
+        });
+        let quiet = spans.filter(|(start, end)| (*start..*end).contains(&now));
+        let end = quiet.map(|(_, end)| end).max()?;
+        Some(Timestamp::from_micros(end * MICROS_PER_SECOND))
     }
 
     fn begins_on(&self, day: i64) -> bool {
@@ -92,12 +95,16 @@ impl Hours {
     }
 }
 
-/// When the wall shows this. What it shows twice is the later one; what it skips is
-/// the instant of the skip or shortly behind it.
-fn instant(zone: &Zone, wall: i64) -> i64 {
-    let standing = zone.offset(wall - zone.offset(wall).0).0;
-    let guess = wall - standing;
-    wall - zone.offset(guess).0
+/// When the wall shows this for the first time, and for the last. What it skips is as
+/// long after the skip as it is after what the wall showed before it.
+fn shown(zone: &Zone, wall: i64) -> (i64, i64) {
+    let before = zone.offset(wall - SECONDS_PER_DAY).0;
+    let after = zone.offset(wall + SECONDS_PER_DAY).0;
+    let times = [before, after].map(|offset| wall - offset).into_iter();
+    let times = times.filter(|at| at + zone.offset(*at).0 == wall);
+    let skipped = wall - before;
+    let first = times.clone().min().unwrap_or(skipped);
+    (first, times.max().unwrap_or(skipped))
 }
 
 fn time(fields: &mut Fields, name: &str) -> Option<i64> {
@@ -191,6 +198,31 @@ mod tests {
             ("2026-03-29T00:30".."2026-03-29T01:31").contains(&end.as_str()),
             "{end}"
         );
+    }
+
+    #[test]
+    fn span_across_the_hour_that_comes_twice_begins_once_and_ends_once() {
+        // 2026-10-25T00:00:00Z is 02:00 on the wall, and an hour later it is again.
+        let begin = Timestamp::parse("2026-10-24T18:00:00Z").unwrap().micros();
+        let minutes =
+            (0..18 * 60).map(|minute| Timestamp::from_micros(begin + minute * 60_000_000));
+        for (start, ends, expected) in [
+            ("22:00", "02:30", "2026-10-25T01:30:00.000000Z"),
+            ("02:30", "06:00", "2026-10-25T05:00:00.000000Z"),
+            ("02:10", "02:50", "2026-10-25T01:50:00.000000Z"),
+            ("02:50", "02:10", "2026-10-26T01:10:00.000000Z"),
+        ] {
+            let hours = hours(start, ends, json!(["saturday", "sunday"]));
+            let quiet: Vec<_> = minutes.clone().map(|now| hours.end_after(now)).collect();
+            let changes = quiet
+                .windows(2)
+                .filter(|pair| pair[0].is_some() != pair[1].is_some());
+            let is_over = quiet.last().unwrap().is_none();
+            let last = quiet.iter().flatten().next_back().unwrap();
+            assert_eq!(last.to_string(), expected, "{start} to {ends}");
+            let expected = if is_over { 2 } else { 1 };
+            assert!(changes.count() <= expected, "{start} to {ends}");
+        }
     }
 
     #[test]

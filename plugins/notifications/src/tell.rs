@@ -10,7 +10,7 @@ use hearth_plugin::queue::{self, Message};
 
 use crate::deliver::{Delivery, Outcome, Stream};
 use crate::inbox::Inbox;
-use crate::later;
+use crate::later::{self, Job};
 
 /// The kind of the stream's events.
 const KIND: &str = "notification";
@@ -103,26 +103,16 @@ fn bounded(mut notification: Value) -> Value {
 
 /// Has the stream told of some at the end of their quiet hours.
 fn hold(deliveries: &mut [Result<Delivery, Problem>], now: Timestamp) {
-    let mut groups: BTreeMap<(Inbox, Timestamp), Vec<usize>> = BTreeMap::new();
+    let mut groups = Groups::new();
     for (place, delivery) in those(deliveries, |delivery| delivery.stream != Stream::Never) {
         if let Stream::At(end) = delivery.stream {
-            let group = groups.entry((delivery.draft.inbox.clone(), end));
+            let group = groups.entry((delivery.draft.inbox.clone(), now.until(end)));
             group.or_default().push(place);
         }
     }
-    for ((inbox, end), places) in groups {
-        if let Err(problem) = later::tell(&inbox, &ids(deliveries, &places), now.until(end)) {
-            for place in places {
-                fail(deliveries, place, problem.clone());
-            }
-        }
+    for (place, problem) in tell_later(deliveries, groups) {
+        fail(deliveries, place, problem);
     }
-}
-
-fn ids(deliveries: &[Result<Delivery, Problem>], places: &[usize]) -> Vec<String> {
-    let places = places.iter().filter_map(|place| deliveries.get(*place));
-    let deliveries = places.filter_map(|delivery| delivery.as_ref().ok());
-    deliveries.map(|one| one.draft.id.clone()).collect()
 }
 
 fn stream(deliveries: &mut [Result<Delivery, Problem>]) {
@@ -140,23 +130,47 @@ fn stream(deliveries: &mut [Result<Delivery, Problem>]) {
 
 /// Has the stream told of what is kept in a moment, in place of now; what is not fails.
 fn tell_again(deliveries: &mut [Result<Delivery, Problem>], places: Vec<usize>, why: &Problem) {
-    let mut groups: BTreeMap<Inbox, Vec<usize>> = BTreeMap::new();
+    let mut groups = Groups::new();
     for place in places {
         match deliveries.get(place) {
             Some(Ok(delivery)) if delivery.outcome == Outcome::Created => {
-                let group = groups.entry(delivery.draft.inbox.clone());
+                let group = groups.entry((delivery.draft.inbox.clone(), AGAIN));
                 group.or_default().push(place);
             }
             _ => fail(deliveries, place, why.clone()),
         }
     }
-    for (inbox, places) in groups {
-        if later::tell(&inbox, &ids(deliveries, &places), AGAIN).is_err() {
-            for place in places {
-                fail(deliveries, place, why.clone());
-            }
+    for (place, _) in tell_later(deliveries, groups) {
+        fail(deliveries, place, why.clone());
+    }
+}
+
+/// The places of deliveries, by their inboxes and how long listeners are to wait.
+type Groups = BTreeMap<(Inbox, Duration), Vec<usize>>;
+
+/// Has listeners told after so long. Answers those of whom they will not be told.
+fn tell_later(deliveries: &[Result<Delivery, Problem>], groups: Groups) -> Vec<(usize, Problem)> {
+    let (mut jobs, mut whose) = (Vec::new(), Vec::new());
+    for ((inbox, delay), places) in groups {
+        for places in places.chunks(later::IDS_MAX) {
+            let (inbox, ids) = (inbox.clone(), ids(deliveries, places));
+            jobs.push((Job::Tell { inbox, ids }, delay));
+            whose.push(places.to_vec());
         }
     }
+    let sent = whose.into_iter().zip(later::send_all(&jobs));
+    let failed = sent.filter_map(|(places, sent)| Some((places, sent.err()?)));
+    let each = failed.flat_map(|(places, problem)| {
+        let places = places.into_iter();
+        places.map(move |place| (place, problem.clone()))
+    });
+    each.collect()
+}
+
+fn ids(deliveries: &[Result<Delivery, Problem>], places: &[usize]) -> Vec<String> {
+    let places = places.iter().filter_map(|place| deliveries.get(*place));
+    let deliveries = places.filter_map(|delivery| delivery.as_ref().ok());
+    deliveries.map(|one| one.draft.id.clone()).collect()
 }
 
 /// Publishes notifications, as clients see them, to the channels of their inboxes.

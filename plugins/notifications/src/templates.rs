@@ -10,7 +10,8 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
 use serde::{Deserialize, Serialize};
 
-use crate::draft::{self, BODY_MAX, DIGEST_KEY_MAX, Given, TITLE_MAX, URL_MAX};
+use crate::draft::{self, BODY_MAX, DIGEST_KEY_MAX, Given, TITLE_MAX};
+use crate::link;
 use crate::render;
 
 const PARTITION: &str = "templates";
@@ -98,7 +99,7 @@ impl Template {
         };
         let url = self.action_url.as_deref();
         let url = url.map(|text| render::render_url(text, data));
-        let url = url.filter(|url| draft::is_url(url) && url.chars().count() <= URL_MAX);
+        let url = url.filter(|url| link::is_link(url) && url.chars().count() <= link::LENGTH_MAX);
         let title = render::render(&self.title, data).replace('\0', "");
         Given {
             title: Some(draft::title(title, &self.id)),

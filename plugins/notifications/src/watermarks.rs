@@ -1,4 +1,4 @@
-//! What was said of all notifications of an inbox at once: one item, whatever there is.
+//! What was said of all notifications of an inbox at once.
 //!
 //! A watermark says "read, up to here, at this time", for all categories or for one. A
 //! notification that is not newer is read, unless a mark of its own was made since that
@@ -8,23 +8,16 @@
 
 use std::collections::BTreeMap;
 
-use hearth_plugin::documents::{self, Change, Condition, Error, Key};
-use hearth_plugin::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::inbox::Inbox;
 use crate::mark::Kind;
 
-/// The sort key of the item, behind all notifications.
-const SORT: &str = "watermarks";
 /// Categories with a watermark of their own; one for all makes room again.
 const CATEGORIES_MAX: usize = 100;
-/// How often somebody else may come first.
-const TRIES_MAX: usize = 8;
 /// Before every notification.
 pub const FIRST: &str = "ntf_";
-/// Behind every notification, and before the watermarks.
+/// Behind every notification.
 pub const LAST: &str = "ntf_g";
 
 /// How far up, and when it was said, in microseconds since 1970.
@@ -68,6 +61,18 @@ impl Line {
         let own = category.and_then(|category| self.categories.get(category));
         let both = self.all.iter().chain(own);
         both.map(|watermark| watermark.upto.as_str()).max()
+    }
+
+    /// The sort key up to which a watermark says it of anything, of one category or all.
+    pub fn higher(&self, category: Option<&str>) -> String {
+        let highest = match category {
+            Some(_) => self.upto(category),
+            None => {
+                let each = self.all.iter().chain(self.categories.values());
+                each.map(|watermark| watermark.upto.as_str()).max()
+            }
+        };
+        highest.map_or_else(|| FIRST.into(), above)
     }
 
     /// Whether a watermark is at this notification or above it.
@@ -145,7 +150,7 @@ impl Line {
 }
 
 /// The sort key behind everything that belongs to a notification.
-fn above(id: &str) -> String {
+pub fn above(id: &str) -> String {
     [id, "0"].concat()
 }
 
@@ -192,63 +197,6 @@ impl Lines {
         let (on, at) = self.word(kind, entry)?;
         on.then_some(at)
     }
-}
-
-fn key(inbox: &Inbox) -> Key {
-    Key {
-        partition: inbox.partition(),
-        sort: SORT.into(),
-    }
-}
-
-/// The item: the watermarks, and a number that rises with each change.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Stored {
-    version: i64,
-    lines: Lines,
-}
-
-fn stored(inbox: &Inbox) -> Result<Stored, Error> {
-    let item = documents::get(&key(inbox))?;
-    let stored = item.map(|item| serde_json::from_value(item.attributes));
-    Ok(stored.and_then(Result::ok).unwrap_or_default())
-}
-
-/// The watermarks of an inbox.
-pub fn load(inbox: &Inbox) -> Result<Lines, Error> {
-    Ok(stored(inbox)?.lines)
-}
-
-/// Changes the watermarks, unless `change` answers that there is nothing to change.
-/// Where others come first, it is asked again on what they left.
-pub fn change(
-    inbox: &Inbox,
-    mut change: impl FnMut(&mut Lines) -> Result<bool, Problem>,
-) -> Result<Lines, Problem> {
-    for _ in 0..TRIES_MAX {
-        let Stored { version, mut lines } = stored(inbox)?;
-        if !change(&mut lines)? {
-            return Ok(lines);
-        }
-        let condition = match version {
-            0 => Condition::Absent,
-            version => Condition::Equals("version".into(), version.into()),
-        };
-        let whole = serde_json::to_value(&lines).unwrap_or_default();
-        let changes = [
-            Change::Set("version".into(), (version + 1).into()),
-            Change::Set("lines".into(), whole),
-        ];
-        match documents::update(&key(inbox), &changes, &condition) {
-            Ok(_) => return Ok(lines),
-            Err(Error::ConditionFailed) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let detail = "others change this inbox at the same time; try again";
-    let busy = Problem::new(503, "busy", "Too much contention").detail(detail);
-    Err(busy.header("retry-after", "1"))
 }
 
 #[cfg(test)]

@@ -204,15 +204,61 @@ pub fn get(key: &Key) -> Result<Option<Item>, Error> {
     Ok(host::get(key)?.map(Item::of_host))
 }
 
+/// The items of these keys, in order; a hundred are one request to DynamoDB.
+pub fn get_many(keys: &[Key]) -> Result<Vec<Option<Item>>, Error> {
+    let items = get_many_host(keys)?.into_iter();
+    Ok(items.map(|item| item.map(Item::of_host)).collect())
+}
+
+/// The same with attributes that are not read yet.
+pub fn get_many_raw(keys: &[Key]) -> Result<Vec<Option<RawItem>>, Error> {
+    let items = get_many_host(keys)?.into_iter();
+    Ok(items.map(|item| item.map(raw)).collect())
+}
+
+fn get_many_host(keys: &[Key]) -> Result<Vec<Option<host::Item>>, Error> {
+    let mut items = Vec::new();
+    while let Some(rest) = keys.get(items.len()..).filter(|rest| !rest.is_empty()) {
+        let more = host::get_many(rest)?;
+        // The host answers one at least.
+        if more.is_empty() {
+            return Err(Error::Unavailable);
+        }
+        items.extend(more);
+    }
+    Ok(items)
+}
+
 /// Writes an item whole; answers once DynamoDB has it.
 pub fn put(item: &Item) -> Result<(), Error> {
     Ok(host::put(&item.to_host())?)
 }
 
-/// Writes items whole, each with a result of its own, in order.
+/// Writes items whole, each with a result of its own, in order. The host bounds what one
+/// call moves: many large ones are several calls.
 pub fn put_many(items: &[Item]) -> Vec<Result<(), Error>> {
     let items: Vec<_> = items.iter().map(Item::to_host).collect();
-    results(host::put_many(&items))
+    let (mut rest, mut outcomes) = (items.as_slice(), Vec::new());
+    while let (1.., Some((some, more))) = (rest.len(), rest.split_at_checked(fitting(rest))) {
+        outcomes.extend(results(host::put_many(some)));
+        rest = more;
+    }
+    outcomes
+}
+
+/// Bytes of attributes that one call puts, unless it has a single item: half of what a
+/// call may move (`engine.host_call_bytes_max`).
+const PUT_BYTES_MAX: usize = 2 << 20;
+
+/// How many of the first items go with one call: one at least.
+fn fitting(items: &[host::Item]) -> usize {
+    let mut bytes = 0;
+    let fits = |item: &&host::Item| {
+        let is_first = bytes == 0;
+        bytes += item.attributes.len();
+        is_first || bytes <= PUT_BYTES_MAX
+    };
+    items.iter().take_while(fits).count()
 }
 
 /// Changes attributes of an item, which is made where there is none and the condition
@@ -264,12 +310,15 @@ pub fn query_attributes(
     Ok(raw_page(page))
 }
 
-fn raw_page(page: host::Page) -> RawPage {
-    let raw = |item: host::Item| RawItem {
+fn raw(item: host::Item) -> RawItem {
+    RawItem {
         sort: item.sort,
         attributes: item.attributes,
         expires_at: instant(item.expires_at_ms),
-    };
+    }
+}
+
+fn raw_page(page: host::Page) -> RawPage {
     RawPage {
         items: page.items.into_iter().map(raw).collect(),
         cursor: page.cursor,

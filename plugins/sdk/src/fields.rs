@@ -25,9 +25,12 @@ use crate::time::Timestamp;
 pub(crate) use field::State;
 pub use field::{Change, Field};
 
+/// Fields that nobody asked for, and that are named: a body may have any number.
+const UNKNOWN_MAX: usize = 20;
+
 /// The fields of a JSON object. Each is asked for by name and type; a wrong one
 /// answers a default and is remembered; `finish` then answers 422 which names
-/// every wrong field, and every field that nobody asked for. So do nothing with
+/// every wrong field, and the first 20 that nobody asked for. So do nothing with
 /// the values before `finish`.
 #[derive(Debug)]
 pub struct Fields {
@@ -251,7 +254,8 @@ impl Fields {
     }
 
     fn name_unknown(&mut self) {
-        for name in std::mem::take(&mut self.members).keys() {
+        let members = std::mem::take(&mut self.members);
+        for name in members.keys().take(UNKNOWN_MAX) {
             self.refuse(name, "unknown", "there is no such field");
         }
     }

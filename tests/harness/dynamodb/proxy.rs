@@ -1,7 +1,7 @@
 //! A server in front of a DynamoDB that speaks its protocol through, and lets a test
 //! decide what becomes of each request.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -29,8 +29,8 @@ pub enum Fate {
     Fail,
     /// DynamoDB does not get it: it finds it wrong.
     Refuse,
-    /// Of a BatchWriteItem: DynamoDB does not get these of its writes, and they are
-    /// answered as unprocessed.
+    /// Of a BatchWriteItem or BatchGetItem: DynamoDB does not get these of its writes or
+    /// keys, and they are answered as unprocessed.
     Unprocessed(Vec<usize>),
 }
 
@@ -41,6 +41,30 @@ pub struct Request {
     pub body: Value,
     /// Of the body as it came.
     pub bytes: usize,
+    /// What DynamoDB's answer was, where the request was passed and has been answered.
+    pub read: OnceLock<Read>,
+}
+
+/// What a request read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Read {
+    /// Those that a Query looked at, or that were there.
+    pub items: u64,
+    /// Of the answer's body.
+    pub bytes: usize,
+}
+
+impl Read {
+    fn of(answer: &[u8]) -> Read {
+        let body: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let tables = body["Responses"].as_object().into_iter().flatten();
+        let found = tables.map(|(_, items)| items.as_array().unwrap().len() as u64);
+        let scanned = body["ScannedCount"].as_u64().unwrap_or_default();
+        Read {
+            items: scanned + found.sum::<u64>() + u64::from(body["Item"].is_object()),
+            bytes: answer.len(),
+        }
+    }
 }
 
 impl Request {
@@ -57,6 +81,15 @@ impl Request {
             (text("pk"), text("sk"))
         };
         writes.map(key).collect()
+    }
+
+    /// Partition and sort key of each item that a BatchGetItem wants.
+    pub fn wanted(&self) -> Vec<(String, String)> {
+        let tables = self.body["RequestItems"].as_object();
+        let tables = tables.into_iter().flat_map(|tables| tables.values());
+        let keys = tables.flat_map(|wanted| wanted["Keys"].as_array().unwrap());
+        let text = |key: &Value, name: &str| key[name]["S"].as_str().unwrap().to_owned();
+        keys.map(|key| (text(key, "pk"), text(key, "sk"))).collect()
     }
 
     /// How many writes a BatchWriteItem has.
@@ -147,9 +180,15 @@ impl Through {
             operation: target.rsplit('.').next().unwrap().to_owned(),
             body: serde_json::from_slice(&body).unwrap(),
             bytes: body.len(),
+            read: OnceLock::new(),
         });
         match (self.decide)(request.clone()).await {
-            Fate::Pass => Ok(self.pass(head.headers, body).await),
+            Fate::Pass => {
+                let answer = self.pass(head.headers, body).await;
+                let text = answer.body().clone().collect().await.unwrap().to_bytes();
+                let _ = request.read.set(Read::of(&text));
+                Ok(answer)
+            }
             Fate::LoseAnswer => {
                 self.pass(head.headers, body).await;
                 Err(IsCut)
@@ -167,7 +206,12 @@ impl Through {
                 StatusCode::BAD_REQUEST,
                 "com.amazon.coral.validate#ValidationException",
             )),
-            Fate::Unprocessed(places) => Ok(self.in_part(head.headers, &request, &places).await),
+            Fate::Unprocessed(places) if request.is_batch() => {
+                Ok(self.in_part(head.headers, &request, &places).await)
+            }
+            Fate::Unprocessed(places) => {
+                Ok(self.keys_in_part(head.headers, &request, &places).await)
+            }
         }
     }
 
@@ -209,6 +253,39 @@ impl Through {
             assert_eq!(passed.status(), StatusCode::OK, "{passed:?}");
         }
         json_answer(StatusCode::OK, &json!({"UnprocessedItems": unprocessed}))
+    }
+
+    /// The same with the keys of a BatchGetItem.
+    async fn keys_in_part(
+        &self,
+        headers: HeaderMap,
+        request: &Request,
+        places: &[usize],
+    ) -> Answer {
+        let (mut body, mut unprocessed) = (request.body.clone(), json!({}));
+        let is_left = |place: &usize| places.contains(place);
+        for (table, wanted) in body["RequestItems"].as_object_mut().unwrap() {
+            let keys = wanted["Keys"].as_array().unwrap().clone();
+            let some = |left: bool| {
+                let keys = keys.iter().enumerate();
+                let keys = keys.filter(|(place, _)| is_left(place) == left);
+                keys.map(|(_, key)| key.clone()).collect::<Vec<_>>()
+            };
+            unprocessed[table] = json!({"Keys": some(true)});
+            wanted["Keys"] = json!(some(false));
+        }
+        let responses = match request.wanted().len() > places.len() {
+            true => {
+                let passed = self.pass(headers, Bytes::from(body.to_string())).await;
+                let answer = passed.into_body().collect().await.unwrap().to_bytes();
+                serde_json::from_slice::<Value>(&answer).unwrap()["Responses"].clone()
+            }
+            false => json!({}),
+        };
+        json_answer(
+            StatusCode::OK,
+            &json!({"Responses": responses, "UnprocessedKeys": unprocessed}),
+        )
     }
 }
 

@@ -8,8 +8,8 @@ use super::query::Query;
 use super::range::Wanted;
 use super::update::Update;
 use super::{
-    Change, Condition, Error, GuestError, Host, Item, Key, Page, Range, Table, View, convert_error,
-    item, json,
+    Change, Condition, Config, Error, GuestError, Host, Item, Key, Page, Range, Table, View,
+    convert_error, item, json, many,
 };
 use crate::backend::dynamodb::failure;
 use crate::backend::dynamodb::writer::{Owner, Write};
@@ -20,6 +20,11 @@ impl Host for View<'_> {
     async fn get(&mut self, key: Key) -> Guest<Option<Item>> {
         self.call.host_call()?;
         Ok(self.bounded(self.get_item(key)).await)
+    }
+
+    async fn get_many(&mut self, keys: Vec<Key>) -> Guest<Vec<Option<Item>>> {
+        self.call.host_call()?;
+        Ok(self.bounded(self.get_items(keys)).await)
     }
 
     async fn put(&mut self, item: Item) -> Guest<()> {
@@ -139,6 +144,38 @@ impl View<'_> {
         Ok(got.item.and_then(shown))
     }
 
+    /// As many as fit into an answer.
+    async fn get_items(&self, keys: Vec<Key>) -> Result<Vec<Option<Item>>, Error> {
+        let table = self.table()?;
+        let Config {
+            items_max,
+            query_bytes_max,
+            ..
+        } = table.config;
+        if keys.len() > items_max {
+            return Err(too_many(items_max));
+        }
+        let stamped: Result<Vec<_>, Error> =
+            keys.iter().map(|key| item::key(self.call, key)).collect();
+        let (stamped, mut items, mut bytes) = (stamped?, Vec::new(), 0usize);
+        let chunks = keys.chunks(many::KEYS_MAX);
+        for (keys, stamped) in chunks.zip(stamped.chunks(many::KEYS_MAX)) {
+            let found = many::find(table, stamped).await?;
+            let now_ms = table.now_ms();
+            for (key, stamped) in keys.iter().zip(stamped) {
+                let item = found.item(stamped);
+                let item = item.and_then(|item| item::shown(&key.partition, item, now_ms));
+                bytes += item.as_ref().map_or(0, |item| item.attributes.len());
+                let is_full = bytes > query_bytes_max && !items.is_empty();
+                if is_full || !found.knows(stamped) {
+                    return Ok(items);
+                }
+                items.push(item);
+            }
+        }
+        Ok(items)
+    }
+
     async fn update_item(
         &self,
         key: Key,
@@ -248,8 +285,7 @@ impl View<'_> {
         };
         let items_max = table.config.items_max;
         if all.len() > items_max {
-            let text = format!("a call may have {items_max} items (documents.items_max)");
-            return refuse(Error::Invalid(text));
+            return refuse(too_many(items_max));
         }
         let mut outcomes = Vec::with_capacity(all.len());
         let mut writes = Vec::with_capacity(all.len());
@@ -283,6 +319,12 @@ impl View<'_> {
 
 fn unanswered(why: &str) -> Error {
     Error::Unavailable(why.to_owned())
+}
+
+fn too_many(items_max: usize) -> Error {
+    Error::Invalid(format!(
+        "a call may have {items_max} items (documents.items_max)"
+    ))
 }
 
 /// The attributes as the table names them, each once: DynamoDB refuses a name that is

@@ -121,3 +121,11 @@ fn whole_numbers_may_be_written_with_a_fraction_of_zero() {
     }
     assert_eq!(mistakes(fields).len(), 4);
 }
+
+#[test]
+fn of_any_number_of_unknown_fields_the_first_are_named() {
+    let body = (0..1_000).map(|number| (format!("f{number}"), Value::Null));
+    let fields = Fields::of(Value::Object(body.collect())).unwrap();
+    let problem = fields.finish().unwrap_err();
+    assert_eq!(problem.field_errors().len(), UNKNOWN_MAX);
+}
