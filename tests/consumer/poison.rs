@@ -121,10 +121,11 @@ async fn message_that_is_to_wait_burns_no_attempt() {
 /// A guest works for longer than the visibility: the heartbeat holds the message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn message_is_held_for_as_long_as_its_call_goes_on() {
-    let worker = Worker::start("visibility_ms = 1_000", "").await;
+    // A heartbeat may be two seconds late before the message comes to another.
+    let worker = Worker::start("visibility_ms = 3_000", "").await;
     let key = worker.key("acme");
     worker
-        .send(&key, "", &jobs(0..1, json!({"ms": 4_000})))
+        .send(&key, "", &jobs(0..1, json!({"ms": 8_000})))
         .await;
     worker.until_settled("done", 1).await;
     worker.until_empty().await;
