@@ -2,7 +2,6 @@
 //! machine's version, of 16 and of 18, for a host that is no superuser, and whether tables
 //! are empty, have rows or have statistics.
 
-
 use hearth::capability::sql::statement::{Access, Declared, Type};
 use hearth::plugin::package::Package as Packed;
 use serde::Deserialize;

@@ -73,17 +73,6 @@ pub struct Received {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt(pub(super) Lease);
 
-#[cfg(test)]
-impl Receipt {
-    /// Of no lease that there is.
-    pub(crate) fn of_none() -> Receipt {
-        Receipt(Lease::Postgres {
-            row: Uuid::nil(),
-            lease: Uuid::nil(),
-        })
-    }
-}
-
 /// What each backend knows a delivery by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lease {

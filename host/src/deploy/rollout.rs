@@ -161,7 +161,12 @@ impl Rollout {
             .await
     }
 
-    pub(super) fn candidate(&self, package: Package, approved: Approved, is_new: bool) -> Candidate {
+    pub(super) fn candidate(
+        &self,
+        package: Package,
+        approved: Approved,
+        is_new: bool,
+    ) -> Candidate {
         let section = self.sections.get(&package.manifest.name);
         Candidate {
             settings: section.cloned().unwrap_or_default(),

@@ -171,8 +171,8 @@ impl Rollout {
         let Ok(before) = self.deployer.read(stored.bytes).await else {
             return;
         };
-        let [before, next] =
-            [before, package.clone()].map(|package| self.candidate(package, Approved::default(), false));
+        let [before, next] = [before, package.clone()]
+            .map(|package| self.candidate(package, Approved::default(), false));
         let (Ok(old), Ok(new)) = (gate::openapi(&before), gate::openapi(&next)) else {
             return;
         };

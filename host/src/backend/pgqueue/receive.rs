@@ -159,6 +159,17 @@ fn in_order(mut deliveries: Vec<(i64, Delivery)>) -> Vec<Delivery> {
         .collect()
 }
 
+#[cfg(test)]
+impl Receipt {
+    /// Of no lease that there is.
+    pub(crate) fn of_none() -> Receipt {
+        Receipt(Lease::Postgres {
+            row: Uuid::nil(),
+            lease: Uuid::nil(),
+        })
+    }
+}
+
 /// What a receipt of this backend stands for.
 pub(super) fn held(receipt: &Receipt) -> Option<(Uuid, Uuid)> {
     match receipt.0 {
