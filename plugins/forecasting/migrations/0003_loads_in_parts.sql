@@ -34,6 +34,10 @@ CREATE TABLE cost_loads (
     PRIMARY KEY (customer_id, id),
     CONSTRAINT cost_loads_name UNIQUE (customer_id, source, name)
 );
+CREATE INDEX cost_loads_unfinished ON cost_loads (customer_id, touched_at, id)
+    WHERE answer IS NULL;
+CREATE INDEX cost_loads_finished ON cost_loads (customer_id, touched_at)
+    WHERE answer IS NOT NULL;
 
 CREATE TABLE cost_load_parts (
     customer_id text NOT NULL,

@@ -24,9 +24,10 @@ sql! {
         "SELECT id, answer FROM cost_loads WHERE source = $1 AND name = $2";
 
     /// Those whose records count for nothing yet, the one first that something came for
-    /// last.
+    /// last. A customer has no more of them than the limit (`records::part`).
     pub read fn unfinished_loads() -> Vec<LoadId> =
-        "SELECT id FROM cost_loads WHERE answer IS NULL ORDER BY touched_at DESC, id DESC";
+        "SELECT id FROM cost_loads WHERE answer IS NULL \
+         ORDER BY touched_at DESC, id DESC LIMIT 100";
 
     pub write fn put_load(id: &str, source: &str, name: &str) -> u64 =
         "INSERT INTO cost_loads (id, source, name) VALUES ($1, $2, $3)";
@@ -39,11 +40,12 @@ sql! {
 
     pub write fn delete_load(id: &str) -> u64 = "DELETE FROM cost_loads WHERE id = $1";
 
-    /// Forgets the names of loads that were finished more than a day ago; their records
-    /// stay.
+    /// Forgets the names of loads that were finished more than a day ago, a few at a time;
+    /// their records stay.
     pub write fn forget_finished_loads() -> u64 =
-        "DELETE FROM cost_loads WHERE answer IS NOT NULL \
-         AND touched_at < now() - interval '1 day'";
+        "DELETE FROM cost_loads WHERE id IN (SELECT id FROM cost_loads \
+         WHERE answer IS NOT NULL AND touched_at < now() - interval '1 day' \
+         ORDER BY touched_at LIMIT 500)";
 
     pub write fn delete_load_records(id: &str) -> u64 =
         "DELETE FROM cost_records WHERE load_id = $1";
