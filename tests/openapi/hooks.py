@@ -80,8 +80,14 @@ def real_costs(case):
     if "from" in query and "to" in query:
         query["from"], query["to"] = sorted([query["from"], query["to"]])
     if case.operation.path == "/costs/records" and case.method.upper() == "POST":
-        # A part says of which load it is, and rows are of the period that is named.
+        # A part says of which load it is, and rows are of the period that is named. A
+        # body may be missing where a period is to be emptied.
         query.pop("billing_period", None)
+        if type(case.body).__name__ == "NotSet":
+            for name in ("load", "part", "last"):
+                query.pop(name, None)
+            case.query = query
+            query["billing_period"] = "2025-01"
         if "load" in query:
             query["part"] = 1
         else:
