@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
 
 use crate::time::Timestamp;
 
@@ -77,14 +78,8 @@ pub fn is(prefix: &str, text: &str) -> bool {
 
 /// Whether a text is a UUID as this module writes it, in lower case.
 pub fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text
-            .bytes()
-            .enumerate()
-            .all(|(position, byte)| match position {
-                8 | 13 | 18 | 23 => byte == b'-',
-                _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
-            })
+    let mut written = Uuid::encode_buffer();
+    Uuid::try_parse(text).is_ok_and(|uuid| uuid.hyphenated().encode_lower(&mut written) == text)
 }
 
 /// Two words from the host's random source, through the keys that std draws for
@@ -96,12 +91,16 @@ fn random() -> [u64; 2] {
     ]
 }
 
+/// Of `high` the last 12 bits sort ids of one millisecond, and the 14 before them come
+/// next; of `low` the last 48 stand at the end.
 fn compose(prefix: &str, now: Timestamp, [high, low]: [u64; 2]) -> String {
-    let ms = u64::try_from(now.micros() / 1000).unwrap_or_default() & 0xffff_ffff_ffff;
-    let version = 0x7000 | (high & 0xfff);
-    let variant = 0x8000 | (high >> 12 & 0x3fff);
-    let (ms_high, ms_low, node) = (ms >> 16, ms & 0xffff, low & 0xffff_ffff_ffff);
-    format!("{prefix}_{ms_high:08x}-{ms_low:04x}-{version:04x}-{variant:04x}-{node:012x}")
+    let ms = u64::try_from(now.micros() / 1000).unwrap_or_default();
+    let [.., order_high, order_low] = (high & 0xfff).to_be_bytes();
+    let [.., next_high, next_low] = (high >> 12 & 0x3fff).to_be_bytes();
+    let [_, _, a, b, c, d, e, f] = low.to_be_bytes();
+    let bits = [order_high, order_low, next_high, next_low, a, b, c, d, e, f];
+    let uuid = Builder::from_unix_timestamp_millis(ms, &bits).into_uuid();
+    format!("{prefix}_{uuid}")
 }
 
 #[cfg(test)]
