@@ -1,5 +1,7 @@
 //! Statistics that the host makes before Postgres would.
 
+use std::sync::Arc;
+
 use super::fixture::{Caller, Fixture, Package, migration};
 use crate::harness::postgres::until;
 
@@ -34,7 +36,7 @@ async fn fill(fixture: &Fixture, text: &str) {
 }
 
 async fn look(fixture: &Fixture) {
-    let plugins = ["absent".into(), "notes".into()];
+    let plugins = ["absent", "notes"].map(Arc::from);
     fixture.client.analyse_grown(&plugins).await.unwrap();
 }
 

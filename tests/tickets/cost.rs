@@ -90,6 +90,14 @@ fn reading<'r>(support: &'r Support, id: &str) -> Vec<Measured<'r>> {
         // The words of the search are counted before, up to 5,000 tickets of each.
         get("search", "?q=word7&limit=20", budget(2, 1_050, 160, 100)),
         get("clocks", &format!("/{id}/sla"), budget(1, 2, 20, 100)),
+        get(
+            "comments",
+            &format!("/{id}/comments"),
+            budget(2, 2, 16, 100),
+        ),
+        get("audits", &format!("/{id}/audits"), budget(2, 105, 40, 100)),
+        // Each place in the feed with its ticket.
+        get("changes", "/changes?limit=20", budget(2, 45, 120, 100)),
     ]
 }
 
