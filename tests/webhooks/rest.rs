@@ -135,7 +135,7 @@ async fn receiver_of_five_a_second_gets_nearly_as_many() {
     let first = webhooks.event("a").await;
     webhooks.until_status(&first, &endpoint, "delivered").await;
     receiver.answers(Answer::Limited(5));
-    let count = runs(40, 400);
+    let count = runs(25, 400);
     for _ in 0..count {
         webhooks.event("a").await;
     }
