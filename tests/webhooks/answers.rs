@@ -22,7 +22,7 @@ async fn answer(mut stream: TcpStream) {
         "/many" => (format!("content-length: 0\r\n{many}"), String::new()),
         _ => ("content-length: 3145728\r\n".into(), "x".repeat(3 << 20)),
     };
-    let said = format!("HTTP/1.1 {status}\r\n{fields}\r\n{body}");
+    let said = format!("HTTP/1.1 {status}\r\nconnection: close\r\n{fields}\r\n{body}");
     // Who reads no further may have gone.
     let _ = stream.write_all(said.as_bytes()).await;
     if path == "/cut" {
