@@ -8,7 +8,7 @@ mod check;
 mod connections;
 mod guest;
 mod message;
-mod server;
+pub mod server;
 mod ssrf;
 mod target;
 mod tls;
@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use hearth::capability::Call;
 use hearth::capability::outbound::{
-    Client, Config, GuestError, GuestRefusal, GuestRequest, GuestResponse, Host, Lent, Options,
-    Pattern, Resolver, State, View,
+    Client, Config, GuestError, GuestPartial, GuestRefusal, GuestRequest, GuestResponse, Host,
+    Lent, Options, PartialOptions, Pattern, Resolver, State, View,
 };
 use hearth::telemetry::{HostMetrics, Metrics};
 
@@ -120,6 +120,22 @@ impl Borrowed {
             state: &mut self.state,
         };
         view.send(request, options).await.unwrap()
+    }
+
+    /// For the status, with so much time for the body.
+    async fn send_partial(
+        &mut self,
+        request: GuestRequest,
+        whole: Options,
+        body_ms: u64,
+    ) -> Result<GuestPartial, GuestError> {
+        let mut view = View {
+            call: &self.call,
+            lent: &self.lent,
+            state: &mut self.state,
+        };
+        let options = PartialOptions { whole, body_ms };
+        view.send_partial(request, options).await.unwrap()
     }
 
     /// Everything that would keep it from being sent.

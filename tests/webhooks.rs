@@ -1,6 +1,7 @@
 //! The webhooks plugin as its customers and their receivers see it: through HTTP, on a
 //! real host.
 
+mod answers;
 mod attack;
 mod cost;
 mod endpoints;
@@ -9,7 +10,9 @@ mod hanging;
 mod kills;
 mod order;
 mod outage;
+mod payloads;
 pub mod receiver;
+mod rest;
 mod schemas;
 mod secrets;
 mod signatures;
@@ -32,7 +35,7 @@ async fn event_arrives_as_it_was_told_and_its_attempt_is_kept() {
     let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
     receiver.answers(Answer::Says(201, b"thank you".to_vec()));
     let endpoint = webhooks
-        .endpoint(&receiver.url, json!({"headers": {"X-Own": "1"}}))
+        .endpoint(&receiver.url, json!({"headers": {"X-Own": "hunter2"}}))
         .await;
     let told = json!({"type": "invoice.paid", "occurred_at": "2026-11-23T09:30:00+02:00",
         "payload": {"amount": 19.90, "note": "\u{fc}\"\n"}});
@@ -44,7 +47,7 @@ async fn event_arrives_as_it_was_told_and_its_attempt_is_kept() {
     let (headers, body) = (&seen[0].headers, seen[0].json());
     assert_eq!(headers["content-type"], "application/json");
     assert_eq!(headers["webhook-id"], event);
-    assert_eq!(headers["x-own"], "1");
+    assert_eq!(headers["x-own"], "hunter2");
     let expected = json!({"type": "invoice.paid", "timestamp": "2026-11-23T07:30:00.000000Z",
         "data": told["payload"]});
     assert_eq!(body, expected);
@@ -54,6 +57,17 @@ async fn event_arrives_as_it_was_told_and_its_attempt_is_kept() {
     assert_eq!(attempts[0]["outcome"], "delivered");
     assert_eq!(attempts[0]["response_body"], "thank you");
     assert_eq!(attempts[0]["number"], 1);
+    assert_eq!(attempts[0]["url"], receiver.url.as_str());
+    let shown = &attempts[0]["request_headers"];
+    for name in [
+        "content-type",
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    ] {
+        assert_eq!(shown[name], headers[name].to_str().unwrap(), "{name}");
+    }
+    assert_eq!(shown["x-own"], "***", "its values may be secrets");
     let of_endpoint = webhooks
         .get(&format!("/endpoints/{endpoint}/attempts"))
         .await;

@@ -21,12 +21,16 @@ async fn template_makes_what_is_not_given() {
         (&json!("build.failed"), &json!(false))
     );
     assert_eq!(customer.get("/templates/build.failed").await, put);
-    let data = json!({"build": {"number": 7, "branch": "a b/\u{e4}", "log": ["{{title}}"]}});
+    let number: Value = serde_json::from_str("18446744073709551616.50").unwrap();
+    let data = json!({"build": {"number": number, "branch": "a b/\u{e4}", "log": ["{{title}}"]}});
     let made = customer
         .post(json!({"template": "build.failed", "data": data}))
         .await;
     for (name, expected) in [
-        ("title", json!("Build 7 of a b/\u{e4}")),
+        (
+            "title",
+            json!("Build 18446744073709551616.50 of a b/\u{e4}"),
+        ),
         ("body", json!("{{title}}")),
         ("action_url", json!("/builds/a%20b%2F%C3%A4")),
         ("category", json!("builds")),
@@ -50,7 +54,8 @@ async fn template_makes_what_is_not_given() {
             json!({"title": "New"}),
         )
         .await;
-    assert_eq!(customer.titles("").await, ["Own", "Build 7 of a b/\u{e4}"]);
+    let title = "Build 18446744073709551616.50 of a b/\u{e4}";
+    assert_eq!(customer.titles("").await, ["Own", title]);
     let made = customer.post(json!({"template": "build.failed"})).await;
     assert_eq!(
         (text(&made, "title"), &made["category"]),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearth::capability::outbound::{Config, GuestError, Options};
+use hearth::capability::outbound::{Config, GuestError, GuestPartial, Options};
 use tokio::io::AsyncWriteExt;
 
 use super::server::{Server, read_head, text};
@@ -188,6 +188,81 @@ async fn connection_that_ends_early_is_an_error_of_the_protocol() {
             "{said:?}: {sent:?}"
         );
     }
+}
+
+/// What whoever asked for the status gets of an answer.
+async fn partial(server: &Server, body_ms: u64) -> Result<GuestPartial, GuestError> {
+    let mut call = Bench::new(loopback()).call("acme", &EVERYWHERE);
+    let options = Options {
+        max_response_bytes: 10,
+        ..ample()
+    };
+    call.send_partial(get(&server.url()), options, body_ms)
+        .await
+}
+
+#[tokio::test]
+async fn status_counts_though_the_body_is_cut_slow_or_too_large() {
+    let long = format!(
+        "HTTP/1.1 410 Gone\r\ncontent-length: 20\r\n\r\n{}",
+        "x".repeat(20)
+    );
+    for (said, status, body, why) in [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n12",
+            200,
+            "12",
+            "Timeout",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n12345",
+            200,
+            "12345",
+            "",
+        ),
+        (&*long, 410, "xxxxxxxxxx", "TooLarge"),
+    ] {
+        let server = Server::says(said.to_owned()).await;
+        let answer = partial(&server, 100).await.unwrap();
+        assert_eq!(answer.response.status, status, "{said}");
+        assert_eq!(answer.response.body, body.as_bytes(), "{said}");
+        let cut = answer.cut.map(|error| format!("{error:?}"));
+        assert!(cut.unwrap_or_default().contains(why), "{said}");
+    }
+    let cut = Server::raw("127.0.0.1:0", async |mut stream| {
+        read_head(&mut stream).await;
+        let said = b"HTTP/1.1 503 Away\r\ncontent-length: 5\r\n\r\n12";
+        stream.write_all(said).await.unwrap();
+    });
+    let answer = partial(&cut.await, u64::MAX).await.unwrap();
+    assert_eq!(answer.response.status, 503);
+    assert!(matches!(answer.cut, Some(GuestError::Protocol(_))));
+}
+
+#[tokio::test]
+async fn status_counts_though_there_are_more_headers_than_a_plugin_takes() {
+    let fields = |count: usize| {
+        let fields: String = (0..count).map(|n| format!("x-{n}: y\r\n")).collect();
+        Server::says(format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{fields}\r\n"
+        ))
+    };
+    let answer = partial(&fields(500).await, 1_000).await.unwrap();
+    assert_eq!(answer.response.status, 200);
+    assert_eq!(answer.response.headers.len(), 100);
+    assert!(matches!(answer.cut, Some(GuestError::TooLarge)));
+    let none = partial(&fields(1_001).await, 1_000).await;
+    assert!(matches!(none, Err(GuestError::TooLarge)), "{none:?}");
+}
+
+#[tokio::test]
+async fn answer_without_a_head_is_an_error_also_for_whoever_wants_the_status_alone() {
+    let server = Server::raw("127.0.0.1:0", async |mut stream| {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n").await.unwrap();
+    });
+    let sent = partial(&server.await, 1_000).await;
+    assert!(matches!(sent, Err(GuestError::Protocol(_))), "{sent:?}");
 }
 
 #[tokio::test]

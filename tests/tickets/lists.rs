@@ -123,9 +123,11 @@ async fn export_pages_are_one_csv_file_without_formulas() {
 
 /// Postgres writes it with all of its 309 digits.
 #[tokio::test]
-async fn number_at_the_edge_of_what_a_float_holds_comes_back() {
+async fn numbers_come_back_with_every_digit_up_to_the_edge_of_what_a_float_holds() {
     let support = Support::open();
-    let fields = json!({"most": f64::MAX, "least": f64::MIN_POSITIVE, "third": 1.0 / 3.0});
+    let long = "[18446744073709551616,0.30000000000000004441,1.50]";
+    let fields = json!({"most": f64::MAX, "least": f64::MIN_POSITIVE, "third": 1.0 / 3.0,
+        "long": serde_json::from_str::<Value>(long).unwrap()});
     let ticket =
         json!({"subject": "Numbers", "description": "Large ones.", "custom_fields": fields});
     support.create(ticket).await;
@@ -135,4 +137,9 @@ async fn number_at_the_edge_of_what_a_float_holds_comes_back() {
     for name in ["most", "least", "third"] {
         assert_eq!(read[name].as_f64(), fields[name].as_f64(), "{name}");
     }
+    assert_eq!(read["long"].to_string(), long);
+    let twice = r#"{"subject": "first", "subject": "second", "description": "d"}"#;
+    let request = support.host.post("/support/tickets", &support.key);
+    let answer = request.body(twice).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
 }

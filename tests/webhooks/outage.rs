@@ -149,6 +149,33 @@ async fn receiver_that_is_down_for_days_is_tried_by_the_schedule_then_disabled_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_scheduled_for_later_is_sent_when_somebody_asks_for_what_was_missed() {
+    let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    let endpoint = webhooks.endpoint(&receiver.url, Value::Null).await;
+    for job in ["recover", "replay-missing"] {
+        // An hour is more than the schedule's first wait.
+        receiver.answers(Answer::With(500, "retry-after", "3600".into()));
+        let mut events = Vec::new();
+        for _ in 0..3 {
+            let event = webhooks.event("a").await;
+            webhooks.until_attempts(&event, &endpoint, 1).await;
+            events.push(event);
+        }
+        receiver.answers(Answer::Status(204));
+        let path = format!("/endpoints/{endpoint}/{job}");
+        let since = json!({"since": "2020-01-01T00:00:00Z"});
+        let told = webhooks.post(&path, since.clone()).await;
+        assert_eq!(told["deliveries"], 3, "{job}");
+        for event in &events {
+            webhooks.until_status(event, &endpoint, "delivered").await;
+            assert_eq!(webhooks.attempts(event).await.len(), 2, "{job}: once more");
+        }
+        let told = webhooks.post(&path, since).await;
+        assert_eq!(told["deliveries"], 0, "{job}: it has everything");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_go_on_over_many_pages() {
     let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
     let endpoint = webhooks

@@ -31,6 +31,8 @@ pub enum Answer {
     Says(u16, Vec<u8>),
     /// A status, after so long.
     Late(u16, Duration),
+    /// 204 for so many in a second, and 429 with a second to wait for the rest.
+    Limited(usize),
     /// Nothing, ever.
     Hang,
 }
@@ -60,9 +62,24 @@ struct State {
     /// Answers of paths that differ from the rest.
     paths: BTreeMap<String, Answer>,
     seen: Vec<Seen>,
+    /// When those were taken that a limit let through.
+    taken: Vec<Instant>,
     /// Deliveries that are under way, and the most there were at once.
     under_way: usize,
     most: usize,
+}
+
+impl State {
+    fn limited(&mut self, most: usize) -> Answer {
+        let now = Instant::now();
+        self.taken
+            .retain(|taken| now - *taken < Duration::from_secs(1));
+        if self.taken.len() >= most {
+            return Answer::With(429, "retry-after", "1".into());
+        }
+        self.taken.push(now);
+        Answer::Status(204)
+    }
 }
 
 /// A receiver on a port of the system's choice, until the test's runtime ends.
@@ -146,7 +163,10 @@ impl Receiver {
         let own = state.paths.get(&seen.path).cloned();
         let answer = own.or(state.answer.clone());
         state.seen.push(seen);
-        answer.unwrap_or(Answer::Status(204))
+        match answer.unwrap_or(Answer::Status(204)) {
+            Answer::Limited(most) => state.limited(most),
+            answer => answer,
+        }
     }
 }
 
@@ -171,7 +191,7 @@ async fn answered(answer: Answer) -> Response<Full<Bytes>> {
             tokio::time::sleep(wait).await;
             (response.status(status), Vec::new())
         }
-        Answer::Hang => std::future::pending().await,
+        Answer::Hang | Answer::Limited(_) => std::future::pending().await,
     };
     response.body(Full::new(body.into())).unwrap()
 }

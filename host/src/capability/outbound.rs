@@ -6,8 +6,10 @@
 //! ([`address`]), and the connection is made to one that was judged. Redirects are
 //! not followed, and the environment variables that name proxies are not read.
 //! Connections, look-ups, heads, bodies and times are bounded; a destination that
-//! fails too often is left alone for a while ([`breaker`], [`trial`]). Whether a
-//! request would be sent can be asked without sending it (`check`).
+//! takes no connection too often is left alone for a while ([`breaker`], [`trial`]).
+//! An answer is had whole, or, where its status is what counts, as far as it came
+//! (`send-partial`). Whether a request would be sent can be asked without sending it
+//! (`check`).
 //!
 //! ```
 //! use hearth::capability::Call;
@@ -80,8 +82,8 @@ pub use self::opened::{NotOpened, Opened};
 pub use self::pattern::Pattern;
 pub use self::resolve::Resolver;
 pub use generated::hearth::plugin::outbound::{
-    Error as GuestError, Host, Options, Refusal as GuestRefusal, Request as GuestRequest,
-    Response as GuestResponse,
+    Error as GuestError, Host, Options, Partial as GuestPartial, PartialOptions,
+    Refusal as GuestRefusal, Request as GuestRequest, Response as GuestResponse,
 };
 
 mod generated {
@@ -157,7 +159,8 @@ impl Default for Config {
             handshake_ms_max: 5_000,
             connections_max: 512,
             customer_connections_max: 128,
-            destination_connections_max: 32,
+            // Many receivers may lie behind one name, and some of them hang.
+            destination_connections_max: 96,
             idle_connections_max: 256,
             idle_ms_max: 60_000,
             connection_ms_max: 300_000,

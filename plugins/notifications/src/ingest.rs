@@ -15,7 +15,7 @@ struct Told {
     event_id: String,
     r#type: String,
     occurred_at: String,
-    data: Value,
+    data: Json,
 }
 
 /// An event that can be told.
@@ -45,7 +45,7 @@ pub fn read(message: &Message) -> Result<Happened, &'static str> {
     Ok(Happened {
         event,
         at,
-        data: told.data,
+        data: told.data.0,
     })
 }
 

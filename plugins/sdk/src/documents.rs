@@ -16,6 +16,7 @@
 use serde_json::Value;
 
 use crate::bindings::imports::hearth::plugin::documents as host;
+use crate::json::Json;
 use crate::problem::Problem;
 use crate::time::Timestamp;
 
@@ -66,7 +67,7 @@ impl Item {
         Item {
             partition: item.partition,
             sort: item.sort,
-            attributes: serde_json::from_str(&item.attributes).unwrap_or_default(),
+            attributes: Json::parse(&item.attributes).unwrap_or_default().0,
             expires_at: instant(item.expires_at_ms),
         }
     }

@@ -1,9 +1,14 @@
 //! JSON: as a column or parameter of a statement, and as the body of a request.
+//! Numbers keep every digit wherever they pass through.
 
 mod merge;
+mod read;
 mod refusal;
 
+use std::collections::BTreeMap;
+
 pub use merge::merge;
+pub use serde_json::value::RawValue;
 pub use serde_json::{Map, Value, json};
 
 use crate::problem::Problem;
@@ -17,14 +22,17 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// use hearth_plugin::Json;
 /// let json = Json::parse(r#"{"a": 1}"#).unwrap();
 /// assert_eq!(json.to_string(), r#"{"a":1}"#);
+/// let long = Json::parse("[18446744073709551616, 1.50]").unwrap();
+/// assert_eq!(long.to_string(), "[18446744073709551616,1.50]");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Json(pub Value);
 
 impl Json {
-    /// Reads a JSON text; `None` where it is not valid.
+    /// Reads a JSON text; `None` where it is not valid, or one that [`parse_body`]
+    /// refuses.
     pub fn parse(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok().map(Json)
+        read::read(text.as_bytes()).ok().map(Json)
     }
 }
 
@@ -40,16 +48,28 @@ impl serde::Serialize for Json {
     }
 }
 
+/// In a message or an item, as it was written there.
+impl<'de> serde::Deserialize<'de> for Json {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Box<RawValue> as serde::Deserialize>::deserialize(deserializer)?;
+        let refused = || serde::de::Error::custom("this is JSON that is refused");
+        Json::parse(text.get()).ok_or_else(refused)
+    }
+}
+
 /// Reads a body as JSON. 415 where the client names another content type (none,
 /// `text/plain`, what `curl -d` sends by itself, and anything that ends in `+json` but a
 /// JSON Patch are read as JSON), or sends a form; 400 where it is empty, not valid JSON,
-/// or beyond what is read (RFC 8259, section 9), with the line and column.
+/// or beyond what is read (RFC 8259, section 9), with the line and column: where an object
+/// has a name twice (RFC 7493, section 2.3), it is nested more than 127 levels deep, or a
+/// number is past what a double reaches.
 ///
 /// ```
 /// use hearth_plugin::json::parse_body;
 /// assert!(parse_body(Some("application/json"), b"{}").is_ok());
 /// assert_eq!(parse_body(Some("image/png"), b"{}").unwrap_err().status(), 415);
 /// assert_eq!(parse_body(None, b"{").unwrap_err().status(), 400);
+/// assert_eq!(parse_body(None, br#"{"a": 1, "a": 2}"#).unwrap_err().status(), 400);
 /// ```
 pub fn parse_body(content_type: Option<&str>, body: &[u8]) -> Result<Value, Problem> {
     let media_type = media_type(content_type);
@@ -60,13 +80,27 @@ pub fn parse_body(content_type: Option<&str>, body: &[u8]) -> Result<Value, Prob
     if is_blank(body) {
         return Err(refusal::empty());
     }
-    serde_json::from_slice(body).map_err(|error| {
+    read::read(body).map_err(|fault| {
         let begins = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
         match refusal::is_form(&media_type) && !begins {
             true => refusal::other_type(&media_type),
-            false => refusal::invalid(&error),
+            false => refusal::invalid(&fault, body),
         }
     })
+}
+
+/// A member of the JSON object that a text is, byte for byte as it is written there:
+/// what shall be passed on as somebody sent it. `None` where there is none.
+///
+/// ```
+/// use hearth_plugin::json::member;
+/// let body = br#"{"payload": {"b": 1.0, "a" : 2}}"#;
+/// assert_eq!(member(body, "payload").unwrap().get(), r#"{"b": 1.0, "a" : 2}"#);
+/// ```
+pub fn member<'t>(text: &'t [u8], name: &str) -> Option<&'t RawValue> {
+    let mut members: BTreeMap<String, &RawValue> =
+        serde_json::from_slice(without_mark(text)).ok()?;
+    members.remove(name)
 }
 
 /// Whether there is nothing in a body.

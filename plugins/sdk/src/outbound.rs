@@ -27,6 +27,7 @@ use crate::bindings::imports::hearth::plugin::outbound as host;
 pub struct Request {
     inner: host::Request,
     options: host::Options,
+    body_ms: u64,
 }
 
 impl Request {
@@ -43,6 +44,7 @@ impl Request {
                 timeout_ms: 10_000,
                 max_response_bytes: 1 << 20,
             },
+            body_ms: u64::MAX,
         }
     }
 
@@ -61,7 +63,13 @@ impl Request {
 
     /// For everything, from the look-up of the name to the last byte.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.options.timeout_ms = millis(timeout);
+        self
+    }
+
+    /// For the answer's body, from its head on, where [`Request::send_partial`] sends it.
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_ms = millis(timeout);
         self
     }
 
@@ -82,13 +90,26 @@ impl Request {
 
     /// Sends it and waits for the whole answer.
     pub fn send(&self) -> Result<Answer, Error> {
-        let answer = host::send(&self.inner, self.options)?;
-        Ok(Answer {
-            status: answer.status,
-            headers: answer.headers,
-            body: answer.body,
+        Ok(host::send(&self.inner, self.options)?.into())
+    }
+
+    /// Sends it for whom the status is what counts: once the answer's head has arrived,
+    /// it is no error whatever becomes of its body.
+    pub fn send_partial(&self) -> Result<Partial, Error> {
+        let options = host::PartialOptions {
+            whole: self.options,
+            body_ms: self.body_ms,
+        };
+        let partial = host::send_partial(&self.inner, options)?;
+        Ok(Partial {
+            answer: partial.response.into(),
+            cut: partial.cut.map(Error::from),
         })
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One reason why a request would not be sent, with a text for whoever wrote it.
@@ -162,6 +183,25 @@ impl Answer {
     }
 }
 
+impl From<host::Response> for Answer {
+    fn from(response: host::Response) -> Self {
+        Answer {
+            status: response.status,
+            headers: response.headers,
+            body: response.body,
+        }
+    }
+}
+
+/// An answer that may not be whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// Its status is the server's; its headers and its body are what was read.
+    pub answer: Answer,
+    /// Why that is not the whole answer.
+    pub cut: Option<Error>,
+}
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -177,8 +217,8 @@ pub enum Error {
     Timeout,
     /// The answer is longer than was asked for.
     TooLarge,
-    /// Too many requests to this destination failed, so this one was not sent; when
-    /// the next is let through.
+    /// Too often no connection to this destination could be had, so this request was
+    /// not sent; when the next is let through.
     BreakerOpen(Duration),
     /// No grant for this destination, or too many requests of one call.
     Denied(String),
@@ -214,7 +254,7 @@ impl std::fmt::Display for Error {
             Error::Tls(reason) => write!(out, "TLS failed: {reason}"),
             Error::Timeout => out.write_str("the time was over"),
             Error::TooLarge => out.write_str("the answer is too large"),
-            Error::BreakerOpen(_) => out.write_str("too many calls to it failed of late"),
+            Error::BreakerOpen(_) => out.write_str("it took no connection of late"),
             Error::Denied(reason) => write!(out, "denied: {reason}"),
             Error::Protocol(reason) => write!(out, "the answer broke off: {reason}"),
             Error::Invalid(reason) => write!(out, "no valid request: {reason}"),

@@ -120,6 +120,8 @@ pub fn is_full(standing: &Standing) -> bool {
 pub fn wait(standing: &Standing, others: i64, fraction: f64) -> Duration {
     let step = match fares(standing) {
         Fares::Well => STEP,
+        // It answers at once, and takes the next when it has rested.
+        Fares::Unproven if standing.throttles > 0 => STEP,
         Fares::Unproven => STEP_UNPROVEN,
         Fares::Hanging => STEP_HANGING,
     };
@@ -165,6 +167,7 @@ mod tests {
             failing_since: None,
             slow: 0,
             paused_until: None,
+            throttles: 0,
             claims: 0,
             status: "pending".into(),
             round: 1,
@@ -258,6 +261,9 @@ mod tests {
         assert_eq!(waits(&standing(), 0), [50, 50, 50]);
         assert_eq!(waits(&standing(), 100), [50, 5_050, 9_950]);
         assert_eq!(waits(&failing(), 100), [100, 10_100, 19_900]);
+        let mut throttled = failing();
+        throttled.throttles = 1;
+        assert_eq!(waits(&throttled, 100), waits(&standing(), 100));
         assert_eq!(waits(&hanging(), 10), [5_000, 55_000, 104_000]);
         assert_eq!(waits(&hanging(), 999), [5_000, 155_000, 300_000]);
         assert_eq!(waits(&standing(), COUNTED_MAX), [0, 150_000, 297_000]);

@@ -37,10 +37,14 @@ const ALONG_MAX: u32 = 32;
 
 /// A leased delivery.
 struct Leased {
-    /// Attempts of its round so far.
+    /// Attempts of its round so far that the schedule counts.
     tries: i64,
+    /// All attempts so far, of all of its rounds.
+    attempts: i64,
     /// Slow attempts to its endpoint in a row.
     slow: i64,
+    /// How often in a row its endpoint asked for rest.
+    throttles: i64,
     failing_since: Option<Timestamp>,
 }
 
@@ -145,6 +149,7 @@ impl Worker<'_> {
                 event_id,
                 round,
                 tries,
+                attempts,
             }) = next.take()
             else {
                 return;
@@ -164,7 +169,9 @@ impl Worker<'_> {
             // The line of an endpoint that fails, or is slow, is nobody's to take along.
             let leased = Leased {
                 tries,
+                attempts,
                 slow: 0,
+                throttles: 0,
                 failing_since: None,
             };
             next = worker.attempt(&leased).ok().and_then(|(_, next)| next);

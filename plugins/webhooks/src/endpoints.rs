@@ -13,7 +13,8 @@ use crate::secrets::{self, Wanted};
 use crate::sign::{Key, Scheme};
 use crate::sql::endpoints::{
     delete_endpoint, delete_secrets, endpoint_by_id, endpoints_after, headers_of, insert_endpoint,
-    insert_health, insert_secret, lock_endpoint, other_ordered, set_headers, update_endpoint,
+    insert_health, insert_secret, lock_endpoint, other_ordered, reset_health, set_headers,
+    update_endpoint,
 };
 use crate::switch;
 
@@ -264,6 +265,9 @@ pub fn change(request: &Request, EndpointId(id): EndpointId) -> Answer {
         if after != before || patched != headers {
             after.touch(now);
             update_endpoint(tx, &after.row())?;
+        }
+        if after.url != before.url {
+            reset_health(tx, &id)?;
         }
         match patch.enabled {
             Some(true) => switch::on(tx, &mut after, now)?,

@@ -75,7 +75,8 @@ fn read(mut fields: Fields, name: String) -> Result<EventType, Problem> {
                 schema.to_string().len() <= schema::BYTES_MAX
             });
     let schema = schema.optional();
-    let fits = |example: &Map<String, Value>| accept::fits(&Value::Object(example.clone()));
+    let fits =
+        |example: &Map<String, Value>| accept::fits(&Value::Object(example.clone()).to_string());
     let example = fields.object("example");
     let example = example.check(
         "too_long",

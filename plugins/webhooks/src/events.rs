@@ -1,15 +1,17 @@
 //! `/events`: what happened, as the customer itself tells it, and what came of it.
 
 use hearth_plugin::cursor::{self, Binding};
+use hearth_plugin::json::{self, RawValue};
 use hearth_plugin::prelude::*;
 use hearth_plugin::problem::{FieldError, Place};
 use hearth_plugin::router::PathParameter;
 use hearth_plugin::sql::Error;
+use serde::Serialize;
 
 use crate::accept::{self, Event};
 use crate::sql::deliveries::{Shown, deliveries_of};
 use crate::sql::events::{
-    Accepted, Listed, event_by_id, events_before, events_of_type_before, meet,
+    Accepted, event_by_id, event_by_sender_id, events_before, events_of_type_before, meet,
 };
 use crate::{schema, topic};
 
@@ -26,24 +28,33 @@ impl PathParameter for EventId {
 pub const FIRST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
 pub const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 
+/// Characters of a sender's own id at most.
+const SENDER_ID_MAX: usize = 256;
+
 /// What a client tells.
 struct Told {
     id: Option<String>,
+    sender_id: Option<String>,
     kind: String,
     payload: Value,
+    /// The payload as it is written.
+    text: String,
     occurred_at: Option<Timestamp>,
 }
 
 impl Told {
-    fn read(mut fields: Fields) -> Result<Self, Problem> {
+    /// Reads the fields of a body.
+    fn read(mut fields: Fields, body: &[u8]) -> Result<Self, Problem> {
+        let text = json::member(body, "payload").map_or("", RawValue::get);
         let is_id = |text: &String| id::is("evt", text);
-        let fits = |payload: &Map<String, Value>| accept::fits(&Value::Object(payload.clone()));
+        let fits = |_: &Map<String, Value>| accept::fits(text);
         let is_name = |text: &String| topic::is_name(text);
         let told = Told {
             id: fields
                 .text("id")
                 .check("not_allowed", "this must be evt_ and a UUID", is_id)
                 .optional(),
+            sender_id: fields.text("event_id").length(1..=SENDER_ID_MAX).optional(),
             kind: fields
                 .text("type")
                 .check(
@@ -61,6 +72,7 @@ impl Told {
                 )
                 .required()
                 .into(),
+            text: text.into(),
             occurred_at: fields.timestamp("occurred_at").optional(),
         };
         fields.finish()?;
@@ -70,37 +82,55 @@ impl Told {
     fn event(&self, now: Timestamp) -> Event {
         let id = self.id.clone().unwrap_or_else(|| id::new("evt"));
         let occurred_at = self.occurred_at.unwrap_or(now);
-        Event::new(id, &self.kind, &self.payload, occurred_at, now)
+        Event {
+            sender_id: self.sender_id.clone(),
+            ..Event::new(id, &self.kind, &self.text, occurred_at, now)
+        }
+    }
+
+    /// The event that is there already, where it is what the client tells once more.
+    fn there(&self, database: &Database) -> Result<Option<Accepted>, Error> {
+        let by_sender_id = |id| event_by_sender_id(database, id);
+        let mut there = self.sender_id.as_deref().map_or(Ok(None), by_sender_id)?;
+        if let (None, Some(id)) = (&there, &self.id) {
+            there = event_by_id(database, id)?;
+        }
+        Ok(there.filter(|there| self.is(there)))
     }
 
     /// Whether an event is what the client tells once more.
     fn is(&self, event: &Accepted) -> bool {
-        let at = self.occurred_at.is_none_or(|at| at == event.occurred_at);
-        at && self.kind == event.r#type && self.payload == accept::payload(&event.body)
+        let payload = accept::payload(&event.body).and_then(|text| Json::parse(text.get()));
+        self.id.as_ref().is_none_or(|id| *id == event.id)
+            && self.sender_id == event.event_id
+            && self.occurred_at.is_none_or(|at| at == event.occurred_at)
+            && self.kind == event.r#type
+            && payload.is_some_and(|Json(payload)| payload == self.payload)
     }
 }
 
 /// `POST /events`: 202 once the event and its deliveries are durable. What is sent
-/// with an id that is there already has no effect: 202 where it is the same event,
-/// else 409.
+/// with an id, of ours or of the sender's own, that is there already has no effect: 202
+/// with the event that is there where it is the same, else 409.
 pub fn create(request: &Request) -> Answer {
-    let told = Told::read(request.fields()?)?;
+    let told = Told::read(request.fields()?, request.body())?;
     let database = request.database();
     let met = meet(&database, &told.kind, &topic::patterns_of(&told.kind))?;
     if let Some(Json(schema)) = &met.schema {
         validate(schema, &told.payload)?;
     }
     let (event, targets) = (told.event(Timestamp::now()), accept::targets(&met));
-    match accept::accept(&database, &event, &targets) {
-        Ok(()) => metrics::count("events", 1, &[]),
-        Err(Error::UniqueViolation(_)) => {
-            let there = event_by_id(&database, &event.id)?;
-            there.filter(|there| told.is(there)).ok_or_else(taken)?;
+    let id = match accept::accept(&database, &event, &targets) {
+        Ok(()) => {
+            metrics::count("events", 1, &[]);
+            event.id
         }
+        Err(Error::UniqueViolation(_)) => told.there(&database)?.ok_or_else(taken)?.id,
         Err(error) => return Err(error.into()),
-    }
-    let body = json!({"status": "queued", "id": event.id, "type": event.kind});
-    let location = request.link(&["/events/", &event.id].concat());
+    };
+    let location = request.link(&["/events/", &id].concat());
+    let body = json!({"status": "queued", "id": id, "event_id": told.sender_id,
+        "type": told.kind});
     Ok(Response::json(202, &body)?.header("location", &location))
 }
 
@@ -163,25 +193,33 @@ pub fn list(request: &Request) -> Answer {
     Ok(paging.link(request, next.as_deref(), Response::json(200, &body)?))
 }
 
+/// An event as clients see it, its payload as it was written.
+#[derive(Serialize)]
+struct Whole<'e> {
+    id: &'e str,
+    event_id: Option<&'e str>,
+    r#type: &'e str,
+    occurred_at: Timestamp,
+    created_at: Timestamp,
+    payload: Option<&'e RawValue>,
+    deliveries: Vec<Value>,
+}
+
 /// `GET /events/{id}`: with its payload, and how it fared with each endpoint.
 pub fn show(request: &Request, EventId(id): EventId) -> Answer {
     let database = request.database();
     let event = event_by_id(&database, &id)?.ok_or_else(Problem::not_found)?;
     let deliveries = deliveries_of(&database, &id)?;
-    let payload = accept::payload(&event.body);
-    let listed = Listed {
-        id: event.id,
-        r#type: event.r#type,
+    let whole = Whole {
+        id: &event.id,
+        event_id: event.event_id.as_deref(),
+        r#type: &event.r#type,
         occurred_at: event.occurred_at,
         created_at: event.created_at,
+        payload: accept::payload(&event.body),
+        deliveries: deliveries.iter().map(delivery).collect(),
     };
-    let mut body = sql::to_json(&listed);
-    body.insert("payload".into(), payload);
-    body.insert(
-        "deliveries".into(),
-        deliveries.iter().map(delivery).collect(),
-    );
-    Response::json(200, &body)
+    Response::json(200, &whole)
 }
 
 /// A delivery whose next attempt has a time only while it waits.
@@ -205,18 +243,21 @@ pub fn require(request: &Request, id: &str) -> Result<(), Problem> {
 mod tests {
     use super::*;
 
-    fn told(body: &Value) -> Result<Told, Problem> {
-        Told::read(Fields::of(body.clone())?)
+    fn told(body: &str) -> Result<Told, Problem> {
+        let fields = Fields::of(Json::parse(body).unwrap().0)?;
+        Told::read(fields, body.as_bytes())
     }
 
     #[test]
     fn the_same_event_told_again_is_known() {
         let now = Timestamp::from_micros(7);
-        let body = json!({"type": "a.b", "payload": {"n": 1.50, "t": "ä"}});
-        let told = told(&body).unwrap_or_else(|_| panic!("it is an event"));
+        let body = r#"{"type": "a.b", "event_id": "own-1",
+            "payload": {"t": "ä",  "n": 18446744073709551616.50}}"#;
+        let told = told(body).unwrap_or_else(|_| panic!("it is an event"));
         let event = told.event(now);
         let accepted = |kind: &str, body: &str| Accepted {
             id: event.id.clone(),
+            event_id: event.sender_id.clone(),
             r#type: kind.into(),
             body: body.into(),
             occurred_at: now,
@@ -224,14 +265,23 @@ mod tests {
         };
         assert!(told.is(&accepted("a.b", &event.body)));
         assert!(!told.is(&accepted("a.c", &event.body)));
-        assert!(!told.is(&accepted("a.b", &event.body.replace("1.5", "1.6"))));
+        assert!(!told.is(&accepted("a.b", &event.body.replace("6.50", "7.50"))));
+        let other_order = event.body.replace(r#""t": "ä",  "#, "");
+        let other_order = other_order.replace(".50", r#".50,"t":"ä""#);
+        assert!(told.is(&accepted("a.b", &other_order)), "{other_order}");
+        let mut of_another = accepted("a.b", &event.body);
+        of_another.event_id = None;
+        assert!(!told.is(&of_another));
     }
 
     #[test]
     fn a_payload_of_twenty_kilobytes_is_taken_and_no_larger_one() {
-        let of = |length: usize| json!({"type": "a", "payload": {"x": "y".repeat(length)}});
-        assert!(told(&of(20_000 - 8)).is_ok());
-        let problem = told(&of(20_000 - 7)).err().unwrap();
+        let of = |length: usize| {
+            let payload = json!({"x": "y".repeat(length)});
+            told(&json!({"type": "a", "payload": payload}).to_string())
+        };
+        assert!(of(20_000 - 8).is_ok());
+        let problem = of(20_000 - 7).err().unwrap();
         assert_eq!(
             (problem.status(), problem.field_errors()[0].code),
             (422, "too_long")
@@ -240,7 +290,9 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_named() {
-        let body = json!({"id": "1", "type": "a b", "payload": [], "occurred_at": "x", "data": 1});
-        assert_eq!(told(&body).err().unwrap().field_errors().len(), 5);
+        let body = json!({"id": "1", "event_id": "", "type": "a b", "payload": [],
+            "occurred_at": "x", "data": 1});
+        let problem = told(&body.to_string()).err().unwrap();
+        assert_eq!(problem.field_errors().len(), 6);
     }
 }

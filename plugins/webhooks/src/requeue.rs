@@ -1,6 +1,8 @@
 //! Deliveries that begin anew: one that was asked for, or many, a page in a
 //! transaction with its messages and with the message of the next page.
 
+use std::collections::BTreeSet;
+
 use hearth_plugin::consumer::{Batch, Disposition};
 use hearth_plugin::prelude::*;
 
@@ -11,7 +13,7 @@ use crate::endpoints;
 use crate::events::{self, EventId, FIRST};
 use crate::order::{Job, Kind, Order};
 use crate::sql::deliveries::{Begun, Candidate, begin_anew, dead, undelivered};
-use crate::sql::endpoints::endpoint_by_id;
+use crate::sql::endpoints::{endpoint_by_id, lift_pauses};
 use crate::sql::events::{Listed, events_for};
 use crate::topic;
 
@@ -33,6 +35,7 @@ pub fn resend(request: &Request, EventId(event): EventId, EndpointId(id): Endpoi
     let begun = request
         .database()
         .transaction(Isolation::ReadCommitted, |tx| {
+            lift_pauses(tx, std::slice::from_ref(&candidate.endpoint_id))?;
             begin(
                 tx,
                 std::slice::from_ref(&candidate),
@@ -43,13 +46,15 @@ pub fn resend(request: &Request, EventId(event): EventId, EndpointId(id): Endpoi
     queued(begun, false)
 }
 
-/// `POST /endpoints/{id}/recover`: everything of that time that failed or stopped.
+/// `POST /endpoints/{id}/recover`: everything of that time that failed or stopped, or
+/// is scheduled for later.
 pub fn recover(request: &Request, id: EndpointId) -> Answer {
     between(request, id, Kind::Recover)
 }
 
 /// `POST /endpoints/{id}/replay-missing`: every event of that time that the endpoint
-/// wants and never got, those included that came while it was disabled.
+/// wants and never got, those included that came while it was disabled, and those that
+/// are scheduled for later.
 pub fn replay_missing(request: &Request, id: EndpointId) -> Answer {
     between(request, id, Kind::ReplayMissing)
 }
@@ -97,8 +102,15 @@ pub fn work(batch: &Batch, job: &Job) -> Disposition {
 }
 
 fn step(tx: &Transaction, job: &Job) -> Result<(usize, bool), sql::Error> {
-    let (candidates, last) = page(tx, job)?;
-    let begun = begin(tx, &candidates, Timestamp::now(), true)?;
+    let now = Timestamp::now();
+    let (candidates, last) = page(tx, job, now)?;
+    if job.after.is_none() {
+        // Whoever asks for it means now. Later pages ask for nothing of their own.
+        let endpoints = candidates.iter().map(|row| &row.endpoint_id);
+        let endpoints: BTreeSet<_> = endpoints.chain(&job.endpoint_id).cloned().collect();
+        lift_pauses(tx, &Vec::from_iter(endpoints))?;
+    }
+    let begun = begin(tx, &candidates, now, true)?;
     if let Some(last) = &last {
         let after = (
             last.created_at.micros(),
@@ -115,7 +127,11 @@ fn step(tx: &Transaction, job: &Job) -> Result<(usize, bool), sql::Error> {
 }
 
 /// The deliveries of a page, and the last row of it where there may be more.
-fn page(tx: &Transaction, job: &Job) -> Result<(Vec<Candidate>, Option<Candidate>), sql::Error> {
+fn page(
+    tx: &Transaction,
+    job: &Job,
+    now: Timestamp,
+) -> Result<(Vec<Candidate>, Option<Candidate>), sql::Error> {
     let (after, event, endpoint) =
         job.after
             .clone()
@@ -127,7 +143,7 @@ fn page(tx: &Transaction, job: &Job) -> Result<(Vec<Candidate>, Option<Candidate
             let events = job.event_ids.as_deref();
             dead(tx, own, events, until, after, &event, &endpoint)?
         }
-        (Kind::Recover, Some(own)) => undelivered(tx, own, since, until, after, &event)?,
+        (Kind::Recover, Some(own)) => undelivered(tx, own, since, until, after, &event, now)?,
         (Kind::ReplayMissing, Some(own)) => {
             let events = events_for(tx, own, since, until, after, &event)?;
             return missing(tx, own, &events);
@@ -165,12 +181,12 @@ fn missing(
 }
 
 /// Begins deliveries anew and sends their messages, the oldest event first. Answers
-/// how many there were; with `only_ended` what waits or was delivered stays as it is.
+/// how many there were; with `only_missing` what is due or was delivered stays as it is.
 pub fn begin(
     tx: &Transaction,
     candidates: &[Candidate],
     now: Timestamp,
-    only_ended: bool,
+    only_missing: bool,
 ) -> Result<usize, sql::Error> {
     if candidates.is_empty() {
         return Ok(0);
@@ -180,7 +196,7 @@ pub fn begin(
         .iter()
         .map(|row| row.endpoint_id.clone())
         .collect();
-    let mut begun = begin_anew(tx, &events, &endpoints, now, only_ended)?;
+    let mut begun = begin_anew(tx, &events, &endpoints, now, only_missing)?;
     begun.sort_by_key(|row: &Begun| (row.created_at, row.event_id.clone()));
     for row in &begun {
         let order = Order {

@@ -24,18 +24,21 @@ const WAITS: [Duration; 9] = [
 /// is not tried together.
 const JITTER: f64 = 0.2;
 
+/// By how much longer than the schedule's a wait is at most that a receiver asks for, and
+/// how long all of an endpoint's deliveries wait for it.
+pub const ASKED_MAX: Duration = minutes(2 * 60);
+
 /// What fails for so long without one success has its endpoint disabled.
 pub const FAILING_MAX: Duration = minutes(5 * 24 * 60);
 
 /// The wait after the attempt of this number in its round, 1 for the first; `None`
-/// where it was the last. The receiver's own wish counts from the schedule's time
-/// up to twice of it. `fraction` is a random number from 0 to 1.
-pub fn wait(tries: i64, wish: Option<Duration>, fraction: f64) -> Option<Duration> {
+/// where it was the last. It is never shorter than the receiver asked for (RFC 9110,
+/// section 10.2.3), up to [`ASKED_MAX`] past the schedule's time. `fraction` is a random
+/// number from 0 to 1.
+pub fn wait(tries: i64, asked: Option<Duration>, fraction: f64) -> Option<Duration> {
     let base = *WAITS.get(usize::try_from(tries).ok()?.checked_sub(1)?)?;
-    Some(match wish {
-        Some(wish) => wish.clamp(base, base * 2),
-        None => base.mul_f64(1.0 - JITTER + 2.0 * JITTER * fraction),
-    })
+    let own = base.mul_f64(1.0 - JITTER + 2.0 * JITTER * fraction);
+    Some(own.max(asked.unwrap_or_default().min(base + ASKED_MAX)))
 }
 
 /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
@@ -90,20 +93,21 @@ mod tests {
     }
 
     #[test]
-    fn the_receiver_s_wish_counts_from_once_to_twice_the_schedule_s_time() {
-        let wish = |seconds| {
-            wait(1, Some(Duration::from_secs(seconds)), 0.3)
-                .unwrap()
-                .as_secs()
+    fn no_wait_is_shorter_than_the_receiver_asked_for_up_to_two_hours_more() {
+        let asked = |tries, seconds| {
+            let asked = Some(Duration::from_secs(seconds));
+            wait(tries, asked, 0.5).unwrap().as_secs()
         };
         assert_eq!(
-            [wish(0), wish(5), wish(8), wish(10), wish(86_400)],
-            [5, 5, 8, 10, 10]
+            [0, 5, 60, 7_205, 86_400, u64::MAX].map(|seconds| asked(1, seconds)),
+            [5, 5, 60, 7_205, 7_205, 7_205]
         );
+        assert_eq!(asked(2, 60), 300);
+        assert_eq!(asked(9, u64::MAX), 26 * 3_600);
     }
 
     #[test]
-    fn a_wish_is_seconds_or_a_date() {
+    fn what_is_asked_for_is_seconds_or_a_date() {
         let now = UNIX_EPOCH + Duration::from_secs(784_111_770);
         let read = |text| retry_after(text, now).map(|wish| wish.as_secs());
         assert_eq!(read(" 120 "), Some(120));

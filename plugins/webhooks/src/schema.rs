@@ -17,6 +17,8 @@
 //!   contentEncoding contentMediaType contentSchema`. As the draft has it, `format`
 //!   checks nothing.
 //!
+//! Numbers are compared and divided by all of their digits.
+//!
 //! A schema with any other keyword (`unevaluatedProperties`, `$dynamicRef`,
 //! `$anchor` and so on) is refused when it is put, for nobody shall believe that it
 //! checks what it does not. `pattern` is of the crate regex-lite, without
@@ -24,12 +26,15 @@
 //! refused, too.
 
 mod check;
+mod decimal;
 mod equal;
 mod evaluate;
 #[cfg(test)]
 mod tests;
 
 use hearth_plugin::json::Value;
+
+use self::decimal::Decimal;
 
 pub use check::check;
 pub use evaluate::evaluate;
@@ -68,6 +73,5 @@ fn regex(pattern: &str) -> Option<regex_lite::Regex> {
 
 /// Whether a value is a whole number: `1.0` is one (Validation, section 6.1.1).
 fn is_integer(value: &Value) -> bool {
-    let whole = |number: f64| number.fract() == 0.0;
-    value.is_i64() || value.is_u64() || value.as_f64().is_some_and(whole)
+    Decimal::of(value).is_some_and(|number| number.is_whole())
 }

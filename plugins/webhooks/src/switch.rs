@@ -6,7 +6,7 @@ use hearth_plugin::{config, log};
 
 use crate::accept::{self, Event};
 use crate::endpoint::{Endpoint, Reason};
-use crate::sql::endpoints::{reset_health, update_endpoint};
+use crate::sql::endpoints::{lift_pauses, reset_health, update_endpoint};
 use crate::sql::events::meet;
 use crate::topic;
 
@@ -16,9 +16,11 @@ const DISABLED: &str = "endpoint.disabled";
 /// `events` names it.
 const NOTIFICATIONS: &str = "notification-events";
 
-/// Enables a locked endpoint. Whatever went wrong before counts no more.
+/// Enables a locked endpoint. Whatever went wrong before counts no more; one that is
+/// enabled need not rest any more.
 pub fn on(tx: &Transaction, endpoint: &mut Endpoint, now: Timestamp) -> Result<(), sql::Error> {
     if endpoint.enabled {
+        lift_pauses(tx, std::slice::from_ref(&endpoint.id))?;
         return Ok(());
     }
     endpoint.switch(None, now);
@@ -55,7 +57,7 @@ pub fn off(
     let (id, reason) = (endpoint.id.as_str(), reason.name());
     let data = json!({"endpoint_id": id, "url": endpoint.url, "description": endpoint.description,
         "reason": reason, "disabled_at": now});
-    let event = Event::new(id::new("evt"), DISABLED, &data, now, now);
+    let event = Event::new(id::new("evt"), DISABLED, &data.to_string(), now, now);
     let met = meet(tx, DISABLED, &topic::patterns_of(DISABLED))?;
     accept::accept_in(tx, &event, &accept::targets(&met))?;
     if notify && config::get("events").as_deref().map(str::trim) == Some(NOTIFICATIONS) {

@@ -6,6 +6,7 @@ use hearth_plugin::prelude::*;
 use crate::accept::{self, Event, Target};
 use crate::endpoint::EndpointId;
 use crate::endpoints;
+use crate::sql::endpoints::lift_pauses;
 use crate::sql::events::event_type_by_name;
 use crate::topic;
 
@@ -13,7 +14,7 @@ use crate::topic;
 const TEST: &str = "endpoint.test";
 
 /// Sends the example of a type, or, where it has none, a few words. Whether the
-/// endpoint wants the type is not asked.
+/// endpoint wants the type is not asked, nor whether it rests.
 pub fn send(request: &Request, EndpointId(id): EndpointId) -> Answer {
     let mut fields = request.fields_if_any()?;
     let is_name = |text: &String| topic::is_name(text);
@@ -32,12 +33,13 @@ pub fn send(request: &Request, EndpointId(id): EndpointId) -> Answer {
     };
     let event = Event {
         only_endpoint: Some(id.clone()),
-        ..Event::new(id::new("evt"), &kind, &payload, now, now)
+        ..Event::new(id::new("evt"), &kind, &payload.to_string(), now, now)
     };
     let target = Target {
         id,
         ordered: endpoint.ordered,
     };
+    lift_pauses(&database, std::slice::from_ref(&target.id))?;
     accept::accept(&database, &event, &[target])?;
     let location = request.link(&["/events/", &event.id].concat());
     let body = json!({"status": "queued", "id": event.id, "type": event.kind});

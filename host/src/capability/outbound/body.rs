@@ -6,14 +6,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Error;
 use super::lease::Lease;
-use super::trial::{End, Trial};
 
 /// How long the end of an answer waits for its connection to be ready for the
 /// next request; where it is not by then, it is closed. Nearly always it is at once.
@@ -31,13 +29,13 @@ pub struct Bounds {
 /// Gives its connection back at its end. Dropped earlier, it ends the exchange.
 pub struct AnswerBody {
     incoming: Incoming,
-    status: StatusCode,
     left: u64,
+    /// What still fitted of the piece that did not fit as a whole.
+    rest: Bytes,
     pause_max: Option<Duration>,
     deadline: Instant,
     timer: Pin<Box<Sleep>>,
     state: State,
-    trial: Option<Trial>,
 }
 
 enum State {
@@ -48,36 +46,46 @@ enum State {
 }
 
 impl AnswerBody {
-    pub fn new(
-        incoming: Incoming,
-        status: StatusCode,
-        bounds: Bounds,
-        lease: Lease,
-        trial: Trial,
-    ) -> AnswerBody {
+    pub fn new(incoming: Incoming, bounds: Bounds, lease: Lease) -> AnswerBody {
         let mut body = AnswerBody {
             incoming,
-            status,
             left: bounds.bytes_max,
+            rest: Bytes::new(),
             pause_max: bounds.pause_max,
             deadline: bounds.deadline,
             timer: Box::pin(sleep_until(bounds.deadline)),
             state: State::Reading(lease),
-            trial: Some(trial),
         };
         body.begin_pause();
         body
     }
 
     /// The whole body.
-    pub async fn whole(mut self) -> Result<Vec<u8>, Error> {
+    pub async fn whole(self) -> Result<Vec<u8>, Error> {
+        match self.part().await {
+            (bytes, None) => Ok(bytes),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// The body as far as it comes and is wanted, and why that is not the whole of it.
+    pub async fn part(mut self) -> (Vec<u8>, Option<Error>) {
         let mut bytes = Vec::new();
         while let Some(frame) = self.frame().await {
-            if let Ok(data) = frame?.into_data() {
-                bytes.extend_from_slice(&data);
+            match frame {
+                Ok(frame) => bytes.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Err(error) => {
+                    bytes.extend_from_slice(&self.rest);
+                    return (bytes, Some(error));
+                }
             }
         }
-        Ok(bytes)
+        (bytes, None)
+    }
+
+    /// Whether it says by its length that it is larger than is wanted.
+    pub fn is_too_large(&self) -> bool {
+        self.incoming.size_hint().lower() > self.left
     }
 
     fn begin_pause(&mut self) {
@@ -104,17 +112,18 @@ impl AnswerBody {
     }
 
     fn counted(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Error> {
-        let bytes = frame.data_ref().map_or(0, Bytes::len);
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.left = self.left.checked_sub(bytes).ok_or(Error::TooLarge)?;
-        Ok(frame)
-    }
-
-    /// Nothing more comes, because of an error or of the end.
-    fn end(&mut self, end: &End<'_>) {
-        if let Some(trial) = self.trial.take() {
-            trial.end(end);
+        let Some(data) = frame.data_ref() else {
+            return Ok(frame);
+        };
+        match self.left.checked_sub(data.len() as u64) {
+            Some(left) => self.left = left,
+            None => {
+                // Less than the piece has, so it fits.
+                self.rest = data.slice(..self.left as usize);
+                return Err(Error::TooLarge);
+            }
         }
+        Ok(frame)
     }
 
     fn settle(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -150,12 +159,10 @@ impl Body for AnswerBody {
             match ready!(this.poll_incoming(context)) {
                 Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
                 Some(Err(error)) => {
-                    this.end(&End::Failed(&error));
                     this.state = State::Ended;
                     return Poll::Ready(Some(Err(error)));
                 }
                 None => {
-                    this.end(&End::Answered(this.status));
                     this.timer.as_mut().reset(Instant::now() + SETTLE);
                     if let State::Reading(lease) = std::mem::replace(&mut this.state, State::Ended)
                     {
@@ -166,12 +173,5 @@ impl Body for AnswerBody {
         }
         ready!(this.settle(context));
         Poll::Ready(None)
-    }
-}
-
-impl Drop for AnswerBody {
-    fn drop(&mut self) {
-        // Whoever did not want the rest has the status.
-        self.end(&End::Answered(self.status));
     }
 }

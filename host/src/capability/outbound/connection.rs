@@ -115,11 +115,14 @@ const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 256 << 10;
 /// What of requests may wait to be sent.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// Headers of an answer that are read, though a guest gets `headers_max` of them: of an
+/// answer with more the status would not be known. Each costs 32 bytes while a head is read.
+const HEADERS_READ_MAX: usize = 1_000;
 
 impl Opener {
     pub fn new(config: &Config, runtime: Handle, open: Gauge) -> Opener {
         let mut h1 = http1::Builder::new();
-        h1.max_headers(config.headers_max)
+        h1.max_headers(HEADERS_READ_MAX)
             .max_buf_size(config.header_bytes_max);
         Opener {
             h1,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::header::HOST;
 use http::{HeaderValue, Request, Uri, response};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{AnswerBody, Bounds};
@@ -13,8 +13,8 @@ use super::connection::{Body, Connection, Protocols};
 use super::lease::{Lease, Seats};
 use super::message;
 use super::target::{Host, Target};
-use super::trial::{End, Reached, Trial};
-use super::{Client, Error, Inner, Whose};
+use super::trial::{Reached, Trial};
+use super::{Client, Config, Error, Inner, Whose};
 
 /// Where a request goes, for whom, and within which bounds. It was granted.
 pub struct Way {
@@ -33,6 +33,8 @@ pub struct Times {
     /// Until there is a connection; and from then until there is a head.
     pub connect_max: Option<Duration>,
     pub head_max: Option<Duration>,
+    /// From the head to the end of the body.
+    pub body_max: Option<Duration>,
     /// Between two pieces of the body.
     pub pause_max: Option<Duration>,
 }
@@ -43,6 +45,7 @@ impl Times {
             deadline,
             connect_max: None,
             head_max: None,
+            body_max: None,
             pause_max: None,
         }
     }
@@ -57,6 +60,16 @@ impl Times {
 pub struct Answer {
     pub head: response::Parts,
     pub body: AnswerBody,
+}
+
+impl Answer {
+    /// Refuses one that cannot be had whole, before its body is read.
+    pub fn check(self, config: &Config) -> Result<Answer, Error> {
+        match message::is_too_large(&self.head.headers, config) || self.body.is_too_large() {
+            true => Err(Error::TooLarge),
+            false => Ok(self),
+        }
+    }
 }
 
 impl Client {
@@ -76,19 +89,15 @@ impl Client {
         let mut trial = admitted.map_err(Error::BreakerOpen)?;
         let conversing = inner.converse(way, request, &mut trial);
         let sent = timeout_at(way.times.deadline, conversing).await;
-        let (head, incoming, lease) = match sent.unwrap_or(Err(Error::Timeout)) {
-            Ok(answered) => answered,
-            Err(error) => {
-                trial.end(&End::Failed(&error));
-                return Err(error);
-            }
-        };
+        let sent = sent.unwrap_or(Err(Error::Timeout));
+        trial.end(sent.as_ref().err());
+        let (head, incoming, lease) = sent?;
         let bounds = Bounds {
             bytes_max: way.answer_bytes_max,
-            deadline: way.times.deadline,
+            deadline: way.times.within(way.times.body_max),
             pause_max: way.times.pause_max,
         };
-        let body = AnswerBody::new(incoming, head.status, bounds, lease, trial);
+        let body = AnswerBody::new(incoming, bounds, lease);
         Ok(Answer { head, body })
     }
 }
@@ -202,11 +211,8 @@ impl Inner {
         match sent.map_err(|_| Error::Timeout)? {
             Some(Ok(answer)) => {
                 let (head, incoming) = answer.into_parts();
-                message::check_head(&head, &self.config)?;
-                match incoming.size_hint().lower() > way.answer_bytes_max {
-                    true => Err(Error::TooLarge),
-                    false => Ok(Sent::Answered(Box::new((head, incoming, lease)))),
-                }
+                message::check_status(head.status)?;
+                Ok(Sent::Answered(Box::new((head, incoming, lease))))
             }
             Some(Err(mut failed)) => match (failed.take_message(), lease.give_up()) {
                 (Some(request), Some(seats)) => Ok(Sent::Not(Box::new(request), seats)),

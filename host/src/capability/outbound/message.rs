@@ -131,27 +131,52 @@ fn size(headers: &HeaderMap) -> (usize, usize) {
     (headers.len(), bytes.sum())
 }
 
-/// HTTP/1 was bounded while it was read; of HTTP/2 the number of fields was not.
-pub fn check_head(head: &response::Parts, config: &Config) -> Result<(), Error> {
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Error::Protocol("it switched protocols unasked".into()));
+/// An answer that is none to what was asked.
+pub fn check_status(status: StatusCode) -> Result<(), Error> {
+    match status {
+        StatusCode::SWITCHING_PROTOCOLS => {
+            Err(Error::Protocol("it switched protocols unasked".into()))
+        }
+        _ => Ok(()),
     }
-    let (count, bytes) = size(&head.headers);
-    match count > config.headers_max || bytes > config.header_bytes_max {
-        true => Err(Error::TooLarge),
-        false => Ok(()),
-    }
+}
+
+/// Whether an answer has more headers than a guest takes: more were read, or their
+/// status would not be known.
+pub fn is_too_large(headers: &HeaderMap, config: &Config) -> bool {
+    let (count, bytes) = size(headers);
+    count > config.headers_max || bytes > config.header_bytes_max
 }
 
 /// What the guest gets of an answer.
 pub fn response(head: &response::Parts, body: Vec<u8>) -> GuestResponse {
-    let fields = head.headers.iter();
-    let kept = fields.filter(|(name, _)| !HOP_BY_HOP.contains(name));
     GuestResponse {
         status: head.status.as_u16(),
-        headers: kept
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-            .collect(),
+        headers: fields(&head.headers).collect(),
         body,
     }
+}
+
+/// What the guest gets of an answer that need not be whole: as many of its headers as
+/// a guest takes.
+pub fn response_within(head: &response::Parts, body: Vec<u8>, config: &Config) -> GuestResponse {
+    let mut bytes = 0_usize;
+    let fits = |(name, value): &(String, Vec<u8>)| {
+        bytes = bytes.saturating_add(name.len()).saturating_add(value.len());
+        bytes <= config.header_bytes_max
+    };
+    let fields = fields(&head.headers).take(config.headers_max);
+    GuestResponse {
+        status: head.status.as_u16(),
+        headers: fields.take_while(fits).collect(),
+        body,
+    }
+}
+
+/// The headers that are of the message and not of its connection.
+fn fields(headers: &HeaderMap) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let kept = headers
+        .iter()
+        .filter(|(name, _)| !HOP_BY_HOP.contains(name));
+    kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
 }

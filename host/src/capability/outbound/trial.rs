@@ -1,15 +1,18 @@
 //! The breakers of all destinations, and what a call tells them.
 //!
-//! A call asks two. One is of its own plugin and customer, and hears of whatever
-//! went wrong. The other is of the destination whoever calls, and hears only
-//! whether a connection could be had: that is the same for all, while a customer
-//! can make its own requests fail as it likes. So nobody shuts a shared host for
-//! others, and a host that is gone is found out once and not by each.
+//! They hear of connections alone: whether one could be had says something of all that
+//! lies behind a host and port, and what is answered on it, or is not, says something of
+//! one URL. Behind one name there may be many receivers, and it is for the caller to
+//! leave the one alone that fails.
+//!
+//! A call asks two. One is of the destination whoever calls, so that a host that is gone
+//! is found out once and not by each. The other is of the caller's plugin and customer,
+//! and hears also of those who did not wait for a connection: how long one waits is one's
+//! own choice, and must not shut a shared host for others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use metrics::Gauge;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -88,41 +91,28 @@ pub struct Trial {
     reached: Reached,
 }
 
-/// How a call ended, as far as the destination has to do with it.
-pub enum End<'a> {
-    Answered(StatusCode),
-    Failed(&'a Error),
-}
-
 impl Trial {
     pub fn reach(&mut self, reached: Reached) {
         self.reached = reached;
     }
 
-    pub fn end(mut self, end: &End<'_>) {
-        let (shared, own) = verdicts(self.reached, end);
+    /// Takes in how it went, as far as the answer's head: an error where none came.
+    pub fn end(mut self, failed: Option<&Error>) {
+        let (shared, own) = verdicts(self.reached, failed);
         self.shared.record(shared);
         self.own.record(own);
     }
 }
 
 /// What the shared breaker and the caller's own hear.
-fn verdicts(reached: Reached, end: &End<'_>) -> (Verdict, Verdict) {
-    use Error::{Connect, Dns, Protocol, Timeout, Tls, TooLarge};
-    let shared = match (reached, end) {
-        (Reached::Connected, _) => Verdict::Good,
-        (Reached::Connecting, End::Failed(Dns(_) | Connect(_) | Tls(_))) => Verdict::Bad,
-        _ => Verdict::Unsaid,
-    };
-    let own = match end {
-        _ if reached == Reached::Waiting => Verdict::Unsaid,
-        // What stands before the receiver says that it is not there.
-        End::Answered(status) if matches!(status.as_u16(), 502..=504) => Verdict::Bad,
-        End::Answered(_) | End::Failed(TooLarge) => Verdict::Good,
-        End::Failed(Dns(_) | Connect(_) | Tls(_) | Timeout | Protocol(_)) => Verdict::Bad,
-        End::Failed(_) => Verdict::Unsaid,
-    };
-    (shared, own)
+fn verdicts(reached: Reached, failed: Option<&Error>) -> (Verdict, Verdict) {
+    use Error::{Connect, Dns, Protocol, Timeout, Tls};
+    match (reached, failed) {
+        (Reached::Connected, _) => (Verdict::Good, Verdict::Good),
+        (Reached::Connecting, Some(Dns(_) | Connect(_) | Tls(_))) => (Verdict::Bad, Verdict::Bad),
+        (Reached::Connecting, Some(Timeout | Protocol(_))) => (Verdict::Unsaid, Verdict::Bad),
+        _ => (Verdict::Unsaid, Verdict::Unsaid),
+    }
 }
 
 struct Part {
@@ -175,33 +165,28 @@ mod tests {
     }
 
     #[test]
-    fn shared_breaker_hears_of_connections_alone() {
-        let answered = End::Answered(StatusCode::BAD_GATEWAY);
+    fn breakers_hear_of_connections_alone() {
+        let (good, bad) = (Verdict::Good, Verdict::Bad);
+        let unsaid = Verdict::Unsaid;
         let (connect, timeout) = (Error::Connect(String::new()), Error::Timeout);
-        for (reached, end, expected) in [
-            (Reached::Connected, answered, (Verdict::Good, Verdict::Bad)),
-            (
-                Reached::Connecting,
-                End::Failed(&connect),
-                (Verdict::Bad, Verdict::Bad),
-            ),
-            (
-                Reached::Connecting,
-                End::Failed(&timeout),
-                (Verdict::Unsaid, Verdict::Bad),
-            ),
-            (
-                Reached::Waiting,
-                End::Failed(&timeout),
-                (Verdict::Unsaid, Verdict::Unsaid),
-            ),
-            (
-                Reached::Connecting,
-                End::Failed(&Error::Exhausted(String::new())),
-                (Verdict::Unsaid, Verdict::Unsaid),
-            ),
+        let (broken, own) = (
+            Error::Protocol(String::new()),
+            Error::Exhausted(String::new()),
+        );
+        for (reached, failed, expected) in [
+            (Reached::Connected, None, (good, good)),
+            (Reached::Connected, Some(&timeout), (good, good)),
+            (Reached::Connected, Some(&broken), (good, good)),
+            (Reached::Connecting, Some(&connect), (bad, bad)),
+            (Reached::Connecting, Some(&timeout), (unsaid, bad)),
+            (Reached::Waiting, Some(&timeout), (unsaid, unsaid)),
+            (Reached::Connecting, Some(&own), (unsaid, unsaid)),
         ] {
-            assert_eq!(verdicts(reached, &end), expected);
+            assert_eq!(
+                verdicts(reached, failed),
+                expected,
+                "{reached:?} {failed:?}"
+            );
         }
     }
 }

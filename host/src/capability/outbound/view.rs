@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connection::Protocols;
-use super::exchange::{Times, Way};
+use super::exchange::{Answer, Times, Way};
 use super::target::Target;
 use super::{
-    Error, GuestError, GuestRefusal, GuestRequest, GuestResponse, Host, Lent, Options, View, Whose,
-    check_calls, convert_error, message,
+    Error, GuestError, GuestPartial, GuestRefusal, GuestRequest, GuestResponse, Host, Lent,
+    Options, PartialOptions, View, Whose, check_calls, convert_error, message,
 };
 
 impl Host for View<'_> {
@@ -21,6 +21,18 @@ impl Host for View<'_> {
         self.call.host_call()?;
         let began = Instant::now();
         let sent = self.sent(request, options).await;
+        self.lent.metrics.ended(outcome(&sent), began.elapsed());
+        Ok(sent.map_err(convert_error))
+    }
+
+    async fn send_partial(
+        &mut self,
+        request: GuestRequest,
+        options: PartialOptions,
+    ) -> wasmtime::Result<Result<GuestPartial, GuestError>> {
+        self.call.host_call()?;
+        let began = Instant::now();
+        let sent = self.partly_sent(request, options).await;
         self.lent.metrics.ended(outcome(&sent), began.elapsed());
         Ok(sent.map_err(convert_error))
     }
@@ -51,6 +63,36 @@ impl View<'_> {
         request: GuestRequest,
         options: Options,
     ) -> Result<GuestResponse, Error> {
+        let answer = self.answered(request, options, None).await?;
+        let answer = answer.check(self.lent.client.config())?;
+        let body = answer.body.whole().await?;
+        Ok(message::response(&answer.head, body))
+    }
+
+    async fn partly_sent(
+        &mut self,
+        request: GuestRequest,
+        options: PartialOptions,
+    ) -> Result<GuestPartial, Error> {
+        let PartialOptions { whole, body_ms } = options;
+        let body_max = Some(Duration::from_millis(body_ms));
+        let Answer { head, body } = self.answered(request, whole, body_max).await?;
+        let config = self.lent.client.config();
+        let too_large = message::is_too_large(&head.headers, config).then_some(Error::TooLarge);
+        let (bytes, cut) = body.part().await;
+        Ok(GuestPartial {
+            response: message::response_within(&head, bytes, config),
+            cut: cut.or(too_large).map(convert_error),
+        })
+    }
+
+    /// Sends it and waits for the answer's head.
+    async fn answered(
+        &mut self,
+        request: GuestRequest,
+        options: Options,
+        body_max: Option<Duration>,
+    ) -> Result<Answer, Error> {
         let config = self.lent.client.config();
         let by_wasi = self.state.wasi.as_ref().map_or(0, |wasi| wasi.calls());
         check_calls(self.state.calls.saturating_add(by_wasi), config)?;
@@ -63,12 +105,13 @@ impl View<'_> {
             whose: Whose::of(self.call),
             target,
             protocols: Protocols::Any,
-            times: Times::until(self.call.deadline.min(Instant::now() + longest)),
+            times: Times {
+                body_max,
+                ..Times::until(self.call.deadline.min(Instant::now() + longest))
+            },
             answer_bytes_max: options.max_response_bytes.min(config.response_bytes_max),
         };
-        let answer = self.lent.client.exchange(&way, request).await?;
-        let body = answer.body.whole().await?;
-        Ok(message::response(&answer.head, body))
+        self.lent.client.exchange(&way, request).await
     }
 }
 

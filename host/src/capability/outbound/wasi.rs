@@ -120,6 +120,7 @@ impl WasiHttpHooks for Hooks {
                 Ok((way, request)) => lent.client.exchange(&way, request).await,
                 Err(error) => Err(error),
             };
+            let sent = sent.and_then(|answer| answer.check(lent.client.config()));
             let outcome = sent.as_ref().map_or_else(Error::kind, |_| "answered");
             lent.metrics.ended(outcome, began.elapsed());
             let answer = sent.map_err(|error| http_error(&error))?;
@@ -159,6 +160,7 @@ impl Hooks {
                 deadline: self.deadline.min(Instant::now() + longest),
                 connect_max: options.connect_timeout,
                 head_max: options.first_byte_timeout,
+                body_max: None,
                 pause_max: options.between_bytes_timeout,
             },
             answer_bytes_max: config.response_bytes_max,

@@ -68,6 +68,14 @@ fn a_row_is_the_same_in_every_format() {
 }
 
 #[test]
+fn a_column_that_a_row_gives_twice_is_refused() {
+    let row = r#"{"BilledCost": 1, "ChargePeriodStart": "2026-01-01", "BilledCost": 2}"#;
+    for text in [row.to_string(), format!("[{row}]")] {
+        assert!(rows(Format::Json, &text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn numbers_are_kept_as_written() {
     let text = r#"{"BilledCost": 0.10000000000000000001, "ChargePeriodStart": "2026-01-01"}"#;
     let row = &rows(Format::Json, text).unwrap()[0];

@@ -1,11 +1,7 @@
 //! Why a body is not read as JSON, as its sender shall hear it.
 
-use serde_json::Error;
-
+use super::read::{DEPTH_MAX, Fault, Reason};
 use crate::problem::Problem;
-
-/// How deep serde_json reads: 127 arrays and objects within each other.
-const LEVELS_MAX: usize = 127;
 
 /// 415: the body is said to be something else.
 pub(super) fn other_type(media_type: &str) -> Problem {
@@ -21,19 +17,31 @@ pub(super) fn other_type(media_type: &str) -> Problem {
 }
 
 /// 400, with the line and column.
-pub(super) fn invalid(error: &Error) -> Problem {
-    let place = format!("at line {}, column {}", error.line(), error.column());
-    // serde_json tells its reasons apart in its texts alone.
-    let reason = error.to_string();
-    if reason.starts_with("recursion limit exceeded") {
-        let detail = format!("the body is nested more than {LEVELS_MAX} levels deep, {place}");
-        return Problem::new(400, "json-too-deep", "JSON is nested too deeply").detail(detail);
-    }
-    if reason.starts_with("number out of range") {
-        let detail = format!("a number of the body is too large to be read, {place}");
-        return Problem::new(400, "number-too-large", "Number too large").detail(detail);
-    }
-    malformed(format!("the body is not valid JSON {place}"))
+pub(super) fn invalid(fault: &Fault, body: &[u8]) -> Problem {
+    let (line, column) = fault.place(body);
+    let place = format!("at line {line}, column {column}");
+    let (kind, title, detail) = match fault.reason {
+        Reason::Syntax => return malformed(format!("the body is not valid JSON {place}")),
+        Reason::TooDeep => (
+            "json-too-deep",
+            "JSON is nested too deeply",
+            format!("the body is nested more than {DEPTH_MAX} levels deep, {place}"),
+        ),
+        Reason::NumberTooLarge => (
+            "number-too-large",
+            "Number too large",
+            format!(
+                "a number of the body is too large to be read, {place}: past 1.8e308, nearer to \
+                 zero than 1e-400, or of more than 1,000 characters; send it as text"
+            ),
+        ),
+        Reason::NameTwice => (
+            "name-given-twice",
+            "Name given twice",
+            format!("an object of the body has this name twice, {place}; give each name once"),
+        ),
+    };
+    Problem::new(400, kind, title).detail(detail)
 }
 
 pub(super) fn empty() -> Problem {

@@ -152,7 +152,9 @@ impl Worker<'_> {
         Ok(taken.map(|taken| {
             Claim::Leased(Leased {
                 tries: taken.tries,
+                attempts: taken.attempts,
                 slow: standing.slow,
+                throttles: standing.throttles,
                 failing_since: standing.failing_since,
             })
         }))

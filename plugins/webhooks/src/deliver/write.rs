@@ -9,9 +9,9 @@ use hearth_plugin::random;
 use hearth_plugin::sql::{Batch, Error};
 
 use super::{LEASE, Leased, TO_WRITE, Worker, until};
-use crate::attempt::{Attempt, Verdict};
+use crate::attempt::{Attempt, Past, Verdict};
 use crate::endpoint::Reason;
-use crate::sql::attempts::{count_attempt, insert_attempt};
+use crate::sql::attempts::{count_attempt, insert_attempt, latest};
 use crate::sql::deliveries::{Next, lease_next, note_failure, note_success, settle};
 use crate::sql::endpoints::lock_endpoint;
 use crate::{schedule, switch};
@@ -21,6 +21,10 @@ const BETWEEN_WRITES: Duration = Duration::from_millis(200);
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
 /// Rows that count the attempts of an hour.
 const PARTS: f64 = 16.0;
+/// An endpoint that took an event since then takes events, if not so many.
+const LATELY: Duration = Duration::from_secs(60);
+/// Attempts of a delivery that its schedule does not count at most.
+const UNCOUNTED_MAX: i64 = 100;
 
 impl Worker<'_> {
     /// Writes down what an attempt came to. Where the database is away for a moment it
@@ -32,17 +36,22 @@ impl Worker<'_> {
         attempt: &Attempt,
     ) -> Result<(Disposition, Option<Next>), Error> {
         let slow = attempt.slow(leased.slow);
-        let verdict = attempt.verdict(leased.tries + 1, slow, random::fraction());
+        let tries = leased.tries + i64::from(self.counts(leased, attempt));
+        let past = Past {
+            tries: tries.max(1),
+            slow,
+            throttles: leased.throttles,
+        };
+        let verdict = attempt.verdict(past, random::fraction());
         metrics::count("attempts", 1, &[("outcome", attempt.outcome)]);
         metrics::observe("attempt", attempt.duration.as_secs_f64(), "seconds", &[]);
-        let row = Row::of(attempt);
+        let row = Row::of(attempt, slow, tries);
         let mut notify = true;
         loop {
             let written = match verdict {
-                Verdict::Delivered => self.write_success(attempt, &row, slow),
+                Verdict::Delivered => self.write_success(attempt, &row),
                 verdict => {
-                    let row = (&row, slow, notify);
-                    let written = self.write_failure(leased, attempt, row, verdict);
+                    let written = self.write_failure(leased, attempt, (&row, notify), verdict);
                     written.map(|disposition| (disposition, None))
                 }
             };
@@ -56,6 +65,21 @@ impl Worker<'_> {
                 written => return written,
             }
         }
+    }
+
+    /// Whether the schedule counts an attempt. Too many requests say nothing of the event
+    /// where the endpoint takes others: it is sent again when the first of the schedule's
+    /// waits is over, and so on, and not after hours.
+    fn counts(&self, leased: &Leased, attempt: &Attempt) -> bool {
+        let uncounted = leased.attempts - leased.tries;
+        if attempt.status != Some(429) || uncounted >= UNCOUNTED_MAX {
+            return true;
+        }
+        let lately = Timestamp::now().before(LATELY);
+        let latest = latest(&self.database, &self.order.endpoint_id, hour_of(lately));
+        // Where nobody can say, nothing can be written either, and all is tried again.
+        let latest = latest.ok().and_then(|latest| latest.delivered_at);
+        latest.is_none_or(|latest| latest < lately)
     }
 
     fn has_time(&self) -> bool {
@@ -76,13 +100,17 @@ impl Worker<'_> {
         &self,
         attempt: &Attempt,
         row: &Row,
-        slow: i64,
     ) -> Result<(Disposition, Option<Next>), Error> {
         let order = self.order;
         let (event, endpoint) = (order.event_id.as_str(), order.endpoint_id.as_str());
         let now = Timestamp::now();
         let mut batch = Batch::new();
-        batch.add(note_success::step(endpoint, now, slow));
+        batch.add(note_success::step(
+            endpoint,
+            now,
+            row.slow,
+            attempt.started_at,
+        ));
         batch.add(insert_attempt::step(
             &row.id,
             event,
@@ -92,6 +120,9 @@ impl Worker<'_> {
             attempt.outcome,
             row.status,
             None,
+            attempt.note.as_deref(),
+            &attempt.url,
+            &row.request_headers,
             &attempt.response,
         ));
         let ended = Some(now);
@@ -104,6 +135,7 @@ impl Worker<'_> {
             row.status,
             None,
             ended,
+            row.tries,
         ));
         batch.add(count_attempt::step(
             endpoint,
@@ -128,7 +160,7 @@ impl Worker<'_> {
         &self,
         leased: &Leased,
         attempt: &Attempt,
-        (row, slow, notify): (&Row, i64, bool),
+        (row, notify): (&Row, bool),
         verdict: Verdict,
     ) -> Result<Disposition, Error> {
         let endpoint = self.order.endpoint_id.as_str();
@@ -139,6 +171,10 @@ impl Worker<'_> {
             _ => (None, None),
         };
         let gone = verdict == Verdict::Gone;
+        let throttles = match attempt.is_throttled() {
+            true => leased.throttles.saturating_add(1),
+            false => 0,
+        };
         self.database.transaction(Isolation::ReadCommitted, |tx| {
             let ends = gone || leased.failing_since.is_some_and(fails_for);
             let locked = match ends {
@@ -146,7 +182,7 @@ impl Worker<'_> {
                 false => None,
             };
             let paused_until = pause.map(|pause| now.after(pause));
-            let failing = note_failure(tx, endpoint, now, slow, paused_until)?;
+            let failing = note_failure(tx, endpoint, now, row.slow, paused_until, throttles)?;
             let failing = failing.is_some_and(|failing| fails_for(failing.failing_since));
             let mut stops = false;
             if let Some(mut locked) = locked.filter(|_| gone || failing) {
@@ -190,6 +226,9 @@ impl Worker<'_> {
             attempt.outcome,
             row.status,
             error,
+            attempt.note.as_deref(),
+            &attempt.url,
+            &row.request_headers,
             &attempt.response,
         )?;
         let ended_at = (status != "pending").then_some(now);
@@ -203,6 +242,7 @@ impl Worker<'_> {
             row.status,
             error,
             ended_at,
+            row.tries,
         )?;
         count_attempt(
             tx,
@@ -223,19 +263,31 @@ struct Row {
     id: String,
     duration_ms: i64,
     status: Option<i64>,
+    request_headers: Json,
+    /// Attempts of the endpoint in a row that were slow, with this one.
+    slow: i64,
+    /// Attempts of the delivery that its schedule counts, with this one.
+    tries: i64,
     /// The hour in which it is counted, and the part of it.
     hour: Timestamp,
     part: i64,
 }
 
+fn hour_of(instant: Timestamp) -> Timestamp {
+    let micros = instant.micros();
+    Timestamp::from_micros(micros - micros.rem_euclid(MICROS_PER_HOUR))
+}
+
 impl Row {
-    fn of(attempt: &Attempt) -> Self {
-        let micros = attempt.started_at.micros();
+    fn of(attempt: &Attempt, slow: i64, tries: i64) -> Self {
         Row {
             id: id::new("att"),
             duration_ms: i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
             status: attempt.status.map(i64::from),
-            hour: Timestamp::from_micros(micros - micros.rem_euclid(MICROS_PER_HOUR)),
+            request_headers: Json(attempt.request_headers.clone()),
+            slow,
+            tries,
+            hour: hour_of(attempt.started_at),
             part: (random::fraction() * PARTS) as i64,
         }
     }

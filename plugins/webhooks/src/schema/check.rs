@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use hearth_plugin::json::{Map, Value};
 
+use super::decimal::Decimal;
 use super::{FAULTS_MAX, Fault, below, is_integer, place, regex};
 
 /// The only draft that `$schema` may name.
@@ -196,8 +197,11 @@ fn plain(shape: &Shape, value: &Value) -> Option<&'static str> {
         Shape::Values => (value.is_array(), "this must be a list"),
         Shape::Number => (value.is_number(), "this must be a number"),
         Shape::PositiveNumber => {
-            let positive = value.as_f64().is_some_and(|number| number > 0.0);
-            (positive, "this must be a number above 0")
+            let positive = Decimal::of(value).is_some_and(|number| number.is_divisor());
+            (
+                positive,
+                "this must be a number above 0, of at most 37 digits",
+            )
         }
         Shape::Count => (count(), "this must be a whole number from 0"),
         Shape::Pattern => {

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use hearth_plugin::json::Value;
 
+use super::decimal::Decimal;
+
 pub fn equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(_), Value::Number(_)) => compare(one, other) == Some(0),
@@ -21,33 +23,18 @@ pub fn equal(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Whether a number is less (-1), the same (0) or more (1) than another. Whole
-/// numbers of 64 bits are compared exactly.
+/// Whether a number is less (-1), the same (0) or more (1) than another, by all of
+/// their digits.
 pub fn compare(one: &Value, other: &Value) -> Option<i8> {
-    let ordering = match (whole(one), whole(other)) {
-        (Some(one), Some(other)) => one.cmp(&other),
-        _ => one.as_f64()?.partial_cmp(&other.as_f64()?)?,
-    };
-    Some(ordering as i8)
+    Some(Decimal::of(one)?.cmp(&Decimal::of(other)?) as i8)
 }
 
-/// Whether a number is a multiple of another, which is above 0. Fractions count as
-/// the decimal ones that they were written as, to some fifteen digits.
+/// Whether a number is a multiple of another, which is above 0.
 pub fn is_multiple(number: &Value, of: &Value) -> bool {
-    if let (Some(number), Some(of)) = (whole(number), whole(of)) {
-        return of != 0 && number % of == 0;
-    }
-    let (Some(number), Some(of)) = (number.as_f64(), of.as_f64()) else {
-        return false;
-    };
-    let quotient = number / of;
-    let tolerance = (quotient.abs() * 1e-15).max(1e-9);
-    quotient.is_finite() && (quotient - quotient.round()).abs() <= tolerance
-}
-
-fn whole(value: &Value) -> Option<i128> {
-    let signed = value.as_i64().map(i128::from);
-    signed.or_else(|| value.as_u64().map(i128::from))
+    let (number, of) = (Decimal::of(number), Decimal::of(of));
+    number
+        .zip(of)
+        .is_some_and(|(number, of)| number.is_multiple_of(&of))
 }
 
 /// Whether no two items are the same.
@@ -63,7 +50,9 @@ pub fn are_different(items: &[Value]) -> bool {
 /// One text for all values that are the same.
 fn write(value: &Value, out: &mut String) {
     match value {
-        Value::Number(_) => out.push_str(&number(value)),
+        Value::Number(_) => {
+            out.extend(Decimal::of(value).map(|number| number.to_string()));
+        }
         Value::Array(items) => {
             out.push('[');
             for item in items {
@@ -84,15 +73,5 @@ fn write(value: &Value, out: &mut String) {
             out.push('}');
         }
         other => out.push_str(&other.to_string()),
-    }
-}
-
-/// A number without what makes no difference, such as `.0`.
-fn number(value: &Value) -> String {
-    let float = value.as_f64().unwrap_or_default();
-    match whole(value) {
-        Some(whole) => whole.to_string(),
-        None if float == 0.0 => "0".into(),
-        None => float.to_string(),
     }
 }

@@ -1,6 +1,7 @@
 //! The vectors are in the manner of the draft's own test suite. Whether another
 //! implementation judges alike is tested through the host (tests/webhooks).
 
+use hearth_plugin::Json;
 use hearth_plugin::json::{Value, json};
 
 use super::{check, evaluate};
@@ -72,6 +73,41 @@ fn numbers() {
         json!({"maximum": 9_007_199_254_740_993_i64}),
         &[(json!(9_007_199_254_740_994_i64), false)],
     );
+}
+
+#[test]
+fn numbers_of_more_digits_than_a_float_has() {
+    let read = |text: &str| Json::parse(text).unwrap().0;
+    for (schema, value, fits) in [
+        (
+            r#"{"maximum": 18446744073709551616}"#,
+            "18446744073709551617",
+            false,
+        ),
+        (
+            r#"{"maximum": 18446744073709551616}"#,
+            "18446744073709551616",
+            true,
+        ),
+        (
+            r#"{"const": 0.30000000000000004441}"#,
+            "0.30000000000000004442",
+            false,
+        ),
+        (r#"{"multipleOf": 0.1}"#, "0.30000000000000000001", false),
+        (
+            r#"{"type": "integer"}"#,
+            "123456789012345678901234567890.0",
+            true,
+        ),
+        (
+            r#"{"uniqueItems": true}"#,
+            "[18446744073709551616, 18446744073709551617]",
+            true,
+        ),
+    ] {
+        judged(read(schema), &[(read(value), fits)]);
+    }
 }
 
 #[test]

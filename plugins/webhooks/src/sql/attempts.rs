@@ -15,9 +15,15 @@ row! {
         outcome: String,
         status: Option<i64>,
         error: Option<String>,
+        note: Option<String>,
+        url: Option<String>,
+        request_headers: Option<Json>,
         response: Vec<u8>,
         fetched: i64,
     }
+
+    /// When an endpoint took an event last.
+    pub struct Latest { delivered_at: Option<Timestamp> }
 
     /// How an endpoint fares.
     pub struct Sums {
@@ -45,11 +51,14 @@ sql! {
         outcome: &str,
         status: Option<i64>,
         error: Option<&str>,
+        note: Option<&str>,
+        url: &str,
+        request_headers: &Json,
         response: &[u8],
     ) -> u64 =
         "INSERT INTO attempts (id, event_id, endpoint_id, number, started_at, duration_ms, \
-         outcome, status, error, response) \
-         SELECT $1, event_id, endpoint_id, attempts + 1, $4, $5, $6, $7, $8, $9 \
+         outcome, status, error, note, url, request_headers, response) \
+         SELECT $1, event_id, endpoint_id, attempts + 1, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
          FROM deliveries WHERE event_id = $2 AND endpoint_id = $3";
 
     /// Counts an attempt in one of the hour's parts.
@@ -73,16 +82,22 @@ sql! {
          duration_ms_max = greatest(counts.duration_ms_max, excluded.duration_ms_max), \
          last_delivered_at = greatest(counts.last_delivered_at, excluded.last_delivered_at)";
 
+    /// When an endpoint took an event last, since that hour.
+    pub read fn latest(endpoint_id: &str, since: Timestamp) -> Latest =
+        "SELECT max(last_delivered_at) AS delivered_at FROM attempt_counts \
+         WHERE endpoint_id = $1 AND hour >= $2";
+
     /// A page of an event's attempts, the newest first, cut where the answers pass a
-    /// megabyte: as JSON each byte may become six, and a response holds eight.
+    /// megabyte: as JSON each byte may become six, and a response holds eight, of which
+    /// a hundred URLs with their headers take half of one.
     pub read fn attempts_of_event(event_id: &str, before: &str, limit: i64) -> Vec<Listed> =
         "SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
-         error, response, fetched FROM ( \
+         error, note, url, request_headers, response, fetched FROM ( \
          SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
-         error, response, count(*) OVER () AS fetched, \
+         error, note, url, request_headers, response, count(*) OVER () AS fetched, \
          sum(octet_length(response)) OVER (ORDER BY id DESC) AS bytes FROM ( \
          SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
-         error, response FROM attempts WHERE event_id = $1 AND id < $2 \
+         error, note, url, request_headers, response FROM attempts WHERE event_id = $1 AND id < $2 \
          ORDER BY id DESC LIMIT $3) AS page) AS measured \
          WHERE bytes <= 1000000 ORDER BY id DESC";
 
@@ -94,12 +109,12 @@ sql! {
         limit: i64,
     ) -> Vec<Listed> =
         "SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
-         error, response, fetched FROM ( \
+         error, note, url, request_headers, response, fetched FROM ( \
          SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
-         error, response, count(*) OVER () AS fetched, \
+         error, note, url, request_headers, response, count(*) OVER () AS fetched, \
          sum(octet_length(response)) OVER (ORDER BY id DESC) AS bytes FROM ( \
          SELECT id, event_id, endpoint_id, number, started_at, duration_ms, outcome, status, \
-         error, response FROM attempts WHERE endpoint_id = $1 AND id < $3 \
+         error, note, url, request_headers, response FROM attempts WHERE endpoint_id = $1 AND id < $3 \
          AND ($2::boolean IS NULL OR (outcome = 'delivered') = $2) \
          ORDER BY id DESC LIMIT $4) AS page) AS measured \
          WHERE bytes <= 1000000 ORDER BY id DESC";

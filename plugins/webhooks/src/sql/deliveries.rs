@@ -16,6 +16,7 @@ row! {
         failing_since: Option<Timestamp>,
         slow: i64,
         paused_until: Option<Timestamp>,
+        throttles: i64,
         claims: i64,
         status: String,
         round: i64,
@@ -29,13 +30,13 @@ row! {
     }
 
     /// A delivery that is leased now.
-    pub struct Taken { tries: i64 }
+    pub struct Taken { tries: i64, attempts: i64 }
 
     /// An instant of an endpoint's rate.
     pub struct Slot { at: Timestamp }
 
     /// The first of an endpoint's line, which is leased now.
-    pub struct Next { event_id: String, round: i64, tries: i64 }
+    pub struct Next { event_id: String, round: i64, tries: i64, attempts: i64 }
 
     /// Since when an endpoint fails.
     pub struct Failing { failing_since: Timestamp }
@@ -121,6 +122,20 @@ macro_rules! first {
     };
 }
 
+/// Of the endpoint $1 the first page of those deliveries whose events are of the time
+/// from $2 to $3, and behind the place of $4 and $5.
+macro_rules! oldest {
+    ($of:literal) => {
+        concat!(
+            "(SELECT event_id, endpoint_id, created_at FROM deliveries \
+             WHERE endpoint_id = $1 AND created_at >= $2 AND created_at < $3 \
+             AND (created_at, event_id) > ($4, $5) AND ",
+            $of,
+            " ORDER BY created_at, event_id LIMIT 90)"
+        )
+    };
+}
+
 sql! {
     /// Endpoints that are gone by now get none.
     pub write fn insert_deliveries(event_id: &str, endpoint_ids: &[String], now: Timestamp) -> u64 =
@@ -133,7 +148,8 @@ sql! {
         "WITH busy AS MATERIALIZED (SELECT endpoint_id FROM deliveries WHERE leased_until > $3) \
          SELECT endpoints.enabled AND endpoints.deleted_at IS NULL AS enabled, \
          endpoints.ordered, endpoints.rate_per_second, health.last_success_at, \
-         health.failing_since, health.slow, health.paused_until, health.claims, \
+         health.failing_since, health.slow, health.paused_until, health.throttles, \
+         health.claims, \
          own.status, own.round, own.due_at, own.has_slot, own.leased_until, \
          (SELECT count(*) FROM busy WHERE busy.endpoint_id = $2) AS to_endpoint, \
          (SELECT count(*) FROM busy) AS to_customer, \
@@ -163,7 +179,7 @@ sql! {
          AND deliveries.round = $3 AND deliveries.status = 'pending' \
          AND deliveries.due_at <= $4 \
          AND (deliveries.leased_until IS NULL OR deliveries.leased_until <= $4) \
-         RETURNING deliveries.tries");
+         RETURNING deliveries.tries, deliveries.attempts");
 
     /// Leases the first of an endpoint's line, in a place that was free at that count of
     /// claims.
@@ -177,14 +193,15 @@ sql! {
          UPDATE deliveries SET leased_until = $3 FROM place \
          WHERE deliveries.endpoint_id = place.endpoint_id \
          AND deliveries.event_id = (", first!(), ") \
-         RETURNING deliveries.event_id, deliveries.round, deliveries.tries");
+         RETURNING deliveries.event_id, deliveries.round, deliveries.tries, \
+         deliveries.attempts");
 
     /// Leases the first of an endpoint's line in the place of whoever ends now.
     pub write fn lease_next(endpoint_id: &str, now: Timestamp, until: Timestamp) -> Option<Next> =
         concat!(
         "UPDATE deliveries SET leased_until = $3 \
          WHERE endpoint_id = $1 AND event_id = (", first!(), ") \
-         RETURNING event_id, round, tries");
+         RETURNING event_id, round, tries, attempts");
 
     /// How many are in an endpoint's line, up to a thousand.
     pub read fn line(endpoint_id: &str) -> Count =
@@ -237,8 +254,8 @@ sql! {
         "SELECT events.type, events.body, endpoints.url, endpoints.headers \
          FROM events CROSS JOIN endpoints WHERE events.id = $1 AND endpoints.id = $2";
 
-    /// Writes what an attempt came to, if the round is still the same: one more try,
-    /// and the end of it or the next one.
+    /// Writes what an attempt came to, if the round is still the same: the tries it has
+    /// now, and the end of it or the next one.
     pub write fn settle(
         event_id: &str,
         endpoint_id: &str,
@@ -248,30 +265,43 @@ sql! {
         last_status: Option<i64>,
         last_error: Option<&str>,
         ended_at: Option<Timestamp>,
+        tries: i64,
     ) -> u64 =
         "UPDATE deliveries SET status = CASE WHEN round = $3 THEN $4 ELSE status END, \
          due_at = CASE WHEN round = $3 THEN $5 ELSE due_at END, \
          ended_at = CASE WHEN round = $3 THEN $8 ELSE ended_at END, \
-         tries = CASE WHEN round = $3 THEN tries + 1 ELSE tries END, \
+         tries = CASE WHEN round = $3 THEN $9 ELSE tries END, \
          attempts = attempts + 1, last_status = $6, last_error = $7, leased_until = NULL, \
          has_slot = false, in_line = false WHERE event_id = $1 AND endpoint_id = $2";
 
-    /// What a success says of an endpoint; nothing is written where all was well.
-    pub write fn note_success(endpoint_id: &str, now: Timestamp, slow: i64) -> u64 =
-        "UPDATE endpoint_health SET failing_since = NULL, slow = $3, paused_until = NULL, \
+    /// What a success says of an endpoint; nothing is written where all was well. One
+    /// that was under way when the endpoint asked for rest lifts none.
+    pub write fn note_success(
+        endpoint_id: &str,
+        now: Timestamp,
+        slow: i64,
+        started_at: Timestamp,
+    ) -> u64 =
+        "UPDATE endpoint_health SET failing_since = NULL, slow = $3, \
+         throttles = CASE WHEN throttled_at > $4 THEN throttles ELSE 0 END, \
+         paused_until = CASE WHEN throttled_at > $4 THEN paused_until END, \
          last_success_at = coalesce(last_success_at, $2) \
          WHERE endpoint_id = $1 AND (failing_since IS NOT NULL OR slow <> $3 \
-         OR paused_until IS NOT NULL OR last_success_at IS NULL)";
+         OR paused_until IS NOT NULL OR throttles > 0 OR last_success_at IS NULL)";
 
-    /// What a failure says of it, and since when it fails.
+    /// What a failure says of it, and since when it fails. Those that were under way
+    /// together when it asked for rest say so once: each has the same count.
     pub write fn note_failure(
         endpoint_id: &str,
         now: Timestamp,
         slow: i64,
         paused_until: Option<Timestamp>,
+        throttles: i64,
     ) -> Option<Failing> =
         "UPDATE endpoint_health SET failing_since = coalesce(failing_since, $2), slow = $3, \
-         paused_until = greatest(paused_until, $4) WHERE endpoint_id = $1 \
+         paused_until = greatest(paused_until, $4), \
+         throttled_at = CASE WHEN $5::bigint > 0 THEN $2 ELSE throttled_at END, \
+         throttles = greatest(throttles, $5) WHERE endpoint_id = $1 \
          RETURNING coalesce(failing_since, $2) AS failing_since";
 
     pub read fn deliveries_of(event_id: &str) -> Vec<Shown> =
@@ -309,18 +339,23 @@ sql! {
          ORDER BY deliveries.ended_at DESC, deliveries.event_id DESC, \
          deliveries.endpoint_id DESC LIMIT $5";
 
-    /// A page of an endpoint's deliveries that failed or stopped, the oldest first.
+    /// A page of an endpoint's deliveries that failed, stopped or are scheduled for
+    /// later, the oldest event first.
     pub read fn undelivered(
         endpoint_id: &str,
         since: Timestamp,
         until: Timestamp,
         after: Timestamp,
         after_id: &str,
-    ) -> Vec<Candidate> =
-        "SELECT event_id, endpoint_id, created_at FROM deliveries \
-         WHERE endpoint_id = $1 AND status IN ('failed', 'stopped') \
-         AND created_at >= $2 AND created_at < $3 AND (created_at, event_id) > ($4, $5) \
-         ORDER BY created_at, event_id LIMIT 90";
+        now: Timestamp,
+    ) -> Vec<Candidate> = concat!(
+        "SELECT event_id, endpoint_id, created_at FROM (",
+        oldest!("status IN ('failed', 'stopped')"), " UNION ALL ",
+        oldest!("status = 'pending' AND attempts > 0 AND NOT in_line AND due_at > $6"),
+        " UNION ALL ",
+        oldest!("status = 'pending' AND in_line AND due_at > $6 \
+            AND (leased_until IS NULL OR leased_until <= $6)"),
+        ") AS missing ORDER BY created_at, event_id LIMIT 90");
 
     /// A page of dead letters, of one endpoint or all, of some events or all, by when
     /// they failed.
@@ -347,12 +382,13 @@ sql! {
          deliveries.created_at, endpoints.ordered";
 
     /// Begins deliveries anew, or for the first time, to endpoints that are enabled.
-    /// With `only_ended` those that wait or were delivered stay as they are.
+    /// With `only_missing` those that were delivered, are under way or due stay as they
+    /// are, and those that an ordered endpoint waits for in its order.
     pub write fn begin_anew(
         event_ids: &[String],
         endpoint_ids: &[String],
         now: Timestamp,
-        only_ended: bool,
+        only_missing: bool,
     ) -> Vec<Begun> =
         "INSERT INTO deliveries (event_id, endpoint_id, due_at, created_at) \
          SELECT events.id, endpoints.id, $3, events.created_at \
@@ -363,6 +399,10 @@ sql! {
          ON CONFLICT (customer_id, event_id, endpoint_id) DO UPDATE SET status = 'pending', \
          round = deliveries.round + 1, tries = 0, due_at = excluded.due_at, has_slot = false, \
          in_line = false, ended_at = NULL WHERE NOT $4 OR deliveries.status IN ('failed', 'stopped') \
+         OR (deliveries.status = 'pending' AND deliveries.due_at > $3 \
+         AND (deliveries.leased_until IS NULL OR deliveries.leased_until <= $3) \
+         AND NOT (SELECT endpoints.ordered FROM endpoints \
+         WHERE endpoints.id = deliveries.endpoint_id)) \
          RETURNING event_id, endpoint_id, round, created_at, \
          (SELECT endpoints.ordered FROM endpoints WHERE endpoints.id = deliveries.endpoint_id) \
          AS ordered";

@@ -97,10 +97,16 @@ sql! {
     pub write fn insert_health(endpoint_id: &str) -> u64 =
         "INSERT INTO endpoint_health (endpoint_id) SELECT id FROM endpoints WHERE id = $1";
 
-    /// What went wrong before an endpoint was enabled anew counts no more.
+    /// What went wrong before an endpoint was enabled anew, or at another URL, counts no
+    /// more.
     pub write fn reset_health(endpoint_id: &str) -> u64 =
         "UPDATE endpoint_health SET failing_since = NULL, slow = 0, paused_until = NULL, \
-         rate_free_at = NULL WHERE endpoint_id = $1";
+         throttles = 0, rate_free_at = NULL WHERE endpoint_id = $1";
+
+    /// Nobody waits any more for these endpoints to have rested.
+    pub write fn lift_pauses(endpoint_ids: &[String]) -> u64 =
+        "UPDATE endpoint_health SET paused_until = NULL, throttles = 0 \
+         WHERE endpoint_id = ANY ($1) AND paused_until IS NOT NULL";
 
     pub write fn insert_secret(
         endpoint_id: &str,

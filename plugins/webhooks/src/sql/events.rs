@@ -9,6 +9,7 @@ row! {
     /// An event as it was accepted.
     pub struct Accepted {
         id: String,
+        event_id: Option<String>,
         r#type: String,
         body: String,
         occurred_at: Timestamp,
@@ -18,6 +19,8 @@ row! {
     /// An event in a list, without its payload.
     pub struct Listed {
         id: String,
+        /// The sender's own.
+        event_id: Option<String>,
         r#type: String,
         occurred_at: Timestamp,
         created_at: Timestamp,
@@ -58,17 +61,28 @@ sql! {
 
     pub write fn insert_event(
         id: &str,
+        sender_id: Option<&str>,
         name: &str,
         body: &str,
         only_endpoint: Option<&str>,
         occurred_at: Timestamp,
         created_at: Timestamp,
     ) -> u64 =
-        "INSERT INTO events (id, type, body, only_endpoint, occurred_at, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)";
+        "INSERT INTO events (id, sender_id, type, body, only_endpoint, occurred_at, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+    /// Keeps the sender's own id of an event, which no other one has.
+    pub write fn insert_sender_id(sender_id: &str, event_id: &str) -> u64 =
+        "INSERT INTO sender_ids (sender_id, event_id) VALUES ($1, $2)";
 
     pub read fn event_by_id(id: &str) -> Option<Accepted> =
-        "SELECT id, type, body, occurred_at, created_at FROM events WHERE id = $1";
+        "SELECT id, sender_id AS event_id, type, body, occurred_at, created_at \
+         FROM events WHERE id = $1";
+
+    pub read fn event_by_sender_id(sender_id: &str) -> Option<Accepted> =
+        "SELECT events.id, events.sender_id AS event_id, events.type, events.body, \
+         events.occurred_at, events.created_at FROM sender_ids \
+         JOIN events ON events.id = sender_ids.event_id WHERE sender_ids.sender_id = $1";
 
     pub read fn events_before(
         since: Timestamp,
@@ -76,7 +90,7 @@ sql! {
         before_id: &str,
         limit: i64,
     ) -> Vec<Listed> =
-        "SELECT id, type, occurred_at, created_at FROM events \
+        "SELECT id, sender_id AS event_id, type, occurred_at, created_at FROM events \
          WHERE created_at >= $1 AND (created_at, id) < ($2, $3) \
          ORDER BY created_at DESC, id DESC LIMIT $4";
 
@@ -87,7 +101,7 @@ sql! {
         before_id: &str,
         limit: i64,
     ) -> Vec<Listed> =
-        "SELECT id, type, occurred_at, created_at FROM events \
+        "SELECT id, sender_id AS event_id, type, occurred_at, created_at FROM events \
          WHERE type = $1 AND created_at >= $2 AND (created_at, id) < ($3, $4) \
          ORDER BY created_at DESC, id DESC LIMIT $5";
 
@@ -99,7 +113,7 @@ sql! {
         after: Timestamp,
         after_id: &str,
     ) -> Vec<Listed> =
-        "SELECT id, type, occurred_at, created_at FROM events \
+        "SELECT id, sender_id AS event_id, type, occurred_at, created_at FROM events \
          WHERE created_at >= $2 AND created_at < $3 AND (created_at, id) > ($4, $5) \
          AND (only_endpoint IS NULL OR only_endpoint = $1) \
          ORDER BY created_at, id LIMIT 90";
