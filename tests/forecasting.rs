@@ -4,6 +4,7 @@ mod accuracy;
 mod anomalies;
 mod budgets;
 mod cached;
+mod cost;
 mod forecast;
 mod own;
 mod partial;

@@ -69,7 +69,7 @@ async fn thousand_recipients_wait_for_the_end_of_their_quiet_hours() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hundreds_of_recipients_wait_for_a_digest_each() {
+async fn thousand_recipients_wait_for_a_digest_each() {
     let inbox = Inbox::start();
     let customer = inbox.customer();
     customer
@@ -78,7 +78,7 @@ async fn hundreds_of_recipients_wait_for_a_digest_each() {
             json!({"categories": {"build": {"digest_seconds": 3600}}}),
         )
         .await;
-    let all = each(400, &json!({"category": "build"}));
+    let all = each(1_000, &json!({"category": "build"}));
     for _ in 0..2 {
         let results = customer.many(&all).await;
         assert!(
@@ -88,7 +88,7 @@ async fn hundreds_of_recipients_wait_for_a_digest_each() {
         );
     }
     // The second ones join the windows of the first.
-    assert_eq!(waiting(&inbox.host, "notification-digests").await, 400);
+    assert_eq!(waiting(&inbox.host, "notification-digests").await, 1_000);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -114,7 +114,8 @@ impl Model<'_> {
             Step::Delete(place) => self.delete(*place).await,
             Step::Look(filter) => self.look(filter).await,
             Step::Wait => {
-                self.waited.set(self.waited.get() + Duration::from_secs(61));
+                self.waited
+                    .set(self.waited.get() + Duration::from_secs(121));
                 self.inbox.forward_to(self.waited.get());
             }
         }

@@ -169,6 +169,14 @@ fn reading<'r>(support: &'r Support, id: &str) -> Vec<Measured<'r>> {
             budget(2, 6_100, 700, 100),
         ),
         get("clocks", &format!("/{id}/sla"), budget(1, 2, 20, 100)),
+        get(
+            "comments",
+            &format!("/{id}/comments"),
+            budget(2, 2, 16, 100),
+        ),
+        get("audits", &format!("/{id}/audits"), budget(2, 105, 40, 100)),
+        // Each place in the feed with its ticket.
+        get("changes", "/changes?limit=20", budget(2, 45, 120, 100)),
     ]
 }
 

@@ -93,6 +93,13 @@ fn requests<'r>(host: &'r Host, key: &'r str, event: &str) -> Vec<Measured<'r>> 
             &endpoint("/attempts?limit=20"),
             budget(2, 22, 14, 100),
         ),
+        get("endpoints", "/endpoints?limit=20", budget(1, 2, 8, 100)),
+        // What failed for good is counted, up to 10,000: one in fifty, here.
+        get(
+            "statistics",
+            &endpoint("/stats"),
+            budget(2, 2_010, 2_100, 100),
+        ),
         // Each delivery that failed with its event.
         get("dead letters", "/dlq?limit=20", budget(1, 42, 130, 100)),
     ]

@@ -20,7 +20,7 @@ use crate::message::{Digest, Message};
 use crate::render;
 
 /// Longer than a request may take: what joins before it is written when the window ends.
-const LAST_CALL: Duration = Duration::from_secs(10);
+const LAST_CALL: Duration = Duration::from_secs(30);
 /// For how long what was gathered stays.
 const KEPT: Duration = Duration::from_secs(86_400);
 /// How often somebody else may open a window first.

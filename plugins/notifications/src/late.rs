@@ -22,7 +22,7 @@ use crate::watermarks::Lines;
 const AGE: Duration = Duration::from_millis(200);
 /// What is older may lie where a list says that there is none: well before it is no
 /// longer too young for lists, for it is still to be written.
-const OLD: Duration = YOUNG.saturating_sub(Duration::from_secs(30));
+const OLD: Duration = YOUNG.saturating_sub(Duration::from_secs(60));
 
 /// One that comes late, and what it would be although nobody has seen it.
 struct Late<'d> {

@@ -14,7 +14,7 @@ use crate::summary::Summary;
 use crate::walk::{End, Walk};
 
 /// What is younger may still get neighbours that are older: it is part of no list.
-pub const YOUNG: Duration = Duration::from_secs(60);
+pub const YOUNG: Duration = Duration::from_secs(120);
 
 /// A part of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
