@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Costs, month, months_of};
 use crate::harness::fleet::Fleet;
 use crate::harness::host::Setup;
-use crate::harness::meter::{Budget, Measured, Meter};
+use crate::harness::meter::{Measured, Meter, budget};
 use crate::harness::postgres::Cluster;
 
 const MONTHS: i64 = 30;
@@ -31,15 +31,6 @@ async fn fill(cluster: &Cluster, from: i64, to: i64) {
     );
     let client = cluster.connect(None).await;
     client.batch_execute(&rows).await.unwrap();
-}
-
-fn budget(statements: i64, rows_read: i64, buffers: i64, wal_bytes: i64) -> Budget {
-    Budget {
-        statements,
-        rows_read,
-        buffers,
-        wal_bytes,
-    }
 }
 
 fn requests<'r>(costs: &'r Costs) -> Vec<Measured<'r>> {

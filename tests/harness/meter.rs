@@ -51,6 +51,15 @@ pub struct Budget {
     pub wal_bytes: i64,
 }
 
+pub fn budget(statements: i64, rows_read: i64, buffers: i64, wal_bytes: i64) -> Budget {
+    Budget {
+        statements,
+        rows_read,
+        buffers,
+        wal_bytes,
+    }
+}
+
 /// What a request cost: a line for each statement, and the rows of each table.
 struct Spent {
     statements: Vec<Statement>,

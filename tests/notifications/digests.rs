@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::fixture::{Customer, Inbox, event, heard, id, text};
+use super::fixture::{Customer, Inbox, digest_of_an_hour, event, heard, id, text};
 use crate::harness::host::runs;
 use crate::harness::postgres::until;
 
@@ -37,12 +37,7 @@ fn digests(listed: &[Value]) -> Vec<(Value, Value)> {
 async fn those_of_one_key_become_one_at_the_end_of_their_window() {
     let inbox = Inbox::start();
     let customer = inbox.customer();
-    customer
-        .prefer(
-            "",
-            json!({"categories": {"build": {"digest_seconds": 3600}}}),
-        )
-        .await;
+    customer.prefer("", digest_of_an_hour()).await;
     let mut stream = customer.listen("").await;
     let mut due = Vec::new();
     for key in [json!("x"), json!("y"), json!("x"), Value::Null, json!("x")] {

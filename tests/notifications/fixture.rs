@@ -215,6 +215,11 @@ pub fn event_id(number: u64) -> String {
     format!("evt_0199f3a6-5c1e-7a31-9d0e-{number:012x}")
 }
 
+/// Preferences by which what is of the category `build` is gathered for an hour.
+pub fn digest_of_an_hour() -> Value {
+    json!({"categories": {"build": {"digest_seconds": 3600}}})
+}
+
 pub fn text(value: &Value, name: &str) -> String {
     let text = value[name].as_str();
     text.unwrap_or_else(|| panic!("no {name}: {value}"))

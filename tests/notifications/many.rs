@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::fixture::{Customer, Inbox, behind, id, text};
+use super::fixture::{Customer, Inbox, behind, digest_of_an_hour, id, text};
 use crate::harness::dynamodb::Fate;
 use crate::webhooks::fixture::waiting;
 
@@ -72,12 +72,7 @@ async fn thousand_recipients_wait_for_the_end_of_their_quiet_hours() {
 async fn thousand_recipients_wait_for_a_digest_each() {
     let inbox = Inbox::start();
     let customer = inbox.customer();
-    customer
-        .prefer(
-            "",
-            json!({"categories": {"build": {"digest_seconds": 3600}}}),
-        )
-        .await;
+    customer.prefer("", digest_of_an_hour()).await;
     let all = each(1_000, &json!({"category": "build"}));
     for _ in 0..2 {
         let results = customer.many(&all).await;

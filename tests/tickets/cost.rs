@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Support, id};
 use crate::harness::fleet::Fleet;
-use crate::harness::meter::{Budget, Measured, Meter, clock_at};
+use crate::harness::meter::{Measured, Meter, budget, clock_at};
 use crate::harness::postgres::Cluster;
 
 /// A second before the ticket after it, the last one now; and the milliseconds of that
@@ -67,15 +67,6 @@ fn ago(seconds: i64) -> String {
 
 fn new_ticket() -> Value {
     json!({"subject": "Printer", "description": "It prints in green.", "tags": ["colour"]})
-}
-
-fn budget(statements: i64, rows_read: i64, buffers: i64, wal_bytes: i64) -> Budget {
-    Budget {
-        statements,
-        rows_read,
-        buffers,
-        wal_bytes,
-    }
 }
 
 /// What is read all day. Of a page one row more is read, to know whether there is

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::fixture::GRANTS;
 use crate::harness::fleet::Fleet;
 use crate::harness::host::{Host, Setup, plugin};
-use crate::harness::meter::{Budget, Measured, Meter, clock_at};
+use crate::harness::meter::{Measured, Meter, budget, clock_at};
 use crate::harness::postgres::Cluster;
 
 /// So many events of the customer who has one, each delivered to an endpoint, one in fifty in vain.
@@ -41,15 +41,6 @@ async fn fill(cluster: &Cluster, from: i64, to: i64) {
 }
 
 const ENDPOINT: &str = "ep_017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
-
-fn budget(statements: i64, rows_read: i64, buffers: i64, wal_bytes: i64) -> Budget {
-    Budget {
-        statements,
-        rows_read,
-        buffers,
-        wal_bytes,
-    }
-}
 
 /// Of a page one row more is read, to know whether there is another. Whoever reads a
 /// page may tidy it, which is a few bytes of log.

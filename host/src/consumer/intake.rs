@@ -140,8 +140,8 @@ impl Intake {
         self.or_stop(entering).await?.ok()
     }
 
-    /// At most one batch: what comes first, and what comes within the window. That is
-    /// looked for now and then, for a look for each message would cost more than it.
+    /// At most one batch: what comes first, and what comes within the window. The queue
+    /// is asked now and then, for to ask for each message costs more than to handle it.
     async fn receive(&self, messages: &mut Vec<Received>) -> Result<(), QueueError> {
         let wait = Duration::from_millis(self.shared.config.receive_ms_max);
         self.receive_within(wait, messages).await?;

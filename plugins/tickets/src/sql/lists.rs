@@ -200,10 +200,11 @@ macro_rules! chosen {
     };
 }
 
-macro_rules! pages {
-    ($($name:ident: $select:literal, $from:expr, $order:literal;)*) => {
+/// Statements with all parameters of the table above.
+macro_rules! filtered {
+    ($(#[doc = $doc:literal] $name:ident -> $answer:ty = $text:expr;)*) => {
         sql! {$(
-            /// A page of tickets.
+            #[doc = $doc]
             pub read fn $name(
                 statuses: &[String],
                 priorities: &[String],
@@ -223,7 +224,16 @@ macro_rules! pages {
                 unassigned: bool,
                 created_since: Timestamp,
                 created_until: Timestamp,
-            ) -> Vec<Found> = concat!(
+            ) -> $answer = $text;
+        )*}
+    };
+}
+
+macro_rules! pages {
+    ($($name:ident: $select:literal, $from:expr, $order:literal;)*) => {
+        filtered! {$(
+            /// A page of tickets.
+            $name -> Vec<Found> = concat!(
                 $select, columns!(), ", due_at FROM ", $from,
                 " ORDER BY ", $order, " OFFSET $9 LIMIT $13",
             );
@@ -237,28 +247,9 @@ macro_rules! counts {
         pub mod count {
             use super::*;
 
-            sql! {$(
+            filtered! {$(
                 /// How many tickets the filters choose.
-                pub read fn $name(
-                    statuses: &[String],
-                    priorities: &[String],
-                    assignee: Option<&str>,
-                    tag: Option<&str>,
-                    found_by: &[String],
-                    updated_since: Timestamp,
-                    after_time: Timestamp,
-                    after_id: &str,
-                    offset: i64,
-                    reach: i64,
-                    search: Option<&str>,
-                    end_id: &str,
-                    limit: i64,
-                    starts: &[String],
-                    kind: Option<&str>,
-                    unassigned: bool,
-                    created_since: Timestamp,
-                    created_until: Timestamp,
-                ) -> Count = concat!(
+                $name -> Count = concat!(
                     "SELECT count(*) AS count FROM (SELECT ", $id, " FROM ", $from,
                     " OFFSET $9 LIMIT $13) AS counted",
                 );
