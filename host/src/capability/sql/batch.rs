@@ -1,10 +1,10 @@
 //! Several statements in one transaction and one round trip.
 //!
 //! What is sent: the session's own tenant is set to nobody (where it is not
-//! already), BEGIN with SET LOCAL of the caller's customer, the statements, COMMIT.
+//! already), BEGIN, SET LOCAL of the caller's customer, the statements, COMMIT.
 //! Each message of the driver ends in its own Sync, so a failure does not stop
-//! what follows it. Hence the order: should BEGIN itself fail, SET LOCAL is not run
-//! and the statements run for nobody; should SET LOCAL fail, it aborts the
+//! what follows it. Hence the order: should BEGIN itself fail, SET LOCAL has no
+//! effect and the statements run for nobody; should SET LOCAL fail, it aborts the
 //! transaction and with it every statement behind it. Every answer is checked.
 //!
 //! Where rows are wanted COMMIT is sent once they are in: an answer that turns
@@ -153,14 +153,15 @@ async fn send(
 ) -> Result<Vec<Answer>, Halt> {
     let nobody = Tenant::nobody();
     let clear = (!connection.carries(&nobody)).then(|| nobody.set());
-    let begin = transaction::text(Isolation::ReadCommitted);
-    let begin = [begin, "; ", &tenant.set_local()].concat();
+    let local = tenant.set_local();
     let parts = parts(calls);
     let client = connection.client();
     connection.mark();
     connection.forget_tenant();
-    let mut steps = Vec::with_capacity(calls.len() + 2);
-    steps.push(pipeline::simple(&client, &begin));
+    let mut steps = Vec::with_capacity(calls.len() + 3);
+    let begin = transaction::text(Isolation::ReadCommitted);
+    steps.push(pipeline::simple(&client, begin));
+    steps.push(pipeline::simple(&client, &local));
     for part in &parts {
         let both = calls.get(part.number).zip(statements.get(part.number));
         steps.extend(
