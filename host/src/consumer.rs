@@ -68,7 +68,7 @@ impl Default for Config {
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What every intake works with.
-struct Shared {
+struct IntakeContext {
     queues: Queues,
     long: Arc<Long>,
     pacer: Arc<Pacer>,
@@ -79,7 +79,7 @@ struct Shared {
 
 /// All plugins of this host that consume.
 pub struct Consumers {
-    shared: Arc<Shared>,
+    shared: Arc<IntakeContext>,
     state: Mutex<State>,
 }
 
@@ -114,7 +114,7 @@ impl Consumers {
         config: Config,
         metrics: HostMetrics,
     ) -> Consumers {
-        let shared = Shared {
+        let shared = IntakeContext {
             queues,
             long,
             pacer,

@@ -17,11 +17,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use self::occurrences::{Error, Held, Occurrences};
+use self::occurrences::{Error, ClaimedOccurrence, Occurrences};
 use crate::backend::postgres::Server;
 use crate::backend::queue::{Outgoing, QueueError, Queues};
 use crate::clock::Clock;
-use crate::plugin::manifest::{Schedule, Whose};
+use crate::plugin::manifest::{Schedule, ScheduleAudience};
 use crate::router::Router;
 use crate::telemetry::HostMetrics;
 
@@ -58,11 +58,11 @@ pub struct Schedules {
     occurrences: Occurrences,
     metrics: HostMetrics,
     /// By plugin and name.
-    known: HashMap<(Arc<str>, String), Known>,
+    known: HashMap<(Arc<str>, String), SeenSchedule>,
 }
 
 /// A schedule that this host has seen.
-struct Known {
+struct SeenSchedule {
     times: String,
     /// When it is due again. `None` is never.
     next: Option<SystemTime>,
@@ -170,7 +170,7 @@ impl Schedules {
         let (plugin, name) = (&own.plugin, &own.schedule.name);
         let last = self.occurrences.meet(plugin, name, &times, now).await?;
         let next = own.schedule.times.next(last);
-        self.known.insert(key, Known { times, next });
+        self.known.insert(key, SeenSchedule { times, next });
         Ok(())
     }
 
@@ -192,10 +192,10 @@ impl Schedules {
 
     /// Sends an occurrence to all who have not got it yet. Where that fails its row
     /// stays, and whoever finds it later goes on.
-    async fn send(&self, own: &Own, mut held: Held) -> Result<(), Unsent> {
+    async fn send(&self, own: &Own, mut held: ClaimedOccurrence) -> Result<(), Unsent> {
         match own.schedule.whose {
-            Whose::Nobody => self.send_to(own, held.due, vec![None]).await?,
-            Whose::EachCustomer => {
+            ScheduleAudience::Nobody => self.send_to(own, held.due, vec![None]).await?,
+            ScheduleAudience::EachCustomer => {
                 while let Some(last) = self.send_page(own, &held).await? {
                     if !self.occurrences.advance(&held, &last).await? {
                         return Err(Unsent::TakenOver);
@@ -211,7 +211,7 @@ impl Schedules {
     }
 
     /// Answers the last customer whose message was sent, if any was left.
-    async fn send_page(&self, own: &Own, held: &Held) -> Result<Option<String>, Unsent> {
+    async fn send_page(&self, own: &Own, held: &ClaimedOccurrence) -> Result<Option<String>, Unsent> {
         let after = held.last_customer.as_deref();
         let customers_max = self.config.customers_max;
         let customers = self.occurrences.customers(after, customers_max).await?;

@@ -35,11 +35,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::connection::{BoxError, Serving};
+use self::connection::{BoxError, ListenerContext};
 use self::outgoing::Outgoing;
-use self::places::{Place, Places};
+use self::places::{ConnectionPermit, Places};
 use self::pulse::Patience;
-use self::tls::{Refused, Tls};
+use self::tls::{TlsError, Tls};
 use crate::config::Server as Limits;
 use crate::telemetry::HostMetrics;
 
@@ -141,8 +141,8 @@ impl Listener {
         }
     }
 
-    fn serving(&self) -> Serving {
-        Serving {
+    fn serving(&self) -> ListenerContext {
+        ListenerContext {
             builder: builder(&self.limits),
             patience: Patience::new(&self.limits),
             limits: self.limits.clone(),
@@ -173,11 +173,11 @@ async fn usable(
 
 /// One connection, after its handshake where there is TLS.
 async fn served<S, F, B>(
-    serving: Arc<Serving>,
+    serving: Arc<ListenerContext>,
     tls: Option<Arc<Tls>>,
     stream: TcpStream,
     peer: SocketAddr,
-    place: Place,
+    place: ConnectionPermit,
     answer: S,
 ) where
     S: Fn(Request<RequestBody>, SocketAddr) -> F + Send + 'static,
@@ -192,7 +192,7 @@ async fn served<S, F, B>(
         Some(tls) => {
             let shaken = tokio::select! {
                 shaken = tls.accept(stream, peer.ip()) => shaken,
-                () = place.eviction() => Err(Refused::Evicted),
+                () = place.eviction() => Err(TlsError::Evicted),
             };
             match shaken {
                 Ok(stream) => serving.serve(stream, peer, &place, answer).await,

@@ -192,8 +192,8 @@ struct Inner {
     look_ups: LookUps,
     dialer: Dialer,
     pool: Arc<Pool>,
-    connections: Room<Whose>,
-    destinations: Room<(Whose, Destination)>,
+    connections: Room<RequestOwner>,
+    destinations: Room<(RequestOwner, Destination)>,
     breakers: Breakers,
     metrics: OutboundConnections,
 }
@@ -284,14 +284,14 @@ fn tell_what_is_opened(ranges: &[Opened]) {
 
 /// On whose behalf a request goes out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Whose {
+pub(crate) struct RequestOwner {
     plugin: Arc<str>,
     customer: Option<Arc<str>>,
 }
 
-impl Whose {
-    fn of(call: &Call) -> Whose {
-        Whose {
+impl RequestOwner {
+    fn of(call: &Call) -> RequestOwner {
+        RequestOwner {
             plugin: call.plugin.clone(),
             customer: call.customer.clone(),
         }

@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::places::Place;
+use super::places::ConnectionPermit;
 use super::pulse::{FAREWELL_MS, Patience, Verdict};
 use super::unread::{self, RequestBody};
 use super::watched::Watched;
@@ -28,7 +28,7 @@ use crate::telemetry::HostMetrics;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What all connections of a listener share.
-pub struct Serving {
+pub struct ListenerContext {
     pub builder: auto::Builder<TokioExecutor>,
     pub patience: Patience,
     pub limits: Arc<Limits>,
@@ -39,14 +39,14 @@ pub struct Serving {
     pub end: CancellationToken,
 }
 
-impl Serving {
+impl ListenerContext {
     /// Serves until the client goes, does not do its part, gives way to another, or
     /// the listener ends.
     pub async fn serve<I, S, F, B>(
         self: Arc<Self>,
         stream: I,
         peer: SocketAddr,
-        place: &Place,
+        place: &ConnectionPermit,
         answer: S,
     ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -92,7 +92,7 @@ struct Connection {
 }
 
 /// One connection's place; dropped, another may have it.
-pub struct Place {
+pub struct ConnectionPermit {
     ownership: Ownership,
     peer: IpAddr,
     pulse: Arc<Pulse>,
@@ -122,7 +122,7 @@ impl Places {
     ///
     /// # Errors
     /// Where there is none.
-    pub async fn enter(self: &Arc<Places>, peer: IpAddr) -> Result<Place, NoPlace> {
+    pub async fn enter(self: &Arc<Places>, peer: IpAddr) -> Result<ConnectionPermit, NoPlace> {
         let (peer, until) = (network(peer), Instant::now() + PATIENCE);
         loop {
             let left = self.left.notified();
@@ -136,7 +136,7 @@ impl Places {
     }
 
     /// `None` where too many are about to go.
-    fn take(self: &Arc<Places>, peer: IpAddr) -> Result<Option<Place>, NoPlace> {
+    fn take(self: &Arc<Places>, peer: IpAddr) -> Result<Option<ConnectionPermit>, NoPlace> {
         let mut state = self.state.lock();
         if count(&state.peers, &peer) >= self.peer_max {
             return Err(NoPlace::PeerFull);
@@ -150,7 +150,7 @@ impl Places {
         let (pulse, evict) = (Pulse::new(), Arc::new(Notify::new()));
         let number = state.enter(peer, &pulse, &evict);
         let places = self.clone();
-        Ok(Some(Place {
+        Ok(Some(ConnectionPermit {
             ownership: Ownership { places, number },
             peer,
             pulse,
@@ -223,7 +223,7 @@ impl State {
     }
 }
 
-impl Place {
+impl ConnectionPermit {
     pub fn pulse(&self) -> Arc<Pulse> {
         self.pulse.clone()
     }
@@ -253,7 +253,7 @@ impl Ownership {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let places = &self.ownership.places;
         places.state.lock().leave(self.ownership.number, self.peer);
@@ -292,12 +292,12 @@ fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
 mod tests {
     use super::*;
 
-    async fn enter(places: &Arc<Places>, peer: &str) -> Result<Place, NoPlace> {
+    async fn enter(places: &Arc<Places>, peer: &str) -> Result<ConnectionPermit, NoPlace> {
         places.enter(peer.parse().unwrap()).await
     }
 
     /// Leaves when another wants the place.
-    fn leave_when_evicted(place: Place) -> tokio::task::JoinHandle<()> {
+    fn leave_when_evicted(place: ConnectionPermit) -> tokio::task::JoinHandle<()> {
         tokio::spawn(async move { place.eviction().await })
     }
 
@@ -342,7 +342,7 @@ mod tests {
         assert!(waiting.await.is_ok());
     }
 
-    fn is_asked_to_go(places: &Places, place: &Place) -> bool {
+    fn is_asked_to_go(places: &Places, place: &ConnectionPermit) -> bool {
         places.state.lock().open[&place.ownership.number].is_leaving
     }
 

@@ -30,7 +30,7 @@ use crate::edge::cors::Cors;
 use crate::edge::idempotency::Idempotency;
 use crate::edge::keys::{AuthError, Caller, Keys};
 use crate::edge::problem::Problem;
-use crate::edge::rate::{Rate, Standing};
+use crate::edge::rate::{Rate, RateStatus};
 use crate::edge::response_cache::ResponseCache;
 use crate::pacer::Pacer;
 use crate::plugin::deployment::Deployment;
@@ -213,7 +213,7 @@ impl Edge {
             note_caller(&parts, caller);
         }
         let standing = caller.as_ref().and_then(|caller| self.rate.count(caller));
-        let answered = match standing.as_ref().and_then(Standing::refusal) {
+        let answered = match standing.as_ref().and_then(RateStatus::refusal) {
             Some(problem) => Err(problem),
             None => {
                 self.passed(deployment, parts, body, request_id, caller.as_ref())

@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use self::gate::{Gate, Refused};
+use self::gate::{Gate, WireError};
 use super::pulse::Pulse;
 use crate::config::Server as Limits;
 
@@ -91,12 +91,12 @@ impl<S> Wire<S> {
         }
         let (good, broken) = match self.gate.pass(came) {
             Ok(()) => (came.len(), false),
-            Err(Refused::Malformed { at, why }) => {
+            Err(WireError::Malformed { at, why }) => {
                 tracing::debug!(why, "malformed HTTP/1");
                 (at, true)
             }
             // hyper's buffer is full of a head without an end: it answers 431.
-            Err(Refused::Overlong { at }) => (at, false),
+            Err(WireError::Overlong { at }) => (at, false),
         };
         buffer.set_filled(before + good);
         if broken {

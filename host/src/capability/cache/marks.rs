@@ -33,7 +33,7 @@ pub type Moment = u64;
 pub struct Marks {
     clock: AtomicU64,
     hasher: RandomState,
-    known: RwLock<Known>,
+    known: RwLock<MarkTable>,
     half_max: usize,
 }
 
@@ -45,7 +45,7 @@ struct Marked {
     tick: Tick,
 }
 
-struct Known {
+struct MarkTable {
     newer: HashMap<Mark, Marked>,
     older: HashMap<Mark, Marked>,
     /// When `newer` began.
@@ -64,7 +64,7 @@ impl Marks {
         Marks {
             clock: AtomicU64::new(0),
             hasher: RandomState::new(),
-            known: RwLock::new(Known {
+            known: RwLock::new(MarkTable {
                 newer: HashMap::new(),
                 older: HashMap::new(),
                 turned: Marked::default(),
@@ -168,7 +168,7 @@ impl Marks {
     }
 }
 
-impl Known {
+impl MarkTable {
     fn of(&self, mark: &Mark) -> Option<Marked> {
         let newer = self.newer.get(mark);
         newer.or_else(|| self.older.get(mark)).copied()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Scope;
 use super::memory::{Key, Stored};
-use super::share::{Began, Found, Share};
+use super::share::{Began, LookUp, Share};
 use super::shared::{Entry, Looked, Name, Write};
 use crate::backend::postgres::invalidations::Era;
 
@@ -109,25 +109,25 @@ impl Share {
     }
 
     /// Whoever is to compute looks into the shared tier first, for all who wait.
-    pub(super) async fn look_further(&self, found: Found, scope: Scope) -> (Found, Second) {
+    pub(super) async fn look_further(&self, found: LookUp, scope: Scope) -> (LookUp, Second) {
         let (lease, known) = match found {
-            Found::Miss(lease) if scope == Scope::Shared => (lease, None),
-            Found::Stale(stored, Some(lease)) if scope == Scope::Shared => (lease, Some(stored)),
+            LookUp::Miss(lease) if scope == Scope::Shared => (lease, None),
+            LookUp::Stale(stored, Some(lease)) if scope == Scope::Shared => (lease, Some(stored)),
             found => return (found, Second::Nothing),
         };
         let (fetched, second) = self.fetch(&lease.key).await;
         match (fetched, known) {
             (Some(stored), _) if stored.is_fresh() => {
                 lease.land(stored.clone(), self.marks.last(&stored.marks));
-                (Found::Hit(stored), second)
+                (LookUp::Hit(stored), second)
             }
             (Some(stale), None) => {
                 lease.flight.look_again();
-                (Found::Stale(stale, Some(lease)), second)
+                (LookUp::Stale(stale, Some(lease)), second)
             }
-            (Some(_), Some(known)) => (Found::Stale(known, Some(lease)), Second::Nothing),
-            (None, Some(known)) => (Found::Stale(known, Some(lease)), second),
-            (None, None) => (Found::Miss(lease), second),
+            (Some(_), Some(known)) => (LookUp::Stale(known, Some(lease)), Second::Nothing),
+            (None, Some(known)) => (LookUp::Stale(known, Some(lease)), second),
+            (None, None) => (LookUp::Miss(lease), second),
         }
     }
 }

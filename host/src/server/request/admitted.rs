@@ -13,11 +13,11 @@ use super::super::hold::Grip;
 use super::super::outgoing::Outgoing;
 use super::super::unread::RequestBody;
 use super::super::{Answer, guest};
-use super::held::Answered;
+use super::held::PluginAnswer;
 use super::{COME_AGAIN, Edge, HEARTH_PLUGIN};
 use crate::capability::{Call, Claim};
 use crate::edge::conditional::Conditions;
-use crate::edge::idempotency::{Asked, REPLAYED, Turn};
+use crate::edge::idempotency::{KeyedRequest, REPLAYED, Decision};
 use crate::edge::keys::Caller;
 use crate::edge::problem::Problem;
 use crate::edge::response_cache::Begun;
@@ -70,7 +70,7 @@ impl Edge {
         body: RequestBody,
         request_id: &Arc<str>,
         caller: Option<&Caller>,
-    ) -> Result<Answered, Problem> {
+    ) -> Result<PluginAnswer, Problem> {
         let body = self
             .bodies
             .read(
@@ -98,10 +98,10 @@ impl Edge {
         body: &Bytes,
         request_id: &Arc<str>,
         caller: Option<&Caller>,
-    ) -> Result<Answered, Problem> {
+    ) -> Result<PluginAnswer, Problem> {
         let since = self.push.position();
         let customer = caller.map(|caller| caller.customer_id.clone());
-        let asked = Asked {
+        let asked = KeyedRequest {
             customer: customer.as_deref(),
             scopes: caller.map_or(&[], |caller| &caller.scopes),
             plugin: &deployment.plugin,
@@ -111,20 +111,20 @@ impl Edge {
         };
         let mut lookups = None;
         let response = match self.idempotency.begin(&asked).await? {
-            Turn::Replay(mut response) => {
+            Decision::Replay(mut response) => {
                 let (name, value) = REPLAYED;
                 response.headers.push((name.into(), value.into()));
                 response
             }
             turn => {
                 let mut request = guest::request(parts, body, deployment, request_id, caller);
-                if let Turn::Run(claim) = &turn {
+                if let Decision::Run(claim) = &turn {
                     request.headers.push(guest::since(claim));
                 }
                 let call = call::circumstances(deployment, request_id.clone(), customer);
                 lookups = Some(call.lookups.clone());
                 let handled = match turn {
-                    Turn::Run(claim) => self.once(deployment, call, request, claim).await,
+                    Decision::Run(claim) => self.once(deployment, call, request, claim).await,
                     _ => call::handle(deployment, &self.long, call, request).await,
                 };
                 call::top_up(deployment, &self.long);
@@ -142,7 +142,7 @@ impl Edge {
         if let Ok(label) = HeaderValue::from_str(&deployment.label()) {
             answer.headers_mut().insert(HEARTH_PLUGIN, label);
         }
-        Ok(Answered::of(answer, grip, since, parts))
+        Ok(PluginAnswer::of(answer, grip, since, parts))
     }
 
     /// A call with an idempotency key goes on to its end when the client goes

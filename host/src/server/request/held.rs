@@ -9,7 +9,7 @@ use super::super::outgoing::Outgoing;
 use super::super::{Answer, Whole};
 use super::{COME_AGAIN, Edge};
 use crate::backend::postgres::events::Position;
-use crate::capability::push::{Hold, Refused, Space, Start};
+use crate::capability::push::{Hold, OpenError, Space, Start};
 use crate::edge::keys::Caller;
 use crate::edge::problem::Problem;
 use crate::plugin::deployment::Deployment;
@@ -18,14 +18,14 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const GRANT: &str = "push";
 
 /// What a plugin said: whole, or the beginning of a stream.
-pub(super) struct Answered {
+pub(super) struct PluginAnswer {
     /// An empty one where it is held.
     pub answer: Whole,
-    pub held: Option<Held>,
+    pub held: Option<StreamStart>,
 }
 
 /// The beginning of a stream.
-pub(super) struct Held {
+pub(super) struct StreamStart {
     answer: Whole,
     grip: Grip,
     /// Up to where the log was known when the handler was called.
@@ -34,24 +34,24 @@ pub(super) struct Held {
     last_event_id: Option<Vec<u8>>,
 }
 
-impl Answered {
+impl PluginAnswer {
     pub fn of(
         answer: Whole,
         grip: Option<Grip>,
         since: Option<Position>,
         parts: &Parts,
-    ) -> Answered {
+    ) -> PluginAnswer {
         let Some(grip) = grip else {
-            return Answered { answer, held: None };
+            return PluginAnswer { answer, held: None };
         };
         let last_event_id = parts.headers.get(LAST_EVENT_ID);
-        let held = Held {
+        let held = StreamStart {
             grip,
             since,
             last_event_id: last_event_id.map(|id| id.as_bytes().to_vec()),
             answer,
         };
-        Answered {
+        PluginAnswer {
             answer: Whole::default(),
             held: Some(held),
         }
@@ -65,7 +65,7 @@ impl Edge {
         method: &Method,
         request_id: &str,
         caller: Option<&Caller>,
-        held: Held,
+        held: StreamStart,
     ) -> Result<Answer, Problem> {
         let refused = |bad: BadHold| {
             tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad hold: {bad}");
@@ -92,7 +92,7 @@ impl Edge {
     }
 
     /// Where a stream begins whose handler named no id.
-    fn start(&self, held: &Held) -> Result<Start, Problem> {
+    fn start(&self, held: &StreamStart) -> Result<Start, Problem> {
         if let Some(id) = held.last_event_id.as_deref().filter(|id| !id.is_empty()) {
             let id = str::from_utf8(id).unwrap_or_default();
             return Ok(Start::of(id, self.push.config()));
@@ -102,7 +102,7 @@ impl Edge {
     }
 }
 
-fn check(deployment: &Deployment, method: &Method, held: &Held) -> Result<(), BadHold> {
+fn check(deployment: &Deployment, method: &Method, held: &StreamStart) -> Result<(), BadHold> {
     let granted = deployment
         .approved
         .grants
@@ -119,9 +119,9 @@ fn check(deployment: &Deployment, method: &Method, held: &Held) -> Result<(), Ba
     }
 }
 
-fn no_room(refused: Refused) -> Problem {
+fn no_room(refused: OpenError) -> Problem {
     match refused {
-        Refused::HostFull => Problem::overloaded(COME_AGAIN),
-        Refused::CustomerFull => Problem::too_many_streams(COME_AGAIN),
+        OpenError::HostFull => Problem::overloaded(COME_AGAIN),
+        OpenError::CustomerFull => Problem::too_many_streams(COME_AGAIN),
     }
 }
