@@ -28,8 +28,8 @@ use self::intake::Intake;
 use crate::backend::queue::Queues;
 use crate::clock::Clock;
 use crate::pacer::Pacer;
+use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::deployment::Deployment;
-use crate::plugin::long::Long;
 use crate::telemetry::HostMetrics;
 
 /// The `[consumer]` table of hearth.toml. What belongs to one queue stands in the
@@ -70,7 +70,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// What every intake works with.
 struct IntakeContext {
     queues: Queues,
-    long: Arc<Long>,
+    background: Arc<BackgroundRuntime>,
     pacer: Arc<Pacer>,
     clock: Clock,
     config: Config,
@@ -108,7 +108,7 @@ impl Active {
 impl Consumers {
     pub fn new(
         queues: Queues,
-        long: Arc<Long>,
+        background: Arc<BackgroundRuntime>,
         pacer: Arc<Pacer>,
         clock: Clock,
         config: Config,
@@ -116,7 +116,7 @@ impl Consumers {
     ) -> Consumers {
         let shared = IntakeContext {
             queues,
-            long,
+            background,
             pacer,
             clock,
             config,

@@ -5,19 +5,19 @@
 
 pub mod access;
 pub mod body;
+pub mod builtin_routes;
 pub mod compress;
 mod connection;
+mod connection_limit;
 mod guest;
-pub mod hold;
+mod idle_timeout;
 pub mod outgoing;
-pub mod own;
-mod places;
-mod pulse;
+mod progress_body;
 mod request;
+pub mod sse;
 pub mod tls;
 pub mod traffic;
 mod unread;
-mod watched;
 mod wire;
 
 use std::future::Future;
@@ -36,10 +36,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::{BoxError, ListenerContext};
+use self::connection_limit::{ConnectionLimit, ConnectionPermit};
+use self::idle_timeout::ConnectionTimeouts;
 use self::outgoing::Outgoing;
-use self::places::{ConnectionPermit, Places};
-use self::pulse::Patience;
-use self::tls::{TlsError, Tls};
+use self::tls::{Tls, TlsError};
 use crate::config::Server as Limits;
 use crate::telemetry::HostMetrics;
 
@@ -97,7 +97,7 @@ impl Listener {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let places = Places::new(
+        let places = ConnectionLimit::new(
             self.limits.connections_max,
             self.limits.peer_connections_max,
         );
@@ -144,7 +144,7 @@ impl Listener {
     fn serving(&self) -> ListenerContext {
         ListenerContext {
             builder: builder(&self.limits),
-            patience: Patience::new(&self.limits),
+            patience: ConnectionTimeouts::new(&self.limits),
             limits: self.limits.clone(),
             metrics: self.metrics.clone(),
             stop: CancellationToken::new(),

@@ -20,7 +20,7 @@
 
 pub mod cache;
 mod failure;
-mod patience;
+mod retry;
 pub mod size;
 mod tables;
 pub mod writer;

@@ -28,12 +28,12 @@
 
 mod fleet;
 mod flight;
-mod marks;
 mod memory;
-mod second;
+mod pending_invalidations;
 mod share;
 pub mod shared;
-mod untold;
+mod shared_look_up;
+mod stale_marks;
 mod view;
 
 use std::collections::HashMap;
@@ -55,8 +55,8 @@ use crate::telemetry::HostMetrics;
 pub use generated::hearth::plugin::cache::{
     Entry, Error as GuestError, Found, Host, HostLease, Options, Scope,
 };
-pub use marks::{Declared, Mark, Marks, Moment};
 pub use share::Share;
+pub use stale_marks::{Declared, Mark, Marks, Moment};
 
 mod generated {
     wasmtime::component::bindgen!({

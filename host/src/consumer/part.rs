@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::slice;
 use std::sync::Arc;
 
-use super::intake::{Intake, CallPermits};
+use super::intake::{CallPermits, Intake};
 use super::outcome::{self, Outcome};
 use crate::backend::queue::{Received, Settlement};
 use crate::plugin::admission::Permit;

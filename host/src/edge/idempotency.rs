@@ -23,9 +23,9 @@
 //! happen twice, of the key and of the time at which it was first seen, which the
 //! guest is told and which stays the same when a request is run again.
 
-mod alive;
 mod answer;
 mod claims;
+mod heartbeat;
 mod holdings;
 
 use std::sync::Arc;
@@ -46,9 +46,9 @@ use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
 
 use answer::Seal;
-use claims::{Claims, ClaimResult, OtherRequest};
+use claims::{ClaimResult, Claims, OtherRequest};
 
-pub use alive::Alive;
+pub use heartbeat::Heartbeat;
 
 /// The `[idempotency]` table of hearth.toml.
 #[derive(Clone, Debug, Deserialize)]
@@ -152,7 +152,7 @@ impl Idempotency {
         server: Server,
         secret: &RootSecret,
         config: Config,
-        alive: &Alive,
+        alive: &Heartbeat,
         clock: Clock,
         metrics: HostMetrics,
     ) -> Idempotency {

@@ -21,8 +21,8 @@
 //! A queue that the plugin consumes counts as one customer, too: so a flood of
 //! messages keeps no request waiting, nor a flood of requests the messages.
 
-mod gate;
 mod line;
+mod permit;
 mod reserve;
 mod turns;
 
@@ -36,8 +36,8 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::{Notify, oneshot};
 
-pub use self::gate::{Gate, Permit};
 use self::line::{Bounds, CallQueue};
+pub use self::permit::{Gate, Permit};
 pub use self::reserve::Reserve;
 use self::turns::{Rank, Turns};
 use crate::config::PluginLimits;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use metrics::Gauge;
 use parking_lot::Mutex;
 
-use self::waiting::{Bounds, Given, IdleKey, Owner, IdleQueue};
+use self::waiting::{Bounds, Given, IdleKey, IdleQueue, Owner};
 use super::admission::Customer;
 use super::instance::Instance;
 use crate::config::Engine as Limits;

@@ -118,7 +118,10 @@ impl Occurrences {
     }
 
     /// An unfinished one that nobody holds any more.
-    pub(super) async fn take_over(&self, plugins: &[&str]) -> Result<Option<ClaimedOccurrence>, Error> {
+    pub(super) async fn take_over(
+        &self,
+        plugins: &[&str],
+    ) -> Result<Option<ClaimedOccurrence>, Error> {
         let client = self.server.host().get().await?;
         let row = client
             .query_opt(TAKE_OVER, &[&plugins, &self.holder, &self.held_ms])
@@ -127,7 +130,11 @@ impl Occurrences {
     }
 
     /// Whether it is still this host's to go on with.
-    pub(super) async fn advance(&self, held: &ClaimedOccurrence, last: &str) -> Result<bool, Error> {
+    pub(super) async fn advance(
+        &self,
+        held: &ClaimedOccurrence,
+        last: &str,
+    ) -> Result<bool, Error> {
         let client = self.server.host().get().await?;
         let ClaimedOccurrence {
             plugin, name, due, ..

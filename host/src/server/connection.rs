@@ -17,10 +17,10 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::places::ConnectionPermit;
-use super::pulse::{FAREWELL_MS, Patience, Verdict};
+use super::connection_limit::ConnectionPermit;
+use super::idle_timeout::{ConnectionTimeouts, FAREWELL_MS, Verdict};
+use super::progress_body::ProgressBody;
 use super::unread::{self, RequestBody};
-use super::watched::Watched;
 use super::wire::Wire;
 use crate::config::Server as Limits;
 use crate::telemetry::HostMetrics;
@@ -30,7 +30,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What all connections of a listener share.
 pub struct ListenerContext {
     pub builder: auto::Builder<TokioExecutor>,
-    pub patience: Patience,
+    pub patience: ConnectionTimeouts,
     pub limits: Arc<Limits>,
     pub metrics: HostMetrics,
     /// No further request: what is under way is answered.
@@ -68,7 +68,7 @@ impl ListenerContext {
             let limits = limits.clone();
             async move {
                 let answer = unread.settle(answering.await, &limits).await;
-                Ok::<_, Infallible>(answer.map(|body| Watched::new(body, under_way)))
+                Ok::<_, Infallible>(answer.map(|body| ProgressBody::new(body, under_way)))
             }
         });
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(wire), service));

@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
 
-use super::places::Places;
+use super::connection_limit::ConnectionLimit;
 
 /// A certificate chain is some kilobytes; a file larger than this is none.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -123,7 +123,7 @@ pub struct Tls {
     current: Arc<Current>,
     provider: Arc<CryptoProvider>,
     files: Files,
-    handshakes: Arc<Places>,
+    handshakes: Arc<ConnectionLimit>,
     handshake_max: Duration,
     reload: Duration,
 }
@@ -152,7 +152,7 @@ impl Tls {
             current,
             provider,
             files,
-            handshakes: Places::new(config.handshakes_max, config.handshakes_max),
+            handshakes: ConnectionLimit::new(config.handshakes_max, config.handshakes_max),
             handshake_max: Duration::from_millis(config.handshake_ms_max),
             reload: Duration::from_millis(config.reload_ms),
         })))

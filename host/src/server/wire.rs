@@ -8,7 +8,7 @@
 //! of a head that the gate refuses: it gets a byte that no head may hold, answers
 //! 400 and closes.
 
-mod gate;
+mod framing;
 mod head;
 
 use std::io;
@@ -20,8 +20,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use self::gate::{Gate, WireError};
-use super::pulse::Pulse;
+use self::framing::{RequestFramer, WireError};
+use super::idle_timeout::Activity;
 use crate::config::Server as Limits;
 
 /// What hyper gets in place of what was refused: NUL stands in no head, and in no
@@ -34,8 +34,8 @@ const WASTE_BYTES: usize = 8 << 10;
 /// One connection's bytes.
 pub struct Wire<S> {
     stream: S,
-    gate: Gate,
-    pulse: Arc<Pulse>,
+    gate: RequestFramer,
+    pulse: Arc<Activity>,
     /// What of `BREAK` is still to be read.
     breaking: &'static [u8],
     linger: Option<Linger>,
@@ -72,10 +72,10 @@ impl Linger {
 }
 
 impl<S> Wire<S> {
-    pub fn new(stream: S, pulse: Arc<Pulse>, limits: Arc<Limits>) -> Wire<S> {
+    pub fn new(stream: S, pulse: Arc<Activity>, limits: Arc<Limits>) -> Wire<S> {
         Wire {
             stream,
-            gate: Gate::new(limits.header_bytes_max),
+            gate: RequestFramer::new(limits.header_bytes_max),
             pulse,
             breaking: &[],
             linger: None,

@@ -278,7 +278,8 @@ impl<'a> Pending<'a> {
         for waiting in &mut self.waiting {
             outcomes.push(match waiting {
                 WriteReceiver::Refused(error) => Err(error.clone()),
-                WriteReceiver::Admitted(_, _, outcome) => match timeout_at(deadline, outcome).await {
+                WriteReceiver::Admitted(_, _, outcome) => match timeout_at(deadline, outcome).await
+                {
                     Ok(Ok(outcome)) => outcome,
                     Ok(Err(_)) => Err(WriteError::Unavailable("the host stops".to_owned())),
                     Err(_) => {

@@ -241,7 +241,11 @@ impl Table {
 }
 
 /// The rows of `hearth.lease_messages`; the one without an id tells of the rest.
-fn found(rows: &[Row], queue: &Arc<str>, lease: Uuid) -> Result<(ReceiveResult, Option<Update>), Failure> {
+fn found(
+    rows: &[Row],
+    queue: &Arc<str>,
+    lease: Uuid,
+) -> Result<(ReceiveResult, Option<Update>), Failure> {
     let mut found = ReceiveResult {
         deliveries: Vec::with_capacity(rows.len()),
         again: false,

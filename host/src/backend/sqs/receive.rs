@@ -184,7 +184,12 @@ impl Sqs {
     }
 
     /// `None` where it does not carry this fleet's stamp.
-    fn received(&self, queue: &Arc<str>, found: &SqsMessage, known: Option<MessageRecord>) -> Option<Received> {
+    fn received(
+        &self,
+        queue: &Arc<str>,
+        found: &SqsMessage,
+        known: Option<MessageRecord>,
+    ) -> Option<Received> {
         let stamp = self.shared.stamps.read(queue, &found.stamp, &found.body)?;
         let body = text::read(&found.body, stamp.base64)?;
         let uncounted = known.map_or(0, |known| known.uncounted);

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::fleet::Fleet;
 use super::flight::{Flight, Flights, Joined, Lease};
-use super::marks::{Mark, Marks, Moment};
 use super::memory::{Key, Memory, Stored};
-use super::second::Second;
 use super::shared::SharedTier;
+use super::shared_look_up::SharedLookUp;
+use super::stale_marks::{Mark, Marks, Moment};
 use super::{Config, Error, Options, Scope};
 use crate::backend::postgres::invalidations::{Position, Stale, Tick};
 use crate::budget;
@@ -95,15 +95,15 @@ impl Share {
     }
 
     /// A fresh value, and nothing else.
-    pub async fn get(&self, key: &Key, scope: Scope) -> (Option<Arc<Stored>>, Second) {
+    pub async fn get(&self, key: &Key, scope: Scope) -> (Option<Arc<Stored>>, SharedLookUp) {
         let fresh = |stored: &Arc<Stored>| stored.is_fresh();
         let (found, second) = match (self.known(key).filter(fresh), scope) {
             (None, Scope::Shared) => self.fetch(key).await,
-            (found, _) => (found, Second::Nothing),
+            (found, _) => (found, SharedLookUp::Nothing),
         };
         let found = found.filter(fresh);
         match (&found, second) {
-            (Some(_), Second::Served) => self.metrics.shared.increment(1),
+            (Some(_), SharedLookUp::Served) => self.metrics.shared.increment(1),
             (Some(_), _) => self.metrics.hits.increment(1),
             (None, _) => self.metrics.misses.increment(1),
         }
@@ -149,7 +149,12 @@ impl Share {
     }
 
     /// `caller` is a number of the call's own: it never waits for itself.
-    pub async fn lookup(self: &Arc<Self>, key: Key, caller: u64, scope: Scope) -> (LookUp, Second) {
+    pub async fn lookup(
+        self: &Arc<Self>,
+        key: Key,
+        caller: u64,
+        scope: Scope,
+    ) -> (LookUp, SharedLookUp) {
         let asked = self.marks.now();
         let mut followed = false;
         loop {
@@ -165,7 +170,7 @@ impl Share {
                 self.metrics.coalesced.increment(1);
             }
             if let Some(stored) = flight.wait(asked).await {
-                return (LookUp::Hit(stored), Second::Nothing);
+                return (LookUp::Hit(stored), SharedLookUp::Nothing);
             }
         }
     }
@@ -198,9 +203,9 @@ impl Share {
         }
     }
 
-    fn count(&self, found: &LookUp, second: Second) {
+    fn count(&self, found: &LookUp, second: SharedLookUp) {
         match (found, second) {
-            (LookUp::Hit(_), Second::Served) => self.metrics.shared.increment(1),
+            (LookUp::Hit(_), SharedLookUp::Served) => self.metrics.shared.increment(1),
             (LookUp::Hit(_), _) => self.metrics.hits.increment(1),
             (LookUp::Stale(..), _) => self.metrics.stale.increment(1),
             (LookUp::Miss(_), _) => self.metrics.misses.increment(1),

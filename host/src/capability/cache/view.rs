@@ -6,11 +6,11 @@ use wasmtime::component::Resource;
 
 use super::flight::Lease;
 use super::memory::{Key, Stored};
-use super::second::Second;
 use super::share::{self, Began};
+use super::shared_look_up::SharedLookUp;
 use super::{
-    Entry, Error, Found, GuestError, LeaseState, Host, HostLease, LeaseHandle, Options, Scope, View,
-    convert_error,
+    Entry, Error, Found, GuestError, Host, HostLease, LeaseHandle, LeaseState, Options, Scope,
+    View, convert_error,
 };
 use crate::capability::call::Cached;
 
@@ -78,9 +78,10 @@ impl Host for View<'_> {
         let found = match found {
             share::LookUp::Hit(stored) => Found::Hit(entry(&stored)),
             share::LookUp::Stale(stored, None) => Found::Stale((entry(&stored), None)),
-            share::LookUp::Stale(stored, Some(lease)) => {
-                Found::Stale((entry(&stored), Some(self.hold(LeaseState::Lease(Some(lease)))?)))
-            }
+            share::LookUp::Stale(stored, Some(lease)) => Found::Stale((
+                entry(&stored),
+                Some(self.hold(LeaseState::Lease(Some(lease)))?),
+            )),
             share::LookUp::Miss(lease) => Found::Miss(self.hold(LeaseState::Lease(Some(lease)))?),
         };
         Ok(found)
@@ -126,9 +127,9 @@ impl View<'_> {
     }
 
     /// What a host keeps for itself is no matter of the client's.
-    fn note(&self, scope: Scope, found: Cached, second: Second) {
+    fn note(&self, scope: Scope, found: Cached, second: SharedLookUp) {
         if scope == Scope::Shared {
-            let (shared, away) = (second == Second::Served, second == Second::Away);
+            let (shared, away) = (second == SharedLookUp::Served, second == SharedLookUp::Away);
             self.call.lookups.note(found, shared, away);
         }
     }

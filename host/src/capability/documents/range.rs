@@ -26,7 +26,9 @@ impl SortKeyCondition {
     pub(super) fn of(range: Range) -> Result<Option<SortKeyCondition>, Error> {
         let wanted = match range {
             Range::All => SortKeyCondition::All,
-            Range::BeginsWith(text) | Range::After(text) if text.is_empty() => SortKeyCondition::All,
+            Range::BeginsWith(text) | Range::After(text) if text.is_empty() => {
+                SortKeyCondition::All
+            }
             Range::Before(text) if text.is_empty() => return Ok(None),
             Range::Between((from, to)) if from > to || to.is_empty() => return Ok(None),
             Range::Between((from, to)) if from.is_empty() => SortKeyCondition::AtMost(to),
@@ -56,9 +58,10 @@ impl SortKeyCondition {
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         let (a, b) = match self {
             SortKeyCondition::All => (None, None),
-            SortKeyCondition::BeginsWith(a) | SortKeyCondition::After(a) | SortKeyCondition::AtMost(a) | SortKeyCondition::Before(a) => {
-                (Some(a), None)
-            }
+            SortKeyCondition::BeginsWith(a)
+            | SortKeyCondition::After(a)
+            | SortKeyCondition::AtMost(a)
+            | SortKeyCondition::Before(a) => (Some(a), None),
             SortKeyCondition::Between(a, b) => (Some(a), Some(b)),
         };
         a.into_iter().chain(b).map(String::as_str)

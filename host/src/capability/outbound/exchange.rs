@@ -9,11 +9,11 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{AnswerBody, Bounds};
+use super::breakers::{Reached, Trial};
 use super::connection::{Body, Connection, Protocols};
 use super::lease::{Lease, Seats};
 use super::message;
 use super::target::{Host, Target};
-use super::trial::{Reached, Trial};
 use super::{Client, Config, Error, Inner, RequestOwner};
 
 /// Where a request goes, for whom, and within which bounds. It was granted.

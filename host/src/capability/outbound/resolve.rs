@@ -68,7 +68,11 @@ impl LookUps {
     }
 
     /// The seat is held until the look-up has ended, whoever still waits for it.
-    pub async fn addresses(&self, name: &str, seat: Seat<RequestOwner>) -> Result<Vec<IpAddr>, Error> {
+    pub async fn addresses(
+        &self,
+        name: &str,
+        seat: Seat<RequestOwner>,
+    ) -> Result<Vec<IpAddr>, Error> {
         let (resolver, name) = (self.resolver.clone(), name.to_owned());
         let looking = self.runtime.spawn_blocking(move || {
             let found = resolver.look_up(&name);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connection::Protocols;
-use super::exchange::{Answer, Times, OutgoingRequest};
+use super::exchange::{Answer, OutgoingRequest, Times};
 use super::target::Target;
 use super::{
     Error, GuestError, GuestPartial, GuestRefusal, GuestRequest, GuestResponse, Host, Lent,
-    Options, PartialOptions, View, RequestOwner, check_calls, convert_error, message,
+    Options, PartialOptions, RequestOwner, View, check_calls, convert_error, message,
 };
 
 impl Host for View<'_> {

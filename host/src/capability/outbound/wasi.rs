@@ -16,9 +16,9 @@ use wasmtime_wasi_http::{
 };
 
 use super::connection::{BoxError, Protocols};
-use super::exchange::{Times, OutgoingRequest};
+use super::exchange::{OutgoingRequest, Times};
 use super::target::Target;
-use super::{Error, Lent, State, RequestOwner, check_calls, message};
+use super::{Error, Lent, RequestOwner, State, check_calls, message};
 use crate::capability::Call;
 
 /// Bytes of an outgoing body that wait to be sent; twice as many may.

@@ -42,7 +42,11 @@ impl Drop for Stream {
 
 impl Stream {
     /// Begins with `opening`, which is the plugin's.
-    pub(super) fn open(shared: Arc<PushInner>, hold: Hold, opening: Bytes) -> Result<Stream, OpenError> {
+    pub(super) fn open(
+        shared: Arc<PushInner>,
+        hold: Hold,
+        opening: Bytes,
+    ) -> Result<Stream, OpenError> {
         let starts: Vec<(Uuid, Start)> = hold
             .channels
             .into_iter()

@@ -27,5 +27,10 @@ pub(super) fn open(
         }
         (Some(wanted), ..) => anyhow::bail!("cache.shared is {wanted:?}, which this host has not"),
     };
-    Ok(Some(SharedTier::open(store, &config.cache, secret, metrics)))
+    Ok(Some(SharedTier::open(
+        store,
+        &config.cache,
+        secret,
+        metrics,
+    )))
 }

@@ -189,7 +189,11 @@ impl Claims {
         Ok(taken.map(|row| row.try_get(0)).transpose()?)
     }
 
-    async fn read(&self, client: &Client, wanted: &KeyClaim<'_>) -> Result<Option<ClaimResult>, Error> {
+    async fn read(
+        &self,
+        client: &Client,
+        wanted: &KeyClaim<'_>,
+    ) -> Result<Option<ClaimResult>, Error> {
         let statement = client.prepare_cached(READ).await?;
         let key: [&(dyn postgres_types::ToSql + Sync); 5] = [
             &wanted.customer,

@@ -10,7 +10,7 @@ use super::entry::Entry;
 use super::pace::Pace;
 use super::queue::{Flight, Landed};
 use super::send::Answer;
-use super::{WriterInner, WriteError};
+use super::{WriteError, WriterInner};
 use crate::backend::dynamodb::Failure;
 
 pub(super) async fn run(shared: Arc<WriterInner>) {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRe
 use aws_smithy_types::error::operation::BuildError;
 use tokio::time::Instant;
 
-use super::{Key, WriterInner, Write};
+use super::{Key, Write, WriterInner};
 use crate::backend::dynamodb::{Failure, PARTITION, SORT, failure};
 
 pub(super) enum Answer {

@@ -37,7 +37,7 @@ enum State {
 }
 
 /// Follows one connection's bytes.
-pub struct Gate {
+pub struct RequestFramer {
     state: State,
     head: Head,
     line: Vec<u8>,
@@ -46,9 +46,9 @@ pub struct Gate {
     head_bytes_max: usize,
 }
 
-impl Gate {
-    pub fn new(head_bytes_max: usize) -> Gate {
-        Gate {
+impl RequestFramer {
+    pub fn new(head_bytes_max: usize) -> RequestFramer {
+        RequestFramer {
             state: State::Preface(0),
             head: Head::default(),
             line: Vec::new(),

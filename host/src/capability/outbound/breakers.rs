@@ -49,7 +49,11 @@ impl Breakers {
     }
 
     /// Lets a call through, or says how long nobody is.
-    pub fn admit(&self, whose: &RequestOwner, destination: &Destination) -> Result<Trial, Duration> {
+    pub fn admit(
+        &self,
+        whose: &RequestOwner,
+        destination: &Destination,
+    ) -> Result<Trial, Duration> {
         let shared = self.part(None, destination)?;
         let own = self.part(Some(whose.clone()), destination)?;
         Ok(Trial {
@@ -59,7 +63,11 @@ impl Breakers {
         })
     }
 
-    fn part(&self, whose: Option<RequestOwner>, destination: &Destination) -> Result<Part, Duration> {
+    fn part(
+        &self,
+        whose: Option<RequestOwner>,
+        destination: &Destination,
+    ) -> Result<Part, Duration> {
         let key = Key {
             whose,
             destination: destination.clone(),

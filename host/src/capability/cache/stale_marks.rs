@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use parking_lot::RwLock;
 
-pub use super::untold::Declared;
-use super::untold::Untold;
+pub use super::pending_invalidations::Declared;
+use super::pending_invalidations::PendingInvalidations;
 use crate::backend::postgres::invalidations::{Stale, Tick};
 
 /// A customer's tag or key, as a hash with a key of this process. Two that
@@ -54,7 +54,7 @@ struct MarkTable {
     floor: Marked,
     /// The last tick of anything that was marked.
     tick: Tick,
-    untold: Untold,
+    untold: PendingInvalidations,
 }
 
 impl Marks {
@@ -70,7 +70,7 @@ impl Marks {
                 turned: Marked::default(),
                 floor: Marked::default(),
                 tick: 0,
-                untold: Untold::new(untold_max),
+                untold: PendingInvalidations::new(untold_max),
             }),
             half_max: (marks_max / 2).max(1),
         }

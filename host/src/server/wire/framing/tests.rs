@@ -2,8 +2,8 @@ use super::*;
 
 const HOST: &str = "Host: a\r\n";
 
-fn gate() -> Gate {
-    Gate::new(4096)
+fn gate() -> RequestFramer {
+    RequestFramer::new(4096)
 }
 
 /// Whether the bytes pass, whole and byte by byte alike.
