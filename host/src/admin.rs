@@ -56,7 +56,7 @@ impl Admin {
                 self.guard.admit_to_metrics(&request)?;
                 Ok(whole(self.metrics()))
             }
-            "/healthz" => only_get(&request).map(|()| whole(self.edge.own.health.alive())),
+            "/healthz" => only_get(&request).map(|()| whole(self.edge.builtin.health.alive())),
             "/readyz" => {
                 only_get(&request)?;
                 Ok(whole(self.edge.ready().await))

@@ -30,10 +30,10 @@ pub enum Full {
 
 /// Cloning shares it.
 pub struct Budget<K> {
-    shared: Arc<Shared<K>>,
+    shared: Arc<BudgetInner<K>>,
 }
 
-struct Shared<K> {
+struct BudgetInner<K> {
     max: usize,
     share_max: usize,
     /// Shows how much is taken.
@@ -77,7 +77,7 @@ impl<K: Clone + Eq + Hash> Budget<K> {
             shares: HashMap::new(),
         };
         Budget {
-            shared: Arc::new(Shared {
+            shared: Arc::new(BudgetInner {
                 max,
                 share_max,
                 gauge,

@@ -28,8 +28,8 @@ use self::intake::Intake;
 use crate::backend::queue::Queues;
 use crate::clock::Clock;
 use crate::pacer::Pacer;
+use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::deployment::Deployment;
-use crate::plugin::long::Long;
 use crate::telemetry::HostMetrics;
 
 /// The `[consumer]` table of hearth.toml. What belongs to one queue stands in the
@@ -68,9 +68,9 @@ impl Default for Config {
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What every intake works with.
-struct Shared {
+struct IntakeContext {
     queues: Queues,
-    long: Arc<Long>,
+    background: Arc<BackgroundRuntime>,
     pacer: Arc<Pacer>,
     clock: Clock,
     config: Config,
@@ -79,7 +79,7 @@ struct Shared {
 
 /// All plugins of this host that consume.
 pub struct Consumers {
-    shared: Arc<Shared>,
+    shared: Arc<IntakeContext>,
     state: Mutex<State>,
 }
 
@@ -108,15 +108,15 @@ impl Active {
 impl Consumers {
     pub fn new(
         queues: Queues,
-        long: Arc<Long>,
+        background: Arc<BackgroundRuntime>,
         pacer: Arc<Pacer>,
         clock: Clock,
         config: Config,
         metrics: HostMetrics,
     ) -> Consumers {
-        let shared = Shared {
+        let shared = IntakeContext {
             queues,
-            long,
+            background,
             pacer,
             clock,
             config,

@@ -7,7 +7,7 @@
 //! [`growth`] looks after statistics.
 
 pub mod approval;
-pub mod gate;
+pub mod checks;
 pub mod growth;
 pub mod probe;
 pub mod replacement;

@@ -1,13 +1,13 @@
 //! A plugin from its file to an answered call.
 
 pub mod admission;
+pub mod background_runtime;
 pub mod cached_routes;
 pub mod call;
 pub mod component;
 pub mod deployment;
 pub mod idle;
 pub mod instance;
-pub mod long;
 pub mod manifest;
 pub mod memory;
 pub mod meter;

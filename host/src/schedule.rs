@@ -17,11 +17,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use self::occurrences::{Error, Held, Occurrences};
+use self::occurrences::{ClaimedOccurrence, Error, Occurrences};
 use crate::backend::postgres::Server;
 use crate::backend::queue::{Outgoing, QueueError, Queues};
 use crate::clock::Clock;
-use crate::plugin::manifest::{Schedule, Whose};
+use crate::plugin::manifest::{Schedule, ScheduleAudience};
 use crate::router::Router;
 use crate::telemetry::HostMetrics;
 
@@ -58,18 +58,18 @@ pub struct Schedules {
     occurrences: Occurrences,
     metrics: HostMetrics,
     /// By plugin and name.
-    known: HashMap<(Arc<str>, String), Known>,
+    known: HashMap<(Arc<str>, String), SeenSchedule>,
 }
 
 /// A schedule that this host has seen.
-struct Known {
+struct SeenSchedule {
     times: String,
     /// When it is due again. `None` is never.
     next: Option<SystemTime>,
 }
 
 /// A schedule of a plugin that serves.
-struct Own {
+struct PluginSchedule {
     plugin: Arc<str>,
     schedule: Schedule,
 }
@@ -106,7 +106,7 @@ impl Schedules {
     async fn look(&mut self) {
         let all = self.serving();
         let serves = |(plugin, name): &(Arc<str>, String)| {
-            let same = |own: &Own| own.plugin == *plugin && own.schedule.name == *name;
+            let same = |own: &PluginSchedule| own.plugin == *plugin && own.schedule.name == *name;
             all.iter().any(same)
         };
         self.known.retain(|key, _| serves(key));
@@ -121,11 +121,11 @@ impl Schedules {
         }
     }
 
-    fn serving(&self) -> Vec<Own> {
+    fn serving(&self) -> Vec<PluginSchedule> {
         let deployments = self.router.deployments();
         let all = deployments.iter().flat_map(|deployment| {
             let schedules = deployment.manifest.schedules.iter();
-            schedules.map(|schedule| Own {
+            schedules.map(|schedule| PluginSchedule {
                 plugin: deployment.plugin.clone(),
                 schedule: schedule.clone(),
             })
@@ -134,7 +134,7 @@ impl Schedules {
     }
 
     /// Sends what is due, where no other host does.
-    async fn keep(&mut self, own: &Own) -> Result<(), Unsent> {
+    async fn keep(&mut self, own: &PluginSchedule) -> Result<(), Unsent> {
         self.meet(own).await?;
         let now = self.clock.now();
         let next = self.known.get(&own.key()).and_then(|known| known.next);
@@ -157,7 +157,7 @@ impl Schedules {
     }
 
     /// Learns when a schedule that is new to this host was last due.
-    async fn meet(&mut self, own: &Own) -> Result<(), Error> {
+    async fn meet(&mut self, own: &PluginSchedule) -> Result<(), Error> {
         let (key, times) = (own.key(), own.times());
         if self
             .known
@@ -170,17 +170,19 @@ impl Schedules {
         let (plugin, name) = (&own.plugin, &own.schedule.name);
         let last = self.occurrences.meet(plugin, name, &times, now).await?;
         let next = own.schedule.times.next(last);
-        self.known.insert(key, Known { times, next });
+        self.known.insert(key, SeenSchedule { times, next });
         Ok(())
     }
 
     /// Goes on with what another host, or this one, has left.
-    async fn resume(&self, all: &[Own]) -> Result<(), Unsent> {
+    async fn resume(&self, all: &[PluginSchedule]) -> Result<(), Unsent> {
         let plugins: Vec<&str> = all.iter().map(|own| &*own.plugin).collect();
         while !plugins.is_empty()
             && let Some(held) = self.occurrences.take_over(&plugins).await?
         {
-            let same = |own: &&Own| *own.plugin == *held.plugin && own.schedule.name == held.name;
+            let same = |own: &&PluginSchedule| {
+                *own.plugin == *held.plugin && own.schedule.name == held.name
+            };
             match all.iter().find(same) {
                 Some(own) => self.send(own, held).await?,
                 // Its plugin no longer has it.
@@ -192,10 +194,10 @@ impl Schedules {
 
     /// Sends an occurrence to all who have not got it yet. Where that fails its row
     /// stays, and whoever finds it later goes on.
-    async fn send(&self, own: &Own, mut held: Held) -> Result<(), Unsent> {
+    async fn send(&self, own: &PluginSchedule, mut held: ClaimedOccurrence) -> Result<(), Unsent> {
         match own.schedule.whose {
-            Whose::Nobody => self.send_to(own, held.due, vec![None]).await?,
-            Whose::EachCustomer => {
+            ScheduleAudience::Nobody => self.send_to(own, held.due, vec![None]).await?,
+            ScheduleAudience::EachCustomer => {
                 while let Some(last) = self.send_page(own, &held).await? {
                     if !self.occurrences.advance(&held, &last).await? {
                         return Err(Unsent::TakenOver);
@@ -211,7 +213,11 @@ impl Schedules {
     }
 
     /// Answers the last customer whose message was sent, if any was left.
-    async fn send_page(&self, own: &Own, held: &Held) -> Result<Option<String>, Unsent> {
+    async fn send_page(
+        &self,
+        own: &PluginSchedule,
+        held: &ClaimedOccurrence,
+    ) -> Result<Option<String>, Unsent> {
         let after = held.last_customer.as_deref();
         let customers_max = self.config.customers_max;
         let customers = self.occurrences.customers(after, customers_max).await?;
@@ -223,7 +229,7 @@ impl Schedules {
 
     async fn send_to(
         &self,
-        own: &Own,
+        own: &PluginSchedule,
         due: SystemTime,
         customers: Vec<Option<Arc<str>>>,
     ) -> Result<(), Unsent> {
@@ -259,7 +265,7 @@ enum Unsent {
     TakenOver,
 }
 
-impl Own {
+impl PluginSchedule {
     fn key(&self) -> (Arc<str>, String) {
         (self.plugin.clone(), self.schedule.name.clone())
     }

@@ -5,19 +5,19 @@
 
 pub mod access;
 pub mod body;
+pub mod builtin_routes;
 pub mod compress;
 mod connection;
+mod connection_limit;
 mod guest;
-pub mod hold;
+mod idle_timeout;
 pub mod outgoing;
-pub mod own;
-mod places;
-mod pulse;
+mod progress_body;
 mod request;
+pub mod sse;
 pub mod tls;
 pub mod traffic;
 mod unread;
-mod watched;
 mod wire;
 
 use std::future::Future;
@@ -35,11 +35,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::connection::{BoxError, Serving};
+use self::connection::{BoxError, ListenerContext};
+use self::connection_limit::{ConnectionLimit, ConnectionPermit};
+use self::idle_timeout::ConnectionTimeouts;
 use self::outgoing::Outgoing;
-use self::places::{Place, Places};
-use self::pulse::Patience;
-use self::tls::{Refused, Tls};
+use self::tls::{Tls, TlsError};
 use crate::config::Server as Limits;
 use crate::telemetry::HostMetrics;
 
@@ -97,7 +97,7 @@ impl Listener {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let places = Places::new(
+        let places = ConnectionLimit::new(
             self.limits.connections_max,
             self.limits.peer_connections_max,
         );
@@ -141,10 +141,10 @@ impl Listener {
         }
     }
 
-    fn serving(&self) -> Serving {
-        Serving {
+    fn serving(&self) -> ListenerContext {
+        ListenerContext {
             builder: builder(&self.limits),
-            patience: Patience::new(&self.limits),
+            patience: ConnectionTimeouts::new(&self.limits),
             limits: self.limits.clone(),
             metrics: self.metrics.clone(),
             stop: CancellationToken::new(),
@@ -173,11 +173,11 @@ async fn usable(
 
 /// One connection, after its handshake where there is TLS.
 async fn served<S, F, B>(
-    serving: Arc<Serving>,
+    serving: Arc<ListenerContext>,
     tls: Option<Arc<Tls>>,
     stream: TcpStream,
     peer: SocketAddr,
-    place: Place,
+    place: ConnectionPermit,
     answer: S,
 ) where
     S: Fn(Request<RequestBody>, SocketAddr) -> F + Send + 'static,
@@ -192,7 +192,7 @@ async fn served<S, F, B>(
         Some(tls) => {
             let shaken = tokio::select! {
                 shaken = tls.accept(stream, peer.ip()) => shaken,
-                () = place.eviction() => Err(Refused::Evicted),
+                () = place.eviction() => Err(TlsError::Evicted),
             };
             match shaken {
                 Ok(stream) => serving.serve(stream, peer, &place, answer).await,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use hearth::backend::dynamodb::cache::CacheTable;
 use hearth::backend::redis;
 use hearth::backend::url::Url;
-use hearth::capability::cache::shared::{Shared, Store};
+use hearth::capability::cache::shared::{SharedTier, Store};
 use hearth::capability::cache::{Client, Config, Found, GuestError, Options, Scope};
 use hearth::secret::RootSecret;
 use hearth::telemetry::{HostMetrics, Metrics};
@@ -101,7 +101,7 @@ impl<S: Between> Fleet<S> {
         let metrics = Metrics::new(&hearth::telemetry::Config::default());
         let host_metrics = HostMetrics::new(&metrics);
         let store = self.store.store().await;
-        let shared = Shared::open(store, &config, &self.secret, &host_metrics);
+        let shared = SharedTier::open(store, &config, &self.secret, &host_metrics);
         let client = Client::open(&config, &host_metrics).with_shared(shared);
         // A host has its plugins before it begins to listen.
         client.lend("tickets");

@@ -1,6 +1,6 @@
 //! What a manifest says of queues and schedules.
 
-use hearth::plugin::manifest::{Grant, Manifest, Whose, World};
+use hearth::plugin::manifest::{Grant, Manifest, ScheduleAudience, World};
 use hearth::plugin::package::Interface;
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ fn schedule_asks_to_send_to_its_queue() {
     let [daily, hourly] = &manifest.schedules[..] else {
         panic!("{:?}", manifest.schedules);
     };
-    assert_eq!(daily.whose, Whose::EachCustomer);
+    assert_eq!(daily.whose, ScheduleAudience::EachCustomer);
     assert_eq!(
         (hourly.times.time_zone.as_str(), hourly.message.as_str()),
         ("UTC", "{}")

@@ -20,7 +20,7 @@
 
 pub mod cache;
 mod failure;
-mod patience;
+mod retry;
 pub mod size;
 mod tables;
 pub mod writer;
@@ -130,11 +130,11 @@ pub enum EmbeddedSync {
 /// A client and the tables that are the host's. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Dynamo {
-    shared: Arc<Shared>,
+    shared: Arc<DynamoInner>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct DynamoInner {
     client: Client,
     client_once: Client,
     create_tables: bool,
@@ -165,7 +165,7 @@ impl Dynamo {
         let once = client.config().to_builder();
         let once = once.retry_config(RetryConfig::disabled());
         Dynamo {
-            shared: Arc::new(Shared {
+            shared: Arc::new(DynamoInner {
                 client_once: Client::from_conf(once.build()),
                 client,
                 create_tables,

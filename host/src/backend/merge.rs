@@ -42,11 +42,11 @@ pub struct Merge<I, O> {
 }
 
 struct State<I, O> {
-    waiting: VecDeque<Waiting<I, O>>,
+    waiting: VecDeque<QueuedItem<I, O>>,
     calls: usize,
 }
 
-struct Waiting<I, O> {
+struct QueuedItem<I, O> {
     item: I,
     bytes: usize,
     /// What all that was added with it takes, until the last of it goes.
@@ -95,7 +95,7 @@ impl<I: Send + 'static, O: Send + 'static> Merge<I, O> {
         let mut answers = Vec::with_capacity(items.len());
         for (item, bytes) in items {
             let (answer, answered) = oneshot::channel();
-            state.waiting.push_back(Waiting {
+            state.waiting.push_back(QueuedItem {
                 item,
                 bytes,
                 _room: room.clone(),

@@ -48,10 +48,10 @@ pub(crate) use receive::Delivery;
 /// The queues of a database. Cloning shares them.
 #[derive(Clone)]
 pub struct PgQueue {
-    shared: Arc<Shared>,
+    shared: Arc<PgQueueInner>,
 }
 
-struct Shared {
+struct PgQueueInner {
     table: Arc<Table>,
     config: Config,
     sends: Arc<Merge<Entry, Result<(), QueueError>>>,
@@ -78,7 +78,7 @@ impl PgQueue {
         let table = Arc::new(Table::new(server, clock, key, operation_max));
         table.register_key().await?;
         Ok(PgQueue {
-            shared: Arc::new(Shared {
+            shared: Arc::new(PgQueueInner {
                 sends: send::merge(&table, config),
                 settles: settle::merge(&table, config),
                 table,

@@ -46,10 +46,10 @@ const ENTRIES_MAX: usize = 10;
 /// The queues of an account. Cloning shares them.
 #[derive(Clone)]
 pub struct Sqs {
-    shared: Arc<Shared>,
+    shared: Arc<SqsInner>,
 }
 
-struct Shared {
+struct SqsInner {
     client: Client,
     /// Waits longer for an answer: for long polls.
     patient: Client,
@@ -61,18 +61,18 @@ struct Shared {
 
 /// A queue as the configuration names it.
 struct Named {
-    place: Arc<Place>,
+    place: Arc<QueueAddress>,
     sends: Arc<Merge<Parcel, Result<(), QueueError>>>,
 }
 
 /// Where a queue is in SQS.
-struct Place {
+struct QueueAddress {
     /// The name or the URL of the configuration.
     given: String,
     url: OnceCell<String>,
 }
 
-impl Place {
+impl QueueAddress {
     fn is_fifo(&self) -> bool {
         self.given.ends_with(".fifo")
     }
@@ -82,7 +82,7 @@ impl Sqs {
     pub(super) async fn open(config: &Config, secret: &RootSecret, postgres: PgQueue) -> Sqs {
         let (client, patient) = client::clients(config).await;
         let named = config.queues.iter().map(|(name, given)| {
-            let place = Arc::new(Place {
+            let place = Arc::new(QueueAddress {
                 given: given.clone(),
                 url: OnceCell::new(),
             });
@@ -90,7 +90,7 @@ impl Sqs {
             (name.clone(), Named { place, sends })
         });
         Sqs {
-            shared: Arc::new(Shared {
+            shared: Arc::new(SqsInner {
                 queues: named.collect(),
                 stamps: Arc::new(Stamps::new(secret)),
                 client,

@@ -11,11 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct Room<K> {
     all: Arc<Semaphore>,
     each_max: usize,
-    shares: Arc<Mutex<HashMap<K, Share>>>,
+    shares: Arc<Mutex<HashMap<K, CustomerSeats>>>,
 }
 
 /// What one has taken. It is forgotten with the last who sits or waits.
-struct Share {
+struct CustomerSeats {
     seats: Arc<Semaphore>,
     users: usize,
 }
@@ -44,7 +44,7 @@ impl<K: Clone + Eq + Hash> Room<K> {
 
     fn user(&self, key: K) -> (User<K>, Arc<Semaphore>) {
         let mut shares = self.shares.lock();
-        let share = shares.entry(key.clone()).or_insert_with(|| Share {
+        let share = shares.entry(key.clone()).or_insert_with(|| CustomerSeats {
             seats: Arc::new(Semaphore::new(self.each_max)),
             users: 0,
         });
@@ -66,7 +66,7 @@ pub struct Seat<K: Clone + Eq + Hash> {
 
 struct User<K: Clone + Eq + Hash> {
     key: K,
-    shares: Arc<Mutex<HashMap<K, Share>>>,
+    shares: Arc<Mutex<HashMap<K, CustomerSeats>>>,
 }
 
 impl<K: Clone + Eq + Hash> Drop for User<K> {

@@ -28,12 +28,12 @@
 
 mod fleet;
 mod flight;
-mod marks;
 mod memory;
-mod second;
+mod pending_invalidations;
 mod share;
 pub mod shared;
-mod untold;
+mod shared_look_up;
+mod stale_marks;
 mod view;
 
 use std::collections::HashMap;
@@ -47,7 +47,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 use self::fleet::Fleet;
 use self::flight::Lease;
 use self::share::Began;
-use self::shared::Shared;
+use self::shared::SharedTier;
 use super::Call;
 use crate::backend::postgres::Server;
 use crate::telemetry::HostMetrics;
@@ -55,8 +55,8 @@ use crate::telemetry::HostMetrics;
 pub use generated::hearth::plugin::cache::{
     Entry, Error as GuestError, Found, Host, HostLease, Options, Scope,
 };
-pub use marks::{Declared, Mark, Marks, Moment};
 pub use share::Share;
+pub use stale_marks::{Declared, Mark, Marks, Moment};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -207,7 +207,7 @@ pub struct Client {
     metrics: HostMetrics,
     fleet: Arc<Fleet>,
     shares: Arc<Shares>,
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<SharedTier>>,
     callers: Arc<AtomicU64>,
 }
 
@@ -229,7 +229,7 @@ impl Client {
 
     /// With a second tier, for what is lent from now on. It serves nothing before
     /// [`Client::follow_fleet`], since nobody would know what is stale.
-    pub fn with_shared(mut self, shared: Shared) -> Client {
+    pub fn with_shared(mut self, shared: SharedTier) -> Client {
         self.shared = Some(Arc::new(shared));
         self
     }
@@ -286,12 +286,12 @@ pub struct State {
     caller: Option<u64>,
     /// When the call first used the cache: what it sets is as old.
     began: Option<Began>,
-    leases: HashMap<u64, Held>,
+    leases: HashMap<u64, LeaseState>,
     leased: u64,
 }
 
 /// What a guest's lease stands for.
-enum Held {
+enum LeaseState {
     /// `None` once it is fulfilled.
     Lease(Option<Lease>),
     /// The key is none, so nothing can be set under it.

@@ -35,8 +35,10 @@
 //! ```
 
 pub mod address;
+mod allowed_ranges;
 mod body;
 pub mod breaker;
+mod breakers;
 mod check;
 mod connection;
 mod dial;
@@ -44,14 +46,12 @@ mod error;
 mod exchange;
 mod lease;
 mod message;
-mod opened;
 pub mod pattern;
 mod pool;
 pub mod reserved;
 mod resolve;
 pub mod target;
 mod tls;
-mod trial;
 mod view;
 pub mod wasi;
 
@@ -64,6 +64,7 @@ use tokio::runtime::Handle;
 use wasmtime::component::{HasData, Linker};
 
 use self::address::Policy;
+use self::breakers::Breakers;
 use self::connection::Opener;
 use self::dial::Dialer;
 use self::error::convert_error;
@@ -71,14 +72,13 @@ use self::pool::Pool;
 use self::reserved::Endpoint;
 use self::resolve::LookUps;
 use self::target::Destination;
-use self::trial::Breakers;
 use super::Call;
 use crate::budget::Room;
 use crate::telemetry::HostMetrics;
 use crate::telemetry::host::{OutboundConnections, OutboundMetrics};
 
+pub use self::allowed_ranges::{AllowedRanges, InvalidRange};
 pub use self::error::Error;
-pub use self::opened::{NotOpened, Opened};
 pub use self::pattern::Pattern;
 pub use self::resolve::Resolver;
 pub use generated::hearth::plugin::outbound::{
@@ -102,7 +102,7 @@ pub struct Config {
     /// `10.0.0.0/8`, and addresses with a port, as `127.0.0.1:9000`, the latter alone
     /// also where this host or one of its services listens.
     /// `HEARTH_OUTBOUND_ALLOW_ADDRESSES` overrides it, with commas.
-    pub allow_addresses: Vec<Opened>,
+    pub allow_addresses: Vec<AllowedRanges>,
     /// Authorities beside the machine's own, in PEM.
     pub tls_root_file: Option<PathBuf>,
     /// Requests of one call of a plugin.
@@ -192,8 +192,8 @@ struct Inner {
     look_ups: LookUps,
     dialer: Dialer,
     pool: Arc<Pool>,
-    connections: Room<Whose>,
-    destinations: Room<(Whose, Destination)>,
+    connections: Room<RequestOwner>,
+    destinations: Room<(RequestOwner, Destination)>,
     breakers: Breakers,
     metrics: OutboundConnections,
 }
@@ -270,11 +270,11 @@ impl Client {
 }
 
 /// An operator shall not find out from an incident what a line opened.
-fn tell_what_is_opened(ranges: &[Opened]) {
+fn tell_what_is_opened(ranges: &[AllowedRanges]) {
     if ranges.is_empty() {
         return;
     }
-    let ranges: Vec<String> = ranges.iter().map(Opened::to_string).collect();
+    let ranges: Vec<String> = ranges.iter().map(AllowedRanges::to_string).collect();
     tracing::warn!(
         "PLUGINS MAY REACH ADDRESSES THAT ARE CLOSED OTHERWISE: {} (outbound.allow_addresses, \
          HEARTH_OUTBOUND_ALLOW_ADDRESSES)",
@@ -284,14 +284,14 @@ fn tell_what_is_opened(ranges: &[Opened]) {
 
 /// On whose behalf a request goes out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Whose {
+pub(crate) struct RequestOwner {
     plugin: Arc<str>,
     customer: Option<Arc<str>>,
 }
 
-impl Whose {
-    fn of(call: &Call) -> Whose {
-        Whose {
+impl RequestOwner {
+    fn of(call: &Call) -> RequestOwner {
+        RequestOwner {
             plugin: call.plugin.clone(),
             customer: call.customer.clone(),
         }

@@ -168,19 +168,19 @@ pub enum Error {
 
 /// Why a stream was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum OpenError {
     #[error("this host has all the streams that it may have")]
     HostFull,
     #[error("the customer has all the streams that it may have")]
     CustomerFull,
 }
 
-impl Refused {
+impl OpenError {
     /// The label of metrics.
     pub fn reason(self) -> &'static str {
         match self {
-            Refused::HostFull => "host_full",
-            Refused::CustomerFull => "customer_full",
+            OpenError::HostFull => "host_full",
+            OpenError::CustomerFull => "customer_full",
         }
     }
 }
@@ -220,10 +220,10 @@ pub struct Hold {
 /// Everything that pushes. One per process; cloning shares it.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    shared: Arc<PushInner>,
 }
 
-struct Shared {
+struct PushInner {
     config: Config,
     hub: Hub,
     log: Log,
@@ -241,7 +241,7 @@ impl Client {
     /// before [`Client::follow`].
     pub fn open(config: &Config, server: Server, metrics: &HostMetrics) -> Client {
         let metrics = metrics.push();
-        let shared = Shared {
+        let shared = PushInner {
             hub: Hub::new(config, metrics.clone()),
             log: Log::new(server),
             publisher: Publisher::new(config),
@@ -289,7 +289,7 @@ impl Client {
     }
 
     /// Opens a stream, which begins with the plugin's own text.
-    pub fn hold(&self, hold: Hold, opening: Bytes) -> Result<Stream, Refused> {
+    pub fn hold(&self, hold: Hold, opening: Bytes) -> Result<Stream, OpenError> {
         Stream::open(self.shared.clone(), hold, opening)
             .inspect_err(|refused| self.shared.metrics.refused(refused.reason()).increment(1))
     }
@@ -318,7 +318,7 @@ impl Client {
 /// What one deployment borrows.
 #[derive(Clone)]
 pub struct Lent {
-    shared: Arc<Shared>,
+    shared: Arc<PushInner>,
     published: Counter,
 }
 

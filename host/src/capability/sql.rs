@@ -19,8 +19,8 @@
 //! ```
 
 mod analyse;
-mod apart;
 mod batch;
+mod concurrent_index;
 mod describe;
 mod enqueue;
 mod error;

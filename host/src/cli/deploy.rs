@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use http::Method;
 
-use super::admin::steps::{self, End, Outcome, Refused};
+use super::admin::steps::{self, End, Outcome, RefusedDeploy};
 use super::admin::table::{line, plain};
 use super::admin::{self, Client, Error, Reach};
 use crate::plugin::package::COMPONENT_BYTES_MAX;
@@ -70,7 +70,7 @@ pub fn run(args: &Args, config: Option<&Path>, out: &mut dyn Write) -> anyhow::R
 }
 
 /// The command that would not be refused for this, where there is one.
-fn advice(args: &Args, config: Option<&Path>, refused: &Refused) -> String {
+fn advice(args: &Args, config: Option<&Path>, refused: &RefusedDeploy) -> String {
     if refused.step == REPLACE {
         let replacing = Args {
             replace: true,
@@ -144,7 +144,7 @@ pub fn exit_code(outcome: &Outcome) -> ExitCode {
     }
 }
 
-fn refusal(refused: &Refused, done: &str) -> String {
+fn refusal(refused: &RefusedDeploy, done: &str) -> String {
     let plugin = match refused.plugin.as_str() {
         "" => "the file",
         plugin => plugin,
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn a_refused_replacement_is_answered_with_the_command_that_means_it() {
         let said = args("my.wasm --approve sql");
-        let refused = |step: &str, asks: &[&str]| Refused {
+        let refused = |step: &str, asks: &[&str]| RefusedDeploy {
             plugin: "tickets".into(),
             step: step.into(),
             reasons: vec!["it is mounted elsewhere".into()],

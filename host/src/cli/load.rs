@@ -95,7 +95,7 @@ pub struct Args {
 /// What was asked for and will not be done. The exit code is 64, and the user's
 /// command is to blame.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum UsageError {
     #[error(
         "--url {0}: an http:// URL with a host and no path is wanted, such as http://127.0.0.1:8080; the path goes into --path"
     )]
@@ -121,7 +121,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         None => send_all(&args, out),
     };
     match done {
-        Err(error) if error.is::<Refused>() => {
+        Err(error) if error.is::<UsageError>() => {
             eprintln!("hearth: {error}");
             Ok(ExitCode::from(USAGE))
         }

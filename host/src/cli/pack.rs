@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use crate::capability::sql::gate::{self, ApprovedFunctions};
 use crate::deploy::approval::function_approvals;
-use crate::plugin::openapi::{Fragment, Whose};
+use crate::plugin::openapi::{Fragment, PartOwner};
 use crate::plugin::package::{Package, Parts, pack};
 
 /// Packs a plugin into one file.
@@ -69,7 +69,7 @@ fn check_openapi(package: &Package) -> anyhow::Result<()> {
     let Some(text) = &package.openapi else {
         return Ok(());
     };
-    let whose = Whose {
+    let whose = PartOwner {
         plugin: &package.manifest.name,
         own_mount: &package.manifest.mount,
         mount: &package.manifest.mount,

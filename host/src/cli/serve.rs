@@ -30,7 +30,7 @@ use crate::deploy::{Clients, Deployer, Refused};
 use crate::edge::cors::Cors;
 use crate::edge::docs::Docs;
 use crate::edge::health::Health;
-use crate::edge::idempotency::{Alive, Idempotency};
+use crate::edge::idempotency::{Heartbeat, Idempotency};
 use crate::edge::keys::Keys;
 use crate::edge::openapi::Documents;
 use crate::edge::rate::Rate;
@@ -39,17 +39,17 @@ use crate::embedded::postgres::Cluster;
 use crate::engine::Engines;
 use crate::pacer::Pacer;
 use crate::plugin::admission::Admission;
+use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::component::Compiler;
 use crate::plugin::idle::IdleSlots;
-use crate::plugin::long::Long;
 use crate::router::Router;
 use crate::schedule::Schedules;
 use crate::secret::RootSecret;
 use crate::server::access::AccessLog;
 use crate::server::body::Bodies;
+use crate::server::builtin_routes::BuiltinRoutes;
 use crate::server::compress::Compressor;
-use crate::server::hold;
-use crate::server::own::Own;
+use crate::server::sse;
 use crate::server::tls::Tls;
 use crate::server::traffic::Traffic;
 use crate::server::{Edge, Listener};
@@ -104,7 +104,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let metrics = Metrics::new(&config.telemetry);
     let host_metrics = HostMetrics::new(&metrics);
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
-    let long = Arc::new(open_long(&config)?);
+    let background = Arc::new(open_long(&config)?);
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
     let clock = open::clock();
     let queues = queues(&config, &postgres, &secret, &clock, &host_metrics).await?;
@@ -130,14 +130,14 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     dynamodb.prepare(&mut beside).await?;
     beside.spawn(clients.documents.clone().run_writer());
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
-    let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, long));
+    let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, background));
     open_plugins(&rollout).await?;
     let schedules = schedules(&config, &rollout, &postgres, &queues);
     let demo_key = match args.demo {
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
-    let alive = Alive::new(postgres.clone(), config.idempotency.beat_ms);
+    let alive = Heartbeat::new(postgres.clone(), config.idempotency.beat_ms);
     let edge = Arc::new(edge(
         &config,
         &postgres,
@@ -191,7 +191,7 @@ fn keep(rollout: &Arc<Rollout>, edge: &Edge, postgres: &Server, beside: &mut Joi
     beside.spawn(clients.outbound.clone().sweep());
     beside.spawn(clients.outbound.clone().follow_reserved());
     beside.spawn(clients.push.clone().follow());
-    beside.spawn(hold::end_with_keys(edge.keys.clone(), clients.push.clone()));
+    beside.spawn(sse::end_with_keys(edge.keys.clone(), clients.push.clone()));
     beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
     beside.spawn(edge.idempotency.clone().sweep());
 }
@@ -202,7 +202,7 @@ fn edge(
     secret: &RootSecret,
     rollout: &Rollout,
     keys: Keys,
-    alive: &Alive,
+    alive: &Heartbeat,
     metrics: &HostMetrics,
 ) -> Edge {
     Edge {
@@ -210,7 +210,7 @@ fn edge(
         keys,
         push: rollout.deployer.clients.push.clone(),
         rate: Arc::new(Rate::open(&config.rate, metrics)),
-        long: rollout.long.clone(),
+        background: rollout.background.clone(),
         responses: ResponseCache::open(&config.response_cache, metrics),
         idempotency: Arc::new(Idempotency::open(
             postgres.clone(),
@@ -220,7 +220,7 @@ fn edge(
             rollout.deployer.clock.clone(),
             metrics.clone(),
         )),
-        own: Own {
+        builtin: BuiltinRoutes {
             health: Health::new(postgres.clone()),
             documents: Documents::new(rollout.router.clone()),
             docs: Docs::new(),
@@ -253,9 +253,9 @@ async fn queues(
     opened.await.context("the queues")
 }
 
-fn open_long(config: &Config) -> anyhow::Result<Long> {
+fn open_long(config: &Config) -> anyhow::Result<BackgroundRuntime> {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    Ok(Long::open(
+    Ok(BackgroundRuntime::open(
         threads,
         Duration::from_millis(config.engine.long_cpu_ms),
     )?)
@@ -286,11 +286,11 @@ fn rollout(
     deployer: Deployer,
     postgres: &Server,
     queues: &Queues,
-    long: Arc<Long>,
+    background: Arc<BackgroundRuntime>,
 ) -> Rollout {
     let consumers = Consumers::new(
         queues.clone(),
-        long.clone(),
+        background.clone(),
         Arc::new(Pacer::new(config.consumer.busy_calls_per_second_max)),
         deployer.clock.clone(),
         config.consumer.clone(),
@@ -301,7 +301,7 @@ fn rollout(
         consumers,
         store: Store::open(postgres.clone()),
         router: Arc::new(Router::default()),
-        long,
+        background,
         sections: config.plugins.clone(),
         drain_max: Duration::from_millis(config.server.drain_ms_max),
         turn: Arc::default(),

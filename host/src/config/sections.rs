@@ -43,7 +43,7 @@ impl Default for Admin {
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// Open connections. One more takes the place of one that rests, see
-    /// `server/places.rs`, and is closed where none does.
+    /// `server/connection_limit.rs`, and is closed where none does.
     pub connections_max: usize,
     /// Headers of one request.
     pub headers_max: usize,

@@ -28,7 +28,7 @@ impl Intake {
         let in_flight = messages.len() as f64;
         self.metrics.in_flight.increment(in_flight);
         let answer = tokio::select! {
-            answer = call::consume(deployment, &self.shared.long, permit, call, batch) => Some(answer),
+            answer = call::consume(deployment, &self.shared.background, permit, call, batch) => Some(answer),
             // A drain that lasted too long: the deployment goes.
             () = deployment.stop.cancelled() => None,
         };

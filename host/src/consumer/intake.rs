@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Shared;
+use super::IntakeContext;
 use super::leases::Leases;
 use super::part::{Part, by_customer};
 use crate::backend::queue::{QueueError, Received};
@@ -21,7 +21,7 @@ use crate::telemetry::ConsumerMetrics;
 const GATHER_LOOK: Duration = Duration::from_millis(50);
 
 pub(super) struct Intake {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<IntakeContext>,
     pub(super) deployment: Arc<Deployment>,
     pub(super) consumed: Consumed,
     pub(super) queue: Arc<str>,
@@ -37,14 +37,14 @@ pub(super) struct Intake {
 }
 
 /// What one call needs of the host, beside its messages.
-pub(super) struct Place {
+pub(super) struct CallPermits {
     pub(super) permit: Permit,
     pub(super) slot: OwnedSemaphorePermit,
 }
 
 impl Intake {
     pub(super) fn open(
-        shared: Arc<Shared>,
+        shared: Arc<IntakeContext>,
         deployment: Arc<Deployment>,
         consumed: Consumed,
         stop: CancellationToken,
@@ -124,7 +124,7 @@ impl Intake {
             return received;
         }
         match self.keep_or_return(reserve).await {
-            Some(permit) => self.hand_over(messages, Place { permit, slot }),
+            Some(permit) => self.hand_over(messages, CallPermits { permit, slot }),
             None => self.give_back(messages).await,
         }
         Ok(())
@@ -176,7 +176,7 @@ impl Intake {
 
     /// Each customer's messages are a call of their own. Those for which there is
     /// room go at once, the rest one after the other behind the first.
-    fn hand_over(self: &Arc<Self>, messages: Vec<Received>, place: Place) {
+    fn hand_over(self: &Arc<Self>, messages: Vec<Received>, place: CallPermits) {
         self.metrics.batch_messages.record(messages.len() as f64);
         let call_bytes_max = self.shared.config.call_bytes_max;
         let mut parts = by_customer(messages, call_bytes_max).into_iter();
@@ -190,14 +190,14 @@ impl Intake {
         self.begin(behind, place);
     }
 
-    fn another_place(&self) -> Option<Place> {
+    fn another_place(&self) -> Option<CallPermits> {
         let slot = self.slots.clone().try_acquire_owned().ok()?;
         let permit = self.deployment.gate.try_enter(self.party.clone())?;
-        let place = Place { permit, slot };
+        let place = CallPermits { permit, slot };
         self.shared.pacer.try_turn().then_some(place)
     }
 
-    fn begin(self: &Arc<Self>, parts: Vec<Part>, place: Place) {
+    fn begin(self: &Arc<Self>, parts: Vec<Part>, place: CallPermits) {
         self.tasks.spawn(self.clone().consume_all(parts, place));
     }
 }

@@ -15,17 +15,17 @@ const BEATS: u32 = 3;
 
 /// The leases of one intake. Dropped, its heart stops.
 pub(super) struct Leases {
-    held: Arc<Held>,
+    held: Arc<Receipts>,
     _beating: AbortOnDropHandle<()>,
 }
 
 /// By the message's id.
 #[derive(Default)]
-struct Held(Mutex<HashMap<String, Receipt>>);
+struct Receipts(Mutex<HashMap<String, Receipt>>);
 
 impl Leases {
     pub(super) fn new(queues: Queues, queue: Arc<str>, visibility: Duration) -> Leases {
-        let held = Arc::new(Held::default());
+        let held = Arc::new(Receipts::default());
         let beating = tokio::spawn(beat(queues, queue, visibility, held.clone()));
         Leases {
             held,
@@ -51,7 +51,7 @@ impl Leases {
     }
 }
 
-async fn beat(queues: Queues, queue: Arc<str>, visibility: Duration, held: Arc<Held>) {
+async fn beat(queues: Queues, queue: Arc<str>, visibility: Duration, held: Arc<Receipts>) {
     let mut beats = interval((visibility / BEATS).max(Duration::from_millis(1)));
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

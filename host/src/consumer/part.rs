@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::slice;
 use std::sync::Arc;
 
-use super::intake::{Intake, Place};
+use super::intake::{CallPermits, Intake};
 use super::outcome::{self, Outcome};
 use crate::backend::queue::{Received, Settlement};
 use crate::plugin::admission::Permit;
@@ -60,8 +60,8 @@ impl Part {
 impl Intake {
     /// Consumes parts one after the other. Each call but the first waits for its
     /// turn; once it is stopped, what was not begun is given back.
-    pub(super) async fn consume_all(self: Arc<Self>, parts: Vec<Part>, place: Place) {
-        let Place { permit, slot } = place;
+    pub(super) async fn consume_all(self: Arc<Self>, parts: Vec<Part>, place: CallPermits) {
+        let CallPermits { permit, slot } = place;
         let mut first = Some(permit).filter(|_| !self.stop.is_cancelled());
         for part in parts {
             let permit = match first.take() {

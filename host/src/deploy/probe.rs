@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::steps::{Rejected, Steps};
 use crate::capability::Faults;
+use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::call;
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance::{Caller, Context, Request};
-use crate::plugin::long::Long;
 use crate::plugin::manifest::SelfTest;
 
 /// Asks on behalf of a customer that does not exist and owns nothing.
@@ -35,28 +35,30 @@ pub enum Probe {
 /// that loops or traps is found; then puts the self-test's request.
 pub async fn probe(
     deployment: &Arc<Deployment>,
-    long: &Long,
+    background: &BackgroundRuntime,
     probe: Probe,
     steps: &mut Steps,
 ) -> Result<(), Rejected> {
     for _ in 0..deployment.manifest.instances.warm_instances_min.max(1) {
-        call::warm(deployment, long).await.map_err(|failure| {
-            let reason = format!("an instance does not start: {failure}");
-            Rejected::because(&deployment.plugin, STEP, reason)
-        })?;
+        call::warm(deployment, background)
+            .await
+            .map_err(|failure| {
+                let reason = format!("an instance does not start: {failure}");
+                Rejected::because(&deployment.plugin, STEP, reason)
+            })?;
     }
     let manifest = &deployment.manifest;
     let note = match (&manifest.self_test, probe) {
         _ if !manifest.world.handles() => "an instance starts".to_string(),
         (_, Probe::Returning) | (None, Probe::Configured) => "an instance starts".to_string(),
-        (Some(test), _) => ask(deployment, long, test, true).await?,
+        (Some(test), _) => ask(deployment, background, test, true).await?,
         (None, Probe::Deployed) => {
             let any = SelfTest {
                 method: "GET".to_string(),
                 path: format!("{}{NOWHERE}", manifest.mount),
                 status: 0,
             };
-            ask(deployment, long, &any, false).await?
+            ask(deployment, background, &any, false).await?
         }
     };
     steps.done(STEP, note);
@@ -66,7 +68,7 @@ pub async fn probe(
 /// Puts the request. `exactly` wants its status, else any will do.
 async fn ask(
     deployment: &Arc<Deployment>,
-    long: &Long,
+    background: &BackgroundRuntime,
     test: &SelfTest,
     exactly: bool,
 ) -> Result<String, Rejected> {
@@ -76,7 +78,7 @@ async fn ask(
     let mut call = call::circumstances(deployment, Arc::from(STEP), customer);
     let faults = Arc::new(Faults::default());
     call.faults = Some(faults.clone());
-    let answer = call::handle(deployment, long, call, request(deployment, test)).await;
+    let answer = call::handle(deployment, background, call, request(deployment, test)).await;
     let status = match answer {
         Ok(answer) => answer.status,
         Err(failure) => {

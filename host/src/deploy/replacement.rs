@@ -124,7 +124,7 @@ fn schedules_changed<'s>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::openapi::Whose;
+    use crate::plugin::openapi::PartOwner;
 
     fn manifest(more: &str) -> Manifest {
         let text = format!("name = \"notes\"\nversion = \"0.1.0\"\n{more}");
@@ -159,7 +159,7 @@ mod tests {
             r#"{{"openapi": "3.1.0", "info": {{"title": "Notes", "version": "1"}}, "paths": {{{}}}}}"#,
             paths.join(",")
         );
-        let whose = Whose {
+        let whose = PartOwner {
             plugin: "notes",
             own_mount: mount,
             mount,

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::Deployer;
 use super::approval;
-use super::gate::{self, Built, Candidate};
+use super::checks::{self, Built, Candidate};
 use super::probe::{self, Probe};
 use super::replacement::{self, Surface};
 use super::steps::{Rejected, Serving, Steps};
@@ -23,9 +23,9 @@ use super::store::{Store, StoreError};
 use crate::capability::sql::{Beside, Serving as SqlServing};
 use crate::config;
 use crate::consumer::Consumers;
+use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::call;
 use crate::plugin::deployment::{Approved, Deployment};
-use crate::plugin::long::Long;
 use crate::plugin::package::Package;
 use crate::router::Router;
 
@@ -41,7 +41,7 @@ pub struct Rollout {
     pub store: Store,
     pub router: Arc<Router>,
     pub consumers: Consumers,
-    pub long: Arc<Long>,
+    pub background: Arc<BackgroundRuntime>,
     /// The operator's sections, by plugin.
     pub sections: IndexMap<String, config::Plugin>,
     /// However long calls may last, a drain ends after this.
@@ -186,7 +186,7 @@ impl Rollout {
             .check(candidate.plugin(), candidate.mount())
             .map_err(|taken| Rejected::because(candidate.plugin(), "link", taken))?;
         self.check_queues(candidate)?;
-        let openapi = gate::openapi(candidate)?;
+        let openapi = checks::openapi(candidate)?;
         if !replace && let Some(serving) = self.router.serving(candidate.plugin()) {
             let next = candidate.surface(&openapi);
             replacement::check(&next, &surface(&serving), &serving.label())?;
@@ -230,7 +230,7 @@ impl Rollout {
             .lend(&candidate, number, beside, steps)
             .await?;
         let deployment = self.deployer.assemble(candidate, number, built, lents);
-        let tested = probe::probe(&deployment, &self.long, probe, steps).await;
+        let tested = probe::probe(&deployment, &self.background, probe, steps).await;
         if let Err(rejected) = tested {
             deployment.idle.close();
             return Err(rejected);
@@ -350,7 +350,7 @@ impl Rollout {
     pub fn sweep(&self) {
         for deployment in self.router.deployments() {
             deployment.idle.sweep();
-            call::top_up(&deployment, &self.long);
+            call::top_up(&deployment, &self.background);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::probe::Probe;
 use super::rollout::Rollout;
 use super::steps::{Rejected, Steps};
 use super::store::{Store, StoreError, Stored};
-use super::{Refused, approval, gate, replacement};
+use super::{Refused, approval, checks, replacement};
 use crate::capability::sql::Scan;
 use crate::capability::sql::gate::Definition;
 use crate::config;
@@ -173,7 +173,7 @@ impl Rollout {
         };
         let [before, next] = [before, package.clone()]
             .map(|package| self.candidate(package, Approved::default(), false));
-        let (Ok(old), Ok(new)) = (gate::openapi(&before), gate::openapi(&next)) else {
+        let (Ok(old), Ok(new)) = (checks::openapi(&before), checks::openapi(&next)) else {
             return;
         };
         let [next, before] = [next.surface(&new), before.surface(&old)];

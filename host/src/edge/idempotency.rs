@@ -23,9 +23,9 @@
 //! happen twice, of the key and of the time at which it was first seen, which the
 //! guest is told and which stays the same when a request is run again.
 
-mod alive;
 mod answer;
 mod claims;
+mod heartbeat;
 mod holdings;
 
 use std::sync::Arc;
@@ -46,9 +46,9 @@ use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
 
 use answer::Seal;
-use claims::{Claims, Found, Standing};
+use claims::{ClaimResult, Claims, OtherRequest};
 
-pub use alive::Alive;
+pub use heartbeat::Heartbeat;
 
 /// The `[idempotency]` table of hearth.toml.
 #[derive(Clone, Debug, Deserialize)]
@@ -126,7 +126,7 @@ pub struct Idempotency {
 }
 
 /// What is to be done with a request.
-pub enum Turn {
+pub enum Decision {
     /// It carries no key: run it.
     Plain,
     /// It is the first with its key, or takes over from one that had no effect.
@@ -136,7 +136,7 @@ pub enum Turn {
 }
 
 /// A request as its key sees it.
-pub struct Asked<'a> {
+pub struct KeyedRequest<'a> {
     pub customer: Option<&'a str>,
     /// Of the API key. What they let an answer hold, a key with others is not told.
     pub scopes: &'a [String],
@@ -152,7 +152,7 @@ impl Idempotency {
         server: Server,
         secret: &RootSecret,
         config: Config,
-        alive: &Alive,
+        alive: &Heartbeat,
         clock: Clock,
         metrics: HostMetrics,
     ) -> Idempotency {
@@ -168,17 +168,17 @@ impl Idempotency {
 
     /// Decides before the plugin runs. Without Postgres nothing with a key runs,
     /// for nobody could tell whether it ran before.
-    pub async fn begin(&self, asked: &Asked<'_>) -> Result<Turn, Problem> {
+    pub async fn begin(&self, asked: &KeyedRequest<'_>) -> Result<Decision, Problem> {
         let Some(customer) = asked.customer else {
-            return Ok(Turn::Plain);
+            return Ok(Decision::Plain);
         };
         let Some(key) = self.key(&asked.parts.method, &asked.parts.headers)? else {
-            return Ok(Turn::Plain);
+            return Ok(Decision::Plain);
         };
         let _seat = self.seat(customer).await?;
         let found = self
             .claims
-            .take(&claims::Wanted {
+            .take(&claims::KeyClaim {
                 customer,
                 plugin: asked.plugin,
                 key,
@@ -206,26 +206,26 @@ impl Idempotency {
             .map_err(|_| Problem::unavailable(COME_AGAIN))
     }
 
-    fn turn(&self, found: Found) -> Result<Turn, Problem> {
+    fn turn(&self, found: ClaimResult) -> Result<Decision, Problem> {
         let (claim, standing) = match found {
-            Found::NoRoom => {
+            ClaimResult::NoRoom => {
                 self.metrics.count_idempotent("no_room");
                 let kept = Duration::from_millis(self.config.kept_ms_max);
                 let again = Duration::from_millis(self.config.sweep_ms);
                 return Err(Problem::too_many_idempotency_keys(kept, again));
             }
-            Found::Taken(claim, since) => {
-                return Ok(Turn::Run(Arc::new(Claim::new(claim, since))));
+            ClaimResult::Taken(claim, since) => {
+                return Ok(Decision::Run(Arc::new(Claim::new(claim, since))));
             }
-            Found::Other { claim, standing } => (claim, standing),
+            ClaimResult::Other { claim, standing } => (claim, standing),
         };
         let (told, turn) = match standing {
-            Standing::OtherPayload => ("mismatch", Err(Problem::idempotency_mismatch())),
-            Standing::OtherScopes => ("other_scopes", Err(Problem::idempotency_scopes())),
-            Standing::Running => ("running", Err(Problem::idempotency_running(COME_AGAIN))),
-            Standing::Applied => ("already_applied", Err(Problem::already_applied())),
-            Standing::Answered(sealed) => match self.seal.open(claim, &sealed) {
-                Some(answer) => ("replayed", Ok(Turn::Replay(answer))),
+            OtherRequest::OtherPayload => ("mismatch", Err(Problem::idempotency_mismatch())),
+            OtherRequest::OtherScopes => ("other_scopes", Err(Problem::idempotency_scopes())),
+            OtherRequest::Running => ("running", Err(Problem::idempotency_running(COME_AGAIN))),
+            OtherRequest::Applied => ("already_applied", Err(Problem::already_applied())),
+            OtherRequest::Answered(sealed) => match self.seal.open(claim, &sealed) {
+                Some(answer) => ("replayed", Ok(Decision::Replay(answer))),
                 // Sealed by a version of the root secret that was deleted since.
                 None => ("already_applied", Err(Problem::already_applied())),
             },
@@ -304,7 +304,7 @@ fn set(scopes: &[String]) -> Vec<String> {
 
 /// What was asked. Each part is preceded by its length, so that no two requests
 /// read the same.
-fn fingerprint(asked: &Asked<'_>) -> [u8; 32] {
+fn fingerprint(asked: &KeyedRequest<'_>) -> [u8; 32] {
     let uri = &asked.parts.uri;
     // The guest sees all of them, should there be several.
     let content_types = asked.parts.headers.get_all(http::header::CONTENT_TYPE);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     fn of(parts: &Parts, body: &[u8]) -> [u8; 32] {
-        fingerprint(&Asked {
+        fingerprint(&KeyedRequest {
             customer: None,
             scopes: &[],
             plugin: "p",

@@ -37,7 +37,7 @@ use tokio::time::Instant;
 
 use crate::backend::postgres::Server;
 use crate::secret::RootSecret;
-use freshness::{Freshness, Known};
+use freshness::{Freshness, Validity};
 use look_up::{Entry, Missed};
 use text::{Digest, Digests};
 
@@ -145,10 +145,10 @@ pub enum AuthError {
 /// Every key's judge, one per process. Cloning shares what is remembered.
 #[derive(Clone)]
 pub struct Keys {
-    shared: Arc<Shared>,
+    shared: Arc<KeysInner>,
 }
 
-struct Shared {
+struct KeysInner {
     server: Server,
     config: Config,
     digests: Digests,
@@ -164,7 +164,7 @@ impl Keys {
             .max_capacity(config.unknown_entries_max)
             .time_to_live(Duration::from_millis(config.unknown_ms_max))
             .build();
-        let shared = Shared {
+        let shared = KeysInner {
             digests: Digests::derive(secret),
             known: moka::future::Cache::new(config.entries_max),
             unknown,
@@ -202,13 +202,13 @@ impl Keys {
     /// Nothing means that the entry proves nothing and Postgres must be asked.
     async fn judge_remembered(&self, entry: &Entry) -> Option<Result<Caller, AuthError>> {
         let known = match self.shared.freshness.at(Instant::now()) {
-            Known::Fresh { version } => Ok(version),
-            Known::Ageing { version } => {
+            Validity::Fresh { version } => Ok(version),
+            Validity::Ageing { version } => {
                 self.confirm_soon();
                 Ok(version)
             }
-            Known::Old => self.confirm().await,
-            Known::Away => {
+            Validity::Old => self.confirm().await,
+            Validity::Away => {
                 self.confirm_soon();
                 Err(AuthError::Unavailable)
             }
@@ -272,9 +272,9 @@ impl Keys {
     async fn confirm(&self) -> Result<i64, AuthError> {
         let _turn = self.shared.freshness.turn().lock().await;
         match self.shared.freshness.at(Instant::now()) {
-            Known::Fresh { version } | Known::Ageing { version } => Ok(version),
-            Known::Away => Err(AuthError::Unavailable),
-            Known::Old => self.confirm_now().await,
+            Validity::Fresh { version } | Validity::Ageing { version } => Ok(version),
+            Validity::Away => Err(AuthError::Unavailable),
+            Validity::Old => self.confirm_now().await,
         }
     }
 

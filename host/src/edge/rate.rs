@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 
 use self::bucket::{Nanos, Quota};
 use self::fields::Policy;
-pub use self::fields::Standing;
+pub use self::fields::RateStatus;
 use self::ledger::Ledger;
 use crate::edge::keys::{Caller, Tier};
 use crate::telemetry::HostMetrics;
@@ -126,7 +126,7 @@ impl Rate {
 
     /// Counts one request and says how the caller stands. Nothing means that it
     /// has no limit.
-    pub fn count(&self, caller: &Caller) -> Option<Standing> {
+    pub fn count(&self, caller: &Caller) -> Option<RateStatus> {
         let rated = self.tiers.iter().find(|rated| rated.tier == caller.tier)?;
         let judged = {
             let now = self.now();

@@ -94,10 +94,10 @@ pub enum Begun<'a> {
 pub struct Pending<'a> {
     cache: &'a ResponseCache,
     /// `None` where the route is none that is kept.
-    route: Option<Asked<'a>>,
+    route: Option<CachedRequest<'a>>,
 }
 
-struct Asked<'a> {
+struct CachedRequest<'a> {
     deployment: &'a Deployment,
     key: Arc<Key>,
     matched: Matched<'a>,
@@ -133,7 +133,7 @@ impl ResponseCache {
             let (cache, route) = (self, None);
             return Begun::Ask(Pending { cache, route });
         };
-        let mut asked = Asked {
+        let mut asked = CachedRequest {
             key: Arc::new(Key::of(deployment, parts, caller, &matched.route.vary)),
             customer: caller.map(|caller| caller.customer_id.clone()),
             began: deployment.lents.cache.share.marks.now(),
@@ -160,7 +160,7 @@ impl ResponseCache {
         }
     }
 
-    async fn find(&self, asked: &mut Asked<'_>) -> Option<Arc<Kept>> {
+    async fn find(&self, asked: &mut CachedRequest<'_>) -> Option<Arc<Kept>> {
         if let Some(kept) = self.known(asked) {
             return Some(kept);
         }
@@ -174,7 +174,7 @@ impl ResponseCache {
     }
 
     /// Whom to wait for; `None` where this request is the first.
-    fn lead(&self, asked: &mut Asked<'_>) -> Option<watch::Receiver<()>> {
+    fn lead(&self, asked: &mut CachedRequest<'_>) -> Option<watch::Receiver<()>> {
         let mut under_way = self.under_way.lock();
         if let Some(leader) = under_way.get(&asked.key) {
             return Some(leader.clone());
@@ -185,7 +185,7 @@ impl ResponseCache {
         None
     }
 
-    fn known(&self, asked: &Asked<'_>) -> Option<Arc<Kept>> {
+    fn known(&self, asked: &CachedRequest<'_>) -> Option<Arc<Kept>> {
         let share = &asked.deployment.lents.cache.share;
         let kept = self.answers.get(&asked.key)?;
         let fresh = kept.at.elapsed() < kept.ttl;
@@ -226,7 +226,7 @@ impl Pending<'_> {
 
     fn may_keep(
         &self,
-        asked: &Asked<'_>,
+        asked: &CachedRequest<'_>,
         status: StatusCode,
         headers: &HeaderMap,
         body: &Bytes,
@@ -249,7 +249,7 @@ impl Pending<'_> {
     /// What was declared stale while the plugin was asked is not kept.
     fn keep(
         &self,
-        asked: &Asked<'_>,
+        asked: &CachedRequest<'_>,
         status: StatusCode,
         headers: &HeaderMap,
         body: &Bytes,

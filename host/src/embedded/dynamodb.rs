@@ -41,7 +41,7 @@ use std::time::Duration;
 use dynoxide::Database;
 use tokio::sync::{mpsc, oneshot};
 
-use self::connector::Asked;
+use self::connector::Operation;
 use crate::backend::dynamodb::EmbeddedSync;
 use crate::mode;
 
@@ -146,7 +146,7 @@ type Ready = oneshot::Sender<Result<(), StartError>>;
 struct Owner {
     dir: PathBuf,
     options: Options,
-    requests: mpsc::Receiver<Asked>,
+    requests: mpsc::Receiver<Operation>,
     stopped: oneshot::Receiver<()>,
 }
 

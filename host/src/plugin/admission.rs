@@ -21,8 +21,8 @@
 //! A queue that the plugin consumes counts as one customer, too: so a flood of
 //! messages keeps no request waiting, nor a flood of requests the messages.
 
-mod gate;
 mod line;
+mod permit;
 mod reserve;
 mod turns;
 
@@ -36,8 +36,8 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::{Notify, oneshot};
 
-pub use self::gate::{Gate, Permit};
-use self::line::{Bounds, Line};
+use self::line::{Bounds, CallQueue};
+pub use self::permit::{Gate, Permit};
 pub use self::reserve::Reserve;
 use self::turns::{Rank, Turns};
 use crate::config::PluginLimits;
@@ -109,7 +109,7 @@ pub struct Admission {
 struct State {
     /// Places of the host that nobody has.
     free: usize,
-    lines: HashMap<u64, Line>,
+    lines: HashMap<u64, CallQueue>,
     /// The lines in which somebody waits who may run.
     ready: Turns<u64>,
     /// Numbers lines, tickets and turns: each is larger than those before it.
@@ -143,7 +143,7 @@ impl Admission {
     fn open(&self, limits: &PluginLimits) -> u64 {
         let mut state = self.state.lock();
         let id = state.number();
-        let line = Line::new(self.config.bounds(limits), id);
+        let line = CallQueue::new(self.config.bounds(limits), id);
         state.lines.insert(id, line);
         id
     }
@@ -215,7 +215,7 @@ impl Admission {
 
     fn in_flight(&self, line: u64) -> usize {
         let state = self.state.lock();
-        state.lines.get(&line).map_or(0, Line::in_flight)
+        state.lines.get(&line).map_or(0, CallQueue::in_flight)
     }
 }
 

@@ -10,9 +10,9 @@ use metrics::Gauge;
 use tokio::time::Instant;
 
 use super::admission::{Permit, Shed};
+use super::background_runtime::BackgroundRuntime;
 use super::deployment::Deployment;
 use super::instance::{Batch, Disposition, Instance, Request, Response};
-use super::long::Long;
 use super::memory::{MemoryExhausted, TableExhausted};
 use super::meter::{CpuExhausted, Meter};
 use crate::capability::Call;
@@ -59,24 +59,24 @@ pub fn circumstances(
 /// Answers one request by the deployment, within all its limits.
 pub async fn handle(
     deployment: &Arc<Deployment>,
-    long: &Long,
+    background: &BackgroundRuntime,
     call: Call,
     request: Request,
 ) -> Result<Response, Failure> {
     let permit = deployment.gate.enter(call.customer.clone()).await?;
-    within_limits(deployment, long, permit, call, request).await
+    within_limits(deployment, background, permit, call, request).await
 }
 
 /// Consumes one batch by the deployment, within all its limits. The permit was
 /// taken before the messages were received.
 pub async fn consume(
     deployment: &Arc<Deployment>,
-    long: &Long,
+    background: &BackgroundRuntime,
     permit: Permit,
     call: Call,
     batch: Batch,
 ) -> Result<Vec<Disposition>, Failure> {
-    within_limits(deployment, long, permit, call, batch).await
+    within_limits(deployment, background, permit, call, batch).await
 }
 
 /// What a guest is called with, and how.
@@ -105,7 +105,7 @@ impl Input for Batch {
 
 async fn within_limits<I: Input>(
     deployment: &Arc<Deployment>,
-    long: &Long,
+    background: &BackgroundRuntime,
     _permit: Permit,
     call: Call,
     input: I,
@@ -115,7 +115,7 @@ async fn within_limits<I: Input>(
     let meter = Arc::new(Meter::new(deployment.cpu_max()));
     let deadline = call.deadline;
     let run = run(deployment.clone(), call, meter.clone(), input);
-    let outcome = tokio::time::timeout_at(deadline, long.run(meter.clone(), run)).await;
+    let outcome = tokio::time::timeout_at(deadline, background.run(meter.clone(), run)).await;
     metrics
         .guest_cpu_seconds
         .record(meter.spent().as_secs_f64());
@@ -181,7 +181,10 @@ async fn instance(
 /// Instantiates ahead of any request, as the start of a deployment does for
 /// `warm_instances_min`. The guest's start function is under the same limits.
 /// Answers whether there was room to keep it.
-pub async fn warm(deployment: &Arc<Deployment>, long: &Long) -> Result<bool, Failure> {
+pub async fn warm(
+    deployment: &Arc<Deployment>,
+    background: &BackgroundRuntime,
+) -> Result<bool, Failure> {
     let meter = Arc::new(Meter::new(deployment.cpu_max()));
     let call = circumstances(deployment, Arc::from("warm"), None);
     let deadline = call.deadline;
@@ -194,7 +197,7 @@ pub async fn warm(deployment: &Arc<Deployment>, long: &Long) -> Result<bool, Fai
             .await;
         Ok(warmed.idle.give(fresh.map_err(|error| blame(&error))?))
     };
-    match tokio::time::timeout_at(deadline, long.run(meter, run)).await {
+    match tokio::time::timeout_at(deadline, background.run(meter, run)).await {
         Err(_) => Err(Failure::Deadline),
         Ok(None) => Err(Failure::Trapped("the call's task ended".into())),
         Ok(Some(done)) => done,
@@ -203,14 +206,14 @@ pub async fn warm(deployment: &Arc<Deployment>, long: &Long) -> Result<bool, Fai
 
 /// Makes up for instances that calls have taken, beside the calls and one after
 /// the other, until as many wait as the plugin wants ready.
-pub fn top_up(deployment: &Arc<Deployment>, long: &Arc<Long>) {
+pub fn top_up(deployment: &Arc<Deployment>, background: &Arc<BackgroundRuntime>) {
     if !deployment.idle.begin_warming() {
         return;
     }
-    let (deployment, long) = (deployment.clone(), long.clone());
+    let (deployment, background) = (deployment.clone(), background.clone());
     tokio::spawn(async move {
         while deployment.idle.lacks() {
-            match warm(&deployment, &long).await {
+            match warm(&deployment, &background).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(failure) => {

@@ -41,7 +41,7 @@ pub struct Deployment {
     /// Its declared statements: a later deployment's migrations must leave them
     /// able to run.
     pub declared: Vec<Declared>,
-    pub tally: Tally,
+    pub tally: RequestCounts,
     /// Ends what still runs when a drain has lasted too long.
     pub stop: CancellationToken,
     pub live: Live,
@@ -62,12 +62,12 @@ pub struct Approved {
 
 /// The requests that a deployment answered, and how many of them with a 5xx.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct RequestCounts {
     requests: AtomicU64,
     failures: AtomicU64,
 }
 
-impl Tally {
+impl RequestCounts {
     pub fn count(&self, failed: bool) {
         self.requests.fetch_add(1, Relaxed);
         if failed {

@@ -18,14 +18,14 @@ use std::time::Duration;
 use metrics::Gauge;
 use parking_lot::Mutex;
 
-use self::waiting::{Bounds, Given, Line, Owner, Waiting};
+use self::waiting::{Bounds, Given, IdleKey, IdleQueue, Owner};
 use super::admission::Customer;
 use super::instance::Instance;
 use crate::config::Engine as Limits;
 
 /// What waits of all plugins: they hold slots of one pool.
 pub struct IdleSlots {
-    waiting: Mutex<Waiting<Waiter>>,
+    waiting: Mutex<IdleQueue<Waiter>>,
     deployments: AtomicU64,
 }
 
@@ -36,7 +36,7 @@ impl IdleSlots {
             limits.customer_idle_instances_percent_max,
         );
         Arc::new(IdleSlots {
-            waiting: Mutex::new(Waiting::new(bounds)),
+            waiting: Mutex::new(IdleQueue::new(bounds)),
             deployments: AtomicU64::new(0),
         })
     }
@@ -45,12 +45,12 @@ impl IdleSlots {
 /// An instance, and the gauge that counts it for as long as it waits.
 struct Waiter {
     instance: Instance,
-    _counted: Counted,
+    _counted: IdleGauge,
 }
 
-struct Counted(Gauge);
+struct IdleGauge(Gauge);
 
-impl Drop for Counted {
+impl Drop for IdleGauge {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
@@ -127,7 +127,7 @@ impl Idle {
         self.waiting_gauge.increment(1.0);
         let waiter = Waiter {
             instance,
-            _counted: Counted(self.waiting_gauge.clone()),
+            _counted: IdleGauge(self.waiting_gauge.clone()),
         };
         let mut waiting = self.slots.waiting.lock();
         let Given { kept, gone } = match line {
@@ -154,12 +154,12 @@ impl Idle {
         drop(gone);
     }
 
-    fn line(&self, customer: &Customer) -> Line {
+    fn line(&self, customer: &Customer) -> IdleKey {
         let owner = match self.bounds.shared {
             true => Owner::Everybody,
             false => Owner::Customer(customer.clone()),
         };
-        Line {
+        IdleKey {
             deployment: self.deployment,
             owner,
         }

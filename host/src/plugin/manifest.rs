@@ -30,7 +30,7 @@ use std::fmt;
 
 pub use self::cached::{CachedRoute, Piece, Segment};
 pub use self::consumed::Consumed;
-pub use self::schedule::{Schedule, Times, Whose};
+pub use self::schedule::{Schedule, ScheduleAudience, Times};
 use crate::capability::sql::statement::Declared;
 use crate::config::LimitOverrides;
 use crate::plugin::package::Interface;

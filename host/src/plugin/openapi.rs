@@ -28,7 +28,7 @@ mod references;
 
 use serde_json::{Map, Value};
 
-use mistakes::{Mistakes, Place};
+use mistakes::{Mistakes, Pointer};
 
 /// How many bytes a plugin's part may have. All parts together are kept in memory.
 pub const OPENAPI_BYTES_MAX: usize = 1024 * 1024;
@@ -51,7 +51,7 @@ const SECTIONS: [&str; 9] = [
 
 /// Whose part it is, and where that is served.
 #[derive(Clone, Copy, Debug)]
-pub struct Whose<'w> {
+pub struct PartOwner<'w> {
     pub plugin: &'w str,
     /// The mount that the manifest names, which paths may begin with.
     pub own_mount: &'w str,
@@ -77,7 +77,7 @@ impl Fragment {
     ///
     /// # Errors
     /// With every mistake, each beginning with a JSON pointer to its place.
-    pub fn read(text: &str, whose: Whose<'_>) -> Result<Fragment, Vec<String>> {
+    pub fn read(text: &str, whose: PartOwner<'_>) -> Result<Fragment, Vec<String>> {
         let mut document = parse(text).map_err(|mistake| vec![mistake])?;
         let mut mistakes = Mistakes::default();
         check_top(&document, &mut mistakes);
@@ -131,12 +131,12 @@ fn check_top(document: &Map<String, Value>, mistakes: &mut Mistakes) {
     let version = document.get("openapi").and_then(Value::as_str);
     if !version.is_some_and(|version| version.starts_with("3.1.")) {
         mistakes.at(
-            &Place::top("openapi"),
+            &Pointer::top("openapi"),
             "this must be a version 3.1, as \"3.1.0\"",
         );
     }
     for (name, member) in document {
-        let place = Place::top(name);
+        let place = Pointer::top(name);
         match name.as_str() {
             "openapi" | "tags" | "security" | "externalDocs" | "jsonSchemaDialect" => {}
             "info" | "paths" | "webhooks" | "components" => {
@@ -151,12 +151,12 @@ fn check_top(document: &Map<String, Value>, mistakes: &mut Mistakes) {
         .iter()
         .all(|name| !document.contains_key(*name));
     if nothing {
-        mistakes.at(&Place::ROOT, "it has neither paths nor webhooks");
+        mistakes.at(&Pointer::ROOT, "it has neither paths nor webhooks");
     }
 }
 
 fn check_components(document: &Map<String, Value>, mistakes: &mut Mistakes) {
-    let top = Place::top("components");
+    let top = Pointer::top("components");
     let components = document.get("components").and_then(Value::as_object);
     for (section, members) in components.into_iter().flatten() {
         let place = top.under(section);
@@ -188,10 +188,10 @@ fn is_name(name: &str) -> bool {
 /// The paths below the mount that serves them.
 fn mounted(
     paths: Map<String, Value>,
-    whose: Whose<'_>,
+    whose: PartOwner<'_>,
     mistakes: &mut Mistakes,
 ) -> Map<String, Value> {
-    let (mut all, top) = (Map::new(), Place::top("paths"));
+    let (mut all, top) = (Map::new(), Pointer::top("paths"));
     for (path, item) in paths {
         let full = [whose.mount, below(&path, whose.own_mount)].concat();
         if all.insert(full, item).is_some() {

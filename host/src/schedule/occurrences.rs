@@ -66,7 +66,7 @@ pub(super) enum Error {
 
 /// An occurrence that this host sends.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct ClaimedOccurrence {
     pub(super) plugin: String,
     pub(super) name: String,
     pub(super) due: SystemTime,
@@ -109,7 +109,7 @@ impl Occurrences {
         plugin: &str,
         name: &str,
         due: SystemTime,
-    ) -> Result<Option<Held>, Error> {
+    ) -> Result<Option<ClaimedOccurrence>, Error> {
         let client = self.server.host().get().await?;
         let row = client
             .query_opt(BEGIN, &[&plugin, &name, &due, &self.holder, &self.held_ms])
@@ -118,7 +118,10 @@ impl Occurrences {
     }
 
     /// An unfinished one that nobody holds any more.
-    pub(super) async fn take_over(&self, plugins: &[&str]) -> Result<Option<Held>, Error> {
+    pub(super) async fn take_over(
+        &self,
+        plugins: &[&str],
+    ) -> Result<Option<ClaimedOccurrence>, Error> {
         let client = self.server.host().get().await?;
         let row = client
             .query_opt(TAKE_OVER, &[&plugins, &self.holder, &self.held_ms])
@@ -127,9 +130,13 @@ impl Occurrences {
     }
 
     /// Whether it is still this host's to go on with.
-    pub(super) async fn advance(&self, held: &Held, last: &str) -> Result<bool, Error> {
+    pub(super) async fn advance(
+        &self,
+        held: &ClaimedOccurrence,
+        last: &str,
+    ) -> Result<bool, Error> {
         let client = self.server.host().get().await?;
-        let Held {
+        let ClaimedOccurrence {
             plugin, name, due, ..
         } = held;
         let advanced = client
@@ -141,9 +148,9 @@ impl Occurrences {
         Ok(advanced > 0)
     }
 
-    pub(super) async fn end(&self, held: &Held) -> Result<(), Error> {
+    pub(super) async fn end(&self, held: &ClaimedOccurrence) -> Result<(), Error> {
         let client = self.server.host().get().await?;
-        let Held {
+        let ClaimedOccurrence {
             plugin, name, due, ..
         } = held;
         client
@@ -166,8 +173,8 @@ impl Occurrences {
     }
 }
 
-fn held(row: &Row) -> Result<Held, Error> {
-    Ok(Held {
+fn held(row: &Row) -> Result<ClaimedOccurrence, Error> {
+    Ok(ClaimedOccurrence {
         plugin: row.try_get(0)?,
         name: row.try_get(1)?,
         due: row.try_get(2)?,

@@ -61,12 +61,12 @@ pub struct Bodies {
 }
 
 /// A body, and its part of the memory that bodies may have.
-pub struct Held {
+pub struct BufferedBody {
     bytes: Bytes,
     _room: Room,
 }
 
-impl Deref for Held {
+impl Deref for BufferedBody {
     type Target = Bytes;
 
     fn deref(&self) -> &Bytes {
@@ -97,7 +97,7 @@ impl Bodies {
         body: RequestBody,
         bytes_max: usize,
         customer: Customer,
-    ) -> Result<Held, BodyError> {
+    ) -> Result<BufferedBody, BodyError> {
         let mut reading = Reading {
             bytes_max: bytes_max.min(self.bytes_max),
             idle_max: self.idle_max,
@@ -108,7 +108,7 @@ impl Bodies {
             .await
             .map_err(|_| BodyError::Slow(self.whole_max))??;
         let room = reading.room.ok_or(BodyError::Broken)?;
-        Ok(Held { bytes, _room: room })
+        Ok(BufferedBody { bytes, _room: room })
     }
 
     fn room(&self, customer: Customer) -> Room {

@@ -17,10 +17,10 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::places::Place;
-use super::pulse::{FAREWELL_MS, Patience, Verdict};
+use super::connection_limit::ConnectionPermit;
+use super::idle_timeout::{ConnectionTimeouts, FAREWELL_MS, Verdict};
+use super::progress_body::ProgressBody;
 use super::unread::{self, RequestBody};
-use super::watched::Watched;
 use super::wire::Wire;
 use crate::config::Server as Limits;
 use crate::telemetry::HostMetrics;
@@ -28,9 +28,9 @@ use crate::telemetry::HostMetrics;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What all connections of a listener share.
-pub struct Serving {
+pub struct ListenerContext {
     pub builder: auto::Builder<TokioExecutor>,
-    pub patience: Patience,
+    pub patience: ConnectionTimeouts,
     pub limits: Arc<Limits>,
     pub metrics: HostMetrics,
     /// No further request: what is under way is answered.
@@ -39,14 +39,14 @@ pub struct Serving {
     pub end: CancellationToken,
 }
 
-impl Serving {
+impl ListenerContext {
     /// Serves until the client goes, does not do its part, gives way to another, or
     /// the listener ends.
     pub async fn serve<I, S, F, B>(
         self: Arc<Self>,
         stream: I,
         peer: SocketAddr,
-        place: &Place,
+        place: &ConnectionPermit,
         answer: S,
     ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -68,7 +68,7 @@ impl Serving {
             let limits = limits.clone();
             async move {
                 let answer = unread.settle(answering.await, &limits).await;
-                Ok::<_, Infallible>(answer.map(|body| Watched::new(body, under_way)))
+                Ok::<_, Infallible>(answer.map(|body| ProgressBody::new(body, under_way)))
             }
         });
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(wire), service));

@@ -9,7 +9,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 
 use super::Whole;
-use super::hold::is_grip;
+use super::sse::is_grip;
 use crate::capability::Claim;
 use crate::edge::keys::Caller;
 use crate::plugin::deployment::Deployment;

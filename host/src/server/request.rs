@@ -1,8 +1,8 @@
 //! The way of a request on the public listener: who it is, whether it may pass,
 //! which plugin answers, and what the answer carries.
 
-mod admitted;
-mod held;
+mod serve;
+mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use http_body_util::Full;
 use super::Answer;
 use super::access::{AccessLog, Record};
 use super::body::Bodies;
+use super::builtin_routes::BuiltinRoutes;
 use super::compress::{self, CodedTags, Compressor};
+use super::connection_limit::Ownership;
 use super::outgoing::Outgoing;
-use super::own::Own;
-use super::places::Ownership;
 use super::traffic::Traffic;
 use super::unread::RequestBody;
 use crate::capability::push;
@@ -30,11 +30,11 @@ use crate::edge::cors::Cors;
 use crate::edge::idempotency::Idempotency;
 use crate::edge::keys::{AuthError, Caller, Keys};
 use crate::edge::problem::Problem;
-use crate::edge::rate::{Rate, Standing};
+use crate::edge::rate::{Rate, RateStatus};
 use crate::edge::response_cache::ResponseCache;
 use crate::pacer::Pacer;
+use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::deployment::Deployment;
-use crate::plugin::long::Long;
 use crate::router::Router;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,9 +53,9 @@ pub struct Edge {
     pub keys: Keys,
     pub push: push::Client,
     pub rate: Arc<Rate>,
-    pub long: Arc<Long>,
+    pub background: Arc<BackgroundRuntime>,
     pub responses: ResponseCache,
-    pub own: Own,
+    pub builtin: BuiltinRoutes,
     pub idempotency: Arc<Idempotency>,
     pub limits: Arc<Limits>,
     pub bodies: Bodies,
@@ -82,7 +82,7 @@ impl Edge {
         let (method, version) = (request.method().clone(), request.version());
         let coding = compress::wanted(request.headers());
         let tags = CodedTags::take(request.headers_mut(), coding);
-        let answer = self.shared(request, &request_id).await;
+        let answer = self.with_cors(request, &request_id).await;
         let mut answer = self.compressor.apply(&method, coding, answer).await;
         tags.restore(&mut answer);
         self.close(version, answer.headers_mut());
@@ -97,21 +97,21 @@ impl Edge {
     }
 
     /// Answers as the origin that asks may see it.
-    async fn shared(&self, request: Request<RequestBody>, request_id: &Arc<str>) -> Answer {
+    async fn with_cors(&self, request: Request<RequestBody>, request_id: &Arc<str>) -> Answer {
         let Some(cors) = &self.cors else {
-            return self.told(request, request_id).await;
+            return self.with_problem(request, request_id).await;
         };
         let allowed = cors.allowed(request.headers());
         let mut answer = match cors.preflight(request.method(), request.headers()) {
             Some(answer) => answer.map(Outgoing::from),
-            None => self.told(request, request_id).await,
+            None => self.with_problem(request, request_id).await,
         };
         cors.apply(allowed.as_ref(), answer.headers_mut());
         answer
     }
 
     /// Answers, with a problem document for what went wrong.
-    async fn told(&self, request: Request<RequestBody>, request_id: &Arc<str>) -> Answer {
+    async fn with_problem(&self, request: Request<RequestBody>, request_id: &Arc<str>) -> Answer {
         let path = request.uri().path().to_string();
         let answered = self.route(request, request_id).await;
         answered.unwrap_or_else(|problem| {
@@ -132,7 +132,7 @@ impl Edge {
 
     /// Whether this host should get traffic.
     pub async fn ready(&self) -> Response<Full<Bytes>> {
-        self.own.health.ready(self.draining.load(Relaxed)).await
+        self.builtin.health.ready(self.draining.load(Relaxed)).await
     }
 
     async fn route(
@@ -143,12 +143,12 @@ impl Edge {
         let (parts, body) = request.into_parts();
         self.check_head(&parts)?;
         let draining = self.draining.load(Relaxed);
-        if let Some(answer) = self.own.answer(&parts, draining).await? {
+        if let Some(answer) = self.builtin.answer(&parts, draining).await? {
             return Ok(answer.map(Outgoing::from));
         }
         let found = self.router.find(parts.uri.path());
         let found = found.ok_or_else(Problem::not_found)?;
-        self.plugin(found, parts, body, request_id).await
+        self.call_plugin(found, parts, body, request_id).await
     }
 
     /// hyper bounds the head; the URL has a limit of its own.
@@ -172,7 +172,7 @@ impl Edge {
         Ok(())
     }
 
-    async fn plugin(
+    async fn call_plugin(
         &self,
         deployment: Arc<Deployment>,
         parts: Parts,
@@ -184,7 +184,7 @@ impl Edge {
             record.note_plugin(deployment.label());
         }
         let answered = tokio::select! {
-            answered = self.call(&deployment, parts, body, request_id) => answered,
+            answered = self.count_and_pass(&deployment, parts, body, request_id) => answered,
             // A drain that lasted too long: the deployment goes.
             () = deployment.stop.cancelled() => Err(Problem::unavailable(COME_AGAIN)),
         };
@@ -201,23 +201,27 @@ impl Edge {
         answered
     }
 
-    async fn call(
+    async fn count_and_pass(
         &self,
         deployment: &Arc<Deployment>,
         parts: Parts,
         body: RequestBody,
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
-        let caller = self.caller(deployment, &parts.headers).await?;
+        let caller = self.authenticate(deployment, &parts.headers).await?;
         if let Some(caller) = &caller {
             note_caller(&parts, caller);
         }
         let standing = caller.as_ref().and_then(|caller| self.rate.count(caller));
-        let answered = match standing.as_ref().and_then(Standing::refusal) {
+        let answered = match standing.as_ref().and_then(RateStatus::refusal) {
             Some(problem) => Err(problem),
             None => {
-                self.passed(deployment, parts, body, request_id, caller.as_ref())
-                    .await
+                let context = Context {
+                    deployment,
+                    request_id,
+                    caller: caller.as_ref(),
+                };
+                self.within_share(context, parts, body).await
             }
         };
         match standing {
@@ -227,20 +231,15 @@ impl Edge {
     }
 
     /// Within what one customer may have under way.
-    async fn passed(
+    async fn within_share(
         &self,
-        deployment: &Arc<Deployment>,
+        context: Context<'_>,
         parts: Parts,
         body: RequestBody,
-        request_id: &Arc<str>,
-        caller: Option<&Caller>,
     ) -> Result<Answer, Problem> {
         self.pacer.note_request();
-        let customer = caller.map(|caller| caller.customer_id.clone());
-        let passage = self.traffic.enter(customer)?;
-        let answer = self
-            .admitted(deployment, parts, body, request_id, caller)
-            .await?;
+        let passage = self.traffic.enter(context.customer())?;
+        let answer = self.serve_from_cache_or_call(context, parts, body).await?;
         // A stream has a share of its own, and is no answer that waits.
         Ok(match answer.body().length() {
             Some(_) => answer.map(|body| body.with_passage(passage)),
@@ -249,7 +248,7 @@ impl Edge {
     }
 
     /// A public route takes a caller where one shows a key, and wants none.
-    async fn caller(
+    async fn authenticate(
         &self,
         deployment: &Deployment,
         headers: &HeaderMap,
@@ -265,6 +264,21 @@ impl Edge {
             .await
             .map(Some)
             .map_err(unauthenticated)
+    }
+}
+
+/// Whom a request is for, what it is called in logs, and who asks.
+#[derive(Clone, Copy)]
+struct Context<'r> {
+    deployment: &'r Arc<Deployment>,
+    request_id: &'r Arc<str>,
+    /// `None` on a public route where no key was shown.
+    caller: Option<&'r Caller>,
+}
+
+impl Context<'_> {
+    fn customer(&self) -> Option<Arc<str>> {
+        self.caller.map(|caller| caller.customer_id.clone())
     }
 }
 

@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
 
-use super::places::Places;
+use super::connection_limit::ConnectionLimit;
 
 /// A certificate chain is some kilobytes; a file larger than this is none.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -72,7 +72,7 @@ pub enum CertificateError {
 
 /// Why a connection has no TLS.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum TlsError {
     #[error("too many handshakes are under way")]
     TooMany,
     #[error("another connection has its place")]
@@ -83,14 +83,14 @@ pub enum Refused {
     Failed(#[from] io::Error),
 }
 
-impl Refused {
+impl TlsError {
     /// The label of the metric that counts connections ended by the host.
     pub fn reason(&self) -> &'static str {
         match self {
-            Refused::TooMany => "too_many_handshakes",
-            Refused::Evicted => "evicted",
-            Refused::Slow => "slow_handshake",
-            Refused::Failed(_) => "failed_handshake",
+            TlsError::TooMany => "too_many_handshakes",
+            TlsError::Evicted => "evicted",
+            TlsError::Slow => "slow_handshake",
+            TlsError::Failed(_) => "failed_handshake",
         }
     }
 }
@@ -123,7 +123,7 @@ pub struct Tls {
     current: Arc<Current>,
     provider: Arc<CryptoProvider>,
     files: Files,
-    handshakes: Arc<Places>,
+    handshakes: Arc<ConnectionLimit>,
     handshake_max: Duration,
     reload: Duration,
 }
@@ -152,7 +152,7 @@ impl Tls {
             current,
             provider,
             files,
-            handshakes: Places::new(config.handshakes_max, config.handshakes_max),
+            handshakes: ConnectionLimit::new(config.handshakes_max, config.handshakes_max),
             handshake_max: Duration::from_millis(config.handshake_ms_max),
             reload: Duration::from_millis(config.reload_ms),
         })))
@@ -163,13 +163,13 @@ impl Tls {
         &self,
         stream: TcpStream,
         peer: IpAddr,
-    ) -> Result<TlsStream<TcpStream>, Refused> {
+    ) -> Result<TlsStream<TcpStream>, TlsError> {
         let place = self.handshakes.enter(peer).await;
-        let place = place.map_err(|_| Refused::TooMany)?;
+        let place = place.map_err(|_| TlsError::TooMany)?;
         tokio::select! {
             shaken = self.acceptor.accept(stream) => Ok(shaken?),
-            () = place.eviction() => Err(Refused::Evicted),
-            () = tokio::time::sleep(self.handshake_max) => Err(Refused::Slow),
+            () = place.eviction() => Err(TlsError::Evicted),
+            () = tokio::time::sleep(self.handshake_max) => Err(TlsError::Slow),
         }
     }
 

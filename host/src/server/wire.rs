@@ -8,7 +8,7 @@
 //! of a head that the gate refuses: it gets a byte that no head may hold, answers
 //! 400 and closes.
 
-mod gate;
+mod framing;
 mod head;
 
 use std::io;
@@ -20,8 +20,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use self::gate::{Gate, Refused};
-use super::pulse::Pulse;
+use self::framing::{RequestFramer, WireError};
+use super::idle_timeout::Activity;
 use crate::config::Server as Limits;
 
 /// What hyper gets in place of what was refused: NUL stands in no head, and in no
@@ -34,8 +34,8 @@ const WASTE_BYTES: usize = 8 << 10;
 /// One connection's bytes.
 pub struct Wire<S> {
     stream: S,
-    gate: Gate,
-    pulse: Arc<Pulse>,
+    gate: RequestFramer,
+    pulse: Arc<Activity>,
     /// What of `BREAK` is still to be read.
     breaking: &'static [u8],
     linger: Option<Linger>,
@@ -72,10 +72,10 @@ impl Linger {
 }
 
 impl<S> Wire<S> {
-    pub fn new(stream: S, pulse: Arc<Pulse>, limits: Arc<Limits>) -> Wire<S> {
+    pub fn new(stream: S, pulse: Arc<Activity>, limits: Arc<Limits>) -> Wire<S> {
         Wire {
             stream,
-            gate: Gate::new(limits.header_bytes_max),
+            gate: RequestFramer::new(limits.header_bytes_max),
             pulse,
             breaking: &[],
             linger: None,
@@ -91,12 +91,12 @@ impl<S> Wire<S> {
         }
         let (good, broken) = match self.gate.pass(came) {
             Ok(()) => (came.len(), false),
-            Err(Refused::Malformed { at, why }) => {
+            Err(WireError::Malformed { at, why }) => {
                 tracing::debug!(why, "malformed HTTP/1");
                 (at, true)
             }
             // hyper's buffer is full of a head without an end: it answers 431.
-            Err(Refused::Overlong { at }) => (at, false),
+            Err(WireError::Overlong { at }) => (at, false),
         };
         buffer.set_filled(before + good);
         if broken {

@@ -136,10 +136,10 @@ type Outcome = Result<(), WriteError>;
 /// The writer of one table. Cloning shares it.
 #[derive(Clone)]
 pub struct Writer {
-    shared: Arc<Shared>,
+    shared: Arc<WriterInner>,
 }
 
-struct Shared {
+struct WriterInner {
     config: Config,
     dynamo: Dynamo,
     metrics: WriterMetrics,
@@ -157,7 +157,7 @@ impl Writer {
     pub fn open(dynamo: &Dynamo, config: &Config, metrics: WriterMetrics) -> Writer {
         let bytes = Budget::with_share(config.waiting_bytes_max, config.owner_waiting_bytes_max);
         Writer {
-            shared: Arc::new(Shared {
+            shared: Arc::new(WriterInner {
                 config: config.clone(),
                 dynamo: dynamo.clone(),
                 metrics,
@@ -192,20 +192,20 @@ impl Writer {
 
 /// The writes of one call. Dropped, it withdraws what was not sent.
 struct Pending<'a> {
-    shared: &'a Shared,
+    shared: &'a WriterInner,
     owner: Owner,
-    waiting: Vec<Waiting>,
+    waiting: Vec<WriteReceiver>,
     done: bool,
 }
 
-enum Waiting {
+enum WriteReceiver {
     /// It was not admitted, for this reason.
     Refused(WriteError),
     Admitted(Key, u64, oneshot::Receiver<Outcome>),
 }
 
 impl<'a> Pending<'a> {
-    fn new(shared: &'a Shared, owner: Owner) -> Pending<'a> {
+    fn new(shared: &'a WriterInner, owner: Owner) -> Pending<'a> {
         Pending {
             shared,
             owner,
@@ -218,7 +218,7 @@ impl<'a> Pending<'a> {
     async fn admit(&mut self, writes: Vec<Write>, deadline: Instant) {
         let places = writes
             .iter()
-            .map(|_| Waiting::Refused(WriteError::Deadline));
+            .map(|_| WriteReceiver::Refused(WriteError::Deadline));
         self.waiting = places.collect();
         let max = self.shared.config.owner_waiting_items_max;
         let share = self.shared.queue.lock().share(&self.owner, max);
@@ -251,13 +251,13 @@ impl<'a> Pending<'a> {
             let id = self.shared.ids.fetch_add(1, Relaxed);
             let key = write.key.clone();
             let entry = Entry::new(id, write, deadline, told, permits, &self.shared.metrics);
-            (Waiting::Admitted(key, id, outcome), entry)
+            (WriteReceiver::Admitted(key, id, outcome), entry)
         });
         let (waiting, entry) = match entered {
             Some((waiting, entry)) => (waiting, Some(entry)),
             None => {
                 self.shared.metrics.shed.increment(1);
-                (Waiting::Refused(WriteError::Full), None)
+                (WriteReceiver::Refused(WriteError::Full), None)
             }
         };
         if let Some(of_item) = self.waiting.get_mut(place) {
@@ -277,8 +277,9 @@ impl<'a> Pending<'a> {
         let mut all = true;
         for waiting in &mut self.waiting {
             outcomes.push(match waiting {
-                Waiting::Refused(error) => Err(error.clone()),
-                Waiting::Admitted(_, _, outcome) => match timeout_at(deadline, outcome).await {
+                WriteReceiver::Refused(error) => Err(error.clone()),
+                WriteReceiver::Admitted(_, _, outcome) => match timeout_at(deadline, outcome).await
+                {
                     Ok(Ok(outcome)) => outcome,
                     Ok(Err(_)) => Err(WriteError::Unavailable("the host stops".to_owned())),
                     Err(_) => {
@@ -300,7 +301,7 @@ impl Drop for Pending<'_> {
         }
         let mut queue = self.shared.queue.lock();
         for waiting in &self.waiting {
-            if let Waiting::Admitted(key, id, _) = waiting {
+            if let WriteReceiver::Admitted(key, id, _) = waiting {
                 queue.withdraw(&self.owner, key, *id);
             }
         }

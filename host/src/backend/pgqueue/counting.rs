@@ -54,7 +54,7 @@ const READ: &str = "SELECT depths FROM hearth.queue_depths";
 
 /// One queue's numbers, as they are kept in `hearth.queue_depths`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Counted {
+pub(super) struct QueueCounts {
     waiting: u64,
     delayed: u64,
     leased: u64,
@@ -63,7 +63,7 @@ pub(super) struct Counted {
     heavy: HashMap<String, u64>,
 }
 
-pub(super) type ByQueue = BTreeMap<String, Counted>;
+pub(super) type ByQueue = BTreeMap<String, QueueCounts>;
 
 impl PgQueue {
     pub(super) async fn keep_counting(&self) {
@@ -134,7 +134,7 @@ impl PgQueue {
             self.local(queue);
         }
         let locals: Vec<_> = self.shared.locals.lock().values().cloned().collect();
-        let empty = Counted::default();
+        let empty = QueueCounts::default();
         for local in locals {
             let counted = counted.get(&*local.name).unwrap_or(&empty);
             let depth = counted.waiting + counted.delayed + counted.leased;
@@ -164,7 +164,7 @@ impl PgQueue {
     }
 }
 
-impl Counted {
+impl QueueCounts {
     fn depth(&self, queue: &str) -> Depth {
         Depth {
             queue: queue.to_owned(),

@@ -8,7 +8,7 @@
 use tokio_postgres::Client;
 
 use super::PgQueue;
-use super::line::Lines;
+use super::line::CustomerLines;
 use super::table::Failure;
 
 const LOAD: &str = "SELECT horizon, customers, seats FROM hearth.queue_horizons WHERE queue = $1";
@@ -20,7 +20,11 @@ const SAVE: &str = "
     SET horizon = excluded.horizon, customers = excluded.customers, seats = excluded.seats";
 
 /// Goes on from where another host was, or this one before it was started again.
-pub(super) async fn resume(client: &Client, queue: &str, lines: &mut Lines) -> Result<(), Failure> {
+pub(super) async fn resume(
+    client: &Client,
+    queue: &str,
+    lines: &mut CustomerLines,
+) -> Result<(), Failure> {
     if let Some(row) = client.query_opt(LOAD, &[&queue]).await? {
         lines.resume(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     }

@@ -14,7 +14,7 @@ const CUSTOMERS_MAX: usize = 32;
 /// As many customers as have messages in the queue, of which there are no more than
 /// `queue.depth_max`.
 #[derive(Default)]
-pub(super) struct Lines {
+pub(super) struct CustomerLines {
     /// What was known when; Postgres alone can read it.
     horizon: Option<String>,
     /// Whether it is another one than was saved.
@@ -34,7 +34,7 @@ pub(super) struct Update {
     pub seats: Vec<Option<i64>>,
 }
 
-impl Lines {
+impl CustomerLines {
     pub fn horizon(&self) -> Option<&str> {
         self.horizon.as_deref()
     }
@@ -97,7 +97,7 @@ impl Lines {
 mod tests {
     use super::*;
 
-    fn apply(lines: &mut Lines, turn: &str, known: &[(&str, Option<i64>)]) -> bool {
+    fn apply(lines: &mut CustomerLines, turn: &str, known: &[(&str, Option<i64>)]) -> bool {
         lines.apply(Update {
             horizon: "h".into(),
             turn: Some(turn.into()),
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn customers_come_in_turn_and_begin_anew_after_the_last() {
-        let mut lines = Lines::default();
+        let mut lines = CustomerLines::default();
         apply(
             &mut lines,
             "b",
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn customer_without_messages_is_not_asked_for_again() {
-        let mut lines = Lines::default();
+        let mut lines = CustomerLines::default();
         assert!(!apply(&mut lines, "", &[("a", Some(1)), ("b", Some(2))]));
         assert!(apply(&mut lines, "a", &[("a", None)]));
         assert!(!apply(&mut lines, "a", &[("a", None), ("b", Some(5))]));
@@ -130,12 +130,12 @@ mod tests {
 
     #[test]
     fn what_was_saved_is_gone_on_from_and_saved_once() {
-        let mut lines = Lines::default();
+        let mut lines = CustomerLines::default();
         assert_eq!(lines.to_be_saved(), None);
         apply(&mut lines, "a", &[("a", Some(1)), ("b", Some(2))]);
         let (horizon, customers, seats) = lines.to_be_saved().unwrap();
         assert_eq!(lines.to_be_saved(), None);
-        let mut other = Lines::default();
+        let mut other = CustomerLines::default();
         other.resume(horizon, customers, seats);
         assert_eq!(
             (other.horizon(), other.next()),
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn customer_whose_turn_it_was_not_keeps_the_messages_that_he_had_before() {
-        let mut lines = Lines::default();
+        let mut lines = CustomerLines::default();
         let names: Vec<String> = (0..100).map(|number| format!("{number:03}")).collect();
         let known: Vec<_> = names.iter().map(|name| (&**name, Some(5))).collect();
         apply(&mut lines, "000", &known);
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn one_receive_reaches_a_bounded_number_of_customers() {
-        let mut lines = Lines::default();
+        let mut lines = CustomerLines::default();
         let names: Vec<String> = (0..100).map(|number| format!("{number:03}")).collect();
         let known: Vec<_> = names.iter().map(|name| (&**name, Some(0))).collect();
         apply(&mut lines, "098", &known);

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::line::Lines;
+use super::line::CustomerLines;
 use crate::backend::queue::{Config, customer_text};
 use crate::budget::Full;
 use crate::telemetry::{HostMetrics, QueueMetrics};
@@ -27,7 +27,7 @@ pub(crate) struct Local {
     lookout: tokio::sync::Mutex<()>,
     /// One receive at a time changes them, so that each begins where the one before
     /// has ended.
-    pub(super) lines: tokio::sync::Mutex<Lines>,
+    pub(super) lines: tokio::sync::Mutex<CustomerLines>,
     counted: AtomicU64,
     sent_since: AtomicU64,
     /// Customers who have a good part of the queue, and those who sent since.

@@ -37,7 +37,7 @@ pub(crate) struct Delivery {
 }
 
 /// What one look found.
-struct Found {
+struct ReceiveResult {
     deliveries: Vec<(i64, Delivery)>,
     /// Whether more may be found at once.
     again: bool,
@@ -46,13 +46,13 @@ struct Found {
 }
 
 /// Messages that nobody has got yet. Dropped, they are given back.
-struct Unclaimed {
+struct UnclaimedRows {
     queues: PgQueue,
     queue: Arc<str>,
-    found: Option<Found>,
+    found: Option<ReceiveResult>,
 }
 
-impl Drop for Unclaimed {
+impl Drop for UnclaimedRows {
     fn drop(&mut self) {
         let deliveries = self.found.take().map(|found| found.deliveries);
         let Some(deliveries) = deliveries.filter(|deliveries| !deliveries.is_empty()) else {
@@ -119,13 +119,13 @@ impl PgQueue {
         max: usize,
         visibility: Duration,
         counted: bool,
-    ) -> Result<Unclaimed, QueueError> {
+    ) -> Result<UnclaimedRows, QueueError> {
         let (answer, answered) = oneshot::channel();
         let (queues, local) = (self.clone(), local.clone());
         self.shared.returning.spawn(async move {
             let table = &queues.shared.table;
             let found = table.receive(&local, max, visibility, counted).await;
-            let _ = answer.send(found.map(|found| Unclaimed {
+            let _ = answer.send(found.map(|found| UnclaimedRows {
                 queues: queues.clone(),
                 queue: local.name.clone(),
                 found: Some(found),
@@ -185,7 +185,7 @@ impl Table {
         max: usize,
         visibility: Duration,
         counted: bool,
-    ) -> Result<Found, QueueError> {
+    ) -> Result<ReceiveResult, QueueError> {
         self.bounded(async {
             let mut lines = local.lines.lock().await;
             let held = self.hold().await?;
@@ -241,8 +241,12 @@ impl Table {
 }
 
 /// The rows of `hearth.lease_messages`; the one without an id tells of the rest.
-fn found(rows: &[Row], queue: &Arc<str>, lease: Uuid) -> Result<(Found, Option<Update>), Failure> {
-    let mut found = Found {
+fn found(
+    rows: &[Row],
+    queue: &Arc<str>,
+    lease: Uuid,
+) -> Result<(ReceiveResult, Option<Update>), Failure> {
+    let mut found = ReceiveResult {
         deliveries: Vec::with_capacity(rows.len()),
         again: false,
         due_in: None,

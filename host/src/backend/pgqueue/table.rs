@@ -23,7 +23,7 @@ pub(super) struct Table {
 }
 
 /// A connection of the host's, while it is used for queues.
-pub(super) struct Held<'t> {
+pub(super) struct TableConnection<'t> {
     pub client: Client,
     _permit: SemaphorePermit<'t>,
 }
@@ -65,13 +65,13 @@ impl Table {
         .await
     }
 
-    pub async fn hold(&self) -> Result<Held<'_>, Failure> {
+    pub async fn hold(&self) -> Result<TableConnection<'_>, Failure> {
         let permit = self
             .permits
             .acquire()
             .await
             .map_err(|_| Failure::Stopping)?;
-        Ok(Held {
+        Ok(TableConnection {
             client: self.server.host().get().await?,
             _permit: permit,
         })

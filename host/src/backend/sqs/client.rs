@@ -12,7 +12,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-use super::{Config, Place};
+use super::{Config, QueueAddress};
 use crate::backend::queue::{Depth, QueueError};
 
 /// One for everything that is answered at once, and one that waits for long polls.
@@ -81,7 +81,7 @@ pub(super) fn entry_failed(code: &str, sender_fault: bool, message: Option<&str>
 }
 
 /// A queue's URL: SQS is asked once.
-pub(super) async fn url(client: &Client, place: &Place) -> Result<String, QueueError> {
+pub(super) async fn url(client: &Client, place: &QueueAddress) -> Result<String, QueueError> {
     let found = place.url.get_or_try_init(async || {
         if place.given.contains("://") {
             return Ok(place.given.clone());

@@ -29,7 +29,7 @@ const FORGET: &str = "
 
 /// What is known of a message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub(super) struct MessageRecord {
     pub uncounted: u32,
     pub not_before: SystemTime,
 }
@@ -51,7 +51,7 @@ impl Sqs {
         &self,
         queue: &str,
         messages: &[String],
-    ) -> Result<HashMap<String, Known>, QueueError> {
+    ) -> Result<HashMap<String, MessageRecord>, QueueError> {
         if messages.is_empty() {
             return Ok(HashMap::new());
         }
@@ -70,7 +70,7 @@ impl Sqs {
                 .iter()
                 .map(|row| {
                     let uncounted: i32 = row.try_get(1)?;
-                    let known = Known {
+                    let known = MessageRecord {
                         uncounted: u32::try_from(uncounted).unwrap_or(0),
                         not_before: row.try_get(2)?,
                     };

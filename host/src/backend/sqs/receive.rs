@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::ledger::Known;
+use super::ledger::MessageRecord;
 use super::send::seconds;
 use super::stamp::ATTRIBUTE;
 use super::{ENTRIES_MAX, Named, Sqs, VISIBILITY_MAX, client, text};
@@ -18,7 +18,7 @@ use crate::backend::queue::{Lease, QueueError, Receipt, Received, Settlement, id
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A message as SQS gave it.
-struct Found {
+struct SqsMessage {
     handle: String,
     message: String,
     receives: u32,
@@ -138,7 +138,7 @@ impl Sqs {
         max: usize,
         wait: Duration,
         visibility: Duration,
-    ) -> Result<Vec<Found>, QueueError> {
+    ) -> Result<Vec<SqsMessage>, QueueError> {
         let mut found = self.poll(named, 1, wait, visibility).await?;
         if found.is_empty() {
             return Ok(found);
@@ -161,7 +161,7 @@ impl Sqs {
         max: usize,
         wait: Duration,
         visibility: Duration,
-    ) -> Result<Vec<Found>, QueueError> {
+    ) -> Result<Vec<SqsMessage>, QueueError> {
         let url = self.url(named).await?;
         let wait = wait.as_secs().min(self.shared.config.long_poll_s_max);
         let asked = self
@@ -184,7 +184,12 @@ impl Sqs {
     }
 
     /// `None` where it does not carry this fleet's stamp.
-    fn received(&self, queue: &Arc<str>, found: &Found, known: Option<Known>) -> Option<Received> {
+    fn received(
+        &self,
+        queue: &Arc<str>,
+        found: &SqsMessage,
+        known: Option<MessageRecord>,
+    ) -> Option<Received> {
         let stamp = self.shared.stamps.read(queue, &found.stamp, &found.body)?;
         let body = text::read(&found.body, stamp.base64)?;
         let uncounted = known.map_or(0, |known| known.uncounted);
@@ -205,7 +210,7 @@ impl Sqs {
 
     /// What somebody else put into the queue: kept for the operator to see, and gone
     /// from the queue.
-    async fn refuse(&self, queue: &Arc<str>, found: Found) -> Result<(), QueueError> {
+    async fn refuse(&self, queue: &Arc<str>, found: SqsMessage) -> Result<(), QueueError> {
         self.shared
             .postgres
             .local(queue)
@@ -237,7 +242,7 @@ impl Sqs {
         &self,
         queue: &str,
         message: Received,
-        known: Option<Known>,
+        known: Option<MessageRecord>,
         now: SystemTime,
     ) -> Result<(), QueueError> {
         let until = known.map_or(now, |known| known.not_before);
@@ -248,7 +253,7 @@ impl Sqs {
     }
 }
 
-impl Found {
+impl SqsMessage {
     fn receipt(&self) -> Receipt {
         Receipt(Lease::Sqs {
             handle: self.handle.clone(),
@@ -258,14 +263,14 @@ impl Found {
     }
 }
 
-fn found(message: Message) -> Option<Found> {
+fn found(message: Message) -> Option<SqsMessage> {
     let system = message.attributes.unwrap_or_default();
     let receives = system.get(&MessageSystemAttributeName::ApproximateReceiveCount);
     let attributes = message.message_attributes.unwrap_or_default();
     let stamp = attributes
         .get(ATTRIBUTE)
         .and_then(|stamp| stamp.string_value());
-    Some(Found {
+    Some(SqsMessage {
         handle: message.receipt_handle?,
         message: message.message_id?,
         receives: receives.and_then(|count| count.parse().ok()).unwrap_or(1),

@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use sha2::{Digest, Sha256};
 
 use super::stamp::{ATTRIBUTE, Stamp, millis};
-use super::{Config, DELAY_MAX, ENTRIES_MAX, Place, Sqs, client, text};
+use super::{Config, DELAY_MAX, ENTRIES_MAX, QueueAddress, Sqs, client, text};
 use crate::backend::merge::{Merge, MergeLimits};
 use crate::backend::pgqueue::Entry;
 use crate::backend::queue::{Lease, Outgoing, QueueError, Received, id_of};
@@ -64,7 +64,7 @@ pub(super) fn seconds(duration: Duration) -> i32 {
 /// hands over one message of a group at a time.
 pub(super) fn merge(
     client: &Client,
-    place: &Arc<Place>,
+    place: &Arc<QueueAddress>,
     config: &Config,
 ) -> Arc<Merge<Parcel, Result<(), QueueError>>> {
     let limits = MergeLimits {
@@ -90,7 +90,7 @@ pub(super) fn merge(
 /// One call; each entry is told for itself.
 async fn send(
     client: &Client,
-    place: &Place,
+    place: &QueueAddress,
     parcels: &[Parcel],
 ) -> Result<Vec<Result<(), QueueError>>, QueueError> {
     let url = client::url(client, place).await?;
@@ -130,7 +130,7 @@ async fn send(
 }
 
 /// How a message gets into SQS.
-enum Way {
+enum SendMethod {
     Direct,
     Outbox,
 }
@@ -140,20 +140,20 @@ impl Sqs {
         &self,
         messages: Vec<Outgoing>,
     ) -> Vec<Result<String, QueueError>> {
-        let ways: Vec<Way> = messages.iter().map(|message| self.way(message)).collect();
+        let ways: Vec<SendMethod> = messages.iter().map(|message| self.way(message)).collect();
         let (mut direct, mut outbox) = (Vec::new(), Vec::new());
         for (message, way) in messages.into_iter().zip(&ways) {
             match way {
-                Way::Direct => direct.push(Entry::new(message)),
-                Way::Outbox => outbox.push(message),
+                SendMethod::Direct => direct.push(Entry::new(message)),
+                SendMethod::Outbox => outbox.push(message),
             }
         }
         let (sent, kept) =
             tokio::join!(self.send_direct(&direct), self.shared.postgres.send(outbox));
         let (mut sent, mut kept) = (sent.into_iter(), kept.into_iter());
-        let result = |way: &Way| match way {
-            Way::Direct => sent.next(),
-            Way::Outbox => kept.next(),
+        let result = |way: &SendMethod| match way {
+            SendMethod::Direct => sent.next(),
+            SendMethod::Outbox => kept.next(),
         };
         let unanswered = || Err(QueueError::Unavailable("it was not answered".into()));
         ways.iter()
@@ -163,7 +163,7 @@ impl Sqs {
     }
 
     /// Order, deduplication and long delays are the outbox's.
-    fn way(&self, message: &Outgoing) -> Way {
+    fn way(&self, message: &Outgoing) -> SendMethod {
         let fifo = self
             .named(&message.queue)
             .is_ok_and(|named| named.place.is_fifo());
@@ -172,8 +172,8 @@ impl Sqs {
             && message.deduplication_id.is_none()
             && message.delay <= delay_max;
         match plain {
-            true => Way::Direct,
-            false => Way::Outbox,
+            true => SendMethod::Direct,
+            false => SendMethod::Outbox,
         }
     }
 

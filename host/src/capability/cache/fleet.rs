@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::marks::Declared;
 use super::share::Share;
+use super::stale_marks::Declared;
 use super::{Config, Shares};
 use crate::backend::postgres::Server;
 use crate::backend::postgres::invalidations::{

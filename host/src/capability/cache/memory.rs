@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use moka::notification::RemovalCause;
 use moka::ops::compute::{CompResult, Op};
 
-use super::marks::{Mark, Moment};
+use super::stale_marks::{Mark, Moment};
 use crate::budget::Entries;
 
 /// The customer, whom the host stamps, and what the guest calls it.

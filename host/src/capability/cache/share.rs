@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::fleet::Fleet;
 use super::flight::{Flight, Flights, Joined, Lease};
-use super::marks::{Mark, Marks, Moment};
 use super::memory::{Key, Memory, Stored};
-use super::second::Second;
-use super::shared::Shared;
+use super::shared::SharedTier;
+use super::shared_look_up::SharedLookUp;
+use super::stale_marks::{Mark, Marks, Moment};
 use super::{Config, Error, Options, Scope};
 use crate::backend::postgres::invalidations::{Position, Stale, Tick};
 use crate::budget;
@@ -26,7 +26,7 @@ pub struct Began {
 }
 
 /// What a look-up found.
-pub enum Found {
+pub enum LookUp {
     Hit(Arc<Stored>),
     Stale(Arc<Stored>, Option<Lease>),
     Miss(Lease),
@@ -40,7 +40,7 @@ pub struct Share {
     pub(super) metrics: CacheMetrics,
     pub(super) memory: Memory,
     pub(super) fleet: Arc<Fleet>,
-    pub(super) shared: Option<Arc<Shared>>,
+    pub(super) shared: Option<Arc<SharedTier>>,
 }
 
 impl Share {
@@ -49,7 +49,7 @@ impl Share {
         config: &Config,
         metrics: CacheMetrics,
         fleet: Arc<Fleet>,
-        shared: Option<Arc<Shared>>,
+        shared: Option<Arc<SharedTier>>,
     ) -> Share {
         let marks = Marks::new(config.marks_max, config.fleet_waiting_max);
         // What was told before was not kept for it.
@@ -95,15 +95,15 @@ impl Share {
     }
 
     /// A fresh value, and nothing else.
-    pub async fn get(&self, key: &Key, scope: Scope) -> (Option<Arc<Stored>>, Second) {
+    pub async fn get(&self, key: &Key, scope: Scope) -> (Option<Arc<Stored>>, SharedLookUp) {
         let fresh = |stored: &Arc<Stored>| stored.is_fresh();
         let (found, second) = match (self.known(key).filter(fresh), scope) {
             (None, Scope::Shared) => self.fetch(key).await,
-            (found, _) => (found, Second::Nothing),
+            (found, _) => (found, SharedLookUp::Nothing),
         };
         let found = found.filter(fresh);
         match (&found, second) {
-            (Some(_), Second::Served) => self.metrics.shared.increment(1),
+            (Some(_), SharedLookUp::Served) => self.metrics.shared.increment(1),
             (Some(_), _) => self.metrics.hits.increment(1),
             (None, _) => self.metrics.misses.increment(1),
         }
@@ -149,7 +149,12 @@ impl Share {
     }
 
     /// `caller` is a number of the call's own: it never waits for itself.
-    pub async fn lookup(self: &Arc<Self>, key: Key, caller: u64, scope: Scope) -> (Found, Second) {
+    pub async fn lookup(
+        self: &Arc<Self>,
+        key: Key,
+        caller: u64,
+        scope: Scope,
+    ) -> (LookUp, SharedLookUp) {
         let asked = self.marks.now();
         let mut followed = false;
         loop {
@@ -165,17 +170,17 @@ impl Share {
                 self.metrics.coalesced.increment(1);
             }
             if let Some(stored) = flight.wait(asked).await {
-                return (Found::Hit(stored), Second::Nothing);
+                return (LookUp::Hit(stored), SharedLookUp::Nothing);
             }
         }
     }
 
-    fn join(self: &Arc<Self>, key: &Key, caller: u64) -> Result<Found, Arc<Flight>> {
+    fn join(self: &Arc<Self>, key: &Key, caller: u64) -> Result<LookUp, Arc<Flight>> {
         let wait_max = Duration::from_millis(self.config.lease_ms_max);
         let mut stale = None;
         let joined = self.flights.join(key, caller, self.now(), wait_max, || {
             match self.known(key) {
-                Some(stored) if stored.is_fresh() => Ok(Found::Hit(stored)),
+                Some(stored) if stored.is_fresh() => Ok(LookUp::Hit(stored)),
                 found => {
                     stale = found;
                     Err(())
@@ -190,20 +195,20 @@ impl Share {
         match (joined, stale) {
             (Ok(found), _) => Ok(found),
             (Err(Joined::Lead(flight)), Some(stale)) => {
-                Ok(Found::Stale(stale, Some(lease(flight))))
+                Ok(LookUp::Stale(stale, Some(lease(flight))))
             }
-            (Err(Joined::Follow(_)), Some(stale)) => Ok(Found::Stale(stale, None)),
-            (Err(Joined::Lead(flight)), None) => Ok(Found::Miss(lease(flight))),
+            (Err(Joined::Follow(_)), Some(stale)) => Ok(LookUp::Stale(stale, None)),
+            (Err(Joined::Lead(flight)), None) => Ok(LookUp::Miss(lease(flight))),
             (Err(Joined::Follow(flight)), None) => Err(flight),
         }
     }
 
-    fn count(&self, found: &Found, second: Second) {
+    fn count(&self, found: &LookUp, second: SharedLookUp) {
         match (found, second) {
-            (Found::Hit(_), Second::Served) => self.metrics.shared.increment(1),
-            (Found::Hit(_), _) => self.metrics.hits.increment(1),
-            (Found::Stale(..), _) => self.metrics.stale.increment(1),
-            (Found::Miss(_), _) => self.metrics.misses.increment(1),
+            (LookUp::Hit(_), SharedLookUp::Served) => self.metrics.shared.increment(1),
+            (LookUp::Hit(_), _) => self.metrics.hits.increment(1),
+            (LookUp::Stale(..), _) => self.metrics.stale.increment(1),
+            (LookUp::Miss(_), _) => self.metrics.misses.increment(1),
         }
     }
 

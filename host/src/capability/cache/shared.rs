@@ -5,7 +5,7 @@
 //! it happens beside the calls. What lies there is sealed ([`seal`]): whoever can
 //! write to the store can make it forget, and nothing else.
 //!
-//! Whether an entry still holds is not judged here, but by the [`super::marks`] of
+//! Whether an entry still holds is not judged here, but by the [`super::stale_marks`] of
 //! the host that found it.
 
 mod breaker;
@@ -124,7 +124,7 @@ pub(super) enum Looked {
 }
 
 /// The shared tier of one host. Dropped, what waits to be written is not.
-pub struct Shared {
+pub struct SharedTier {
     core: Arc<Core>,
     writer: Writer,
 }
@@ -141,7 +141,7 @@ struct Core {
     metrics: SharedCacheMetrics,
 }
 
-impl Shared {
+impl SharedTier {
     /// Begins to write, and to reach the store where it is away. Asks for a runtime
     /// and does not wait for the store.
     pub fn open(
@@ -149,7 +149,7 @@ impl Shared {
         config: &Config,
         secret: &RootSecret,
         metrics: &HostMetrics,
-    ) -> Shared {
+    ) -> SharedTier {
         let core = Arc::new(Core {
             store,
             seal: Seal::new(secret),
@@ -165,7 +165,7 @@ impl Shared {
         });
         let writer = Writer::start(&core, config);
         tokio::spawn(probe(Arc::downgrade(&core)));
-        Shared { core, writer }
+        SharedTier { core, writer }
     }
 
     pub(super) async fn look(&self, name: &Name<'_>) -> Looked {

@@ -6,11 +6,11 @@ use wasmtime::component::Resource;
 
 use super::flight::Lease;
 use super::memory::{Key, Stored};
-use super::second::Second;
 use super::share::{self, Began};
+use super::shared_look_up::SharedLookUp;
 use super::{
-    Entry, Error, Found, GuestError, Held, Host, HostLease, LeaseHandle, Options, Scope, View,
-    convert_error,
+    Entry, Error, Found, GuestError, Host, HostLease, LeaseHandle, LeaseState, Options, Scope,
+    View, convert_error,
 };
 use crate::capability::call::Cached;
 
@@ -63,25 +63,26 @@ impl Host for View<'_> {
         self.call.host_call()?;
         self.began();
         if let Err(error) = self.check_key(&key) {
-            return Ok(Found::Miss(self.hold(Held::Refused(error))?));
+            return Ok(Found::Miss(self.hold(LeaseState::Refused(error))?));
         }
         let lent = self.lent;
         let caller = *self.state.caller.get_or_insert_with(|| lent.caller());
         let key = self.key(&key);
         let (found, second) = lent.share.lookup(key, caller, scope).await;
         let cached = match &found {
-            share::Found::Hit(_) => Cached::Hit,
-            share::Found::Stale(..) => Cached::Stale,
-            share::Found::Miss(_) => Cached::Miss,
+            share::LookUp::Hit(_) => Cached::Hit,
+            share::LookUp::Stale(..) => Cached::Stale,
+            share::LookUp::Miss(_) => Cached::Miss,
         };
         self.note(scope, cached, second);
         let found = match found {
-            share::Found::Hit(stored) => Found::Hit(entry(&stored)),
-            share::Found::Stale(stored, None) => Found::Stale((entry(&stored), None)),
-            share::Found::Stale(stored, Some(lease)) => {
-                Found::Stale((entry(&stored), Some(self.hold(Held::Lease(Some(lease)))?)))
-            }
-            share::Found::Miss(lease) => Found::Miss(self.hold(Held::Lease(Some(lease)))?),
+            share::LookUp::Hit(stored) => Found::Hit(entry(&stored)),
+            share::LookUp::Stale(stored, None) => Found::Stale((entry(&stored), None)),
+            share::LookUp::Stale(stored, Some(lease)) => Found::Stale((
+                entry(&stored),
+                Some(self.hold(LeaseState::Lease(Some(lease)))?),
+            )),
+            share::LookUp::Miss(lease) => Found::Miss(self.hold(LeaseState::Lease(Some(lease)))?),
         };
         Ok(found)
     }
@@ -97,8 +98,8 @@ impl HostLease for View<'_> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         let fulfilled = match self.state.leases.get_mut(&number) {
-            Some(Held::Lease(lease)) => Lease::fulfil(lease, value, options),
-            Some(Held::Refused(error)) => Err(error.clone()),
+            Some(LeaseState::Lease(lease)) => Lease::fulfil(lease, value, options),
+            Some(LeaseState::Refused(error)) => Err(error.clone()),
             None => Err(Error::Invalid("the lease is of a call that ended".into())),
         };
         Ok(fulfilled.map_err(convert_error))
@@ -126,9 +127,9 @@ impl View<'_> {
     }
 
     /// What a host keeps for itself is no matter of the client's.
-    fn note(&self, scope: Scope, found: Cached, second: Second) {
+    fn note(&self, scope: Scope, found: Cached, second: SharedLookUp) {
         if scope == Scope::Shared {
-            let (shared, away) = (second == Second::Served, second == Second::Away);
+            let (shared, away) = (second == SharedLookUp::Served, second == SharedLookUp::Away);
             self.call.lookups.note(found, shared, away);
         }
     }
@@ -138,7 +139,7 @@ impl View<'_> {
         *self.state.began.get_or_insert_with(now)
     }
 
-    fn hold(&mut self, held: Held) -> wasmtime::Result<Resource<LeaseHandle>> {
+    fn hold(&mut self, held: LeaseState) -> wasmtime::Result<Resource<LeaseHandle>> {
         let number = self.state.leased;
         let handle = self.table.push(LeaseHandle { number })?;
         self.state.leased += 1;

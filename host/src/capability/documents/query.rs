@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 
 use super::item::{self, Attributes, EXPIRES};
-use super::range::{Wanted, cursor};
+use super::range::{SortKeyCondition, cursor};
 use super::{Error, Item, Page, Table};
 use crate::backend::dynamodb::writer::Key;
 use crate::backend::dynamodb::{PARTITION, SORT, failure};
@@ -19,7 +19,7 @@ pub(super) struct Query<'a> {
     pub(super) partition: &'a str,
     /// The same with plugin and customer.
     pub(super) stamped: &'a str,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: SortKeyCondition,
     pub(super) descending: bool,
     pub(super) now_ms: u64,
     /// The names of the attributes that are wanted, as they are in the table; all
@@ -105,7 +105,7 @@ impl Query<'_> {
     }
 
     fn names(&self) -> std::collections::HashMap<String, String> {
-        let is_sorted = self.wanted != Wanted::All || self.projection.is_some();
+        let is_sorted = self.wanted != SortKeyCondition::All || self.projection.is_some();
         let sort = is_sorted.then_some(("#sk", SORT));
         let names = [("#pk", PARTITION), ("#expires", EXPIRES)];
         let names = names.into_iter().chain(sort);

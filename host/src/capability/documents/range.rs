@@ -12,7 +12,7 @@ const VERSION: char = '1';
 /// A condition on the sort key that DynamoDB takes: no empty text, no end before the
 /// beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum SortKeyCondition {
     All,
     BeginsWith(String),
     Between(String, String),
@@ -21,19 +21,21 @@ pub(super) enum Wanted {
     Before(String),
 }
 
-impl Wanted {
+impl SortKeyCondition {
     /// `None` where no sort key can be in the range.
-    pub(super) fn of(range: Range) -> Result<Option<Wanted>, Error> {
+    pub(super) fn of(range: Range) -> Result<Option<SortKeyCondition>, Error> {
         let wanted = match range {
-            Range::All => Wanted::All,
-            Range::BeginsWith(text) | Range::After(text) if text.is_empty() => Wanted::All,
+            Range::All => SortKeyCondition::All,
+            Range::BeginsWith(text) | Range::After(text) if text.is_empty() => {
+                SortKeyCondition::All
+            }
             Range::Before(text) if text.is_empty() => return Ok(None),
             Range::Between((from, to)) if from > to || to.is_empty() => return Ok(None),
-            Range::Between((from, to)) if from.is_empty() => Wanted::AtMost(to),
-            Range::BeginsWith(text) => Wanted::BeginsWith(text),
-            Range::Between((from, to)) => Wanted::Between(from, to),
-            Range::After(text) => Wanted::After(text),
-            Range::Before(text) => Wanted::Before(text),
+            Range::Between((from, to)) if from.is_empty() => SortKeyCondition::AtMost(to),
+            Range::BeginsWith(text) => SortKeyCondition::BeginsWith(text),
+            Range::Between((from, to)) => SortKeyCondition::Between(from, to),
+            Range::After(text) => SortKeyCondition::After(text),
+            Range::Before(text) => SortKeyCondition::Before(text),
         };
         wanted.texts().try_for_each(check_sort)?;
         Ok(Some(wanted))
@@ -43,35 +45,36 @@ impl Wanted {
     /// `:b`.
     pub(super) fn condition(&self) -> &'static str {
         match self {
-            Wanted::All => "",
-            Wanted::BeginsWith(_) => " AND begins_with(#sk, :a)",
-            Wanted::Between(_, _) => " AND #sk BETWEEN :a AND :b",
-            Wanted::After(_) => " AND #sk > :a",
-            Wanted::AtMost(_) => " AND #sk <= :a",
-            Wanted::Before(_) => " AND #sk < :a",
+            SortKeyCondition::All => "",
+            SortKeyCondition::BeginsWith(_) => " AND begins_with(#sk, :a)",
+            SortKeyCondition::Between(_, _) => " AND #sk BETWEEN :a AND :b",
+            SortKeyCondition::After(_) => " AND #sk > :a",
+            SortKeyCondition::AtMost(_) => " AND #sk <= :a",
+            SortKeyCondition::Before(_) => " AND #sk < :a",
         }
     }
 
     /// What `:a` and `:b` stand for.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         let (a, b) = match self {
-            Wanted::All => (None, None),
-            Wanted::BeginsWith(a) | Wanted::After(a) | Wanted::AtMost(a) | Wanted::Before(a) => {
-                (Some(a), None)
-            }
-            Wanted::Between(a, b) => (Some(a), Some(b)),
+            SortKeyCondition::All => (None, None),
+            SortKeyCondition::BeginsWith(a)
+            | SortKeyCondition::After(a)
+            | SortKeyCondition::AtMost(a)
+            | SortKeyCondition::Before(a) => (Some(a), None),
+            SortKeyCondition::Between(a, b) => (Some(a), Some(b)),
         };
         a.into_iter().chain(b).map(String::as_str)
     }
 
     fn holds(&self, sort: &str) -> bool {
         match self {
-            Wanted::All => true,
-            Wanted::BeginsWith(text) => sort.starts_with(text.as_str()),
-            Wanted::Between(from, to) => (from.as_str()..=to.as_str()).contains(&sort),
-            Wanted::After(text) => sort > text.as_str(),
-            Wanted::AtMost(text) => sort <= text.as_str(),
-            Wanted::Before(text) => sort < text.as_str(),
+            SortKeyCondition::All => true,
+            SortKeyCondition::BeginsWith(text) => sort.starts_with(text.as_str()),
+            SortKeyCondition::Between(from, to) => (from.as_str()..=to.as_str()).contains(&sort),
+            SortKeyCondition::After(text) => sort > text.as_str(),
+            SortKeyCondition::AtMost(text) => sort <= text.as_str(),
+            SortKeyCondition::Before(text) => sort < text.as_str(),
         }
     }
 

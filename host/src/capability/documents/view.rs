@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::timeout_at;
 
 use super::query::Query;
-use super::range::Wanted;
+use super::range::SortKeyCondition;
 use super::update::Update;
 use super::{
     Change, Condition, Config, Error, GuestError, Host, Item, Key, Page, Range, Table, View,
@@ -213,7 +213,7 @@ impl View<'_> {
             items: Vec::new(),
             cursor: None,
         };
-        let Some(wanted) = Wanted::of(range)? else {
+        let Some(wanted) = SortKeyCondition::of(range)? else {
             return Ok(empty);
         };
         let after = cursor
@@ -243,7 +243,7 @@ impl View<'_> {
                 "up to {count_max} items can be counted (documents.count_max)"
             )));
         }
-        let Some(wanted) = Wanted::of(range)? else {
+        let Some(wanted) = SortKeyCondition::of(range)? else {
             return Ok(0);
         };
         let query = Query {

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::opened::Opened;
+use super::allowed_ranges::AllowedRanges;
 use super::reserved::{Reserved, binds};
 
 /// Addresses that are closed, and why.
@@ -212,12 +212,12 @@ pub struct Policy {
 }
 
 impl Policy {
-    pub fn new(all: Vec<Opened>) -> Policy {
+    pub fn new(all: Vec<AllowedRanges>) -> Policy {
         let mut policy = Policy::default();
         for one in all {
             match one {
-                Opened::Range(range) => policy.opened.push(range),
-                Opened::Socket(socket) => {
+                AllowedRanges::Range(range) => policy.opened.push(range),
+                AllowedRanges::Socket(socket) => {
                     let address = socket.ip().to_canonical();
                     policy.sockets.push(SocketAddr::new(address, socket.port()));
                 }

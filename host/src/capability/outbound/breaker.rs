@@ -42,7 +42,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    fn is_failing(&self, tally: Tally) -> bool {
+    fn is_failing(&self, tally: CallCounts) -> bool {
         u64::from(tally.failures) * 100
             >= u64::from(tally.calls()) * u64::from(self.failure_percent)
     }
@@ -54,17 +54,17 @@ const PARTS: u64 = 10;
 const PROBING: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tally {
+struct CallCounts {
     successes: u32,
     failures: u32,
 }
 
-impl Tally {
+impl CallCounts {
     fn calls(self) -> u32 {
         self.successes.saturating_add(self.failures)
     }
 
-    fn add(&mut self, other: Tally) {
+    fn add(&mut self, other: CallCounts) {
         self.successes = self.successes.saturating_add(other.successes);
         self.failures = self.failures.saturating_add(other.failures);
     }
@@ -79,7 +79,7 @@ impl Tally {
 }
 
 enum State {
-    Closed(VecDeque<(Instant, Tally)>),
+    Closed(VecDeque<(Instant, CallCounts)>),
     Open {
         until: Instant,
         _open: Open,
@@ -87,7 +87,7 @@ enum State {
     /// `left` may still try; `tally` is of those that have.
     Probing {
         left: u32,
-        tally: Tally,
+        tally: CallCounts,
         _open: Open,
     },
 }
@@ -143,7 +143,7 @@ impl Breaker {
             State::Open { .. } => {
                 self.enter(State::Probing {
                     left: rules.probes.saturating_sub(1),
-                    tally: Tally::default(),
+                    tally: CallCounts::default(),
                     _open: Open::new(&self.open),
                 });
                 Ok(Ticket(self.states))
@@ -198,7 +198,7 @@ impl Breaker {
     }
 }
 
-fn count(window: &mut VecDeque<(Instant, Tally)>, good: bool, now: Instant, rules: &Rules) {
+fn count(window: &mut VecDeque<(Instant, CallCounts)>, good: bool, now: Instant, rules: &Rules) {
     let whole = Duration::from_millis(rules.window_ms);
     let part = Duration::from_millis(rules.window_ms / PARTS);
     while let Some((began, _)) = window.front()
@@ -209,15 +209,15 @@ fn count(window: &mut VecDeque<(Instant, Tally)>, good: bool, now: Instant, rule
     match window.back_mut() {
         Some((began, tally)) if now.saturating_duration_since(*began) < part => tally.count(good),
         _ => {
-            let mut tally = Tally::default();
+            let mut tally = CallCounts::default();
             tally.count(good);
             window.push_back((now, tally));
         }
     }
 }
 
-fn fails(window: &VecDeque<(Instant, Tally)>, rules: &Rules) -> bool {
-    let mut all = Tally::default();
+fn fails(window: &VecDeque<(Instant, CallCounts)>, rules: &Rules) -> bool {
+    let mut all = CallCounts::default();
     for (_, tally) in window {
         all.add(*tally);
     }

@@ -9,16 +9,16 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{AnswerBody, Bounds};
+use super::breakers::{Reached, Trial};
 use super::connection::{Body, Connection, Protocols};
 use super::lease::{Lease, Seats};
 use super::message;
 use super::target::{Host, Target};
-use super::trial::{Reached, Trial};
-use super::{Client, Config, Error, Inner, Whose};
+use super::{Client, Config, Error, Inner, RequestOwner};
 
 /// Where a request goes, for whom, and within which bounds. It was granted.
-pub struct Way {
-    pub whose: Whose,
+pub struct OutgoingRequest {
+    pub whose: RequestOwner,
     pub target: Target,
     pub protocols: Protocols,
     pub times: Times,
@@ -77,7 +77,7 @@ impl Client {
     /// by the way's target alone.
     pub(super) async fn exchange(
         &self,
-        way: &Way,
+        way: &OutgoingRequest,
         request: Request<Body>,
     ) -> Result<Answer, Error> {
         let inner = &self.inner;
@@ -107,7 +107,7 @@ type Answered = (response::Parts, Incoming, Lease);
 impl Inner {
     async fn converse(
         &self,
-        way: &Way,
+        way: &OutgoingRequest,
         mut request: Request<Body>,
         trial: &mut Trial,
     ) -> Result<Answered, Error> {
@@ -137,19 +137,19 @@ impl Inner {
         }
     }
 
-    async fn seats(&self, way: &Way) -> Seats {
+    async fn seats(&self, way: &OutgoingRequest) -> Seats {
         let own = (way.whose.clone(), way.target.destination.clone());
         let destination = self.destinations.enter(own).await;
         Seats::new(destination, self.connections.enter(way.whose.clone()).await)
     }
 
-    fn lease(&self, connection: Connection, way: &Way, seats: Seats) -> Lease {
+    fn lease(&self, connection: Connection, way: &OutgoingRequest, seats: Seats) -> Lease {
         let destination = way.target.destination.clone();
         Lease::new(connection, destination, self.pool.clone(), seats)
     }
 
     /// A new connection to an address that was judged. There is no second look-up.
-    async fn connect(&self, way: &Way, trial: &mut Trial) -> Result<Connection, Error> {
+    async fn connect(&self, way: &OutgoingRequest, trial: &mut Trial) -> Result<Connection, Error> {
         let destination = &way.target.destination;
         let found = match &destination.host {
             Host::Address(address) => vec![*address],
@@ -172,7 +172,7 @@ impl Inner {
     }
 
     /// Those of a name's first addresses that may be reached.
-    fn judged(&self, found: &[IpAddr], way: &Way) -> Result<Vec<IpAddr>, Error> {
+    fn judged(&self, found: &[IpAddr], way: &OutgoingRequest) -> Result<Vec<IpAddr>, Error> {
         let (mut addresses, mut closed) = (Vec::new(), None);
         for address in found.iter().take(self.config.addresses_max) {
             match self
@@ -203,7 +203,7 @@ impl Inner {
         &self,
         mut lease: Lease,
         mut request: Request<Body>,
-        way: &Way,
+        way: &OutgoingRequest,
     ) -> Result<Sent, Error> {
         shape(&mut request, &way.target, lease.is_h2())?;
         let until = way.times.within(way.times.head_max);

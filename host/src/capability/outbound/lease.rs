@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use http::Request;
 
-use super::Whose;
+use super::RequestOwner;
 use super::connection::{Body, Connection, Sent};
 use super::pool::Pool;
 use super::target::Destination;
@@ -13,12 +13,12 @@ use crate::budget::Seat;
 
 /// The seats that a call takes for its connection.
 pub struct Seats {
-    _destination: Seat<(Whose, Destination)>,
-    _host: Seat<Whose>,
+    _destination: Seat<(RequestOwner, Destination)>,
+    _host: Seat<RequestOwner>,
 }
 
 impl Seats {
-    pub fn new(destination: Seat<(Whose, Destination)>, host: Seat<Whose>) -> Seats {
+    pub fn new(destination: Seat<(RequestOwner, Destination)>, host: Seat<RequestOwner>) -> Seats {
         Seats {
             _destination: destination,
             _host: host,

@@ -27,11 +27,11 @@ pub struct Endpoint {
 /// All of them. Cloning shares them.
 #[derive(Clone, Debug, Default)]
 pub struct Reserved {
-    all: Arc<RwLock<Vec<Place>>>,
+    all: Arc<RwLock<Vec<ReservedEndpoint>>>,
 }
 
 #[derive(Clone, Debug)]
-struct Place {
+struct ReservedEndpoint {
     endpoint: Endpoint,
     /// `None` until the name was found for the first time.
     addresses: Option<Vec<IpAddr>>,
@@ -41,7 +41,7 @@ impl Reserved {
     pub fn add(&self, endpoint: Endpoint) {
         let address = address(&endpoint.host);
         let addresses = address.map(|address| vec![address.to_canonical()]);
-        let place = Place {
+        let place = ReservedEndpoint {
             endpoint,
             addresses,
         };

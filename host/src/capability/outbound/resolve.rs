@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::{Config, Error, Whose};
+use super::{Config, Error, RequestOwner};
 use crate::budget::{Room, Seat};
 
 /// What knows names, in place of the system.
@@ -48,7 +48,7 @@ impl fmt::Debug for Resolver {
 /// Look-ups of the whole host.
 pub struct LookUps {
     pub(super) resolver: Resolver,
-    room: Room<Whose>,
+    room: Room<RequestOwner>,
     longest: Duration,
     runtime: Handle,
 }
@@ -63,12 +63,16 @@ impl LookUps {
         }
     }
 
-    pub async fn seat(&self, whose: &Whose) -> Seat<Whose> {
+    pub async fn seat(&self, whose: &RequestOwner) -> Seat<RequestOwner> {
         self.room.enter(whose.clone()).await
     }
 
     /// The seat is held until the look-up has ended, whoever still waits for it.
-    pub async fn addresses(&self, name: &str, seat: Seat<Whose>) -> Result<Vec<IpAddr>, Error> {
+    pub async fn addresses(
+        &self,
+        name: &str,
+        seat: Seat<RequestOwner>,
+    ) -> Result<Vec<IpAddr>, Error> {
         let (resolver, name) = (self.resolver.clone(), name.to_owned());
         let looking = self.runtime.spawn_blocking(move || {
             let found = resolver.look_up(&name);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connection::Protocols;
-use super::exchange::{Answer, Times, Way};
+use super::exchange::{Answer, OutgoingRequest, Times};
 use super::target::Target;
 use super::{
     Error, GuestError, GuestPartial, GuestRefusal, GuestRequest, GuestResponse, Host, Lent,
-    Options, PartialOptions, View, Whose, check_calls, convert_error, message,
+    Options, PartialOptions, RequestOwner, View, check_calls, convert_error, message,
 };
 
 impl Host for View<'_> {
@@ -101,8 +101,8 @@ impl View<'_> {
         self.lent.check(&target)?;
         let request = message::request(request, config)?;
         let longest = Duration::from_millis(options.timeout_ms.min(config.timeout_ms_max));
-        let way = Way {
-            whose: Whose::of(self.call),
+        let way = OutgoingRequest {
+            whose: RequestOwner::of(self.call),
             target,
             protocols: Protocols::Any,
             times: Times {

@@ -16,9 +16,9 @@ use wasmtime_wasi_http::{
 };
 
 use super::connection::{BoxError, Protocols};
-use super::exchange::{Times, Way};
+use super::exchange::{OutgoingRequest, Times};
 use super::target::Target;
-use super::{Error, Lent, State, Whose, check_calls, message};
+use super::{Error, Lent, RequestOwner, State, check_calls, message};
 use crate::capability::Call;
 
 /// Bytes of an outgoing body that wait to be sent; twice as many may.
@@ -63,7 +63,7 @@ impl Wasi {
         context.set_field_size_limit(lent.client.config().header_bytes_max);
         let hooks = Hooks {
             lent: lent.clone(),
-            whose: Whose::of(call),
+            whose: RequestOwner::of(call),
             deadline: call.deadline,
             calls: 0,
             calls_beside: 0,
@@ -79,7 +79,7 @@ impl Wasi {
 
 struct Hooks {
     lent: Lent,
-    whose: Whose,
+    whose: RequestOwner,
     deadline: Instant,
     calls: u32,
     /// Those that went out by the host's own interface.
@@ -137,7 +137,7 @@ impl Hooks {
         &mut self,
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
-    ) -> Result<(Way, Request<super::connection::Body>), Error> {
+    ) -> Result<(OutgoingRequest, Request<super::connection::Body>), Error> {
         let config = self.lent.client.config();
         check_calls(self.calls.saturating_add(self.calls_beside), config)?;
         self.calls += 1;
@@ -152,7 +152,7 @@ impl Hooks {
         message::complete(&mut request, config)?;
         let options = options.unwrap_or_default();
         let longest = Duration::from_millis(config.timeout_ms_max);
-        let way = Way {
+        let way = OutgoingRequest {
             whose: self.whose.clone(),
             target,
             protocols: Protocols::H1,

@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::Error;
 
 use super::recent::RECENT_MAX;
-use super::{Shared, frame, publisher};
+use super::{PushInner, frame, publisher};
 use crate::backend::postgres::events::{Kept, News, Position, Tail};
 
 /// What one look at the log may find.
@@ -31,13 +31,13 @@ enum Lost {
     Ended,
 }
 
-pub async fn follow(shared: &Shared) {
+pub async fn follow(shared: &PushInner) {
     tokio::join!(publisher::run(shared), tail(shared), sweep(shared));
 }
 
 /// Follows the log. What is published while the connection is lost is read once there
 /// is another.
-async fn tail(shared: &Shared) {
+async fn tail(shared: &PushInner) {
     let mut away = false;
     loop {
         let Err(lost) = connected(shared, &mut away).await;
@@ -49,7 +49,7 @@ async fn tail(shared: &Shared) {
     }
 }
 
-async fn connected(shared: &Shared, away: &mut bool) -> Result<std::convert::Infallible, Lost> {
+async fn connected(shared: &PushInner, away: &mut bool) -> Result<std::convert::Infallible, Lost> {
     let tail = within(shared, shared.log.tail(shared.told.clone())).await?;
     if shared.hub.position().is_none() {
         let newest = within(shared, tail.newest(RECENT_MAX)).await?;
@@ -70,7 +70,7 @@ async fn connected(shared: &Shared, away: &mut bool) -> Result<std::convert::Inf
 }
 
 async fn within<T>(
-    shared: &Shared,
+    shared: &PushInner,
     asked: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Lost> {
     let patience = Duration::from_millis(shared.config.read_ms_max);
@@ -78,7 +78,7 @@ async fn within<T>(
 }
 
 /// Everything that there is.
-async fn read(shared: &Shared, tail: &Tail) -> Result<(), Lost> {
+async fn read(shared: &PushInner, tail: &Tail) -> Result<(), Lost> {
     loop {
         let after = shared.hub.position().unwrap_or_default();
         let news = within(shared, tail.news(after, NEWS_MAX)).await?;
@@ -90,7 +90,7 @@ async fn read(shared: &Shared, tail: &Tail) -> Result<(), Lost> {
 }
 
 /// Bit by bit, so that few events are in memory at once.
-async fn hand_out(shared: &Shared, tail: &Tail, news: &News) -> Result<(), Lost> {
+async fn hand_out(shared: &PushInner, tail: &Tail, news: &News) -> Result<(), Lost> {
     shared.hub.lose(news);
     for events in news.events.chunks(FETCH_MAX) {
         let wanted = shared.hub.wanted(events);
@@ -107,7 +107,7 @@ async fn hand_out(shared: &Shared, tail: &Tail, news: &News) -> Result<(), Lost>
 }
 
 async fn frames(
-    shared: &Shared,
+    shared: &PushInner,
     tail: &Tail,
     wanted: &[Position],
 ) -> Result<HashMap<Position, Bytes>, Lost> {
@@ -121,7 +121,7 @@ async fn frames(
     Ok(framed.collect())
 }
 
-async fn sweep(shared: &Shared) {
+async fn sweep(shared: &PushInner) {
     let every = Duration::from_millis(shared.config.sweep_ms);
     let kept = Kept {
         age: Duration::from_millis(shared.config.log_ms_max),

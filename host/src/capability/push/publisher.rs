@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use super::{Config, Error, Shared};
+use super::{Config, Error, PushInner};
 use crate::backend::postgres::events::{Position, Published};
 use crate::backend::postgres::raise;
 use crate::budget::{Budget, Customer, Part};
@@ -17,13 +17,13 @@ use crate::budget::{Budget, Customer, Part};
 const OVERHEAD_BYTES: usize = 256;
 
 pub struct Publisher {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<QueuedEvent>,
     come: Notify,
     bytes: Budget<Customer>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct QueuedEvent {
     jobs: VecDeque<Job>,
 }
 
@@ -93,7 +93,7 @@ impl Publisher {
 }
 
 /// Appends what waits, for as long as it is polled.
-pub async fn run(shared: &Shared) {
+pub async fn run(shared: &PushInner) {
     loop {
         let jobs = shared.publisher.take(&shared.config);
         match jobs.is_empty() {
@@ -103,7 +103,7 @@ pub async fn run(shared: &Shared) {
     }
 }
 
-async fn append(shared: &Shared, jobs: Vec<Job>) {
+async fn append(shared: &PushInner, jobs: Vec<Job>) {
     let mut events = Vec::new();
     let mut answers = Vec::new();
     for job in jobs {

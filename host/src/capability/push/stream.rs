@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::frame;
 use super::hub::Joining;
 use super::listener::{Ending, Listener, Taken};
-use super::{Hold, Refused, Shared, Start};
+use super::{Hold, OpenError, PushInner, Start};
 use crate::backend::postgres::events::{LogError, Place, Position};
 
 /// How long a stream that is behind waits before it asks a Postgres again that did
@@ -25,7 +25,7 @@ pub struct Cut;
 
 /// One open stream. Dropped, its place is free.
 pub struct Stream {
-    shared: Arc<Shared>,
+    shared: Arc<PushInner>,
     listener: Arc<Listener>,
     /// What goes first.
     opening: Option<Bytes>,
@@ -42,7 +42,11 @@ impl Drop for Stream {
 
 impl Stream {
     /// Begins with `opening`, which is the plugin's.
-    pub(super) fn open(shared: Arc<Shared>, hold: Hold, opening: Bytes) -> Result<Stream, Refused> {
+    pub(super) fn open(
+        shared: Arc<PushInner>,
+        hold: Hold,
+        opening: Bytes,
+    ) -> Result<Stream, OpenError> {
         let starts: Vec<(Uuid, Start)> = hold
             .channels
             .into_iter()

@@ -6,12 +6,12 @@
 //! second finds it done. In the same transaction the host's policies are written
 //! (see [`super::tables`]), so no instant shows a table without them, and the row of
 //! the ledger (see [`super::ledger`]). A file that begins with `-- no-transaction`
-//! runs outside one (see [`super::apart`]). The last transaction stays open until the
+//! runs outside one (see [`super::concurrent_index`]). The last transaction stays open until the
 //! statements of the deployment have been described: what does not fit leaves the
 //! last migration undone.
 
 use super::analyse;
-use super::apart;
+use super::concurrent_index;
 use super::describe;
 use super::gate::Refusal;
 use super::gate::runs_without_transaction;
@@ -129,7 +129,7 @@ pub(super) async fn migrate(plan: &Plan<'_>) -> Result<Open, LendError> {
     let mut last = None;
     for (index, next) in pending.iter().copied().enumerate() {
         if runs_without_transaction(&next.migration.sql) {
-            apart::run(plan, &turn, &owner, next).await?;
+            concurrent_index::run(plan, &turn, &owner, next).await?;
         } else if index + 1 < pending.len() {
             step(plan, &turn, &owner, Some(next), None).await?;
             owner.commit().await?;

@@ -28,7 +28,7 @@ pub struct Step {
 #[serde(tag = "result", rename_all = "lowercase")]
 pub enum End {
     Serving(Serving),
-    Refused(Refused),
+    Refused(RefusedDeploy),
 }
 
 /// The deployment that serves from now on.
@@ -42,7 +42,7 @@ pub struct Serving {
 
 /// Why nothing changed.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Refused {
+pub struct RefusedDeploy {
     /// Empty where the file does not even tell its name.
     #[serde(default)]
     pub plugin: String,

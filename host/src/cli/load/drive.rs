@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use self::connection::{Connection, NotSent, Sent};
 use super::plan::Plan;
 use super::progress::Progress;
-use super::tally::{Answer, Failure, Kind, Tally};
+use super::tally::{Answer, Failure, Kind, LoadCounts};
 
 const HEARTH_PLUGIN: HeaderName = HeaderName::from_static("hearth-plugin");
 
@@ -28,8 +28,8 @@ const PROGRESS: Duration = Duration::from_millis(500);
 type Outcome = Result<Answer, Failure>;
 
 /// Sends every request of the plan once and returns when each has its outcome.
-pub async fn drive(plan: Plan, progress: &mut Progress) -> anyhow::Result<Tally> {
-    let mut tally = Tally::new(plan.expect)?;
+pub async fn drive(plan: Plan, progress: &mut Progress) -> anyhow::Result<LoadCounts> {
+    let mut tally = LoadCounts::new(plan.expect)?;
     let started = Instant::now();
     let mut outcomes = start(Arc::new(plan));
     let mut batch = Vec::with_capacity(OUTCOMES_MAX);

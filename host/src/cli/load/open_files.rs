@@ -2,13 +2,13 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::Refused;
+use super::UsageError;
 
 /// Files that the process opens beside the connections.
 const OTHERS: u64 = 64;
 
 /// Raises this process's own soft limit as far as `connections` want it.
-pub fn allow(connections: u32) -> Result<(), Refused> {
+pub fn allow(connections: u32) -> Result<(), UsageError> {
     let wanted = u64::from(connections) + OTHERS;
     let limit = getrlimit(Resource::Nofile);
     let enough = |allowed: Option<u64>| allowed.is_none_or(|allowed| allowed >= wanted);
@@ -23,7 +23,7 @@ pub fn allow(connections: u32) -> Result<(), Refused> {
         return Ok(());
     }
     let allowed = limit.maximum.or(limit.current).unwrap_or(u64::MAX);
-    Err(Refused::TooFewFiles {
+    Err(UsageError::TooFewFiles {
         wanted: connections,
         allowed,
     })

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::tally::Tally;
+use super::tally::LoadCounts;
 
 /// Between two lines where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ impl Progress {
         }
     }
 
-    pub fn show(&mut self, tally: &Tally) {
+    pub fn show(&mut self, tally: &LoadCounts) {
         let failed = tally.done - tally.succeeded;
         match self {
             Progress::Bar(bar) => {

@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use super::latency::{Bucket, Summary};
-use super::tally::Tally;
-use super::{Args, Refused, read_bounded};
+use super::tally::LoadCounts;
+use super::{Args, UsageError, read_bounded};
 
 /// The version of the format that is written, and the only one that is read.
 pub const VERSION: u32 = 1;
@@ -65,7 +65,7 @@ struct Head {
 }
 
 impl Report {
-    pub(super) fn new(args: &Args, started_at: jiff::Timestamp, tally: &Tally) -> Report {
+    pub(super) fn new(args: &Args, started_at: jiff::Timestamp, tally: &LoadCounts) -> Report {
         let seconds = tally.elapsed.as_secs_f64();
         Report {
             version: VERSION,
@@ -93,8 +93,8 @@ impl Report {
     }
 
     /// Reads a file that `--out` wrote.
-    pub fn read(path: &Path) -> Result<Report, Refused> {
-        let refused = |why: String| Refused::NotAReport {
+    pub fn read(path: &Path) -> Result<Report, UsageError> {
+        let refused = |why: String| UsageError::NotAReport {
             path: path.into(),
             why,
         };
@@ -129,7 +129,7 @@ fn success_percent(succeeded: u64, requests: u64) -> f64 {
     (succeeded as f64 / requests as f64 * 100.0 * 1e6).floor() / 1e6
 }
 
-fn failures(tally: &Tally) -> Vec<Failed> {
+fn failures(tally: &LoadCounts) -> Vec<Failed> {
     let failed = tally.failures.iter().map(|(kind, failed)| Failed {
         kind: kind.to_string(),
         count: failed.count,

@@ -71,7 +71,7 @@ pub struct Failed {
 
 /// The counts of one run.
 #[derive(Debug)]
-pub struct Tally {
+pub struct LoadCounts {
     pub done: u64,
     pub succeeded: u64,
     pub elapsed: Duration,
@@ -83,9 +83,9 @@ pub struct Tally {
     expect: StatusCode,
 }
 
-impl Tally {
-    pub fn new(expect: StatusCode) -> Result<Tally, hdrhistogram::CreationError> {
-        Ok(Tally {
+impl LoadCounts {
+    pub fn new(expect: StatusCode) -> Result<LoadCounts, hdrhistogram::CreationError> {
+        Ok(LoadCounts {
             done: 0,
             succeeded: 0,
             elapsed: Duration::ZERO,
@@ -151,8 +151,8 @@ mod tests {
         })
     }
 
-    fn tally() -> Tally {
-        Tally::new(StatusCode::OK).unwrap()
+    fn tally() -> LoadCounts {
+        LoadCounts::new(StatusCode::OK).unwrap()
     }
 
     #[test]

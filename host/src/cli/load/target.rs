@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Uri};
 
-use super::Refused;
+use super::UsageError;
 
 const HTTP_PORT: u16 = 80;
 
@@ -28,7 +28,7 @@ impl Target {
         let addresses = resolve(authority).await?;
         let stranger = addresses.iter().find(|address| !is_loopback(address.ip()));
         if let (Some(address), false) = (stranger, any_address) {
-            return Err(Refused::NotLoopback(authority.host().into(), address.ip()).into());
+            return Err(UsageError::NotLoopback(authority.host().into(), address.ip()).into());
         }
         let host = HeaderValue::from_str(authority.as_str())?;
         Ok(Target { addresses, host })
@@ -36,8 +36,8 @@ impl Target {
 }
 
 /// The name and port of a URL that has nothing else.
-fn authority(url: &Uri) -> Result<&Authority, Refused> {
-    let refused = || Refused::NotAnAddress(url.clone());
+fn authority(url: &Uri) -> Result<&Authority, UsageError> {
+    let refused = || UsageError::NotAnAddress(url.clone());
     let authority = url.authority().ok_or_else(refused)?;
     let bare = matches!(url.path(), "" | "/") && url.query().is_none();
     match url.scheme() == Some(&Scheme::HTTP) && bare && !authority.as_str().contains('@') {
@@ -97,7 +97,7 @@ mod tests {
         ] {
             let error = open(url, false).await.unwrap_err();
             assert!(
-                matches!(error.downcast_ref(), Some(Refused::NotLoopback(..))),
+                matches!(error.downcast_ref(), Some(UsageError::NotLoopback(..))),
                 "{url}: {error}"
             );
             assert!(error.to_string().contains("--any-address"), "{error}");
@@ -117,7 +117,7 @@ mod tests {
         ] {
             let error = open(url, true).await.unwrap_err();
             assert!(
-                matches!(error.downcast_ref(), Some(Refused::NotAnAddress(_))),
+                matches!(error.downcast_ref(), Some(UsageError::NotAnAddress(_))),
                 "{url}: {error}"
             );
         }

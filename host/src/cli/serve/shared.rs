@@ -4,7 +4,7 @@ use crate::backend::dynamodb::Dynamo;
 use crate::backend::dynamodb::cache::CacheTable;
 use crate::backend::redis::Redis;
 use crate::capability::cache::SharedStore;
-use crate::capability::cache::shared::{Shared, Store};
+use crate::capability::cache::shared::{SharedTier, Store};
 use crate::config::Config;
 use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
@@ -16,7 +16,7 @@ pub(super) fn open(
     dynamo: Option<&Dynamo>,
     secret: &RootSecret,
     metrics: &HostMetrics,
-) -> anyhow::Result<Option<Shared>> {
+) -> anyhow::Result<Option<SharedTier>> {
     let store = match (config.cache.shared, &config.redis.url, dynamo) {
         (Some(SharedStore::None), ..) | (None, None, None) => return Ok(None),
         (Some(SharedStore::Redis) | None, Some(url), _) => {
@@ -27,5 +27,10 @@ pub(super) fn open(
         }
         (Some(wanted), ..) => anyhow::bail!("cache.shared is {wanted:?}, which this host has not"),
     };
-    Ok(Some(Shared::open(store, &config.cache, secret, metrics)))
+    Ok(Some(SharedTier::open(
+        store,
+        &config.cache,
+        secret,
+        metrics,
+    )))
 }

@@ -85,7 +85,7 @@ pub(super) struct Claims {
 }
 
 /// A key as a request wants it.
-pub(super) struct Wanted<'a> {
+pub(super) struct KeyClaim<'a> {
     pub customer: &'a str,
     pub plugin: &'a str,
     pub key: &'a str,
@@ -97,19 +97,19 @@ pub(super) struct Wanted<'a> {
     pub now: SystemTime,
 }
 
-pub(super) enum Found {
+pub(super) enum ClaimResult {
     /// With the time at which the key was first seen.
     Taken(Uuid, SystemTime),
     Other {
         claim: Uuid,
-        standing: Standing,
+        standing: OtherRequest,
     },
     /// It is new, and the customer has as many as one may.
     NoRoom,
 }
 
 /// How another request with the same key stands.
-pub(super) enum Standing {
+pub(super) enum OtherRequest {
     OtherPayload,
     /// The same request, by a key that may do other things.
     OtherScopes,
@@ -137,21 +137,21 @@ impl Claims {
         ended.unwrap_or(Err(Error::Silent))
     }
 
-    pub(super) async fn take(&self, wanted: &Wanted<'_>) -> Result<Found, Error> {
+    pub(super) async fn take(&self, wanted: &KeyClaim<'_>) -> Result<ClaimResult, Error> {
         self.bounded(self.take_or_read(wanted)).await
     }
 
-    async fn take_or_read(&self, wanted: &Wanted<'_>) -> Result<Found, Error> {
+    async fn take_or_read(&self, wanted: &KeyClaim<'_>) -> Result<ClaimResult, Error> {
         let client = self.server.host().get().await?;
         if !self.holdings.has_room(wanted.customer) {
             let known = self.read(&client, wanted).await?;
-            return Ok(known.unwrap_or(Found::NoRoom));
+            return Ok(known.unwrap_or(ClaimResult::NoRoom));
         }
         for _ in 0..TRIES {
             let claim = Uuid::new_v4();
             if let Some(since) = self.insert(&client, wanted, claim).await? {
                 self.holdings.add_key(wanted.customer);
-                return Ok(Found::Taken(claim, since));
+                return Ok(ClaimResult::Taken(claim, since));
             }
             if let Some(found) = self.read(&client, wanted).await? {
                 return Ok(found);
@@ -163,7 +163,7 @@ impl Claims {
     async fn insert(
         &self,
         client: &Client,
-        wanted: &Wanted<'_>,
+        wanted: &KeyClaim<'_>,
         claim: Uuid,
     ) -> Result<Option<SystemTime>, Error> {
         let statement = client.prepare_cached(TAKE).await?;
@@ -189,7 +189,11 @@ impl Claims {
         Ok(taken.map(|row| row.try_get(0)).transpose()?)
     }
 
-    async fn read(&self, client: &Client, wanted: &Wanted<'_>) -> Result<Option<Found>, Error> {
+    async fn read(
+        &self,
+        client: &Client,
+        wanted: &KeyClaim<'_>,
+    ) -> Result<Option<ClaimResult>, Error> {
         let statement = client.prepare_cached(READ).await?;
         let key: [&(dyn postgres_types::ToSql + Sync); 5] = [
             &wanted.customer,
@@ -200,7 +204,7 @@ impl Claims {
         ];
         let row = client.query_opt(&statement, &key).await?;
         row.map(|row| {
-            Ok(Found::Other {
+            Ok(ClaimResult::Other {
                 claim: row.try_get(0)?,
                 standing: standing(&row, &wanted.fingerprint)?,
             })
@@ -290,16 +294,16 @@ impl Claims {
     }
 }
 
-fn standing(row: &Row, fingerprint: &[u8; 32]) -> Result<Standing, Error> {
+fn standing(row: &Row, fingerprint: &[u8; 32]) -> Result<OtherRequest, Error> {
     let (other, applied): (Vec<u8>, bool) = (row.try_get(1)?, row.try_get(2)?);
     let (answer, left): (Option<Vec<u8>>, bool) = (row.try_get(3)?, row.try_get(4)?);
     let same_scopes: bool = row.try_get(5)?;
     Ok(match answer {
-        _ if other != fingerprint => Standing::OtherPayload,
-        _ if !same_scopes => Standing::OtherScopes,
-        Some(answer) => Standing::Answered(answer),
+        _ if other != fingerprint => OtherRequest::OtherPayload,
+        _ if !same_scopes => OtherRequest::OtherScopes,
+        Some(answer) => OtherRequest::Answered(answer),
         // Its holder may still be about to keep the answer.
-        None if applied && left => Standing::Applied,
-        None => Standing::Running,
+        None if applied && left => OtherRequest::Applied,
+        None => OtherRequest::Running,
     })
 }

@@ -31,7 +31,7 @@ struct State {
 
 /// What can be said without asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum Validity {
     Fresh {
         version: i64,
     },
@@ -59,15 +59,15 @@ impl Freshness {
         &self.turn
     }
 
-    pub(super) fn at(&self, now: Instant) -> Known {
+    pub(super) fn at(&self, now: Instant) -> Validity {
         let state = self.state.lock();
         let version = state.version;
         let within = |then: Option<Instant>, limit| then.is_some_and(|then| now - then <= limit);
         match () {
-            () if within(state.asked, self.fresh / 2) => Known::Fresh { version },
-            () if within(state.asked, self.fresh) => Known::Ageing { version },
-            () if within(state.failed, self.fresh) => Known::Away,
-            () => Known::Old,
+            () if within(state.asked, self.fresh / 2) => Validity::Fresh { version },
+            () if within(state.asked, self.fresh) => Validity::Ageing { version },
+            () if within(state.failed, self.fresh) => Validity::Away,
+            () => Validity::Old,
         }
     }
 
@@ -105,17 +105,17 @@ mod tests {
         let freshness = Freshness::new(&Config::default());
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
-        assert_eq!(freshness.at(start), Known::Old);
+        assert_eq!(freshness.at(start), Validity::Old);
         freshness.confirmed(7, start);
-        assert_eq!(freshness.at(after(250)), Known::Fresh { version: 7 });
-        assert_eq!(freshness.at(after(500)), Known::Ageing { version: 7 });
-        assert_eq!(freshness.at(after(600)), Known::Old);
+        assert_eq!(freshness.at(after(250)), Validity::Fresh { version: 7 });
+        assert_eq!(freshness.at(after(500)), Validity::Ageing { version: 7 });
+        assert_eq!(freshness.at(after(600)), Validity::Old);
         assert!(freshness.failed(after(600)));
         assert!(!freshness.failed(after(600)));
-        assert_eq!(freshness.at(after(1_100)), Known::Away);
+        assert_eq!(freshness.at(after(1_100)), Validity::Away);
         assert!(freshness.may_serve_stale(7, after(30_000)));
         assert!(!freshness.may_serve_stale(6, after(600)));
-        assert_eq!(freshness.at(after(1_101)), Known::Old);
+        assert_eq!(freshness.at(after(1_101)), Validity::Old);
         assert!(!freshness.may_serve_stale(7, after(30_001)));
     }
 
@@ -126,6 +126,6 @@ mod tests {
         let late = early + Duration::from_millis(100);
         freshness.confirmed(9, late);
         freshness.confirmed(8, early);
-        assert_eq!(freshness.at(late), Known::Fresh { version: 9 });
+        assert_eq!(freshness.at(late), Validity::Fresh { version: 9 });
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::text::{Digest, Presented};
-use super::{AuthError, Caller, Shared, Tier};
+use super::{AuthError, Caller, KeysInner, Tier};
 use crate::backend::postgres::Server;
 
 /// What is remembered of a key that exists, revoked or not.
@@ -97,14 +97,14 @@ pub(super) async fn version(server: &Server) -> Result<i64, Missed> {
     Ok(client.query_one(&statement, &[]).await?.try_get(0)?)
 }
 
-pub(super) async fn look_up(shared: &Shared, key: &Presented<'_>) -> Result<Arc<Entry>, Missed> {
+pub(super) async fn look_up(shared: &KeysInner, key: &Presented<'_>) -> Result<Arc<Entry>, Missed> {
     let limit = Duration::from_millis(shared.config.look_ms_max);
     tokio::time::timeout(limit, read(shared, key))
         .await
         .unwrap_or(Err(Missed::Away))
 }
 
-async fn read(shared: &Shared, key: &Presented<'_>) -> Result<Arc<Entry>, Missed> {
+async fn read(shared: &KeysInner, key: &Presented<'_>) -> Result<Arc<Entry>, Missed> {
     let asked = Instant::now();
     let client = shared.server.host().get().await?;
     let statement = client.prepare_cached(KEY).await?;
@@ -144,7 +144,7 @@ fn entry(row: &Row, version: i64, id: &str) -> Result<Entry, Missed> {
 /// the older one can be deleted after a while. A failure is left to the next
 /// look-up.
 async fn store_under_newest(
-    shared: &Shared,
+    shared: &KeysInner,
     client: &Client,
     id: &str,
     stored: &[u8],

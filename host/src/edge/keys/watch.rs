@@ -10,10 +10,10 @@ use super::look_up::{self, Missed};
 /// What is known of keys that are in use.
 pub struct Watch {
     keys: Keys,
-    known: HashMap<Arc<str>, Known>,
+    known: HashMap<Arc<str>, WatchedKey>,
 }
 
-struct Known {
+struct WatchedKey {
     /// The number of changes at which it was good.
     version: i64,
     expires_at: Option<SystemTime>,
@@ -48,7 +48,7 @@ impl Watch {
             }
         }
         let now = SystemTime::now();
-        let expired = |known: &Known| known.expires_at.is_some_and(|end| end <= now);
+        let expired = |known: &WatchedKey| known.expires_at.is_some_and(|end| end <= now);
         let over = used
             .iter()
             .filter(|key| self.known.get(*key).is_some_and(expired));
@@ -69,7 +69,7 @@ impl Watch {
             match good.get(*id) {
                 Some(expires_at) => {
                     let expires_at = *expires_at;
-                    let known = Known {
+                    let known = WatchedKey {
                         version,
                         expires_at,
                     };

@@ -34,11 +34,11 @@ impl Policy {
         }
     }
 
-    pub(super) fn standing(&self, judged: &Judged) -> Standing {
+    pub(super) fn standing(&self, judged: &Judged) -> RateStatus {
         let wait = judged.wait.map(whole_seconds);
         let reset = wait.unwrap_or_else(|| whole_seconds(judged.full_in));
         let field = format!("\"{}\";r={};t={reset}", self.name, judged.left);
-        Standing {
+        RateStatus {
             policy: self.field.clone(),
             limit: HeaderValue::from_str(&field).ok(),
             wait: wait.map(Duration::from_secs),
@@ -48,13 +48,13 @@ impl Policy {
 
 /// How a caller stands after a request was counted.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct RateStatus {
     policy: Option<HeaderValue>,
     limit: Option<HeaderValue>,
     wait: Option<Duration>,
 }
 
-impl Standing {
+impl RateStatus {
     /// The answer to a request that is too much.
     pub fn refusal(&self) -> Option<Problem> {
         self.wait.map(Problem::too_many_requests)

@@ -17,10 +17,10 @@ const TAIL_BYTES_MAX: usize = 4 * 1024;
 /// Shared by the threads that copy what each server process says.
 #[derive(Clone)]
 pub(super) struct Log {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<LogFile>>,
 }
 
-struct Shared {
+struct LogFile {
     path: PathBuf,
     file: File,
     bytes: u64,
@@ -31,7 +31,7 @@ impl Log {
     pub(super) fn open(path: &Path) -> io::Result<Log> {
         let file = append(path)?;
         let bytes = file.metadata()?.len();
-        let shared = Shared {
+        let shared = LogFile {
             path: path.to_owned(),
             file,
             bytes,
@@ -75,7 +75,7 @@ impl Log {
     }
 }
 
-impl Shared {
+impl LogFile {
     /// A full disk must not stop the server for its log, so failures to write
     /// are dropped.
     fn write(&mut self, bytes: &[u8]) {

@@ -14,7 +14,7 @@ pub(super) struct Bounds {
     pub(super) customer_waiting_max: usize,
 }
 
-pub(super) struct Line {
+pub(super) struct CallQueue {
     bounds: Bounds,
     running: usize,
     waiting: usize,
@@ -24,7 +24,7 @@ pub(super) struct Line {
     pub(super) place: Option<Rank>,
     /// Whoever has a call here, and nobody else: the map is no larger than both
     /// limits together.
-    shares: HashMap<Customer, Share>,
+    shares: HashMap<Customer, CustomerQueue>,
     /// The customers of whom somebody waits who may run.
     ready: Turns<Customer>,
     /// How many wait of each customer, the most last.
@@ -33,7 +33,7 @@ pub(super) struct Line {
 
 /// What one customer has of a line.
 #[derive(Default)]
-struct Share {
+struct CustomerQueue {
     running: usize,
     turn: u64,
     place: Option<Rank>,
@@ -41,9 +41,9 @@ struct Share {
     waiting: BTreeMap<u64, oneshot::Sender<Told>>,
 }
 
-impl Line {
-    pub(super) fn new(bounds: Bounds, turn: u64) -> Line {
-        Line {
+impl CallQueue {
+    pub(super) fn new(bounds: Bounds, turn: u64) -> CallQueue {
+        CallQueue {
             bounds,
             running: 0,
             waiting: 0,
@@ -173,7 +173,7 @@ impl Line {
     fn change_waiting<R>(
         &mut self,
         customer: &Customer,
-        change: impl FnOnce(&mut Share) -> R,
+        change: impl FnOnce(&mut CustomerQueue) -> R,
     ) -> R {
         let share = self.shares.entry(customer.clone()).or_default();
         let before = share.waiting.len();

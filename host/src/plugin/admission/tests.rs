@@ -291,7 +291,7 @@ async fn no_place_is_lost_whatever_happens() {
         let state = admission.state.lock();
         assert_eq!(state.free, 5, "seed {seed}");
         assert!(state.ready.is_empty());
-        assert!(state.lines.values().all(super::Line::is_empty));
+        assert!(state.lines.values().all(super::CallQueue::is_empty));
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) enum Owner {
 
 /// Those that wait for the same calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Line {
+pub(super) struct IdleKey {
     pub(super) deployment: u64,
     pub(super) owner: Owner,
 }
@@ -48,19 +48,19 @@ pub(super) struct Given<T> {
 /// All that waits. What was used longest ago goes first, so those who call often keep
 /// theirs, however many call once; and one customer has no more than a share. What is
 /// kept ready for anybody was asked for by number, so it makes room for nobody.
-pub(super) struct Waiting<T> {
+pub(super) struct IdleQueue<T> {
     bounds: Bounds,
     ready: HashMap<u64, Vec<T>>,
     /// By when each was used last.
-    used: BTreeMap<u64, (Line, T)>,
-    lines: Index<Line>,
+    used: BTreeMap<u64, (IdleKey, T)>,
+    lines: Index<IdleKey>,
     owners: Index<Owner>,
     last: u64,
 }
 
-impl<T> Waiting<T> {
-    pub(super) fn new(bounds: Bounds) -> Waiting<T> {
-        Waiting {
+impl<T> IdleQueue<T> {
+    pub(super) fn new(bounds: Bounds) -> IdleQueue<T> {
+        IdleQueue {
             bounds,
             ready: HashMap::new(),
             used: BTreeMap::new(),
@@ -72,7 +72,7 @@ impl<T> Waiting<T> {
 
     /// The one that was used last, so that the rest grow old and go; else one that
     /// nobody used.
-    pub(super) fn take(&mut self, line: &Line) -> Option<T> {
+    pub(super) fn take(&mut self, line: &IdleKey) -> Option<T> {
         match self.lines.newest(line) {
             Some(number) => self.take_used(number),
             None => self.take_ready(line.deployment),
@@ -80,7 +80,7 @@ impl<T> Waiting<T> {
     }
 
     /// Keeps one that was used.
-    pub(super) fn give(&mut self, line: Line, given: T) -> Given<T> {
+    pub(super) fn give(&mut self, line: IdleKey, given: T) -> Given<T> {
         let of_owner = self.owners.count(&line.owner);
         let full_share = line.owner != Owner::Everybody && of_owner >= self.bounds.customer_max;
         let oldest = match full_share {

@@ -22,23 +22,23 @@ pub struct Schedule {
     pub queue: String,
     /// The body, JSON.
     pub message: String,
-    pub whose: Whose,
+    pub whose: ScheduleAudience,
 }
 
 /// On whose behalf a scheduled message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum ScheduleAudience {
     /// One message for each customer of the host, on their behalf.
     EachCustomer,
     /// One message that belongs to nobody.
     Nobody,
 }
 
-impl Whose {
+impl ScheduleAudience {
     fn name(self) -> &'static str {
         match self {
-            Whose::EachCustomer => "each-customer",
-            Whose::Nobody => "none",
+            ScheduleAudience::EachCustomer => "each-customer",
+            ScheduleAudience::Nobody => "none",
         }
     }
 }
@@ -202,15 +202,15 @@ fn message(fields: &mut Fields<'_, '_>) -> String {
     value
 }
 
-fn whose(fields: &mut Fields<'_, '_>) -> Whose {
+fn whose(fields: &mut Fields<'_, '_>) -> ScheduleAudience {
     let text = fields.required_text("for");
     match text.value.as_str() {
-        "each-customer" => Whose::EachCustomer,
-        "none" | "" => Whose::Nobody,
+        "each-customer" => ScheduleAudience::EachCustomer,
+        "none" | "" => ScheduleAudience::Nobody,
         other => {
             let reason = format!("`schedule.for` is each-customer or none, not `{other}`");
             fields.note(text.at, reason);
-            Whose::Nobody
+            ScheduleAudience::Nobody
         }
     }
 }

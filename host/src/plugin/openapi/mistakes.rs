@@ -9,34 +9,34 @@ const MISTAKES_MAX: usize = 100;
 
 /// A place in the document, written as a JSON pointer (RFC 6901).
 #[derive(Clone, Copy)]
-pub(super) struct Place<'p> {
-    above: Option<&'p Place<'p>>,
+pub(super) struct Pointer<'p> {
+    above: Option<&'p Pointer<'p>>,
     key: &'p str,
 }
 
-impl<'p> Place<'p> {
-    pub(super) const ROOT: Place<'static> = Place {
+impl<'p> Pointer<'p> {
+    pub(super) const ROOT: Pointer<'static> = Pointer {
         above: None,
         key: "",
     };
 
     /// A member of the document itself.
-    pub(super) fn top(key: &'p str) -> Place<'p> {
-        Place {
-            above: Some(&Place::ROOT),
+    pub(super) fn top(key: &'p str) -> Pointer<'p> {
+        Pointer {
+            above: Some(&Pointer::ROOT),
             key,
         }
     }
 
-    pub(super) fn under(&'p self, key: &'p str) -> Place<'p> {
-        Place {
+    pub(super) fn under(&'p self, key: &'p str) -> Pointer<'p> {
+        Pointer {
             above: Some(self),
             key,
         }
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Pointer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(above) = self.above else {
             return Ok(());
@@ -54,7 +54,7 @@ pub(super) struct Mistakes {
 }
 
 impl Mistakes {
-    pub(super) fn at(&mut self, place: &Place<'_>, what: impl fmt::Display) {
+    pub(super) fn at(&mut self, place: &Pointer<'_>, what: impl fmt::Display) {
         if self.told.len() >= MISTAKES_MAX {
             self.untold += 1;
         } else if place.above.is_none() {
@@ -67,7 +67,7 @@ impl Mistakes {
     /// The members of what must be an object.
     pub(super) fn object<'v>(
         &mut self,
-        place: &Place<'_>,
+        place: &Pointer<'_>,
         value: &'v Value,
     ) -> Option<&'v Map<String, Value>> {
         let members = value.as_object();
@@ -78,7 +78,7 @@ impl Mistakes {
     }
 
     /// The items of what must be a list.
-    pub(super) fn list<'v>(&mut self, place: &Place<'_>, value: &'v Value) -> &'v [Value] {
+    pub(super) fn list<'v>(&mut self, place: &Pointer<'_>, value: &'v Value) -> &'v [Value] {
         match value {
             Value::Array(items) => items,
             _ => {

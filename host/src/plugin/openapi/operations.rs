@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::mistakes::{Mistakes, Place};
+use super::mistakes::{Mistakes, Pointer};
 use super::{NAME_RULE, common, is_name};
 
 pub(super) const METHODS: [&str; 8] = [
@@ -53,7 +53,7 @@ impl<'c> Checker<'c> {
     }
 
     fn paths(&mut self) {
-        let (top, mut templates) = (Place::top("paths"), BTreeSet::new());
+        let (top, mut templates) = (Pointer::top("paths"), BTreeSet::new());
         for (path, item) in self.members("paths") {
             let place = top.under(path);
             let Some(parameters) = template(path) else {
@@ -73,7 +73,7 @@ impl<'c> Checker<'c> {
     }
 
     fn webhooks(&mut self) {
-        let top = Place::top("webhooks");
+        let top = Pointer::top("webhooks");
         for (name, item) in self.members("webhooks") {
             let place = top.under(name);
             if !is_name(name) {
@@ -85,7 +85,7 @@ impl<'c> Checker<'c> {
 
     /// A path item. `names` are the parameters of its path; a webhook has none and
     /// needs no operation ids.
-    fn item(&mut self, place: &Place<'_>, item: &'c Value, names: Option<&[&str]>) {
+    fn item(&mut self, place: &Pointer<'_>, item: &'c Value, names: Option<&[&str]>) {
         let Some(members) = self.mistakes.object(place, item) else {
             return;
         };
@@ -108,7 +108,7 @@ impl<'c> Checker<'c> {
 
     fn operation(
         &mut self,
-        place: &Place<'_>,
+        place: &Pointer<'_>,
         operation: &'c Value,
         shared: Option<&'c Value>,
         names: Option<&[&str]>,
@@ -139,7 +139,7 @@ impl<'c> Checker<'c> {
     /// Whether the parameters of the path are those that are declared.
     fn path_parameters(
         &mut self,
-        place: &Place<'_>,
+        place: &Pointer<'_>,
         lists: [Option<&'c Value>; 2],
         names: &[&str],
     ) {
@@ -163,7 +163,7 @@ impl<'c> Checker<'c> {
         }
     }
 
-    fn operation_id(&mut self, place: &Place<'_>, id: Option<&'c Value>) {
+    fn operation_id(&mut self, place: &Pointer<'_>, id: Option<&'c Value>) {
         match id.and_then(Value::as_str) {
             Some(id) if !is_name(id) => self.mistakes.at(place, NAME_RULE),
             Some(id) if !self.operations.insert(id) => {
@@ -176,7 +176,7 @@ impl<'c> Checker<'c> {
         }
     }
 
-    fn parameters(&mut self, place: &Place<'_>, parameters: &'c Value) {
+    fn parameters(&mut self, place: &Pointer<'_>, parameters: &'c Value) {
         for (index, parameter) in self.mistakes.list(place, parameters).iter().enumerate() {
             let index = index.to_string();
             let place = place.under(&index);
@@ -229,7 +229,7 @@ impl<'c> Checker<'c> {
         of(self.document).or_else(|| self.common.get("components")?.pointer(pointer))
     }
 
-    fn responses(&mut self, place: &Place<'_>, responses: Option<&'c Value>) {
+    fn responses(&mut self, place: &Pointer<'_>, responses: Option<&'c Value>) {
         let place = place.under("responses");
         let Some(responses) = responses
             .and_then(Value::as_object)
@@ -255,7 +255,7 @@ impl<'c> Checker<'c> {
         }
     }
 
-    fn security(&mut self, place: &Place<'_>, security: Option<&'c Value>) {
+    fn security(&mut self, place: &Pointer<'_>, security: Option<&'c Value>) {
         let Some(security) = security else {
             return;
         };

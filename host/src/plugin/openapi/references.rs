@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::common;
-use super::mistakes::{Mistakes, Place};
+use super::mistakes::{Mistakes, Pointer};
 
 /// Members whose members have names of the author's choice, which mean nothing to
 /// OpenAPI: a schema may well have a property called `example`.
@@ -42,10 +42,10 @@ pub(super) fn make_own(document: &mut Map<String, Value>, plugin: &str, mistakes
     };
     for name in ["paths", "webhooks"] {
         if let Some(member) = document.get_mut(name) {
-            renaming.walk(member, &Place::top(name), true);
+            renaming.walk(member, &Pointer::top(name), true);
         }
     }
-    let (top, sections) = (Place::top("components"), document.get_mut("components"));
+    let (top, sections) = (Pointer::top("components"), document.get_mut("components"));
     for (name, section) in sections
         .and_then(Value::as_object_mut)
         .into_iter()
@@ -72,7 +72,7 @@ struct Renaming<'r> {
 
 impl Renaming<'_> {
     /// `named` says that the members' names are the author's.
-    fn walk(&mut self, value: &mut Value, place: &Place<'_>, named: bool) {
+    fn walk(&mut self, value: &mut Value, place: &Pointer<'_>, named: bool) {
         match value {
             Value::Object(members) => {
                 for (key, member) in members.iter_mut() {
@@ -88,7 +88,7 @@ impl Renaming<'_> {
         }
     }
 
-    fn member(&mut self, key: &str, member: &mut Value, place: &Place<'_>, named: bool) {
+    fn member(&mut self, key: &str, member: &mut Value, place: &Pointer<'_>, named: bool) {
         if named {
             return self.walk(member, place, false);
         }
@@ -111,7 +111,7 @@ impl Renaming<'_> {
     }
 
     /// A discriminator's mapping: references, or names of schemas.
-    fn mapping(&mut self, mapping: &mut Map<String, Value>, place: &Place<'_>) {
+    fn mapping(&mut self, mapping: &mut Map<String, Value>, place: &Pointer<'_>) {
         for (key, target) in mapping.iter_mut() {
             if let Value::String(target) = target {
                 if !target.starts_with('#') {
@@ -122,7 +122,7 @@ impl Renaming<'_> {
         }
     }
 
-    fn refer(&mut self, reference: &mut String, place: &Place<'_>) {
+    fn refer(&mut self, reference: &mut String, place: &Pointer<'_>) {
         let Some(pointer) = reference.strip_prefix("#/components") else {
             self.mistakes
                 .at(place, "references lead to #/components/ alone");

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
-use super::{Fragment, OPENAPI_BYTES_MAX, Whose, common};
+use super::{Fragment, OPENAPI_BYTES_MAX, PartOwner, common};
 
-const WHOSE: Whose<'static> = Whose {
+const WHOSE: PartOwner<'static> = PartOwner {
     plugin: "notes",
     own_mount: "/notes",
     mount: "/notes",
@@ -51,7 +51,7 @@ fn paths_with_the_mount_and_without_it_lie_below_the_operator_s_mount() {
         "/notes/all": get("b", json!({"description": "."})),
         "/noteshelf": get("c", json!({"description": "."})),
     });
-    let whose = Whose {
+    let whose = PartOwner {
         mount: "/team/n",
         ..WHOSE
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::{Id, JoinSet};
 
-use super::Shared;
+use super::WriterInner;
 use super::queue::Flight;
 use super::send::{Answer, send};
 use crate::backend::dynamodb::Failure;
@@ -38,7 +38,7 @@ impl Calls {
         self.flights.len()
     }
 
-    pub(super) fn start(&mut self, shared: &Arc<Shared>, batch: Vec<Flight>) {
+    pub(super) fn start(&mut self, shared: &Arc<WriterInner>, batch: Vec<Flight>) {
         let writes = batch.iter().map(|flight| flight.entry.write.clone());
         let call = send(shared.clone(), writes.collect());
         let number = self.next;

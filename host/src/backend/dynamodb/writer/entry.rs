@@ -35,25 +35,25 @@ impl Permits {
 }
 
 /// A write among those that wait on `/metrics`, until it is dropped.
-struct Counted {
+struct WaitingGauge {
     metrics: WriterMetrics,
     bytes: f64,
 }
 
-impl Counted {
-    fn new(metrics: &WriterMetrics, write: &Write) -> Counted {
+impl WaitingGauge {
+    fn new(metrics: &WriterMetrics, write: &Write) -> WaitingGauge {
         // Exact up to 2^53 bytes, which no item has.
         let bytes = write.wire_bytes as f64;
         metrics.waiting.increment(1.0);
         metrics.waiting_bytes.increment(bytes);
-        Counted {
+        WaitingGauge {
             metrics: metrics.clone(),
             bytes,
         }
     }
 }
 
-impl Drop for Counted {
+impl Drop for WaitingGauge {
     fn drop(&mut self) {
         self.metrics.waiting.decrement(1.0);
         self.metrics.waiting_bytes.decrement(self.bytes);
@@ -72,7 +72,7 @@ pub(super) struct Entry {
     came: Instant,
     tries: u32,
     told: oneshot::Sender<Outcome>,
-    counted: Counted,
+    counted: WaitingGauge,
     _permits: Permits,
 }
 
@@ -87,7 +87,7 @@ impl Entry {
     ) -> Entry {
         Entry {
             id,
-            counted: Counted::new(metrics, &write),
+            counted: WaitingGauge::new(metrics, &write),
             write,
             deadline,
             alone: false,

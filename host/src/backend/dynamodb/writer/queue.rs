@@ -24,14 +24,14 @@ pub(super) struct Queue {
 /// What one owner has to write.
 struct Lane {
     share: Arc<Semaphore>,
-    lines: HashMap<Key, Line>,
+    lines: HashMap<Key, KeyWrites>,
     /// The keys whose line is ready, in order, each once.
     ready: VecDeque<Key>,
     has_turn: bool,
 }
 
 /// What is to be written to one key, in order. It may be empty: all was withdrawn.
-struct Line {
+struct KeyWrites {
     state: State,
     entries: VecDeque<Entry>,
 }
@@ -89,7 +89,7 @@ impl Queue {
         for entry in entries {
             let line = lane.lines.entry(entry.key().clone()).or_insert_with(|| {
                 lane.ready.push_back(entry.key().clone());
-                Line {
+                KeyWrites {
                     state: State::Ready,
                     entries: VecDeque::new(),
                 }

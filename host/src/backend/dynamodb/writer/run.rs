@@ -10,10 +10,10 @@ use super::entry::Entry;
 use super::pace::Pace;
 use super::queue::{Flight, Landed};
 use super::send::Answer;
-use super::{Shared, WriteError};
+use super::{WriteError, WriterInner};
 use crate::backend::dynamodb::Failure;
 
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<WriterInner>) {
     let mut calls = Calls::default();
     let mut pace = Pace::new(&shared.config);
     loop {
@@ -44,7 +44,7 @@ async fn until(instant: Option<Instant>) {
 }
 
 /// The next batch, if one may go. What nobody waits for any more is left out of it.
-fn next_batch(shared: &Shared, pace: &mut Pace, in_flight: usize) -> Option<Vec<Flight>> {
+fn next_batch(shared: &WriterInner, pace: &mut Pace, in_flight: usize) -> Option<Vec<Flight>> {
     let now = Instant::now();
     let mut queue = shared.queue.lock();
     queue.wake(now);
@@ -66,7 +66,7 @@ fn next_batch(shared: &Shared, pace: &mut Pace, in_flight: usize) -> Option<Vec<
     None
 }
 
-fn land(shared: &Shared, returned: Returned) {
+fn land(shared: &WriterInner, returned: Returned) {
     if let Answer::Failed(Failure::Denied(reason)) = &returned.answer {
         tracing::error!(reason, "DynamoDB takes no writes of this host");
     }
@@ -80,7 +80,7 @@ fn land(shared: &Shared, returned: Returned) {
 
 /// Tells the caller, or says how the write is tried again. `only` says that it was
 /// alone in its call, so that whatever is wrong is wrong with it.
-fn judge(shared: &Shared, mut entry: Entry, answer: &Answer, only: bool) -> Landed {
+fn judge(shared: &WriterInner, mut entry: Entry, answer: &Answer, only: bool) -> Landed {
     match answer {
         Answer::Unprocessed(keys) if !keys.contains(entry.key()) => {
             entry.tell(Ok(()));
@@ -113,7 +113,7 @@ fn judge(shared: &Shared, mut entry: Entry, answer: &Answer, only: bool) -> Land
 }
 
 /// DynamoDB did not write it.
-fn again(shared: &Shared, mut entry: Entry, reason: &str) -> Landed {
+fn again(shared: &WriterInner, mut entry: Entry, reason: &str) -> Landed {
     let at = Instant::now() + entry.wait(&shared.config);
     if entry.is_given_up() || at >= entry.deadline {
         entry.tell(Err(WriteError::Unavailable(reason.to_owned())));
@@ -125,7 +125,7 @@ fn again(shared: &Shared, mut entry: Entry, reason: &str) -> Landed {
 
 /// Nobody knows whether DynamoDB wrote it, or still will: whatever comes next for the
 /// key waits, too.
-fn again_unknown(shared: &Shared, mut entry: Entry, reason: &str) -> Landed {
+fn again_unknown(shared: &WriterInner, mut entry: Entry, reason: &str) -> Landed {
     let at = Instant::now() + entry.long_wait(&shared.config);
     if entry.is_given_up() || at >= entry.deadline {
         entry.tell(Err(WriteError::Unavailable(reason.to_owned())));

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRe
 use aws_smithy_types::error::operation::BuildError;
 use tokio::time::Instant;
 
-use super::{Key, Shared, Write};
+use super::{Key, Write, WriterInner};
 use crate::backend::dynamodb::{Failure, PARTITION, SORT, failure};
 
 pub(super) enum Answer {
@@ -18,7 +18,7 @@ pub(super) enum Answer {
 
 /// Sends the writes once. The SDK does not repeat it: what is sent again is the
 /// queue's business, which knows what else there is of the same key.
-pub(super) async fn send(shared: Arc<Shared>, writes: Vec<Write>) -> Answer {
+pub(super) async fn send(shared: Arc<WriterInner>, writes: Vec<Write>) -> Answer {
     let metrics = &shared.metrics;
     metrics.calls.increment(1);
     // Exact: there are at most 25.
@@ -29,7 +29,7 @@ pub(super) async fn send(shared: Arc<Shared>, writes: Vec<Write>) -> Answer {
     answer
 }
 
-async fn call(shared: &Shared, writes: Vec<Write>) -> Answer {
+async fn call(shared: &WriterInner, writes: Vec<Write>) -> Answer {
     let keys: HashSet<Key> = writes.iter().map(|write| write.key.clone()).collect();
     let requests: Result<Vec<_>, _> = writes.into_iter().map(request).collect();
     let requests = match requests {

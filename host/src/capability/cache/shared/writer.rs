@@ -56,12 +56,12 @@ impl Write {
     }
 }
 
-type Waiting = (Write, Part<Customer>);
+type QueuedWrite = (Write, Part<Customer>);
 
 /// The queue in front of the store.
 pub(super) struct Writer {
     core: Arc<Core>,
-    lanes: Vec<mpsc::Sender<Waiting>>,
+    lanes: Vec<mpsc::Sender<QueuedWrite>>,
     hasher: RandomState,
     /// Bytes that may wait.
     room: Budget<Customer>,
@@ -110,7 +110,7 @@ impl Writer {
 }
 
 /// One lane, until its sender is gone.
-async fn write_all(core: Arc<Core>, mut waiting: mpsc::Receiver<Waiting>) {
+async fn write_all(core: Arc<Core>, mut waiting: mpsc::Receiver<QueuedWrite>) {
     while let Some((write, _room)) = waiting.recv().await {
         core.write(&write).await;
     }

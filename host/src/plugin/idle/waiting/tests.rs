@@ -8,15 +8,15 @@ use super::*;
 /// Who left something in it, and which one it is.
 type Instance = (Option<u8>, u32);
 
-fn line(deployment: u64, customer: u8) -> Line {
-    Line {
+fn line(deployment: u64, customer: u8) -> IdleKey {
+    IdleKey {
         deployment,
         owner: Owner::Customer(Some(Arc::from(customer.to_string()))),
     }
 }
 
-fn waiting(max: usize, customer_percent: u64) -> Waiting<Instance> {
-    Waiting::new(Bounds::new(max, customer_percent))
+fn waiting(max: usize, customer_percent: u64) -> IdleQueue<Instance> {
+    IdleQueue::new(Bounds::new(max, customer_percent))
 }
 
 #[test]
@@ -26,11 +26,11 @@ fn one_that_was_used_waits_for_its_customer_and_deployment_alone() {
     for other in [
         line(1, 8),
         line(2, 7),
-        Line {
+        IdleKey {
             deployment: 1,
             owner: Owner::Customer(None),
         },
-        Line {
+        IdleKey {
             deployment: 1,
             owner: Owner::Everybody,
         },
@@ -128,7 +128,7 @@ fn nobody_gets_what_another_used_and_no_bound_is_passed() {
         let mut random = StdRng::seed_from_u64(seed);
         let (max, running_max) = (random.random_range(0..8), random.random_range(1..8));
         let mut waiting = waiting(max, 40);
-        let mut running: Vec<(Line, Instance)> = Vec::new();
+        let mut running: Vec<(IdleKey, Instance)> = Vec::new();
         for number in 0..300 {
             let (deployment, customer) = (random.random_range(0..3), random.random_range(0..6));
             match random.random_range(0..20) {

@@ -77,7 +77,7 @@ impl Gate {
         match self.admission.arrive(self.line, &customer)? {
             Arrival::Runs => Ok(self.permit(customer)),
             Arrival::Waits { ticket, told } => {
-                let place = Place::take(self, customer, ticket, told);
+                let place = QueuedCall::take(self, customer, ticket, told);
                 place.wait(wait_max).await
             }
         }
@@ -111,7 +111,7 @@ impl Drop for Permit {
 }
 
 /// A call that waits; dropped, it waits no longer.
-struct Place<'a> {
+struct QueuedCall<'a> {
     gate: &'a Gate,
     customer: Customer,
     ticket: u64,
@@ -119,15 +119,15 @@ struct Place<'a> {
     settled: bool,
 }
 
-impl<'a> Place<'a> {
+impl<'a> QueuedCall<'a> {
     fn take(
         gate: &'a Gate,
         customer: Customer,
         ticket: u64,
         told: oneshot::Receiver<Told>,
-    ) -> Place<'a> {
+    ) -> QueuedCall<'a> {
         gate.waiting.increment(1.0);
-        Place {
+        QueuedCall {
             gate,
             customer,
             ticket,
@@ -149,7 +149,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuedCall<'_> {
     fn drop(&mut self) {
         self.gate.waiting.decrement(1.0);
         if !self.settled {

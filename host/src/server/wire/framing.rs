@@ -14,7 +14,7 @@ const CHUNK_DIGITS_MAX: usize = 10;
 
 /// Where and why bytes were refused. Nothing from `at` on was passed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum WireError {
     Malformed { at: usize, why: &'static str },
     Overlong { at: usize },
 }
@@ -37,7 +37,7 @@ enum State {
 }
 
 /// Follows one connection's bytes.
-pub struct Gate {
+pub struct RequestFramer {
     state: State,
     head: Head,
     line: Vec<u8>,
@@ -46,9 +46,9 @@ pub struct Gate {
     head_bytes_max: usize,
 }
 
-impl Gate {
-    pub fn new(head_bytes_max: usize) -> Gate {
-        Gate {
+impl RequestFramer {
+    pub fn new(head_bytes_max: usize) -> RequestFramer {
+        RequestFramer {
             state: State::Preface(0),
             head: Head::default(),
             line: Vec::new(),
@@ -82,7 +82,7 @@ impl Gate {
     }
 
     /// Follows the next bytes, all of them or up to the first that is refused.
-    pub fn pass(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+    pub fn pass(&mut self, bytes: &[u8]) -> Result<(), WireError> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             match self.step(rest) {
@@ -90,10 +90,10 @@ impl Gate {
                 Err(refused) => {
                     self.state = State::Shut;
                     return Err(match refused {
-                        Refused::Malformed { at: here, why } => {
-                            Refused::Malformed { at: at + here, why }
+                        WireError::Malformed { at: here, why } => {
+                            WireError::Malformed { at: at + here, why }
                         }
-                        Refused::Overlong { at: here } => Refused::Overlong { at: at + here },
+                        WireError::Overlong { at: here } => WireError::Overlong { at: at + here },
                     });
                 }
             }
@@ -102,7 +102,7 @@ impl Gate {
     }
 
     /// Takes at least one byte, or refuses.
-    fn step(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, WireError> {
         match self.state {
             State::Preface(matched) => self.preface(matched, bytes),
             State::Sized(left) => Ok(self.data(bytes, left, State::Sized, State::Head)),
@@ -113,7 +113,7 @@ impl Gate {
     }
 
     /// As long as the bytes are the preface's they may be both.
-    fn preface(&mut self, matched: usize, bytes: &[u8]) -> Result<usize, Refused> {
+    fn preface(&mut self, matched: usize, bytes: &[u8]) -> Result<usize, WireError> {
         let expected = PREFACE.get(matched..).unwrap_or_default();
         let same = expected.iter().zip(bytes).take_while(|(a, b)| a == b);
         let same = same.count();
@@ -143,7 +143,7 @@ impl Gate {
         usize::try_from(taken).unwrap_or(bytes.len())
     }
 
-    fn line(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
+    fn line(&mut self, bytes: &[u8]) -> Result<usize, WireError> {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let taken = end.map_or(bytes.len(), |end| end + 1);
         self.bound(taken)?;
@@ -164,7 +164,7 @@ impl Gate {
     }
 
     /// Counts bytes of the lines of one part against what it may have.
-    fn bound(&mut self, more: usize) -> Result<(), Refused> {
+    fn bound(&mut self, more: usize) -> Result<(), WireError> {
         let max = match self.state {
             State::Head => self.head_bytes_max,
             State::Trailers => TRAILER_BYTES_MAX,
@@ -176,7 +176,7 @@ impl Gate {
             return Ok(());
         }
         Err(match self.state {
-            State::Head => Refused::Overlong { at: room },
+            State::Head => WireError::Overlong { at: room },
             _ => malformed(0, "a chunk's size or the trailers are too long"),
         })
     }
@@ -212,8 +212,8 @@ impl Gate {
     }
 }
 
-fn malformed(at: usize, why: &'static str) -> Refused {
-    Refused::Malformed { at, why }
+fn malformed(at: usize, why: &'static str) -> WireError {
+    WireError::Malformed { at, why }
 }
 
 /// The size in front of a chunk. Extensions mean nothing here (RFC 9112, section

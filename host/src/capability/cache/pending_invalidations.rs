@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::marks::{Mark, Moment};
+use super::stale_marks::{Mark, Moment};
 use crate::backend::postgres::invalidations::Stale;
 
 /// One declaration.
@@ -16,15 +16,15 @@ pub struct Declared {
 }
 
 /// Bounded: one too many, and everything is declared in their stead.
-pub(super) struct Untold {
+pub(super) struct PendingInvalidations {
     some: HashMap<Mark, Declared>,
     everything: Option<Moment>,
     some_max: usize,
 }
 
-impl Untold {
-    pub(super) fn new(some_max: usize) -> Untold {
-        Untold {
+impl PendingInvalidations {
+    pub(super) fn new(some_max: usize) -> PendingInvalidations {
+        PendingInvalidations {
             some: HashMap::new(),
             everything: None,
             some_max,

@@ -11,13 +11,13 @@ use crate::edge::openapi::Documents;
 use crate::edge::problem::Problem;
 
 /// What answers on them.
-pub struct Own {
+pub struct BuiltinRoutes {
     pub health: Health,
     pub documents: Documents,
     pub docs: Docs,
 }
 
-impl Own {
+impl BuiltinRoutes {
     /// The answer, where the path is one of the host's.
     pub async fn answer(
         &self,

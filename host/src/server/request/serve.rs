@@ -9,16 +9,15 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::super::body::BodyError;
-use super::super::hold::Grip;
 use super::super::outgoing::Outgoing;
+use super::super::sse::Grip;
 use super::super::unread::RequestBody;
 use super::super::{Answer, guest};
-use super::held::Answered;
-use super::{COME_AGAIN, Edge, HEARTH_PLUGIN};
+use super::stream::PluginAnswer;
+use super::{COME_AGAIN, Context, Edge, HEARTH_PLUGIN};
 use crate::capability::{Call, Claim};
 use crate::edge::conditional::Conditions;
-use crate::edge::idempotency::{Asked, REPLAYED, Turn};
-use crate::edge::keys::Caller;
+use crate::edge::idempotency::{Decision, KeyedRequest, REPLAYED};
 use crate::edge::problem::Problem;
 use crate::edge::response_cache::Begun;
 use crate::edge::x_cache::tell_lookups;
@@ -28,16 +27,16 @@ use crate::plugin::deployment::Deployment;
 use crate::plugin::instance::{Request as GuestRequest, Response as GuestResponse};
 
 impl Edge {
-    pub(super) async fn admitted(
+    pub(super) async fn serve_from_cache_or_call(
         &self,
-        deployment: &Arc<Deployment>,
+        context: Context<'_>,
         parts: Parts,
         body: RequestBody,
-        request_id: &Arc<str>,
-        caller: Option<&Caller>,
     ) -> Result<Answer, Problem> {
         let conditions = Conditions::of(&parts.method, &parts.headers);
-        let begun = self.responses.begin(deployment, &parts, caller);
+        let begun = self
+            .responses
+            .begin(context.deployment, &parts, context.caller);
         let answer = match begun.await {
             Begun::Hit(answer) => answer,
             Begun::Ask(pending) => {
@@ -46,13 +45,10 @@ impl Edge {
                 if pending.keeps() {
                     parts.method = Method::GET;
                 }
-                let asked = self.asked(deployment, parts, body, request_id, caller);
-                let answered = asked.await?;
-                if let Some(held) = answered.held {
+                let answered = self.read_body_and_call(context, parts, body).await?;
+                if let Some(start) = answered.stream {
                     // It belongs to this client: nothing keeps it, or judges it.
-                    return self
-                        .hold(deployment, &method, request_id, caller, held)
-                        .await;
+                    return self.open_stream(context, &method, start).await;
                 }
                 pending.finish(answered.answer).await
             }
@@ -63,45 +59,38 @@ impl Edge {
 
     /// A plugin that knows no HEAD is asked as for GET; the answer's body goes no
     /// further than the host.
-    async fn asked(
+    async fn read_body_and_call(
         &self,
-        deployment: &Arc<Deployment>,
+        context: Context<'_>,
         mut parts: Parts,
         body: RequestBody,
-        request_id: &Arc<str>,
-        caller: Option<&Caller>,
-    ) -> Result<Answered, Problem> {
-        let body = self
-            .bodies
-            .read(
-                body,
-                deployment.limits.body_bytes_max,
-                caller.map(|caller| caller.customer_id.clone()),
-            )
-            .await
-            .map_err(unread)?;
-        let answered = self.handled(deployment, &parts, &body, request_id, caller);
-        let answered = answered.await?;
+    ) -> Result<PluginAnswer, Problem> {
+        let bytes_max = context.deployment.limits.body_bytes_max;
+        let body = self.bodies.read(body, bytes_max, context.customer());
+        let body = body.await.map_err(unread)?;
+        let answered = self.replay_or_run(context, &parts, &body).await?;
         let refused = answered.answer.status() == StatusCode::METHOD_NOT_ALLOWED;
         if parts.method == Method::HEAD && refused {
             parts.method = Method::GET;
-            let answered = self.handled(deployment, &parts, &body, request_id, caller);
-            return answered.await;
+            return self.replay_or_run(context, &parts, &body).await;
         }
         Ok(answered)
     }
 
-    async fn handled(
+    async fn replay_or_run(
         &self,
-        deployment: &Arc<Deployment>,
+        context: Context<'_>,
         parts: &Parts,
         body: &Bytes,
-        request_id: &Arc<str>,
-        caller: Option<&Caller>,
-    ) -> Result<Answered, Problem> {
+    ) -> Result<PluginAnswer, Problem> {
+        let Context {
+            deployment,
+            request_id,
+            caller,
+        } = context;
         let since = self.push.position();
-        let customer = caller.map(|caller| caller.customer_id.clone());
-        let asked = Asked {
+        let customer = context.customer();
+        let asked = KeyedRequest {
             customer: customer.as_deref(),
             scopes: caller.map_or(&[], |caller| &caller.scopes),
             plugin: &deployment.plugin,
@@ -111,23 +100,25 @@ impl Edge {
         };
         let mut lookups = None;
         let response = match self.idempotency.begin(&asked).await? {
-            Turn::Replay(mut response) => {
+            Decision::Replay(mut response) => {
                 let (name, value) = REPLAYED;
                 response.headers.push((name.into(), value.into()));
                 response
             }
             turn => {
                 let mut request = guest::request(parts, body, deployment, request_id, caller);
-                if let Turn::Run(claim) = &turn {
+                if let Decision::Run(claim) = &turn {
                     request.headers.push(guest::since(claim));
                 }
                 let call = call::circumstances(deployment, request_id.clone(), customer);
                 lookups = Some(call.lookups.clone());
                 let handled = match turn {
-                    Turn::Run(claim) => self.once(deployment, call, request, claim).await,
-                    _ => call::handle(deployment, &self.long, call, request).await,
+                    Decision::Run(claim) => {
+                        self.run_to_the_end(deployment, call, request, claim).await
+                    }
+                    _ => call::handle(deployment, &self.background, call, request).await,
                 };
-                call::top_up(deployment, &self.long);
+                call::top_up(deployment, &self.background);
                 handled.map_err(|failure| refused(deployment, request_id, &failure))?
             }
         };
@@ -142,12 +133,12 @@ impl Edge {
         if let Ok(label) = HeaderValue::from_str(&deployment.label()) {
             answer.headers_mut().insert(HEARTH_PLUGIN, label);
         }
-        Ok(Answered::of(answer, grip, since, parts))
+        Ok(PluginAnswer::of(answer, grip, since, parts))
     }
 
     /// A call with an idempotency key goes on to its end when the client goes
     /// away: the client will ask again, and shall get this answer.
-    async fn once(
+    async fn run_to_the_end(
         &self,
         deployment: &Arc<Deployment>,
         mut call: Call,
@@ -156,10 +147,10 @@ impl Edge {
     ) -> Result<GuestResponse, Failure> {
         call.claim = Some(claim.clone());
         let customer = call.customer.clone();
-        let (deployment, long) = (deployment.clone(), self.long.clone());
+        let (deployment, background) = (deployment.clone(), self.background.clone());
         let idempotency = self.idempotency.clone();
         let run = async move {
-            let handled = call::handle(&deployment, &long, call, request).await;
+            let handled = call::handle(&deployment, &background, call, request).await;
             let customer = customer.as_deref().unwrap_or_default();
             let answer = handled.as_ref().ok();
             idempotency.finish(customer, &claim, answer).await;

@@ -7,21 +7,21 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::pulse::UnderWay;
+use super::idle_timeout::UnderWay;
 
 /// HTTP/2 keeps what it was handed until the client has room for it, so this is
 /// also what one stream of a client that does not read can hold.
 const PIECE_BYTES: usize = 64 << 10;
 
-pub struct Watched<B> {
+pub struct ProgressBody<B> {
     body: B,
     rest: Bytes,
     request: UnderWay,
 }
 
-impl<B> Watched<B> {
-    pub fn new(body: B, request: UnderWay) -> Watched<B> {
-        Watched {
+impl<B> ProgressBody<B> {
+    pub fn new(body: B, request: UnderWay) -> ProgressBody<B> {
+        ProgressBody {
             body,
             rest: Bytes::new(),
             request,
@@ -34,7 +34,7 @@ impl<B> Watched<B> {
     }
 }
 
-impl<B> Body for Watched<B>
+impl<B> Body for ProgressBody<B>
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Scope;
 use super::memory::{Key, Stored};
-use super::share::{Began, Found, Share};
+use super::share::{Began, LookUp, Share};
 use super::shared::{Entry, Looked, Name, Write};
 use crate::backend::postgres::invalidations::Era;
 
@@ -16,7 +16,7 @@ const AHEAD_MICROS_MAX: i64 = 1_000_000;
 
 /// What the shared tier had to do with what was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Second {
+pub enum SharedLookUp {
     /// Nothing: memory had it, or the tier has nothing either.
     Nothing,
     /// It had the value.
@@ -27,13 +27,13 @@ pub enum Second {
 
 impl Share {
     /// Looks into the shared tier. What is good there is then in memory, too.
-    pub(super) async fn fetch(&self, key: &Key) -> (Option<Arc<Stored>>, Second) {
+    pub(super) async fn fetch(&self, key: &Key) -> (Option<Arc<Stored>>, SharedLookUp) {
         let Some(shared) = &self.shared else {
-            return (None, Second::Nothing);
+            return (None, SharedLookUp::Nothing);
         };
         // What cannot be judged is not served.
         let Some(heard) = self.fleet.heard() else {
-            return (None, Second::Away);
+            return (None, SharedLookUp::Away);
         };
         let name = Name {
             era: heard.position.era,
@@ -45,13 +45,13 @@ impl Share {
             Looked::Entry(entry) => entry,
             Looked::Nothing => {
                 self.metrics.shared_misses.increment(1);
-                return (None, Second::Nothing);
+                return (None, SharedLookUp::Nothing);
             }
-            Looked::Away => return (None, Second::Away),
+            Looked::Away => return (None, SharedLookUp::Away),
         };
         let Some(stored) = self.judged(key, entry, name.era) else {
             self.metrics.shared_stale.increment(1);
-            return (None, Second::Nothing);
+            return (None, SharedLookUp::Nothing);
         };
         self.metrics.shared_hits.increment(1);
         let stored = Arc::new(stored);
@@ -59,7 +59,7 @@ impl Share {
         let better =
             |known: &Arc<Stored>| self.holds(known) && (known.is_fresh() || !stored.is_fresh());
         self.memory.fill(key.clone(), stored.clone(), better);
-        (Some(stored), Second::Served)
+        (Some(stored), SharedLookUp::Served)
     }
 
     /// An entry of the shared tier as it is kept here; `None` where it is over, or
@@ -109,25 +109,25 @@ impl Share {
     }
 
     /// Whoever is to compute looks into the shared tier first, for all who wait.
-    pub(super) async fn look_further(&self, found: Found, scope: Scope) -> (Found, Second) {
+    pub(super) async fn look_further(&self, found: LookUp, scope: Scope) -> (LookUp, SharedLookUp) {
         let (lease, known) = match found {
-            Found::Miss(lease) if scope == Scope::Shared => (lease, None),
-            Found::Stale(stored, Some(lease)) if scope == Scope::Shared => (lease, Some(stored)),
-            found => return (found, Second::Nothing),
+            LookUp::Miss(lease) if scope == Scope::Shared => (lease, None),
+            LookUp::Stale(stored, Some(lease)) if scope == Scope::Shared => (lease, Some(stored)),
+            found => return (found, SharedLookUp::Nothing),
         };
         let (fetched, second) = self.fetch(&lease.key).await;
         match (fetched, known) {
             (Some(stored), _) if stored.is_fresh() => {
                 lease.land(stored.clone(), self.marks.last(&stored.marks));
-                (Found::Hit(stored), second)
+                (LookUp::Hit(stored), second)
             }
             (Some(stale), None) => {
                 lease.flight.look_again();
-                (Found::Stale(stale, Some(lease)), second)
+                (LookUp::Stale(stale, Some(lease)), second)
             }
-            (Some(_), Some(known)) => (Found::Stale(known, Some(lease)), Second::Nothing),
-            (None, Some(known)) => (Found::Stale(known, Some(lease)), second),
-            (None, None) => (Found::Miss(lease), second),
+            (Some(_), Some(known)) => (LookUp::Stale(known, Some(lease)), SharedLookUp::Nothing),
+            (None, Some(known)) => (LookUp::Stale(known, Some(lease)), second),
+            (None, None) => (LookUp::Miss(lease), second),
         }
     }
 }

@@ -16,15 +16,15 @@ use super::meter::{Meter, Metered};
 const NICENESS: i32 = 10;
 
 /// The runtime for long computations.
-pub struct Long {
+pub struct BackgroundRuntime {
     runtime: Option<Runtime>,
     handle: Handle,
     after: Duration,
 }
 
-impl Long {
+impl BackgroundRuntime {
     /// `after` is the CPU time past which a call is a long one.
-    pub fn open(threads: usize, after: Duration) -> std::io::Result<Long> {
+    pub fn open(threads: usize, after: Duration) -> std::io::Result<BackgroundRuntime> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("long")
@@ -32,7 +32,7 @@ impl Long {
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
-        Ok(Long {
+        Ok(BackgroundRuntime {
             runtime: Some(runtime),
             handle,
             after,
@@ -67,7 +67,7 @@ impl Long {
     }
 }
 
-impl Drop for Long {
+impl Drop for BackgroundRuntime {
     fn drop(&mut self) {
         // A runtime must not be dropped where it could block; nothing that runs
         // here is worth waiting for once the host is gone.

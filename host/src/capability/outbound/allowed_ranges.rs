@@ -10,7 +10,7 @@ use serde::Deserialize;
 /// One entry of `allow_addresses`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub enum Opened {
+pub enum AllowedRanges {
     /// At every port, except where the host itself or one of its services listens.
     Range(IpNet),
     /// At this port, whoever listens there.
@@ -23,31 +23,31 @@ pub enum Opened {
     "expected a range of addresses, for example \"10.0.0.0/8\", or an address and its port, for \
      example \"127.0.0.1:9000\" or \"[::1]:9000\""
 )]
-pub struct NotOpened;
+pub struct InvalidRange;
 
-impl FromStr for Opened {
-    type Err = NotOpened;
+impl FromStr for AllowedRanges {
+    type Err = InvalidRange;
 
-    fn from_str(text: &str) -> Result<Opened, NotOpened> {
-        let range = text.parse().map(Opened::Range);
-        let socket = |_| text.parse().map(Opened::Socket);
-        range.or_else(socket).map_err(|_| NotOpened)
+    fn from_str(text: &str) -> Result<AllowedRanges, InvalidRange> {
+        let range = text.parse().map(AllowedRanges::Range);
+        let socket = |_| text.parse().map(AllowedRanges::Socket);
+        range.or_else(socket).map_err(|_| InvalidRange)
     }
 }
 
-impl TryFrom<String> for Opened {
-    type Error = NotOpened;
+impl TryFrom<String> for AllowedRanges {
+    type Error = InvalidRange;
 
-    fn try_from(text: String) -> Result<Opened, NotOpened> {
+    fn try_from(text: String) -> Result<AllowedRanges, InvalidRange> {
         text.parse()
     }
 }
 
-impl fmt::Display for Opened {
+impl fmt::Display for AllowedRanges {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Opened::Range(range) => range.fmt(out),
-            Opened::Socket(socket) => socket.fmt(out),
+            AllowedRanges::Range(range) => range.fmt(out),
+            AllowedRanges::Socket(socket) => socket.fmt(out),
         }
     }
 }

@@ -17,11 +17,11 @@ use crate::config;
 use crate::engine::Family;
 use crate::plugin::admission::Gate;
 use crate::plugin::cached_routes::CachedRoutes;
-use crate::plugin::deployment::{Approved, Deployment, Live, Tally};
+use crate::plugin::deployment::{Approved, Deployment, Live, RequestCounts};
 use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
 use crate::plugin::manifest::Reuse;
-use crate::plugin::openapi::{Fragment, Whose};
+use crate::plugin::openapi::{Fragment, PartOwner};
 use crate::plugin::package::{self, Package};
 
 /// A plugin on its way: its file, what was approved with it, and what the
@@ -261,7 +261,7 @@ impl Deployer {
             limits,
             approved: candidate.approved,
             declared: package.statements,
-            tally: Tally::default(),
+            tally: RequestCounts::default(),
             stop: tokio_util::sync::CancellationToken::new(),
             live: Live::new(self.metrics.deployments_live.clone()),
         })
@@ -285,7 +285,7 @@ pub fn openapi(candidate: &Candidate) -> Result<Fragment, Rejected> {
     let Some(text) = &candidate.package.openapi else {
         return Ok(Fragment::default());
     };
-    let whose = Whose {
+    let whose = PartOwner {
         plugin: candidate.plugin(),
         own_mount: &candidate.package.manifest.mount,
         mount: candidate.mount(),

@@ -24,7 +24,7 @@ use rand::RngExt;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::pulse::Pulse;
+use super::idle_timeout::Activity;
 
 /// A network of this size belongs to one customer of an access network (RFC 6177),
 /// who would otherwise have as many addresses as wanted.
@@ -66,7 +66,7 @@ enum Owner {
     Customer(Arc<str>),
 }
 
-pub struct Places {
+pub struct ConnectionLimit {
     max: usize,
     peer_max: usize,
     state: Mutex<State>,
@@ -86,30 +86,30 @@ struct State {
 
 struct Connection {
     owner: Owner,
-    pulse: Arc<Pulse>,
+    pulse: Arc<Activity>,
     evict: Arc<Notify>,
     is_leaving: bool,
 }
 
 /// One connection's place; dropped, another may have it.
-pub struct Place {
+pub struct ConnectionPermit {
     ownership: Ownership,
     peer: IpAddr,
-    pulse: Arc<Pulse>,
+    pulse: Arc<Activity>,
     evict: Arc<Notify>,
 }
 
 /// Says whose a connection is. Its requests carry it.
 #[derive(Clone)]
 pub struct Ownership {
-    places: Arc<Places>,
+    places: Arc<ConnectionLimit>,
     number: u64,
 }
 
-impl Places {
+impl ConnectionLimit {
     /// A peer that may have all of them is no other than who gives way to a newcomer.
-    pub fn new(max: usize, peer_max: usize) -> Arc<Places> {
-        Arc::new(Places {
+    pub fn new(max: usize, peer_max: usize) -> Arc<ConnectionLimit> {
+        Arc::new(ConnectionLimit {
             max,
             peer_max: if peer_max < max { peer_max } else { usize::MAX },
             state: Mutex::default(),
@@ -122,7 +122,10 @@ impl Places {
     ///
     /// # Errors
     /// Where there is none.
-    pub async fn enter(self: &Arc<Places>, peer: IpAddr) -> Result<Place, NoPlace> {
+    pub async fn enter(
+        self: &Arc<ConnectionLimit>,
+        peer: IpAddr,
+    ) -> Result<ConnectionPermit, NoPlace> {
         let (peer, until) = (network(peer), Instant::now() + PATIENCE);
         loop {
             let left = self.left.notified();
@@ -136,7 +139,10 @@ impl Places {
     }
 
     /// `None` where too many are about to go.
-    fn take(self: &Arc<Places>, peer: IpAddr) -> Result<Option<Place>, NoPlace> {
+    fn take(
+        self: &Arc<ConnectionLimit>,
+        peer: IpAddr,
+    ) -> Result<Option<ConnectionPermit>, NoPlace> {
         let mut state = self.state.lock();
         if count(&state.peers, &peer) >= self.peer_max {
             return Err(NoPlace::PeerFull);
@@ -147,10 +153,10 @@ impl Places {
             }
             state.evict()?;
         }
-        let (pulse, evict) = (Pulse::new(), Arc::new(Notify::new()));
+        let (pulse, evict) = (Activity::new(), Arc::new(Notify::new()));
         let number = state.enter(peer, &pulse, &evict);
         let places = self.clone();
-        Ok(Some(Place {
+        Ok(Some(ConnectionPermit {
             ownership: Ownership { places, number },
             peer,
             pulse,
@@ -160,7 +166,7 @@ impl Places {
 }
 
 impl State {
-    fn enter(&mut self, peer: IpAddr, pulse: &Arc<Pulse>, evict: &Arc<Notify>) -> u64 {
+    fn enter(&mut self, peer: IpAddr, pulse: &Arc<Activity>, evict: &Arc<Notify>) -> u64 {
         self.next += 1;
         let owner = Owner::Peer(peer);
         count_up(&mut self.peers, peer);
@@ -223,8 +229,8 @@ impl State {
     }
 }
 
-impl Place {
-    pub fn pulse(&self) -> Arc<Pulse> {
+impl ConnectionPermit {
+    pub fn pulse(&self) -> Arc<Activity> {
         self.pulse.clone()
     }
 
@@ -253,7 +259,7 @@ impl Ownership {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let places = &self.ownership.places;
         places.state.lock().leave(self.ownership.number, self.peer);
@@ -292,18 +298,18 @@ fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
 mod tests {
     use super::*;
 
-    async fn enter(places: &Arc<Places>, peer: &str) -> Result<Place, NoPlace> {
+    async fn enter(places: &Arc<ConnectionLimit>, peer: &str) -> Result<ConnectionPermit, NoPlace> {
         places.enter(peer.parse().unwrap()).await
     }
 
     /// Leaves when another wants the place.
-    fn leave_when_evicted(place: Place) -> tokio::task::JoinHandle<()> {
+    fn leave_when_evicted(place: ConnectionPermit) -> tokio::task::JoinHandle<()> {
         tokio::spawn(async move { place.eviction().await })
     }
 
     #[tokio::test]
     async fn peer_has_as_many_places_as_it_may_and_gets_them_back() {
-        let places = Places::new(10, 2);
+        let places = ConnectionLimit::new(10, 2);
         let one = enter(&places, "192.0.2.1").await.unwrap();
         let two = enter(&places, "::ffff:192.0.2.1").await.unwrap();
         let full = enter(&places, "192.0.2.1").await.err();
@@ -318,7 +324,7 @@ mod tests {
 
     #[tokio::test]
     async fn peer_that_may_have_all_gives_way_to_itself() {
-        let places = Places::new(1, 1);
+        let places = ConnectionLimit::new(1, 1);
         let idle = leave_when_evicted(enter(&places, "192.0.2.1").await.unwrap());
         assert!(enter(&places, "192.0.2.1").await.is_ok());
         idle.await.unwrap();
@@ -326,7 +332,7 @@ mod tests {
 
     #[tokio::test]
     async fn newcomer_waits_for_nobody_to_go_until_many_are_about_to() {
-        let places = Places::new(300, 1_000);
+        let places = ConnectionLimit::new(300, 1_000);
         let mut silent = Vec::new();
         for _ in 0..300 + LEAVING_MAX {
             silent.push(enter(&places, "192.0.2.1").await.unwrap());
@@ -342,13 +348,13 @@ mod tests {
         assert!(waiting.await.is_ok());
     }
 
-    fn is_asked_to_go(places: &Places, place: &Place) -> bool {
+    fn is_asked_to_go(places: &ConnectionLimit, place: &ConnectionPermit) -> bool {
         places.state.lock().open[&place.ownership.number].is_leaving
     }
 
     #[tokio::test]
     async fn one_ipv6_network_is_one_peer() {
-        let places = Places::new(10, 1);
+        let places = ConnectionLimit::new(10, 1);
         let _one = enter(&places, "2001:db8::1").await.unwrap();
         assert!(enter(&places, "2001:db8::2").await.is_err());
         assert!(enter(&places, "2001:db8:0:1::2").await.is_ok());
@@ -356,7 +362,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_has_most_gives_way_and_no_request_does() {
-        let places = Places::new(3, 10);
+        let places = ConnectionLimit::new(3, 10);
         let neighbour = enter(&places, "192.0.2.2").await.unwrap();
         let busy = enter(&places, "192.0.2.1").await.unwrap();
         let request = busy.pulse().request();
@@ -374,7 +380,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_behind_one_address_are_told_apart_by_their_customers() {
-        let places = Places::new(3, 10);
+        let places = ConnectionLimit::new(3, 10);
         let neighbour = enter(&places, "192.0.2.1").await.unwrap();
         neighbour.ownership().belongs_to(&"globex".into());
         neighbour.ownership().belongs_to(&"globex".into());

@@ -24,15 +24,15 @@ pub const FAREWELL_MS: u64 = 5_000;
 
 /// How long a client may leave each thing undone.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct ConnectionTimeouts {
     head: u64,
     idle: u64,
     write_idle: u64,
 }
 
-impl Patience {
-    pub fn new(limits: &Limits) -> Patience {
-        Patience {
+impl ConnectionTimeouts {
+    pub fn new(limits: &Limits) -> ConnectionTimeouts {
+        ConnectionTimeouts {
             head: limits.header_ms_max,
             idle: limits.idle_ms_max,
             write_idle: limits.write_idle_ms_max,
@@ -72,7 +72,7 @@ impl Verdict {
 }
 
 /// Shared by the parts of one connection. Instants are milliseconds since it began.
-pub struct Pulse {
+pub struct Activity {
     clock: Clock,
     head_since: AtomicU64,
     blocked_since: AtomicU64,
@@ -83,10 +83,10 @@ pub struct Pulse {
     handed: Mutex<BTreeMap<u64, u64>>,
 }
 
-impl Pulse {
+impl Activity {
     /// The first head is owed from the beginning on.
-    pub fn new() -> Arc<Pulse> {
-        Arc::new(Pulse {
+    pub fn new() -> Arc<Activity> {
+        Arc::new(Activity {
             clock: Clock::start(),
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(NEVER),
@@ -127,7 +127,7 @@ impl Pulse {
     }
 
     /// A request is under way until what this answers is dropped.
-    pub fn request(self: &Arc<Pulse>) -> UnderWay {
+    pub fn request(self: &Arc<Activity>) -> UnderWay {
         self.requests.fetch_add(1, Relaxed);
         UnderWay {
             pulse: self.clone(),
@@ -148,7 +148,7 @@ impl Pulse {
         is_idle.then(|| self.now().saturating_sub(self.moved_at.load(Relaxed)))
     }
 
-    pub fn verdict(&self, patience: &Patience) -> Verdict {
+    pub fn verdict(&self, patience: &ConnectionTimeouts) -> Verdict {
         let now = self.now();
         let head = due(self.head_since.load(Relaxed), patience.head);
         let oldest = self.handed.lock().values().min().copied();
@@ -180,7 +180,7 @@ fn due(since: u64, patience: u64) -> u64 {
 
 /// One request, from its head to the last byte of its answer's body.
 pub struct UnderWay {
-    pulse: Arc<Pulse>,
+    pulse: Arc<Activity>,
     body: u64,
 }
 
@@ -239,27 +239,27 @@ impl Clock {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience {
+    const PATIENCE: ConnectionTimeouts = ConnectionTimeouts {
         head: 100,
         idle: 1_000,
         write_idle: 300,
     };
 
-    fn after(milliseconds: u64, pulse: &Pulse) -> Verdict {
+    fn after(milliseconds: u64, pulse: &Activity) -> Verdict {
         pulse.clock.0.fetch_add(milliseconds, Relaxed);
         pulse.verdict(&PATIENCE)
     }
 
     #[test]
     fn silent_newcomer_has_the_time_of_a_head() {
-        let pulse = Pulse::new();
+        let pulse = Activity::new();
         assert!(matches!(after(99, &pulse), Verdict::Lives(_)));
         assert_eq!(after(1, &pulse), Verdict::SlowHead);
     }
 
     #[test]
     fn kept_connection_has_the_time_of_an_idle_one() {
-        let pulse = Pulse::new();
+        let pulse = Activity::new();
         pulse.head_ends();
         assert!(matches!(after(999, &pulse), Verdict::Lives(_)));
         assert_eq!(after(1, &pulse), Verdict::Idle);
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn request_under_way_is_never_idle() {
-        let pulse = Pulse::new();
+        let pulse = Activity::new();
         pulse.head_ends();
         let request = pulse.request();
         assert!(matches!(after(5_000, &pulse), Verdict::Lives(_)));
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn one_body_that_nobody_takes_is_enough() {
-        let pulse = Pulse::new();
+        let pulse = Activity::new();
         pulse.head_ends();
         let (stuck, brisk) = (pulse.request(), pulse.request());
         stuck.handed();

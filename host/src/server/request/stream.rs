@@ -1,16 +1,15 @@
 //! An answer that becomes a stream. Its call has ended: no permit, no instance and no
-//! body is held by it.
+//! body is start by it.
 
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 
-use super::super::hold::{self, BadHold, Grip};
 use super::super::outgoing::Outgoing;
+use super::super::sse::{self, BadHold, Grip};
 use super::super::{Answer, Whole};
-use super::{COME_AGAIN, Edge};
+use super::{COME_AGAIN, Context, Edge};
 use crate::backend::postgres::events::Position;
-use crate::capability::push::{Hold, Refused, Space, Start};
-use crate::edge::keys::Caller;
+use crate::capability::push::{Hold, OpenError, Space, Start};
 use crate::edge::problem::Problem;
 use crate::plugin::deployment::Deployment;
 
@@ -18,14 +17,14 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const GRANT: &str = "push";
 
 /// What a plugin said: whole, or the beginning of a stream.
-pub(super) struct Answered {
-    /// An empty one where it is held.
+pub(super) struct PluginAnswer {
+    /// An empty one where there is a stream.
     pub answer: Whole,
-    pub held: Option<Held>,
+    pub stream: Option<StreamStart>,
 }
 
 /// The beginning of a stream.
-pub(super) struct Held {
+pub(super) struct StreamStart {
     answer: Whole,
     grip: Grip,
     /// Up to where the log was known when the handler was called.
@@ -34,81 +33,87 @@ pub(super) struct Held {
     last_event_id: Option<Vec<u8>>,
 }
 
-impl Answered {
+impl PluginAnswer {
     pub fn of(
         answer: Whole,
         grip: Option<Grip>,
         since: Option<Position>,
         parts: &Parts,
-    ) -> Answered {
+    ) -> PluginAnswer {
         let Some(grip) = grip else {
-            return Answered { answer, held: None };
+            return PluginAnswer {
+                answer,
+                stream: None,
+            };
         };
         let last_event_id = parts.headers.get(LAST_EVENT_ID);
-        let held = Held {
+        let start = StreamStart {
             grip,
             since,
             last_event_id: last_event_id.map(|id| id.as_bytes().to_vec()),
             answer,
         };
-        Answered {
+        PluginAnswer {
             answer: Whole::default(),
-            held: Some(held),
+            stream: Some(start),
         }
     }
 }
 
 impl Edge {
-    pub(super) async fn hold(
+    pub(super) async fn open_stream(
         &self,
-        deployment: &Deployment,
+        context: Context<'_>,
         method: &Method,
-        request_id: &str,
-        caller: Option<&Caller>,
-        held: Held,
+        start: StreamStart,
     ) -> Result<Answer, Problem> {
+        let Context {
+            deployment,
+            request_id,
+            caller,
+        } = context;
         let refused = |bad: BadHold| {
             tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad hold: {bad}");
             Problem::guest_bad_hold()
         };
-        check(deployment, method, &held).map_err(refused)?;
-        let start = self.start(&held)?;
-        let channels = held.grip.channels(self.push.config(), &start);
+        check(deployment, method, &start).map_err(refused)?;
+        let position = self.position(&start)?;
+        let channels = start.grip.channels(self.push.config(), &position);
         let channels = channels.map_err(refused)?;
-        let (head, opening) = hold::apart(held.answer).await;
+        let (head, opening) = sse::apart(start.answer).await;
         if *method == Method::HEAD {
             return Ok(head.map(|()| Outgoing::whole("")));
         }
         let hold = Hold {
             space: Space {
                 plugin: deployment.plugin.clone(),
-                customer: caller.map(|caller| caller.customer_id.clone()),
+                customer: context.customer(),
             },
             key: caller.map(|caller| caller.key_id.clone()),
             channels,
         };
         let stream = self.push.hold(hold, opening).map_err(no_room)?;
-        Ok(hold::answer(head, stream))
+        Ok(sse::answer(head, stream))
     }
 
     /// Where a stream begins whose handler named no id.
-    fn start(&self, held: &Held) -> Result<Start, Problem> {
-        if let Some(id) = held.last_event_id.as_deref().filter(|id| !id.is_empty()) {
+    fn position(&self, start: &StreamStart) -> Result<Start, Problem> {
+        if let Some(id) = start.last_event_id.as_deref().filter(|id| !id.is_empty()) {
             let id = str::from_utf8(id).unwrap_or_default();
             return Ok(Start::of(id, self.push.config()));
         }
-        let since = held.since.map(Start::After);
+        let since = start.since.map(Start::After);
         since.ok_or_else(|| Problem::unavailable(COME_AGAIN))
     }
 }
 
-fn check(deployment: &Deployment, method: &Method, held: &Held) -> Result<(), BadHold> {
+fn check(deployment: &Deployment, method: &Method, start: &StreamStart) -> Result<(), BadHold> {
     let granted = deployment
         .approved
         .grants
         .iter()
         .any(|grant| grant == GRANT);
-    let status = held.answer.status();
+    let status = start.answer.status();
     match () {
         () if !granted => Err(BadHold::NotGranted),
         () if *method != Method::GET && *method != Method::HEAD => {
@@ -119,9 +124,9 @@ fn check(deployment: &Deployment, method: &Method, held: &Held) -> Result<(), Ba
     }
 }
 
-fn no_room(refused: Refused) -> Problem {
+fn no_room(refused: OpenError) -> Problem {
     match refused {
-        Refused::HostFull => Problem::overloaded(COME_AGAIN),
-        Refused::CustomerFull => Problem::too_many_streams(COME_AGAIN),
+        OpenError::HostFull => Problem::overloaded(COME_AGAIN),
+        OpenError::CustomerFull => Problem::too_many_streams(COME_AGAIN),
     }
 }

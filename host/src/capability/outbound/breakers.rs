@@ -21,12 +21,12 @@ use tokio::time::Instant;
 
 use super::breaker::{Breaker, Rules, Ticket, Verdict};
 use super::target::Destination;
-use super::{Error, Whose};
+use super::{Error, RequestOwner};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     /// `None` for the breaker that all share.
-    whose: Option<Whose>,
+    whose: Option<RequestOwner>,
     destination: Destination,
 }
 
@@ -49,7 +49,11 @@ impl Breakers {
     }
 
     /// Lets a call through, or says how long nobody is.
-    pub fn admit(&self, whose: &Whose, destination: &Destination) -> Result<Trial, Duration> {
+    pub fn admit(
+        &self,
+        whose: &RequestOwner,
+        destination: &Destination,
+    ) -> Result<Trial, Duration> {
         let shared = self.part(None, destination)?;
         let own = self.part(Some(whose.clone()), destination)?;
         Ok(Trial {
@@ -59,7 +63,11 @@ impl Breakers {
         })
     }
 
-    fn part(&self, whose: Option<Whose>, destination: &Destination) -> Result<Part, Duration> {
+    fn part(
+        &self,
+        whose: Option<RequestOwner>,
+        destination: &Destination,
+    ) -> Result<Part, Duration> {
         let key = Key {
             whose,
             destination: destination.clone(),
@@ -141,8 +149,8 @@ mod tests {
     use super::super::target::Target;
     use super::*;
 
-    fn acme() -> Whose {
-        Whose {
+    fn acme() -> RequestOwner {
+        RequestOwner {
             plugin: "webhooks".into(),
             customer: Some("acme".into()),
         }

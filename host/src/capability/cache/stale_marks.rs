@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use parking_lot::RwLock;
 
-pub use super::untold::Declared;
-use super::untold::Untold;
+pub use super::pending_invalidations::Declared;
+use super::pending_invalidations::PendingInvalidations;
 use crate::backend::postgres::invalidations::{Stale, Tick};
 
 /// A customer's tag or key, as a hash with a key of this process. Two that
@@ -33,7 +33,7 @@ pub type Moment = u64;
 pub struct Marks {
     clock: AtomicU64,
     hasher: RandomState,
-    known: RwLock<Known>,
+    known: RwLock<MarkTable>,
     half_max: usize,
 }
 
@@ -45,7 +45,7 @@ struct Marked {
     tick: Tick,
 }
 
-struct Known {
+struct MarkTable {
     newer: HashMap<Mark, Marked>,
     older: HashMap<Mark, Marked>,
     /// When `newer` began.
@@ -54,7 +54,7 @@ struct Known {
     floor: Marked,
     /// The last tick of anything that was marked.
     tick: Tick,
-    untold: Untold,
+    untold: PendingInvalidations,
 }
 
 impl Marks {
@@ -64,13 +64,13 @@ impl Marks {
         Marks {
             clock: AtomicU64::new(0),
             hasher: RandomState::new(),
-            known: RwLock::new(Known {
+            known: RwLock::new(MarkTable {
                 newer: HashMap::new(),
                 older: HashMap::new(),
                 turned: Marked::default(),
                 floor: Marked::default(),
                 tick: 0,
-                untold: Untold::new(untold_max),
+                untold: PendingInvalidations::new(untold_max),
             }),
             half_max: (marks_max / 2).max(1),
         }
@@ -168,7 +168,7 @@ impl Marks {
     }
 }
 
-impl Known {
+impl MarkTable {
     fn of(&self, mark: &Mark) -> Option<Marked> {
         let newer = self.newer.get(mark);
         newer.or_else(|| self.older.get(mark)).copied()

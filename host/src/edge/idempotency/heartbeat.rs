@@ -7,15 +7,15 @@ use uuid::Uuid;
 use crate::backend::postgres::Server;
 
 /// This process, which no other one ever is: a host that starts again is another.
-pub struct Alive {
+pub struct Heartbeat {
     id: Uuid,
     server: Server,
     beat: Duration,
 }
 
-impl Alive {
-    pub fn new(server: Server, beat_ms: u64) -> Alive {
-        Alive {
+impl Heartbeat {
+    pub fn new(server: Server, beat_ms: u64) -> Heartbeat {
+        Heartbeat {
             id: Uuid::new_v4(),
             server,
             beat: Duration::from_millis(beat_ms),

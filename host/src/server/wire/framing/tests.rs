@@ -2,8 +2,8 @@ use super::*;
 
 const HOST: &str = "Host: a\r\n";
 
-fn gate() -> Gate {
-    Gate::new(4096)
+fn gate() -> RequestFramer {
+    RequestFramer::new(4096)
 }
 
 /// Whether the bytes pass, whole and byte by byte alike.
@@ -141,7 +141,7 @@ fn refusal_comes_before_the_head_is_whole() {
     );
     let last = text.len() - 1;
     let refused = gate().pass(text.as_bytes()).unwrap_err();
-    assert!(matches!(refused, Refused::Malformed { at, .. } if at == last));
+    assert!(matches!(refused, WireError::Malformed { at, .. } if at == last));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn too_long_a_head_is_cut_at_its_limit() {
     let text = format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(5000));
     assert_eq!(
         gate().pass(text.as_bytes()),
-        Err(Refused::Overlong { at: 4096 })
+        Err(WireError::Overlong { at: 4096 })
     );
     let chunked = head("POST / HTTP/1.1", "Transfer-Encoding: chunked\r\n");
     assert!(!passes(&format!("{chunked}1;{}", "a".repeat(300))));
