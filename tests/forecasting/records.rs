@@ -178,6 +178,13 @@ async fn every_bad_row_is_named_and_nothing_is_loaded() {
         ("application/json", "[", 400),
         ("application/json", "", 422),
         ("application/xml", "<a/>", 415),
+        ("application/x-www-form-urlencoded", "BilledCost=1", 415),
+        (
+            "application/jsonl",
+            "{}\n{\"BilledCost\":1,\"BilledCost\":2}",
+            400,
+        ),
+        ("text/csv", "BilledCost,BilledCost\n1,2\n", 422),
     ] {
         let (status, _) = costs.load_as(media_type, "/records", body.into()).await;
         assert_eq!(status.as_u16(), wanted, "{media_type} {body:?}");

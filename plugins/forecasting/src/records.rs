@@ -55,8 +55,9 @@ pub fn delete(request: &Request) -> Answer {
 }
 
 fn read(request: &Request, target: &Target) -> Result<(Vec<Record>, Warnings), Problem> {
-    let format = body::format(request.header("content-type"))?;
+    let said = body::said(request.header("content-type"))?;
     let text = body::text(request.body())?;
+    let format = body::format(said, text)?;
     let mut rows = Rows::new(target);
     match format {
         // A file without a byte says that there is nothing, where it is said of what.
@@ -65,7 +66,10 @@ fn read(request: &Request, target: &Target) -> Result<(Vec<Record>, Warnings), P
         Format::Json if text.trim().is_empty() && target.billing_period.is_none() => Err(no_body()),
         Format::Json => json::read(text, &mut |line, cells| rows.take(line, cells)),
     }?;
-    rows.finish()
+    rows.finish().map_err(|problem| match format {
+        Format::Json => mistakes::of_json(problem),
+        Format::Csv => problem,
+    })
 }
 
 /// The rows that were read, one after the other.

@@ -103,6 +103,18 @@ pub fn member<'t>(text: &'t [u8], name: &str) -> Option<&'t RawValue> {
     members.remove(name)
 }
 
+/// Whether an object of the JSON text has a name twice, for which [`Json::parse`] does not
+/// read it.
+///
+/// ```
+/// use hearth_plugin::json::has_name_twice;
+/// assert!(has_name_twice(r#"[{"a": 1, "a": 1}]"#));
+/// assert!(!has_name_twice(r#"[{"a": 1"#));
+/// ```
+pub fn has_name_twice(text: &str) -> bool {
+    read::read(text.as_bytes()).is_err_and(|fault| fault.reason == read::Reason::NameTwice)
+}
+
 /// Whether there is nothing in a body.
 pub(crate) fn is_blank(body: &[u8]) -> bool {
     without_mark(body).iter().all(u8::is_ascii_whitespace)

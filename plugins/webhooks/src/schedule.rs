@@ -44,8 +44,9 @@ pub fn wait(tries: i64, asked: Option<Duration>, fraction: f64) -> Option<Durati
 /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
 pub fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than can be counted are no fewer.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
@@ -113,7 +114,8 @@ mod tests {
         assert_eq!(read(" 120 "), Some(120));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
         assert_eq!(read("Sat, 05 Nov 1994 08:49:37 GMT"), Some(0));
-        for wrong in ["", "-1", "1.5", "soon", "99999999999999999999999"] {
+        assert_eq!(read("99999999999999999999999"), Some(u64::MAX));
+        for wrong in ["", "-1", "+1", "1.5", "soon"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

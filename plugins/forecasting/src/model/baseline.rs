@@ -44,6 +44,8 @@ impl Limit {
 const MEDIAN_TO_DEVIATION: f64 = 1.4826;
 /// Months that say on each side what is usual there.
 const AROUND: usize = 3;
+/// From the middle of those to the month itself.
+const TO_MIDDLE: f64 = 2.0;
 /// A level has at least so many months.
 const LEVEL_MONTHS_MIN: usize = 2;
 /// Levels that may have ended.
@@ -179,14 +181,60 @@ fn distance(values: &[f64], at: usize) -> f64 {
     }
 }
 
-/// What a month has more than the mean of what is usual on both sides.
+/// What a month has more than is usual there: the mean of what is usual on both sides. At
+/// an end of the history there is one side, and where that leads to is usual.
 fn excess(values: &[f64], at: usize) -> f64 {
     let Some((value, (before, after))) = values.get(at).zip(sides(values, at)) else {
         return 0.0;
     };
-    let usual = [median(before.to_vec()), median(after.to_vec())];
-    let usual: Vec<_> = usual.into_iter().flatten().collect();
-    value - usual.iter().sum::<f64>() / usual.len().max(1) as f64
+    let usual = match (median(before.to_vec()), median(after.to_vec())) {
+        (Some(before), Some(after)) => (before + after) / 2.0,
+        (Some(usual), None) => continued(values.get(..at).unwrap_or_default(), usual),
+        (None, Some(usual)) => {
+            let later = values.iter().skip(at + 1).rev();
+            continued(&later.copied().collect::<Vec<_>>(), usual)
+        }
+        (None, None) => return 0.0,
+    };
+    value - usual
+}
+
+/// What comes after values whose last few have this median: as the year rises or falls,
+/// or, where its months change as they did the year before, what came a year ago, and what
+/// the last few had more than theirs.
+fn continued(values: &[f64], usual: f64) -> f64 {
+    let pairs = values.iter().skip(YEAR).zip(values);
+    let of_year: Vec<_> = pairs.map(|(own, year_ago)| own - year_ago).collect();
+    let is_yearly = of_year.len() > YEAR && changes(&of_year) < changes(values);
+    let year_ago = end(values, YEAR).first();
+    match (year_ago, median(end(&of_year, AROUND).to_vec())) {
+        (Some(year_ago), Some(more)) if is_yearly => year_ago + more,
+        _ => usual + TO_MIDDLE * rise(end(values, YEAR)),
+    }
+}
+
+/// The last so many.
+fn end(values: &[f64], count: usize) -> &[f64] {
+    values
+        .get(values.len().saturating_sub(count)..)
+        .unwrap_or_default()
+}
+
+/// All changes of a year, from each month to the next.
+fn changes(values: &[f64]) -> f64 {
+    let values = end(values, YEAR + 1);
+    let pairs = values.iter().skip(1).zip(values);
+    pairs.map(|(next, value)| (next - value).abs()).sum()
+}
+
+/// By how much values rise from one to the next: the median of the slopes between any two
+/// of them (Theil and Sen), which an odd one does not change.
+fn rise(values: &[f64]) -> f64 {
+    let pairs = (1..values.len()).flat_map(|apart| {
+        let pairs = values.iter().skip(apart).zip(values);
+        pairs.map(move |(later, value)| (later - value) / apart as f64)
+    });
+    median(pairs.collect()).unwrap_or_default()
 }
 
 /// The months before and after one, at an end of the history those of the other side

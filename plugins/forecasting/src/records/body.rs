@@ -2,34 +2,59 @@
 
 use hearth_plugin::prelude::*;
 
+use super::csv;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Format {
     Csv,
     Json,
 }
 
-/// JSON where nothing else is said.
-pub fn format(content_type: Option<&str>) -> Result<Format, Problem> {
+/// What a client says of a body.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Said {
+    Format(Format),
+    /// Nothing, or what programs say by themselves.
+    Nothing,
+    /// What HTML forms say, and `curl` of whatever it sends.
+    Form,
+}
+
+/// What a client says of the body; 415 where that is neither JSON nor CSV.
+pub fn said(content_type: Option<&str>) -> Result<Said, Problem> {
     let media_type = content_type.unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     match media_type.to_ascii_lowercase().as_str() {
-        "text/csv" | "application/csv" => Ok(Format::Csv),
-        ""
-        | "application/json"
+        "text/csv" | "application/csv" => Ok(Said::Format(Format::Csv)),
+        "application/json"
         | "text/json"
-        | "text/plain"
         | "application/x-ndjson"
         | "application/ndjson"
         | "application/jsonl"
         | "application/x-jsonlines"
-        | "application/jsonlines"
-        | "application/x-www-form-urlencoded" => Ok(Format::Json),
-        _ => {
-            let detail = "send application/x-ndjson, application/json or text/csv";
-            let title = "Neither JSON nor CSV";
-            Err(Problem::new(415, "unsupported-media-type", title).detail(detail))
-        }
+        | "application/jsonlines" => Ok(Said::Format(Format::Json)),
+        "" | "text/plain" => Ok(Said::Nothing),
+        "application/x-www-form-urlencoded" => Ok(Said::Form),
+        _ => Err(other_type("")),
     }
+}
+
+/// Which format a text has; of one of which nothing is said, it shows itself.
+pub fn format(said: Said, text: &str) -> Result<Format, Problem> {
+    let is_json = text.trim_start().starts_with(['{', '[']);
+    match said {
+        Said::Format(format) => Ok(format),
+        _ if !is_json && csv::has_header(text) => Ok(Format::Csv),
+        Said::Form if !is_json && !text.trim().is_empty() => {
+            Err(other_type("the body is a form; "))
+        }
+        Said::Nothing | Said::Form => Ok(Format::Json),
+    }
+}
+
+fn other_type(what: &str) -> Problem {
+    let detail = format!("{what}send application/x-ndjson, application/json or text/csv");
+    Problem::new(415, "unsupported-media-type", "Neither JSON nor CSV").detail(detail)
 }
 
 /// The text, without the mark that some programs begin UTF-8 with.
@@ -55,11 +80,31 @@ mod tests {
 
     #[test]
     fn only_json_and_csv_are_read() {
-        let csv = format(Some("text/csv; charset=utf-8"));
-        assert_eq!(csv.unwrap(), Format::Csv);
-        assert_eq!(format(None).unwrap(), Format::Json);
-        assert_eq!(format(Some("Application/X-NDJSON")).unwrap(), Format::Json);
-        assert_eq!(format(Some("image/png")).unwrap_err().status(), 415);
+        let read = |content_type, text| format(said(content_type)?, text);
+        let status = |read: Result<Format, Problem>| read.map_err(|problem| problem.status());
+        let csv = read(Some("text/csv; charset=utf-8"), "{}");
+        assert_eq!(status(csv), Ok(Format::Csv));
+        let json = read(Some("Application/X-NDJSON"), "BilledCost\n");
+        assert_eq!(status(json), Ok(Format::Json));
+        assert_eq!(status(read(Some("image/png"), "{}")), Err(415));
+    }
+
+    #[test]
+    fn what_programs_send_under_a_type_of_their_own_shows_itself() {
+        let read = |content_type, text| {
+            let format = said(content_type).and_then(|said| format(said, text));
+            format.map_err(|problem| problem.status())
+        };
+        let form = Some("application/x-www-form-urlencoded");
+        for content_type in [None, Some("text/plain"), form] {
+            let csv = "x_Own,\"BilledCost\",ChargePeriodStart\n1,2,3\n";
+            assert_eq!(read(content_type, csv), Ok(Format::Csv));
+            for json in ["{}", " [", "{\"a\":1,BilledCost}", ""] {
+                assert_eq!(read(content_type, json), Ok(Format::Json), "{json}");
+            }
+        }
+        assert_eq!(read(form, "BilledCost=1&ChargePeriodStart=2"), Err(415));
+        assert_eq!(read(None, "nonsense"), Ok(Format::Json));
     }
 
     #[test]

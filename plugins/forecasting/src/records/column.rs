@@ -68,6 +68,8 @@ const NO_VALUE: [&str; 3] = ["", "NULL", "null"];
 pub struct Cells {
     texts: [Option<String>; Column::COUNT],
     refused: Vec<Column>,
+    given: [bool; Column::COUNT],
+    twice: Vec<Column>,
 }
 
 impl Cells {
@@ -75,6 +77,20 @@ impl Cells {
         if let Some(cell) = self.texts.get_mut(column as usize) {
             *cell = text.filter(|text| !NO_VALUE.contains(&text.as_str()));
         }
+    }
+
+    /// Remembers that an object gives a column. Which of two counts is not for the order
+    /// to say (RFC 7493, section 2.3).
+    pub fn give(&mut self, column: Column) {
+        let given = self.given.get_mut(column as usize);
+        if given.is_some_and(|given| std::mem::replace(given, true)) {
+            self.twice.push(column);
+        }
+    }
+
+    /// The columns that were given twice.
+    pub fn twice(&self) -> &[Column] {
+        &self.twice
     }
 
     /// Remembers that a column has something that it cannot have.

@@ -22,10 +22,33 @@ pub fn read(
     if !matches!(header, Some(Ok(()))) || names.iter().all(Option::is_none) {
         return Err(no_header(text.trim_start()));
     }
+    let given: Vec<_> = names.iter().flatten().collect();
+    if let Some(column) = given.iter().find(|own| count(&given, own) > 1) {
+        return Err(column_twice(**column));
+    }
     while let Some((line, read)) = lines.advance() {
         take(line, read.and_then(|()| cells(&names, &mut lines.cells)))?;
     }
     Ok(())
+}
+
+/// Whether the first line of a text names columns that are kept.
+pub fn has_header(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default();
+    first.split(',').filter_map(named).next().is_some()
+}
+
+fn count(given: &[&Column], column: &Column) -> usize {
+    given.iter().filter(|own| **own == column).count()
+}
+
+/// 422: of two readers one would take the first, and one the last.
+fn column_twice(column: Column) -> Problem {
+    let detail = format!(
+        "the first line names {} twice; leave one out",
+        column.name()
+    );
+    Problem::new(422, "column-given-twice", "Column given twice").detail(detail)
 }
 
 fn named(name: &str) -> Option<Column> {

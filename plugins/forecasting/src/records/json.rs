@@ -3,7 +3,7 @@
 
 use hearth_plugin::prelude::*;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::column::{Cells, Column};
@@ -27,7 +27,7 @@ pub fn read(
 /// One row.
 fn cells(text: &str) -> Result<Cells, String> {
     serde_json::from_str(text).map_err(|error| match error.is_data() {
-        true => "this must be an object of columns, each given once".into(),
+        true => "this must be an object of columns".into(),
         false => format!("this is not valid JSON, at column {}", error.column()),
     })
 }
@@ -107,15 +107,11 @@ impl<'de> Visitor<'de> for Columns {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Cells, A::Error> {
-        let (mut cells, mut given) = (Cells::default(), Vec::new());
+        let mut cells = Cells::default();
         while let Some(name) = members.next_key::<Name>()? {
             match name.0 {
-                // Which of two counts is not for the order to say (RFC 7493, section 2.3).
-                Some(column) if given.contains(&column) => {
-                    return Err(A::Error::custom("a column is given twice"));
-                }
                 Some(column) => {
-                    given.push(column);
+                    cells.give(column);
                     take(&mut cells, column, members.next_value()?);
                 }
                 None => drop(members.next_value::<IgnoredAny>()?),

@@ -9,6 +9,7 @@ use super::record::Record;
 
 /// Mistakes that are named; the rest would only grow the answer.
 const MISTAKES_MAX: usize = 100;
+const NAME_TWICE: &str = "given_twice";
 /// Warnings that are named.
 const WARNINGS_MAX: usize = 20;
 
@@ -116,8 +117,30 @@ impl RowMistakes<'_> {
         }
     }
 
+    /// Names a mistake for which the body as a whole is not read.
+    pub fn refuse_twice(&mut self, column: &str, detail: &str) {
+        self.refuse(column, NAME_TWICE, detail);
+    }
+
     pub fn count(&self) -> usize {
         self.mistakes.count
+    }
+}
+
+/// What is to be said of a JSON body: 400 where one of its objects has a name twice.
+pub fn of_json(problem: Problem) -> Problem {
+    let errors = problem.field_errors();
+    match errors.iter().find(|error| error.code == NAME_TWICE) {
+        Some(error) => Problem::new(400, "name-given-twice", "Name given twice")
+            .detail(format!("nothing was loaded: {}", named(error))),
+        None => problem,
+    }
+}
+
+fn named(error: &FieldError) -> String {
+    match &error.place {
+        Place::Pointer(pointer) => format!("{pointer}, {}", error.detail),
+        Place::Parameter(_) => error.detail.clone(),
     }
 }
 

@@ -42,6 +42,9 @@ impl Record {
         for column in cells.refused() {
             row.refuse(column.name(), "wrong_type", "this must be text");
         }
+        for column in cells.twice() {
+            row.refuse_twice(column.name(), "this is given twice; give each name once");
+        }
         let charged = instant(cells, Column::ChargePeriodStart, row);
         let billed = instant(cells, Column::BillingPeriodStart, row);
         let charged_until = instant(cells, Column::ChargePeriodEnd, row);

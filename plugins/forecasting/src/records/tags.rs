@@ -20,7 +20,10 @@ pub fn read(cells: &Cells, row: &mut RowMistakes<'_>) -> String {
         return "{}".into();
     };
     let Some(Value::Object(members)) = Json::parse(text).map(|json| json.0) else {
-        row.refuse("Tags", "wrong_type", "this must be a JSON object");
+        match hearth_plugin::json::has_name_twice(text) {
+            true => row.refuse_twice("Tags", "this has a name twice; give each name once"),
+            false => row.refuse("Tags", "wrong_type", "this must be a JSON object"),
+        }
         return String::new();
     };
     let mut tags = BTreeMap::new();

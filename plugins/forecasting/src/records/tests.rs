@@ -70,9 +70,23 @@ fn a_row_is_the_same_in_every_format() {
 #[test]
 fn a_column_that_a_row_gives_twice_is_refused() {
     let row = r#"{"BilledCost": 1, "ChargePeriodStart": "2026-01-01", "BilledCost": 2}"#;
-    for text in [row.to_string(), format!("[{row}]")] {
-        assert!(rows(Format::Json, &text).is_err(), "{text}");
+    let tags =
+        r#"{"BilledCost": 1, "ChargePeriodStart": "2026-01-01", "Tags": {"a": {"b": 1, "b": 2}}}"#;
+    for text in [row.to_string(), format!("[{row}]"), tags.to_string()] {
+        let problem = mistakes::of_json(rows(Format::Json, &text).unwrap_err());
+        assert_eq!(problem.status(), 400, "{text}");
     }
+    for csv in [
+        "BilledCost,ChargePeriodStart,BilledCost\n1,2026-01-01,2\n",
+        "BilledCost,ChargePeriodStart,Tags\n1,2026-01-01,\"{\"\"a\"\":1,\"\"a\"\":2}\"\n",
+    ] {
+        assert_eq!(rows(Format::Csv, csv).unwrap_err().status(), 422, "{csv}");
+    }
+    let foreign = "Own,BilledCost,Own,ChargePeriodStart\n1,2,3,2026-01-01\n";
+    assert!(
+        rows(Format::Csv, foreign).is_ok(),
+        "columns that nobody reads"
+    );
 }
 
 #[test]

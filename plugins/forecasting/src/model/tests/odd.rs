@@ -46,6 +46,35 @@ fn the_usual_month_after_an_odd_one_is_no_surprise() {
 }
 
 #[test]
+fn an_odd_month_of_costs_that_grow_or_have_a_season_changes_nothing_else() {
+    let growing = |step: f64, season: f64| -> Vec<f64> {
+        let month = |at: u32| {
+            let season = 1.0 + season * (f64::from(at) * std::f64::consts::PI / 6.0).sin();
+            (1_000.0 + step * f64::from(at)) * season
+        };
+        (0..36).map(month).collect()
+    };
+    for (step, season) in [(50.0, 0.0), (-20.0, 0.0), (0.0, 0.2), (20.0, 0.2)] {
+        let usual = growing(step, season);
+        let told = |amounts: &[f64]| -> Vec<usize> {
+            let found = surprises(&history(amounts), 6).unwrap();
+            found.iter().map(|own| own.months_after).collect()
+        };
+        assert!(told(&usual).is_empty(), "{step} {season}");
+        let ahead = means(&at_90(&usual, 6));
+        for (after, odd) in [(0, 20.0), (1, 20.0), (1, 0.2), (3, 3.0), (5, 20.0)] {
+            let mut amounts = usual.clone();
+            amounts[35 - after] *= odd;
+            assert_eq!(told(&amounts), [after], "{step} {season} {odd}");
+            for (mean, usual) in means(&at_90(&amounts, 6)).iter().zip(&ahead) {
+                let off = (mean / usual - 1.0).abs();
+                assert!(off < 0.08, "{step} {season} {after} {odd}: {mean} {usual}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_level_that_ended_is_not_learnt_from() {
     let steps = |before: f64, after: f64, months: usize| -> Vec<f64> {
         (0..22)
