@@ -8,7 +8,9 @@ SHELL := /bin/bash
 
 toolchain := plugins/toolchain
 plugins := $(patsubst plugins/%/plugin.toml,%,$(wildcard plugins/*/plugin.toml))
-examples := $(patsubst plugins/examples/%/Cargo.toml,%,$(wildcard plugins/examples/*/Cargo.toml))
+# With the SDK in this workspace, or by hand in a workspace of their own.
+sdk_examples := notes
+examples := $(filter-out $(sdk_examples),$(patsubst plugins/examples/%/Cargo.toml,%,$(wildcard plugins/examples/*/Cargo.toml)))
 guests := $(patsubst tests/guests/%.toml,%,$(filter-out %/Cargo.toml,$(wildcard tests/guests/*.toml)))
 crates := -p hearth-plugin $(addprefix -p ,$(plugins))
 nextest := $(shell command -v cargo-nextest)
@@ -49,6 +51,7 @@ run: build ## Serve on 127.0.0.1:8080 with a Postgres and a demo customer of its
 test: tools build plugins guests ## Everything above, then all tests
 	$(call phase,testing the SDK and the plugins on this machine)
 	@$(call with,$(if $(nextest),cargo nextest run --no-tests=pass,cargo test) --release $(crates))
+	@$(call with,cargo test --quiet --release --doc -p hearth-plugin)
 	$(call phase,testing the host)
 	@$(call with,tests/tools/run $(if $(nextest),nextest,cargo))
 
@@ -85,6 +88,23 @@ bench-forecast: host shipped ## Forecasts of the series in FILE=series.csv, meas
 	@$(if $(FILE),,echo 'name a file: make bench-forecast FILE=series.csv'; exit 1)
 	@$(call with,HEARTH_BENCH_FILE='$(abspath $(FILE))' $(if $(BASE),HEARTH_BENCH_BASE='$(BASE)') $(call measured,bench::forecast))
 
+.PHONY: check
+check: prerequisites ## Compile host and tests without making anything of it (seconds)
+	@$(call with,cargo check --release --all-targets)
+
+.PHONY: t
+t: prerequisites ## The tests whose names begin with T, and no others: make t T=cache
+	@$(if $(T),,echo 'name a group of tests: make t T=cache'; exit 1)
+	@$(call with,cargo build --release && $(if $(nextest),cargo nextest run --release -E 'test(/^$(T)/)',cargo test --release --test hearth $(T)))
+
+.PHONY: fmt
+fmt: ## Format all crates
+	@cargo fmt --all
+
+.PHONY: doc
+doc: prerequisites ## The reference of host and SDK, in target/doc; warnings are errors
+	@$(call with,RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --release -p hearth -p hearth-plugin)
+
 .PHONY: lint
 lint: prerequisites ## Format, clippy (warnings are errors), licences and sources of all crates
 	$(call phase,checking the format)
@@ -97,7 +117,7 @@ lint: prerequisites ## Format, clippy (warnings are errors), licences and source
 	@$(toolchain)/deny
 
 .PHONY: plugins
-plugins: shipped $(addprefix example-,$(examples)) ## The plugins and the examples, packed
+plugins: shipped sdk-examples $(addprefix example-,$(examples)) ## The plugins and the examples, packed
 
 .PHONY: clean
 clean: ## Remove what was built; keeps .toolchain (fetched tools) and .hearth (data)
@@ -120,6 +140,12 @@ shipped: host
 	$(call phase,building the plugins: $(plugins))
 	@$(if $(plugins),$(toolchain)/build $(addprefix -p ,$(plugins)))
 	@$(foreach name,$(plugins),$(call pack,target/wasm32-wasip2/plugin/$(call library,$(name)).wasm,plugins/$(name)/plugin.toml,target/plugins/$(name).wasm);)
+
+.PHONY: sdk-examples
+sdk-examples: host
+	$(call phase,building the examples with the SDK: $(sdk_examples))
+	@$(toolchain)/build $(addprefix -p ,$(sdk_examples))
+	@$(foreach name,$(sdk_examples),$(call pack,target/wasm32-wasip2/plugin/$(call library,$(name)).wasm,plugins/examples/$(name)/plugin.toml,target/plugins/$(name).wasm);)
 
 .PHONY: $(addprefix example-,$(examples))
 $(addprefix example-,$(examples)): example-%: host

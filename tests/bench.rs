@@ -11,7 +11,7 @@ mod forecast;
 mod frame;
 mod growth;
 mod guests;
-mod hosts;
+pub mod hosts;
 mod messages;
 mod peers;
 mod plugins;

@@ -15,6 +15,7 @@ mod config_file;
 mod consumer;
 mod cors;
 mod deploy;
+mod docs;
 mod doctor;
 mod documents;
 mod durability;

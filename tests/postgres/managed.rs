@@ -1,5 +1,7 @@
 //! A Postgres that is run as a service: who has it is no superuser, PUBLIC keeps what it
-//! has from the start, and the host gets the rights that the README names.
+//! has from the start, and the host gets the rights that docs/operate/postgres.md names.
+
+use std::path::Path;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -15,12 +17,12 @@ const SERVICE: &str = "
     GRANT pg_monitor, pg_signal_backend TO rds_superuser WITH ADMIN OPTION;
     CREATE ROLE master LOGIN CREATEROLE CREATEDB IN ROLE rds_superuser";
 
-/// The README's line of SQL that contains this, for the role `tenant` and the database
+/// The document's line of SQL that contains this, for the role `tenant` and the database
 /// `theirs`.
 fn rights(part: &str) -> String {
-    let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
-    let line = readme
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operate/postgres.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let line = page
         .lines()
         .find(|line| line.starts_with("CREATE ROLE hearth ") && line.contains(part))
         .unwrap();
