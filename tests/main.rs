@@ -48,6 +48,7 @@ mod rate;
 mod refusals;
 mod response_cache;
 mod reuse;
+mod scaffold;
 mod slow_clients;
 mod smuggling;
 mod sql;

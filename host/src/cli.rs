@@ -1,15 +1,19 @@
 //! The commands, one file each.
 
 pub mod admin;
+pub mod build;
 pub mod compile;
+pub mod completions;
 pub mod demo;
 pub mod deploy;
 pub mod diff;
 pub mod dlq;
 pub mod doctor;
 pub mod history;
+pub mod inspect;
 pub mod keys;
 pub mod load;
+pub mod new;
 pub mod open;
 pub mod open_files;
 pub mod pack;
@@ -42,6 +46,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a folder with a plugin that is built and served as it stands.
+    New(new::Args),
+    /// Compile a plugin and pack it into one file.
+    Build(build::Args),
+    /// Show what a packed plugin consists of and what it asks for.
+    Inspect(inspect::Args),
     /// Serve the plugins that the configuration names.
     Serve(serve::Args),
     /// API keys of customers.
@@ -71,6 +81,8 @@ enum Command {
     Undeploy(undeploy::Args),
     /// Look at what the host stands on, and say what is wrong there.
     Doctor(doctor::Args),
+    /// Print what has a shell complete these commands.
+    Completions(completions::Args),
     #[command(hide = true)]
     Compile(compile::Args),
 }
@@ -97,6 +109,10 @@ impl Cli {
                 secret::run(command, config, server, out).await
             }),
             Command::Pack(args) => pack::run(&args, out),
+            Command::New(args) => new::run(&args, out),
+            Command::Build(args) => build::run(&args, out),
+            Command::Inspect(args) => inspect::run(&args, out),
+            Command::Completions(args) => completions::run(&args, out),
             Command::Compile(args) => compile::run(&args),
         }
         .map(|()| ExitCode::SUCCESS)

@@ -47,7 +47,7 @@ const NAME_CHARS_MAX: usize = 32;
 const TOKEN_FILE: &str = "admin-token";
 
 /// Which host is asked, and with which token.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Reach {
     /// The admin listener: http://ADDRESS:PORT or unix:/PATH. Without it
     /// admin.listen of the configuration.

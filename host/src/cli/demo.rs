@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -10,10 +11,12 @@ use crate::backend::postgres::Server;
 use crate::edge::keys::register::Register;
 use crate::edge::keys::{Keys, Tier};
 use crate::mode;
+use crate::plugin::deployment::Deployment;
 use crate::secret::RootSecret;
 
 const CUSTOMER: &str = "demo";
-const FILE: &str = "demo-key";
+/// The file in the data folder that has its key.
+pub const FILE: &str = "demo-key";
 
 /// The demo customer's key, made and kept in the data folder the first time.
 pub async fn key(
@@ -47,8 +50,29 @@ fn keep(path: &Path, key: &str) -> std::io::Result<()> {
     writeln!(file, "{key}")
 }
 
-/// Two lines that can be pasted into a shell.
-pub fn lines(url: &str, key: &str) -> String {
+/// What can be pasted into a shell, as the demo customer: the story of a ticket where
+/// tickets are served, else a request that each plugin answers.
+pub fn lines(url: &str, key: &str, serving: &[Arc<Deployment>]) -> String {
+    if serving.iter().any(|one| &*one.mount == "/support") {
+        return tickets(url, key);
+    }
+    let requests = serving.iter().filter_map(|one| request(url, key, one));
+    let requests: Vec<String> = requests.collect();
+    match requests.is_empty() {
+        true => format!("The key of the demo customer: {key}\n"),
+        false => format!("Ask as the demo customer:\n\n{}", requests.concat()),
+    }
+}
+
+/// The request of its self-test, where that reads and the plugin lies where it says.
+fn request(url: &str, key: &str, serving: &Deployment) -> Option<String> {
+    let test = serving.manifest.self_test.as_ref()?;
+    let path = &test.path;
+    let there = test.method == "GET" && *serving.mount == *serving.manifest.mount;
+    there.then(|| format!("  curl -s '{url}{path}' -H 'X-API-Key: {key}'\n"))
+}
+
+fn tickets(url: &str, key: &str) -> String {
     format!(
         "Create a ticket, as the demo customer:\n\n  \
          curl -s {url}/support/tickets/create -H 'X-API-Key: {key}' \\\n    \

@@ -18,7 +18,9 @@ use http::Method;
 use super::admin::steps::{self, End, Outcome, RefusedDeploy};
 use super::admin::table::{line, plain};
 use super::admin::{self, Client, Error, Reach};
-use crate::plugin::package::COMPONENT_BYTES_MAX;
+use super::{demo, open};
+use crate::deploy::approval::function_approvals;
+use crate::plugin::package::{COMPONENT_BYTES_MAX, Package};
 
 /// What `asks` writes before an SQL function, a table and a statement.
 const FUNCTION: &str = "function:";
@@ -63,10 +65,33 @@ pub struct Args {
 pub fn run(args: &Args, config: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let outcome = admin::block_on(send(args, config))?;
     tell(&outcome, args.json, "deployed", out)?;
-    if let End::Refused(refused) = &outcome.end {
-        eprint!("{}", advice(args, config, refused));
+    match &outcome.end {
+        End::Refused(refused) => eprint!("{}", advice(args, config, refused)),
+        End::Serving(_) if !args.json => eprint!("{}", request(args, config).unwrap_or_default()),
+        End::Serving(_) => {}
     }
     Ok(exit_code(&outcome))
+}
+
+/// How to ask it: the request of its self-test, where that reads and the host is the one of
+/// the configuration.
+fn request(args: &Args, config: Option<&Path>) -> Option<String> {
+    let bytes = admin::read_bounded(&args.file, COMPONENT_BYTES_MAX).ok()?;
+    let test = Package::read(bytes).ok()?.manifest.self_test?;
+    let config = open::config(config).ok()?;
+    if args.reach.admin.is_some() || test.method != "GET" {
+        return None;
+    }
+    let demo_key = config.data_dir.join(demo::FILE);
+    let key = match demo_key.exists() {
+        true => format!("$(cat {})", quote(&demo_key.display().to_string())),
+        false => "KEY".into(),
+    };
+    Some(format!(
+        "\nAsk it (`hearth keys create --customer NAME` makes a key):\n  \
+         curl -s 'http://{}{}' -H \"X-API-Key: {key}\"\n",
+        config.listen, test.path
+    ))
 }
 
 /// The command that would not be refused for this, where there is one.
@@ -191,6 +216,27 @@ fn meaning(step: &str) -> &'static str {
     }
 }
 
+/// The command that deploys a file and approves all that is known to be asked for. Which
+/// statements want an approval, the host says once Postgres has planned them.
+pub fn command(file: &Path, package: &Package) -> String {
+    let args = Args {
+        file: file.to_owned(),
+        approve: package
+            .manifest
+            .grants
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        approve_function: function_approvals(package),
+        approve_shared: package.manifest.sql.shared.iter().cloned().collect(),
+        approve_scan: Vec::new(),
+        replace: false,
+        json: false,
+        reach: Reach::default(),
+    };
+    approving(&args, None, &[])
+}
+
 /// The same command, which approves what was asked for as well.
 fn approving(args: &Args, config: Option<&Path>, asks: &[String]) -> String {
     let (mut grants, mut functions) = (args.approve.clone(), args.approve_function.clone());
@@ -234,7 +280,7 @@ fn approving(args: &Args, config: Option<&Path>, asks: &[String]) -> String {
 }
 
 /// A word as a shell takes it.
-fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@+".contains(c);
     match !word.is_empty() && word.chars().all(bare) {
         true => word.to_owned(),

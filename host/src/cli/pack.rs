@@ -27,13 +27,22 @@ pub struct Args {
     pub out: PathBuf,
 }
 
-/// Runs the command: writes the packed plugin, then tells name, version, size
-/// and digest on `out`, what it consumes and sends by the clock, and what an operator
-/// must approve of its SQL. Where something is wrong nothing is written.
+/// Runs the command: writes the packed plugin and tells of it.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    tell(&write_packed(args)?, out)
+}
+
+/// Writes the packed plugin. Where something is wrong nothing is written.
+pub fn write_packed(args: &Args) -> anyhow::Result<Package> {
     let package = packed(args).with_context(|| args.component.display().to_string())?;
     write_whole(&args.out, &package.component)
         .with_context(|| format!("cannot write {}", args.out.display()))?;
+    Ok(package)
+}
+
+/// Tells name, version, size and digest, what it consumes and sends by the clock, and what
+/// an operator must approve of its SQL.
+pub fn tell(package: &Package, out: &mut dyn Write) -> anyhow::Result<()> {
     let (manifest, bytes) = (&package.manifest, package.component.len());
     writeln!(
         out,
@@ -46,7 +55,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     for schedule in &manifest.schedules {
         writeln!(out, "  sends {schedule}")?;
     }
-    for function in function_approvals(&package) {
+    for function in function_approvals(package) {
         writeln!(out, "  wants the SQL function {function}")?;
     }
     for table in &manifest.sql.shared {
@@ -64,22 +73,19 @@ fn packed(args: &Args) -> anyhow::Result<Package> {
     Ok(package)
 }
 
-/// What the gate says of the plugin's part of the OpenAPI document.
-fn check_openapi(package: &Package) -> anyhow::Result<()> {
+/// The plugin's part of the OpenAPI document, which the gate checks, below its mount.
+pub fn check_openapi(package: &Package) -> anyhow::Result<Fragment> {
     let Some(text) = &package.openapi else {
-        return Ok(());
+        return Ok(Fragment::default());
     };
     let whose = PartOwner {
         plugin: &package.manifest.name,
         own_mount: &package.manifest.mount,
         mount: &package.manifest.mount,
     };
-    match Fragment::read(text, whose) {
-        Ok(_) => Ok(()),
-        Err(mistakes) => {
-            anyhow::bail!("its part of the OpenAPI document:\n{}", mistakes.join("\n"))
-        }
-    }
+    Fragment::read(text, whose).map_err(|mistakes| {
+        anyhow::anyhow!("its part of the OpenAPI document:\n{}", mistakes.join("\n"))
+    })
 }
 
 /// What the gate says of the SQL, as if the operator approved every function
@@ -92,7 +98,8 @@ fn check_sql(package: &Package) -> anyhow::Result<()> {
             .with_context(|| format!("migration {}_{}", migration.version, migration.name))?;
     }
     for declared in &package.statements {
-        gate::check_declared(declared, name, &approved)?;
+        gate::check_declared(declared, name, &approved)
+            .with_context(|| format!("the statement `{}`", declared.name))?;
     }
     Ok(())
 }

@@ -358,7 +358,8 @@ async fn listen(
     println!("listening on {}", public.url()?);
     println!("admin on {}", private.url()?);
     if let Some(key) = demo_key {
-        println!("\n{}", demo::lines(&public.url()?, &key));
+        let serving = admin.rollout.router.deployments();
+        println!("\n{}", demo::lines(&public.url()?, &key, &serving));
     }
     let (stop, stopped) = watch::channel(());
     let (serving, rollout) = (edge.clone(), admin.rollout.clone());

@@ -30,6 +30,7 @@ use std::fmt;
 
 pub use self::cached::{CachedRoute, Piece, Segment};
 pub use self::consumed::Consumed;
+pub use self::read::{NAME_RULE, is_name};
 pub use self::schedule::{Schedule, ScheduleAudience, Times};
 use crate::capability::sql::statement::Declared;
 use crate::config::LimitOverrides;

@@ -129,8 +129,9 @@ pub enum PackageError {
         section: &'static str,
         reason: String,
     },
+    // No `source`: what is told of an error tells its sources, too, and would say it twice.
     #[error("the manifest is wrong:\n{0}")]
-    Manifest(#[from] ManifestError),
+    Manifest(ManifestError),
     #[error(transparent)]
     Statements(#[from] SectionError),
     #[error("migration {version}: {reason}")]
@@ -139,9 +140,15 @@ pub enum PackageError {
     TooManyMigrations(usize),
     #[error("it imports {name}, which this host does not have: {reason}")]
     UnknownImport { name: String, reason: &'static str },
-    #[error("it imports {name}, which the grants of its manifest do not ask for")]
-    NotAskedFor { name: String },
-    #[error("its manifest says world {world}, but the component does not export {export}")]
+    #[error(
+        "it imports {name}, which the grants of its manifest do not ask for: add \"{grant}\" to \
+         `grants`"
+    )]
+    NotAskedFor { name: String, grant: &'static str },
+    #[error(
+        "its manifest says world {world}, but the component does not export {export}: say \
+         another `world`, or export that (hearth_plugin::handler! or consumer!)"
+    )]
     WrongWorld { world: &'static str, export: String },
 }
 
@@ -151,7 +158,7 @@ impl Package {
         let component = bytes.into();
         let outline = Outline::read(&component)?;
         let manifest = outline.text(MANIFEST)?.ok_or(PackageError::NotPacked)?;
-        let manifest = Manifest::parse(manifest)?;
+        let manifest = Manifest::parse(manifest).map_err(PackageError::Manifest)?;
         let interfaces = check_world(&manifest, &outline)?;
         let openapi = outline.text(OPENAPI)?.map(str::to_owned);
         read_openapi(openapi.as_deref())?;
@@ -248,8 +255,10 @@ fn check_world(manifest: &Manifest, outline: &Outline<'_>) -> Result<Vec<Interfa
             Import::Contract(interface) if !manifest.asks_for(interface) => {
                 let name = name.split('@').next().unwrap_or(name);
                 let name = name.strip_prefix("hearth:plugin/").unwrap_or(name);
-                let name = name.to_owned();
-                return Err(PackageError::NotAskedFor { name });
+                return Err(PackageError::NotAskedFor {
+                    name: name.to_owned(),
+                    grant: interface.grant(),
+                });
             }
             Import::Contract(interface) if interfaces.contains(&interface) => {}
             Import::Contract(interface) => interfaces.push(interface),

@@ -9,7 +9,7 @@
 pub mod imports {
     //! Everything that a plugin may call.
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "capabilities",
         generate_all,
     });
@@ -18,7 +18,7 @@ pub mod imports {
 pub mod http {
     //! The export of a plugin that answers HTTP requests.
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package hearth:sdk;
             world http { export hearth:plugin/handler@0.1.0; }
@@ -33,7 +33,7 @@ pub mod http {
 pub mod consume {
     //! The export of a plugin that consumes messages.
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package hearth:sdk-consumer;
             world consume { export hearth:plugin/consumer@0.1.0; }

@@ -157,7 +157,8 @@ pub fn diff(old: &Package, new: &Package) -> Diff {
     }
 }
 
-type Row = (&'static str, Option<String>);
+/// A name and a value, where there is one.
+pub type Row = (&'static str, Option<String>);
 
 fn changes(old: &[Row], new: &[Row]) -> Vec<Change> {
     let pairs = old.iter().zip(new).filter(|(old, new)| old != new);
@@ -178,7 +179,8 @@ fn change(name: &'static str, old: &dyn Display, new: &dyn Display) -> Option<Ch
     })
 }
 
-fn described(manifest: &Manifest) -> Vec<Row> {
+/// What the manifest says of the whole.
+pub fn described(manifest: &Manifest) -> Vec<Row> {
     let test = manifest.self_test.as_ref();
     let test = test.map(|test| format!("{} {} is {}", test.method, test.path, test.status));
     vec![
@@ -191,7 +193,8 @@ fn described(manifest: &Manifest) -> Vec<Row> {
     ]
 }
 
-fn limits(limits: &LimitOverrides) -> Vec<Row> {
+/// The limits that the manifest asks for.
+pub fn limits(limits: &LimitOverrides) -> Vec<Row> {
     // Taken apart, so that a new limit cannot be forgotten here.
     let LimitOverrides {
         memory_bytes_max,
@@ -219,7 +222,8 @@ fn limits(limits: &LimitOverrides) -> Vec<Row> {
     ]
 }
 
-fn instances(manifest: &Manifest) -> Vec<Row> {
+/// How its instances are used.
+pub fn instances(manifest: &Manifest) -> Vec<Row> {
     let instances = &manifest.instances;
     let count = |value: u64| Some(value.to_string());
     vec![
@@ -314,14 +318,16 @@ fn shown(declared: &Declared) -> Statement {
     }
 }
 
-fn access(access: Access) -> &'static str {
+/// The word for it.
+pub fn access(access: Access) -> &'static str {
     match access {
         Access::Read => "read",
         Access::Write => "write",
     }
 }
 
-fn typed(declared: &Declared) -> Vec<Row> {
+/// What a statement says of itself beside its text.
+pub fn typed(declared: &Declared) -> Vec<Row> {
     let params: Vec<&str> = declared.params.iter().copied().map(Type::name).collect();
     let columns: Vec<String> = declared
         .columns
@@ -344,8 +350,12 @@ fn first_line(text: &str) -> String {
     lines.next().unwrap_or_default().to_owned()
 }
 
+/// A migration as its file is called.
+pub fn file(migration: &Migration) -> String {
+    format!("{:04}_{}", migration.version, migration.name)
+}
+
 fn migrations(old: &[Migration], new: &[Migration]) -> Migrations {
-    let file = |migration: &Migration| format!("{:04}_{}", migration.version, migration.name);
     let versions = |list: &[Migration]| -> BTreeSet<u32> {
         list.iter().map(|migration| migration.version).collect()
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::World;
 use super::fields::{Fields, Text};
-use super::read::{MS_MAX, is_name};
+use super::read::{MS_MAX, NAME_RULE, is_name};
 
 /// One queue that the plugin consumes. It asks for the grant `consume:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,11 +136,7 @@ fn attempts(number: u64) -> u32 {
 pub(super) fn name(fields: &mut Fields<'_, '_>, path: &str, key: &'static str) -> Text {
     let name = fields.required_text(key);
     if !name.value.is_empty() && !is_name(&name.value) {
-        let rule = format!(
-            "`{path}` has lower-case letters, digits and `-`, begins with a letter, and is at \
-             most 32 characters long"
-        );
-        fields.note(name.at, rule);
+        fields.note(name.at, format!("`{path}` {NAME_RULE}"));
     }
     name
 }

@@ -78,14 +78,17 @@ fn only_of_handlers(fields: &mut Fields<'_, '_>) {
 fn name(fields: &mut Fields<'_, '_>) -> String {
     let name = fields.required_text("name");
     if !name.value.is_empty() && !is_name(&name.value) {
-        let rule = "`name` has lower-case letters, digits and `-`, begins with a letter, and is \
-                    at most 32 characters long";
-        fields.note(name.at, rule);
+        fields.note(name.at, format!("`name` {NAME_RULE}"));
     }
     name.value
 }
 
-pub(super) fn is_name(name: &str) -> bool {
+/// What [`is_name`] wants.
+pub const NAME_RULE: &str = "has lower-case letters, digits and `-`, begins with a letter, and \
+                             is at most 32 characters long";
+
+/// Whether a plugin, or a queue, may be called so.
+pub fn is_name(name: &str) -> bool {
     let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     name.len() <= 32
         && name.starts_with(|c: char| c.is_ascii_lowercase())

@@ -50,6 +50,15 @@ impl Interface {
         }
     }
 
+    /// How a manifest asks for it.
+    pub fn grant(self) -> &'static str {
+        match self {
+            Interface::Queue => "queue:NAME",
+            Interface::Outbound => "outbound:https://HOST",
+            other => other.name(),
+        }
+    }
+
     /// The interface with that name, if there is one.
     pub fn from_name(name: &str) -> Option<Interface> {
         Interface::ALL

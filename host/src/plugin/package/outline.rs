@@ -1,6 +1,8 @@
 //! What a component file consists of: its imports, its exports and its custom
 //! sections. Nothing is copied, and no code is looked at.
 
+use std::collections::BTreeMap;
+
 use wasmparser::{BinaryReaderError, Encoding, Parser, Payload};
 
 use super::{COMPONENT_BYTES_MAX, PackageError, SQL};
@@ -14,20 +16,41 @@ pub struct Outline<'a> {
     sections: Vec<(&'a str, &'a [u8])>,
     /// The contents of each `hearth:sql` of a module inside it.
     statements: Vec<&'a [u8]>,
+    /// Bytes by kind of section, those of all modules inside it together.
+    sizes: BTreeMap<String, usize>,
 }
+
+/// The sections of a core module, by their ids.
+const SECTIONS: [&str; 14] = [
+    "custom",
+    "types",
+    "imports",
+    "functions",
+    "tables",
+    "memories",
+    "globals",
+    "exports",
+    "start",
+    "elements",
+    "code",
+    "data",
+    "data count",
+    "tags",
+];
 
 impl<'a> Outline<'a> {
     /// Reads the outline of a component.
     pub fn read(bytes: &'a [u8]) -> Result<Outline<'a>, PackageError> {
         check_header(bytes)?;
         let mut outline = Outline::default();
-        let mut depth = 0_usize;
+        let mut within = Vec::new();
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload.map_err(damaged)?;
+            outline.measure(within.last() == Some(&Encoding::Module), &payload);
             match payload {
-                Payload::Version { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                _ => outline.add(depth, payload).map_err(damaged)?,
+                Payload::Version { encoding, .. } => within.push(encoding),
+                Payload::End(_) => drop(within.pop()),
+                _ => outline.add(within.len(), payload).map_err(damaged)?,
             }
         }
         Ok(outline)
@@ -47,6 +70,12 @@ impl<'a> Outline<'a> {
     /// The `hearth:sql` sections of the modules inside the component.
     pub fn statements(&self) -> &[&'a [u8]] {
         &self.statements
+    }
+
+    /// How many bytes the sections of each kind have: of modules by their names, of
+    /// components together, custom ones by their own names.
+    pub fn sizes(&self) -> &BTreeMap<String, usize> {
+        &self.sizes
     }
 
     /// The content of a custom section of the component. More than one of the
@@ -69,6 +98,27 @@ impl<'a> Outline<'a> {
             section: name,
             reason: error.to_string(),
         })
+    }
+
+    /// Counts a section. Of a module or a component inside each section comes by itself.
+    fn measure(&mut self, in_module: bool, payload: &Payload<'a>) {
+        let nested = matches!(
+            payload,
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. }
+        );
+        let Some((id, range)) = payload.as_section().filter(|_| !nested) else {
+            return;
+        };
+        let name = match payload {
+            Payload::CustomSection(reader) => format!("custom `{}`", reader.name()),
+            _ if !in_module => "component types and instances".to_owned(),
+            _ => SECTIONS
+                .get(usize::from(id))
+                .copied()
+                .unwrap_or("other")
+                .to_owned(),
+        };
+        *self.sizes.entry(name).or_default() += range.len();
     }
 
     fn add(&mut self, depth: usize, payload: Payload<'a>) -> Result<(), BinaryReaderError> {

@@ -1,6 +1,6 @@
 //! Packing: a component and the files beside it become one file.
 
-use std::fs;
+use std::fs::{self, ReadDir};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::{
     MANIFEST, MIGRATIONS, Migration, OPENAPI, Outline, PackageError, SQL, check_migrations,
     check_world, read_openapi, statements,
 };
-use crate::plugin::manifest::Manifest;
+use crate::plugin::manifest::{Manifest, Mistake};
 
 /// What is packed into a component.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +32,23 @@ pub enum PackError {
     Package(#[from] PackageError),
     #[error("the component is not valid: {0}")]
     Invalid(String),
-    #[error("{}: {source}", path.display())]
-    File { path: PathBuf, source: io::Error },
+    /// Each mistake with the manifest's file and line.
+    #[error("{}", at_lines(path, mistakes))]
+    Manifest {
+        path: PathBuf,
+        mistakes: Vec<Mistake>,
+    },
+    #[error("{}: {why}", path.display())]
+    File { path: PathBuf, why: io::Error },
+    /// What a manifest names is not there, or cannot be read.
+    #[error("{}:{line}: `{key}` names {}, which cannot be read: {why}", manifest.display(), path.display())]
+    Named {
+        manifest: PathBuf,
+        line: usize,
+        key: &'static str,
+        path: PathBuf,
+        why: io::Error,
+    },
     #[error(
         "{}: a migration is called like 0001_create_ticket.sql: a number, an underscore, what it \
          does in lower-case letters, digits and underscores, and `.sql`; rename it, or take it out \
@@ -42,18 +57,41 @@ pub enum PackError {
     MigrationName { path: PathBuf },
 }
 
+fn at_lines(path: &Path, mistakes: &[Mistake]) -> String {
+    let path = path.display();
+    let lines = mistakes.iter();
+    let lines = lines.map(|mistake| format!("{path}:{}: {}", mistake.line, mistake.reason));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 impl Parts {
     /// Reads a manifest and the files that it names, which lie beside it.
     pub fn read(manifest: &Path) -> Result<Parts, PackError> {
         let text = read_text(manifest)?;
-        let wanted = Manifest::parse(&text).map_err(PackageError::Manifest)?;
+        let wanted = Manifest::parse(&text).map_err(|error| PackError::Manifest {
+            path: manifest.into(),
+            mistakes: error.mistakes,
+        })?;
         let folder = manifest.parent().unwrap_or(Path::new(""));
-        let openapi = wanted
-            .openapi
-            .map(|name| read_text(&folder.join(name)))
-            .transpose()?;
-        let migrations = match wanted.sql.migrations {
-            Some(name) => read_migrations(&folder.join(name))?,
+        let lines = text.as_str();
+        let named = |key, path| {
+            move |why| PackError::Named {
+                manifest: manifest.into(),
+                line: line_of(lines, key),
+                key,
+                path,
+                why,
+            }
+        };
+        let openapi = match wanted.openapi.map(|name| folder.join(name)) {
+            Some(path) => Some(fs::read_to_string(&path).map_err(named("openapi", path))?),
+            None => None,
+        };
+        let migrations = match wanted.sql.migrations.map(|name| folder.join(name)) {
+            Some(path) => {
+                let entries = fs::read_dir(&path).map_err(named("migrations", path.clone()))?;
+                read_migrations(&path, entries)?
+            }
             None => Vec::new(),
         };
         Ok(Parts {
@@ -64,23 +102,30 @@ impl Parts {
     }
 }
 
+/// The line on which a key stands that is there once.
+fn line_of(text: &str, key: &str) -> usize {
+    let mut lines = text.lines();
+    let place = lines.position(|line| line.trim_start().starts_with(key));
+    place.map_or(1, |place| place + 1)
+}
+
 fn read_text(path: &Path) -> Result<String, PackError> {
-    fs::read_to_string(path).map_err(|source| PackError::File {
+    fs::read_to_string(path).map_err(|why| PackError::File {
         path: path.into(),
-        source,
+        why,
     })
 }
 
 /// Every `.sql` file of a folder, in the order of their versions. What else begins with a
 /// number is a migration too, or was meant to be one: it is not left out in silence.
-fn read_migrations(folder: &Path) -> Result<Vec<Migration>, PackError> {
-    let failed = |source| PackError::File {
-        path: folder.into(),
-        source,
-    };
+fn read_migrations(folder: &Path, entries: ReadDir) -> Result<Vec<Migration>, PackError> {
     let mut migrations = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+    for entry in entries {
+        let entry = entry.map_err(|why| PackError::File {
+            path: folder.into(),
+            why,
+        });
+        let path = entry?.path();
         match path.extension().is_some_and(|extension| extension == "sql") {
             true => migrations.push(read_migration(path)?),
             false if is_numbered(&path) => return Err(PackError::MigrationName { path }),

@@ -1,0 +1,3 @@
+//! What build.rs put into the binary: paths and texts of files.
+
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
