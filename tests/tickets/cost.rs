@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Support, id};
 use crate::harness::fleet::Fleet;
-use crate::harness::meter::{Measured, Meter, budget, clock_at};
+use crate::harness::meter::{Budget, Measured, Meter, budget, clock_at};
 use crate::harness::postgres::Cluster;
 
 /// A second before the ticket after it, the last one now; and the milliseconds of that
@@ -69,21 +69,22 @@ fn new_ticket() -> Value {
     json!({"subject": "Printer", "description": "It prints in green.", "tags": ["colour"]})
 }
 
-/// What is read all day. Of a page one row more is read, to know whether there is
-/// another; where it is of one tag or word, as many entries and tickets. Without
+fn get<'r>(support: &'r Support, name: &'static str, path: &str, budget: Budget) -> Measured<'r> {
+    let path = format!("/support/tickets{path}");
+    Measured {
+        name,
+        budget,
+        request: Box::new(move || support.host.get(&path, &support.key)),
+    }
+}
+
+/// Lists, which are read all day. Of a page one row more is read, to know whether there
+/// is another; where it is of one tag or word, as many entries and tickets. Without
 /// statistics a table of a hundred rows is as good read whole. Whoever reads a page may
 /// tidy it, which is a few bytes of log.
-fn reading<'r>(support: &'r Support, id: &str) -> Vec<Measured<'r>> {
-    let get = |name, path: &str, budget| {
-        let path = format!("/support/tickets{path}");
-        Measured {
-            name,
-            budget,
-            request: Box::new(move || support.host.get(&path, &support.key)),
-        }
-    };
+fn listing(support: &Support) -> Vec<Measured<'_>> {
+    let get = |name, path: &str, budget| get(support, name, path, budget);
     vec![
-        get("read", &format!("/{id}"), budget(1, 1, 8, 100)),
         get("list", "?limit=20", budget(1, 21, 30, 100)),
         get(
             "list by update",
@@ -150,6 +151,14 @@ fn reading<'r>(support: &'r Support, id: &str) -> Vec<Measured<'r>> {
             "?tag=tag7&sort=-updated_at&limit=20",
             budget(2, 1_700, 1_100, 100),
         ),
+    ]
+}
+
+/// One ticket with what belongs to it, what is found by words, and the feed.
+fn reading<'r>(support: &'r Support, id: &str) -> Vec<Measured<'r>> {
+    let get = |name, path: &str, budget| get(support, name, path, budget);
+    vec![
+        get("read", &format!("/{id}"), budget(1, 1, 8, 100)),
         // The words that begin so are 11, and a page is read of each.
         get("search", "?q=word7&limit=20", budget(2, 600, 1_200, 100)),
         // The rarer word leads, and what it leads to is held against the other. Before, the
@@ -225,7 +234,8 @@ fn writing<'r>(support: &'r Support, id: &str) -> Vec<Measured<'r>> {
 async fn excess(support: &Support, meter: &Meter, state: &str) -> Vec<String> {
     let made = support.create(new_ticket()).await;
     let id = id(&made);
-    let mut excess = meter.excess(&reading(support, id), state).await;
+    let mut excess = meter.excess(&listing(support), state).await;
+    excess.extend(meter.excess(&reading(support, id), state).await);
     excess.extend(meter.excess(&writing(support, id), state).await);
     excess
 }
