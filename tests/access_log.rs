@@ -62,7 +62,10 @@ async fn line_says_who_asked_what_and_how_it_went() {
     assert_eq!(line["status"], 200);
     assert_eq!(line["bytes"], 3000);
     assert_eq!(line["cut_off"], false);
-    assert!(line["duration_ms"].is_u64());
+    for field in ["duration_ms", "wait_us", "cpu_us", "sql_wait_us"] {
+        assert!(line[field].is_u64(), "{field}: {line}");
+    }
+    assert_eq!(line["sql_us"], 0, "it has no database: {line}");
     assert!(
         line["customer"].as_str().unwrap().starts_with("cus_"),
         "{line}"
@@ -91,6 +94,9 @@ async fn refused_requests_have_lines_too() {
         (&404.into(), &"HTTP/1.0".into())
     );
     assert!(lines[1].get("plugin").is_none() && lines[1].get("customer").is_none());
+    for line in &lines {
+        assert!(line.get("cpu_us").is_none(), "no plugin was asked: {line}");
+    }
 }
 
 #[tokio::test]
@@ -124,4 +130,18 @@ async fn switched_off_it_is_silent() {
     host.stop();
     assert!(host.log().contains("draining"));
     assert_eq!(lines(&host).len(), 0);
+}
+
+#[tokio::test]
+async fn line_says_how_long_the_request_was_in_the_database() {
+    let host = Setup::new()
+        .guest("effects", &["sql"], "")
+        .config("[telemetry]\nlog_format = \"json\"")
+        .start();
+    let key = host.key("acme", &[]);
+    let answer = host.get("/effects/", &key).send().await.unwrap();
+    assert!(answer.status().is_success());
+    let line = &wait_for(&host, 1).await[0];
+    assert!(line["sql_us"].as_u64().unwrap() > 0, "{line}");
+    assert!(line["cpu_us"].as_u64().unwrap() > 0, "{line}");
 }

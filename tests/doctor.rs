@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
 
+use crate::harness::fleet::Fleet;
 use crate::harness::host::{Setup, binary};
 use crate::harness::postgres::{External, free_port};
 
@@ -163,4 +164,55 @@ fn what_cannot_be_looked_at_is_told_with_a_status_of_its_own() {
         0,
         "it made nothing"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_hosts_made_of_a_database_is_found_and_approved_scans_are_noted() {
+    let fleet = Fleet::start().await;
+    let host = fleet.host(|setup| {
+        setup
+            .config("[telemetry]\nlog_format = \"json\"")
+            .guest("effects", &["sql"], "")
+    });
+    let admin = fleet.cluster.connect(None).await;
+    let found = codes(&host.cli(&["doctor", "--json"])).1;
+    assert!(!found.contains(&"never-analysed".to_owned()), "{found:?}");
+    admin
+        .batch_execute(
+            "ALTER TABLE plugin_effects.rows SET (autovacuum_enabled = false);
+             INSERT INTO plugin_effects.rows (customer_id, id)
+             SELECT 'acme', n::text FROM generate_series(1, 2000) n",
+        )
+        .await
+        .unwrap();
+    crate::harness::postgres::until(async || {
+        let found = codes(&host.cli(&["doctor", "--json"])).1;
+        found.contains(&"never-analysed".to_owned())
+    })
+    .await;
+    let told = text(&host.cli(&["doctor"]).stdout);
+    for part in [
+        "plugin_effects.rows has 2000 rows and was never analysed",
+        "ANALYZE plugin_effects.rows",
+        "note: database: the statement count of effects@1 reads all rows of a customer",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let analyse = "ANALYZE plugin_effects.rows";
+    admin.batch_execute(analyse).await.unwrap();
+    let (_, found, notes) = codes(&host.cli(&["doctor", "--json"]));
+    assert!(!found.contains(&"never-analysed".to_owned()), "{found:?}");
+    assert!(notes.contains(&"approved-scan".to_owned()), "{notes:?}");
+}
+
+#[tokio::test]
+async fn hosts_that_want_more_connections_than_there_are_are_found() {
+    let (server, folder) = (External::start().await, tempfile::tempdir().unwrap());
+    let url = server.url("127.0.0.1", "?sslmode=disable");
+    crate::harness::postgres::until(async || tokio_postgres::connect(&url, NoTls).await.is_ok())
+        .await;
+    let config = "[database]\nconnections_max = 5_000\n";
+    std::fs::write(folder.path().join("hearth.toml"), config).unwrap();
+    let found = codes(&doctor(folder.path(), Some(&url), &["--json"]));
+    assert!(found.1.contains(&"connections".to_owned()), "{found:?}");
 }

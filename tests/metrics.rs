@@ -237,7 +237,6 @@ fn the_hosts_own_metrics_are_on_the_page() {
     tickets.count_trap("memory");
     tickets.request_seconds.record(0.25);
     tickets.instances_in_flight.increment(1.0);
-    tickets.set_postgres_connections("idle", 3);
     let page = bench.host.render();
     for line in [
         "hearth_requests_total{plugin=\"tickets\",status=\"200\"} 2",
@@ -246,7 +245,7 @@ fn the_hosts_own_metrics_are_on_the_page() {
         "hearth_guest_traps_total{plugin=\"tickets\",kind=\"memory\"} 1",
         "hearth_request_seconds_count{plugin=\"tickets\"} 1",
         "hearth_instances_in_flight{plugin=\"tickets\"} 1",
-        "hearth_postgres_connections{plugin=\"tickets\",state=\"idle\"} 3",
+        "hearth_backend_trouble{backend=\"postgres\",state=\"away\"} 0",
         "hearth_build_info{version=\"",
     ] {
         assert!(page.contains(line), "{line} is missing from\n{page}");
@@ -326,7 +325,6 @@ fn prometheus_has_nothing_to_say_against_the_page() {
     tickets.count_shed("wait");
     tickets.count_trap("cpu");
     tickets.guest_cpu_seconds.record(0.001);
-    tickets.set_postgres_connections("busy", 1);
     bench.count("created", 1, &[("path", "a\\b"), ("quote", "\"")]);
     bench.count("created", 1, &[("path", "a\\\\b"), ("quote", "\\\"")]);
     bench.observe("lookup", 0.5, "seconds", &[]);

@@ -8,6 +8,7 @@ mod fixture;
 mod gate;
 mod ledger;
 mod limits;
+mod metrics;
 mod migrate;
 mod migrate_as_owner;
 mod pool;

@@ -59,7 +59,10 @@ impl Admin {
             "/healthz" => only_get(&request).map(|()| whole(self.edge.builtin.health.alive())),
             "/readyz" => {
                 only_get(&request)?;
-                Ok(whole(self.edge.ready().await))
+                Ok(whole(match wants_all(&request) {
+                    true => self.edge.ready_verbose().await,
+                    false => self.edge.ready().await,
+                }))
             }
             _ => {
                 self.guard.admit_to_api(&request)?;
@@ -74,6 +77,12 @@ impl Admin {
         answer.headers_mut().insert(CONTENT_TYPE, METRICS_TYPE);
         answer
     }
+}
+
+/// `?verbose`, with any value or none.
+fn wants_all(request: &Request<RequestBody>) -> bool {
+    let query = request.uri().query().unwrap_or_default().as_bytes();
+    form_urlencoded::parse(query).any(|(name, _)| name == "verbose")
 }
 
 fn only_get(request: &Request<RequestBody>) -> Result<(), Problem> {

@@ -1,5 +1,6 @@
 //! The drivers' side: connections and what is shared of them. No WIT type here.
 
+mod aws;
 pub mod dynamodb;
 pub mod merge;
 pub mod pgqueue;

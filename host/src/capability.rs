@@ -17,9 +17,11 @@ pub mod metrics;
 pub mod outbound;
 pub mod push;
 pub mod queue;
+pub mod spent;
 pub mod sql;
 
 pub use call::{Cached, Call, Claim, Faults, Lookups};
+pub use spent::Spent;
 
 /// What a store holds for the capabilities: the circumstances of the call, what
 /// its deployment was lent, and what the call has accumulated.

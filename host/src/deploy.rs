@@ -65,4 +65,6 @@ pub struct Deployer {
     pub idle: Arc<IdleSlots>,
     /// What guests are told when they ask for the time.
     pub clock: Clock,
+    /// Calls in a row after which a plugin counts as failing.
+    pub failing_calls_min: u64,
 }

@@ -6,6 +6,7 @@ pub mod cached_routes;
 pub mod call;
 pub mod component;
 pub mod deployment;
+pub mod failing;
 pub mod idle;
 pub mod instance;
 pub mod manifest;

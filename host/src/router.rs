@@ -7,6 +7,9 @@ use parking_lot::Mutex;
 
 use crate::plugin::deployment::Deployment;
 use crate::plugin::slot::Slot;
+use crate::telemetry::page::{Kind, Page, Source};
+
+const FAILING: &str = "hearth_plugin_failing";
 
 /// One plugin and where it is mounted.
 #[derive(Clone)]
@@ -117,6 +120,18 @@ impl Router {
         let (before, after) = without(&self.mounts.load(), plugin);
         self.mounts.store(Arc::new(after));
         before
+    }
+}
+
+impl Source for Router {
+    fn write(&self, page: &mut Page) {
+        let help = "1 while every call of a plugin fails, of requests and of messages.";
+        page.family(FAILING, Kind::Gauge, help);
+        for deployment in self.deployments() {
+            let failing = deployment.failing.calls().is_some();
+            let labels = [("plugin", &*deployment.plugin)];
+            page.sample(FAILING, &labels, u8::from(failing));
+        }
     }
 }
 

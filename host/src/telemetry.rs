@@ -2,12 +2,16 @@
 //! admin listener, and the removal of secrets from both.
 
 pub mod consumer;
+pub mod distribution;
 pub mod documents;
 pub mod host;
 pub mod logs;
 pub mod metrics;
+pub mod page;
 pub mod queue;
 pub mod redact;
+pub mod statements;
+pub mod watch;
 
 use serde::Deserialize;
 
@@ -18,6 +22,7 @@ pub use self::logs::Logs;
 pub use self::metrics::Metrics;
 pub use self::queue::QueueMetrics;
 pub use self::redact::Redactor;
+pub use self::watch::{Asked, Watch, Watches};
 
 /// Section `[telemetry]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -35,6 +40,15 @@ pub struct Config {
     /// Observations that may wait for such a pass; one more starts it at once,
     /// so that no guest grows the host between two passes.
     pub metrics_pending_max: usize,
+    /// A backend is told to be slow once something that it was asked took so many
+    /// milliseconds: a statement of a plugin, or an operation of DynamoDB or SQS.
+    pub log_slow_ms: u64,
+    /// Milliseconds between two lines that tell of the same trouble of a backend.
+    pub log_repeat_ms: u64,
+    /// Milliseconds without trouble after which a backend is told to be well again.
+    pub log_recovered_ms: u64,
+    /// A plugin is told to fail once so many of its calls failed in a row.
+    pub failing_calls_min: u64,
 }
 
 impl Default for Config {
@@ -45,6 +59,10 @@ impl Default for Config {
             log_bytes_waiting_max: 8 << 20,
             metrics_upkeep_ms: 5_000,
             metrics_pending_max: 65_536,
+            log_slow_ms: 1_000,
+            log_repeat_ms: 60_000,
+            log_recovered_ms: 10_000,
+            failing_calls_min: 50,
         }
     }
 }

@@ -12,6 +12,7 @@ use hearth::capability::sql::{
     Lent, Migration, Outcome, RowSet, State, Statement, Transaction, Value, View,
 };
 use hearth::secret::RootSecret;
+use hearth::telemetry::{HostMetrics, Metrics};
 use wasmtime::component::{Resource, ResourceTable};
 
 use crate::harness::postgres::Cluster;
@@ -154,6 +155,7 @@ pub struct Fixture {
     pub cluster: Cluster,
     pub server: Arc<Server>,
     pub client: Client,
+    pub metrics: HostMetrics,
 }
 
 impl Fixture {
@@ -167,11 +169,18 @@ impl Fixture {
 
     pub async fn start_on(cluster: Cluster, postgres: PostgresConfig, config: Config) -> Fixture {
         let server = Arc::new(cluster.server_with(postgres).await);
-        let client = client(&cluster, server.clone(), config);
+        Fixture::of(cluster, server, config)
+    }
+
+    /// On a server that is there.
+    pub fn of(cluster: Cluster, server: Arc<Server>, config: Config) -> Fixture {
+        let metrics = HostMetrics::new(&Metrics::new(&hearth::telemetry::Config::default()));
+        let client = told(&cluster, server.clone(), config, &metrics);
         Fixture {
             cluster,
             server,
             client,
+            metrics,
         }
     }
 
@@ -198,8 +207,13 @@ impl Fixture {
 }
 
 pub fn client(cluster: &Cluster, server: Arc<Server>, config: Config) -> Client {
+    let metrics = HostMetrics::new(&Metrics::new(&hearth::telemetry::Config::default()));
+    told(cluster, server, config, &metrics)
+}
+
+fn told(cluster: &Cluster, server: Arc<Server>, config: Config, metrics: &HostMetrics) -> Client {
     let secret = RootSecret::open(&cluster.folder.path().join("secret")).unwrap();
-    Client::open(server, Arc::new(secret), config)
+    Client::open(server, Arc::new(secret), config, metrics)
 }
 
 /// One call on behalf of a customer.

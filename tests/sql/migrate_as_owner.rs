@@ -12,7 +12,7 @@ use std::sync::Arc;
 use hearth::backend::postgres::{Config as PostgresConfig, Server};
 use tokio_postgres::Client;
 
-use super::fixture::{Caller, Fixture, Package, client, migration};
+use super::fixture::{Caller, Fixture, Package, migration};
 use crate::harness::postgres::Cluster;
 use ways::{REACHES, WAYS, Way};
 
@@ -61,13 +61,7 @@ async fn start(cluster: Cluster) -> (Fixture, Client) {
     let server = Server::open(PostgresConfig::default(), &url).await.unwrap();
     server.prepare_database().await.unwrap();
     let server = Arc::new(server);
-    let client = client(&cluster, server.clone(), Default::default());
-    let fixture = Fixture {
-        cluster,
-        server,
-        client,
-    };
-    (fixture, admin)
+    (Fixture::of(cluster, server, Default::default()), admin)
 }
 
 fn package(lines: &[&str]) -> Package {

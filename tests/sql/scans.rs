@@ -6,7 +6,7 @@ use hearth::capability::sql::statement::{Access, Declared, Type};
 use hearth::plugin::package::Package as Packed;
 use serde::Deserialize;
 
-use super::fixture::{Fixture, Package, client, migration};
+use super::fixture::{Fixture, Package, migration};
 use crate::harness::host::plugin;
 use crate::harness::postgres::Cluster;
 
@@ -117,11 +117,7 @@ async fn host_without_superuser_judges_as_well() {
     let server = hearth::backend::postgres::Server::open(Default::default(), &url).await;
     let server = std::sync::Arc::new(server.unwrap());
     server.prepare_database().await.unwrap();
-    let fixture = Fixture {
-        client: client(&cluster, server.clone(), Default::default()),
-        cluster,
-        server,
-    };
+    let fixture = Fixture::of(cluster, server, Default::default());
     let cases: Vec<Case> = serde_json::from_str(CASES).unwrap();
     assert_eq!(wrong(&fixture, &cases).await, Vec::<String>::new());
 }

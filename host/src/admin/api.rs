@@ -217,6 +217,7 @@ fn describe(
         "in_flight": deployment.gate.in_flight(),
         "requests": deployment.tally.requests(),
         "failures": deployment.tally.failures(),
+        "failing_calls": deployment.failing.calls(),
         "consumes": texts(&manifest.queues),
         "schedules": texts(&manifest.schedules),
         "draining": draining,

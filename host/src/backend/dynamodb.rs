@@ -37,6 +37,9 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use serde::Deserialize;
 
+use super::aws::Watching;
+use crate::telemetry::Watch;
+
 pub use failure::{Failure, failure};
 pub use tables::PrepareError;
 
@@ -175,6 +178,24 @@ impl Dynamo {
                 start_max: Duration::from_millis(config.start_ms_max),
                 documents: format!("{}-documents", config.table_prefix),
                 cache: format!("{}-cache", config.table_prefix),
+            }),
+        }
+    }
+
+    /// The same, whose every attempt is noted.
+    pub fn watched(&self, watch: &Arc<Watch>) -> Dynamo {
+        let of = &self.shared;
+        let watched = |client: &Client| {
+            let config = client.config().to_builder();
+            Client::from_conf(config.interceptor(Watching::new(watch)).build())
+        };
+        Dynamo {
+            shared: Arc::new(DynamoInner {
+                client: watched(&of.client),
+                client_once: watched(&of.client_once),
+                documents: of.documents.clone(),
+                cache: of.cache.clone(),
+                ..**of
             }),
         }
     }

@@ -27,6 +27,7 @@ pub mod lease;
 mod listen;
 mod parameter;
 pub mod plugin;
+mod pool_metrics;
 mod root_secret;
 mod schema;
 pub mod share;
@@ -44,6 +45,7 @@ use address::Roots;
 pub use address::{Url, hosts};
 pub(crate) use error::chain;
 pub use error::{OpenError, pool_unavailable, unavailable};
+pub use host::HostPool;
 pub use listen::{Listening, raise};
 pub use root_secret::Match;
 pub use tokio_postgres_rustls::MakeRustlsConnect as Tls;
@@ -138,7 +140,7 @@ struct Shared {
     config: Config,
     connect: tokio_postgres::Config,
     tls: Tls,
-    host: deadpool_postgres::Pool,
+    host: HostPool,
 }
 
 impl Server {
@@ -192,7 +194,7 @@ impl Server {
     /// Connections for the host's own tables. Its waits are bounded by
     /// `wait_ms_max` and `connect_ms_max`. The search path is `pg_catalog`
     /// alone, so name the schema of every table.
-    pub fn host(&self) -> &deadpool_postgres::Pool {
+    pub fn host(&self) -> &HostPool {
         &self.shared.host
     }
 

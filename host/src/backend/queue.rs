@@ -204,7 +204,10 @@ impl Queues {
         let postgres = PgQueue::open(config, server, secret, clock, metrics).await?;
         Ok(match config.backend {
             Backend::Postgres => Queues::Postgres(postgres),
-            Backend::Sqs => Queues::Sqs(Sqs::open(&config.sqs, secret, postgres).await),
+            Backend::Sqs => {
+                let watch = &metrics.watches.sqs;
+                Queues::Sqs(Sqs::open(&config.sqs, secret, postgres, watch).await)
+            }
         })
     }
 

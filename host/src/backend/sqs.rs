@@ -31,6 +31,7 @@ use super::pgqueue::PgQueue;
 use super::queue::{Depth, Outgoing, QueueError};
 use crate::clock::Clock;
 use crate::secret::RootSecret;
+use crate::telemetry::Watch;
 use send::Parcel;
 use stamp::Stamps;
 
@@ -79,8 +80,13 @@ impl QueueAddress {
 }
 
 impl Sqs {
-    pub(super) async fn open(config: &Config, secret: &RootSecret, postgres: PgQueue) -> Sqs {
-        let (client, patient) = client::clients(config).await;
+    pub(super) async fn open(
+        config: &Config,
+        secret: &RootSecret,
+        postgres: PgQueue,
+        watch: &Arc<Watch>,
+    ) -> Sqs {
+        let (client, patient) = client::clients(config, watch).await;
         let named = config.queues.iter().map(|(name, given)| {
             let place = Arc::new(QueueAddress {
                 given: given.clone(),

@@ -8,6 +8,8 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::Spent;
+
 /// The guest called the host more often than one call may.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest called the host more than {0} times")]
@@ -138,6 +140,8 @@ pub struct Call {
     pub claim: Option<Arc<Claim>>,
     /// What it found in the cache. Whoever answers reads it when the call is over.
     pub lookups: Arc<Lookups>,
+    /// Where its time goes.
+    pub spent: Arc<Spent>,
     /// Of a call whose outcome an operator is told: a self-test.
     pub faults: Option<Arc<Faults>>,
     host_calls: AtomicU64,
@@ -161,6 +165,7 @@ impl Call {
             deadline,
             claim: None,
             lookups: Arc::default(),
+            spent: Arc::default(),
             faults: None,
             host_calls: AtomicU64::new(0),
             host_calls_max,

@@ -6,10 +6,11 @@
 //! # use hearth::backend::postgres::Server;
 //! # use hearth::capability::sql;
 //! # use hearth::secret::RootSecret;
-//! # async fn example(server: Arc<Server>, secret: Arc<RootSecret>, deployment: sql::Deployment<'_>)
-//! #     -> Result<(), sql::LendError> {
+//! # use hearth::telemetry::HostMetrics;
+//! # async fn example(server: Arc<Server>, secret: Arc<RootSecret>, told: &HostMetrics,
+//! #     deployment: sql::Deployment<'_>) -> Result<(), sql::LendError> {
 //! // One per process.
-//! let client = sql::Client::open(server, secret, sql::Config::default());
+//! let client = sql::Client::open(server, secret, sql::Config::default(), told);
 //! // One per deployment: gate, roles, migrations, described statements, pool.
 //! let lent = client.lend(deployment).await?;
 //! // One `View` per call borrows `lent` and a fresh `State`.
@@ -37,9 +38,11 @@ mod roles;
 mod run;
 mod scans;
 pub mod statement;
+mod step;
 mod tables;
 mod transaction;
 mod turn;
+mod usage;
 mod value;
 mod view;
 
@@ -52,6 +55,8 @@ use crate::backend::postgres::Server;
 use crate::backend::postgres::plugin::{PoolLimits, Pools};
 use crate::capability::Call;
 use crate::secret::RootSecret;
+use crate::telemetry::statements::Statements;
+use crate::telemetry::{HostMetrics, Watch};
 
 pub use error::Error;
 pub use generated::hearth::plugin::sql::{
@@ -125,25 +130,37 @@ pub struct Client {
     server: Arc<Server>,
     secret: Arc<RootSecret>,
     config: Arc<Config>,
-    pools: Pools,
+    pools: Arc<Pools>,
+    statements: Arc<Statements>,
+    watch: Arc<Watch>,
 }
 
 impl Client {
     /// To be called within the runtime that shall end what dropped calls left
     /// running in Postgres. Connects to nothing yet.
-    pub fn open(server: Arc<Server>, secret: Arc<RootSecret>, config: Config) -> Client {
+    pub fn open(
+        server: Arc<Server>,
+        secret: Arc<RootSecret>,
+        config: Config,
+        told: &HostMetrics,
+    ) -> Client {
         let limits = PoolLimits {
             waiters_max: config.waiters_max,
             tenant_percent_max: config.tenant_percent_max,
             tenant_connections_percent_max: config.tenant_connections_percent_max,
             cancels_max: config.cancels_max,
         };
-        let pools = Pools::new(server.clone(), limits);
+        let pools = Arc::new(Pools::new(server.clone(), limits));
+        let statements = Arc::new(Statements::default());
+        told.sources.add(&pools);
+        told.sources.add(&statements);
         Client {
             server,
             secret,
             config: Arc::new(config),
             pools,
+            statements,
+            watch: told.watches.postgres.clone(),
         }
     }
 }

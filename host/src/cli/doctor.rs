@@ -2,6 +2,7 @@
 //! changes nothing, so it can be run beside a host that serves, or before the first.
 
 mod database;
+mod served;
 
 use std::io::Write;
 use std::path::Path;

@@ -100,9 +100,9 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     open::warn_of_unmet_settings(&config);
     let (postgres, cluster) = open::database(&config).await?;
     let secret = Arc::new(open::secret::open(&config, &postgres).await?);
-    let dynamodb = open::dynamodb::reach(&config).await?;
     let metrics = Metrics::new(&config.telemetry);
     let host_metrics = HostMetrics::new(&metrics);
+    let dynamodb = open::dynamodb::reach(&config, &host_metrics.watches.dynamodb).await?;
     tokio::spawn(metrics.clone().run_upkeep(config.telemetry.clone()));
     let background = Arc::new(open_long(&config)?);
     let keys = Keys::open(postgres.clone(), &secret, config.keys.clone());
@@ -137,7 +137,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
-    let alive = Heartbeat::new(postgres.clone(), config.idempotency.beat_ms);
+    let beat_ms = config.idempotency.beat_ms;
+    let alive = Heartbeat::new(postgres.clone(), beat_ms, &host_metrics.watches.postgres);
     let edge = Arc::new(edge(
         &config,
         &postgres,
@@ -278,6 +279,7 @@ fn deployer(
         admission: Admission::new(config.engine.instances_max, config.admission.clone()),
         idle: IdleSlots::new(&config.engine),
         clock,
+        failing_calls_min: config.telemetry.failing_calls_min,
     })
 }
 
@@ -296,11 +298,13 @@ fn rollout(
         config.consumer.clone(),
         deployer.metrics.clone(),
     );
+    let router = Arc::new(Router::default());
+    deployer.metrics.sources.add(&router);
     Rollout {
         deployer,
         consumers,
         store: Store::open(postgres.clone()),
-        router: Arc::new(Router::default()),
+        router,
         background,
         sections: config.plugins.clone(),
         drain_max: Duration::from_millis(config.server.drain_ms_max),

@@ -42,6 +42,8 @@ struct Plugin {
     in_flight: u64,
     requests: u64,
     failures: u64,
+    /// How many calls failed since the last one that did not, where these are too many.
+    failing_calls: Option<u64>,
     #[serde(default)]
     consumes: Vec<String>,
     #[serde(default)]
@@ -90,6 +92,10 @@ fn write(plugins: &[Plugin], out: &mut dyn Write) -> std::io::Result<()> {
     let rows: Vec<[String; 9]> = plugins.iter().map(row).collect();
     table::write(HEAD, &rows, out)?;
     for plugin in plugins {
+        if let Some(calls) = plugin.failing_calls {
+            let label = line(&plugin.label);
+            writeln!(out, "{label} IS FAILING: its last {calls} calls all failed")?;
+        }
         for queue in &plugin.consumes {
             writeln!(out, "{} consumes {}", line(&plugin.plugin), line(queue))?;
         }

@@ -225,7 +225,7 @@ fn compiler(engine: &Engine) -> [Bound; 6] {
     ]
 }
 
-fn telemetry(telemetry: &telemetry::Config) -> [Bound; 3] {
+fn telemetry(telemetry: &telemetry::Config) -> [Bound; 7] {
     [
         (
             "log_bytes_waiting_max",
@@ -241,6 +241,14 @@ fn telemetry(telemetry: &telemetry::Config) -> [Bound; 3] {
             "metrics_pending_max",
             telemetry.metrics_pending_max as u64,
             1..=16_777_216,
+        ),
+        ("log_slow_ms", telemetry.log_slow_ms, 1..=HOUR_MS),
+        ("log_repeat_ms", telemetry.log_repeat_ms, 0..=24 * HOUR_MS),
+        ("log_recovered_ms", telemetry.log_recovered_ms, 0..=HOUR_MS),
+        (
+            "failing_calls_min",
+            telemetry.failing_calls_min,
+            1..=1_000_000,
         ),
     ]
 }

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::Full;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::backend::postgres::Server;
 
@@ -13,6 +15,23 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// How long Postgres has to answer the question.
 const POSTGRES_MS_MAX: u64 = 1_000;
+
+const UNREADY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+
+/// How a plugin does, for who asks for more than the status.
+#[derive(Debug, Serialize)]
+pub struct Plugin {
+    /// Its deployment, for example `tickets@3`.
+    pub deployment: String,
+    /// How many calls failed since the last one that did not, where these are too many.
+    pub failing_calls: Option<u64>,
+}
+
+enum State {
+    Draining,
+    Ready,
+    Unavailable,
+}
 
 /// Answers `/healthz` and `/readyz`.
 pub struct Health {
@@ -31,15 +50,39 @@ impl Health {
 
     /// 200 where a request could be served now, else 503 and what is missing.
     pub async fn ready(&self, draining: bool) -> Response<Full<Bytes>> {
-        if draining {
-            return answer(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#);
-        }
-        match self.postgres_answers().await {
-            true => answer(StatusCode::OK, r#"{"status":"ready"}"#),
-            false => answer(
-                StatusCode::SERVICE_UNAVAILABLE,
+        match self.state(draining).await {
+            State::Draining => answer(UNREADY, r#"{"status":"draining"}"#),
+            State::Ready => answer(StatusCode::OK, r#"{"status":"ready"}"#),
+            State::Unavailable => answer(
+                UNREADY,
                 r#"{"status":"unavailable","waiting_for":["postgres"]}"#,
             ),
+        }
+    }
+
+    /// The same, with what an operator wants to know beside it. A plugin that fails keeps
+    /// the others from nothing: it does not change the status.
+    pub async fn verbose(&self, draining: bool, plugins: &[Plugin]) -> Response<Full<Bytes>> {
+        let state = self.state(draining).await;
+        let (status, said) = match state {
+            State::Draining => (UNREADY, "draining"),
+            State::Ready => (StatusCode::OK, "ready"),
+            State::Unavailable => (UNREADY, "unavailable"),
+        };
+        let postgres = match state {
+            State::Draining => None,
+            State::Ready => Some("answers"),
+            State::Unavailable => Some("away"),
+        };
+        let text = json!({"status": said, "postgres": postgres, "plugins": plugins});
+        answer(status, text.to_string())
+    }
+
+    async fn state(&self, draining: bool) -> State {
+        match draining {
+            true => State::Draining,
+            false if self.postgres_answers().await => State::Ready,
+            false => State::Unavailable,
         }
     }
 
@@ -53,8 +96,8 @@ impl Health {
     }
 }
 
-fn answer(status: StatusCode, json: &'static str) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::from_static(json.as_bytes())));
+fn answer(status: StatusCode, json: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(json.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, JSON);
     if status == StatusCode::SERVICE_UNAVAILABLE {

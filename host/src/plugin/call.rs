@@ -63,8 +63,13 @@ pub async fn handle(
     call: Call,
     request: Request,
 ) -> Result<Response, Failure> {
-    let permit = deployment.gate.enter(call.customer.clone()).await?;
-    within_limits(deployment, background, permit, call, request).await
+    let came = Instant::now();
+    let permit = deployment.gate.enter(call.customer.clone()).await;
+    call.spent.add_turn(came.elapsed());
+    let permit = permit?;
+    let answered = within_limits(deployment, background, permit, call, request).await;
+    note(deployment, &answered, |response| response.status >= 500);
+    answered
 }
 
 /// Consumes one batch by the deployment, within all its limits. The permit was
@@ -76,7 +81,22 @@ pub async fn consume(
     call: Call,
     batch: Batch,
 ) -> Result<Vec<Disposition>, Failure> {
-    within_limits(deployment, background, permit, call, batch).await
+    let answered = within_limits(deployment, background, permit, call, batch).await;
+    note(deployment, &answered, |_| false);
+    answered
+}
+
+/// That there was no room for a call says nothing of the guest.
+fn note<A>(
+    deployment: &Deployment,
+    answered: &Result<A, Failure>,
+    says_failed: impl FnOnce(&A) -> bool,
+) {
+    match answered {
+        Err(Failure::Shed(_) | Failure::Exhausted(_)) => {}
+        Err(_) => deployment.note_call(true),
+        Ok(answer) => deployment.note_call(says_failed(answer)),
+    }
 }
 
 /// What a guest is called with, and how.
@@ -113,12 +133,12 @@ async fn within_limits<I: Input>(
     let metrics = &deployment.metrics;
     let _in_flight = InFlight::enter(&metrics.instances_in_flight);
     let meter = Arc::new(Meter::new(deployment.cpu_max()));
-    let deadline = call.deadline;
+    let (deadline, spent) = (call.deadline, call.spent.clone());
     let run = run(deployment.clone(), call, meter.clone(), input);
     let outcome = tokio::time::timeout_at(deadline, background.run(meter.clone(), run)).await;
-    metrics
-        .guest_cpu_seconds
-        .record(meter.spent().as_secs_f64());
+    let cpu = meter.spent();
+    metrics.guest_cpu_seconds.record(cpu.as_secs_f64());
+    spent.add_cpu(cpu);
     match outcome {
         Err(_) => Err(Failure::Deadline),
         Ok(None) => Err(Failure::Trapped("the call's task ended".into())),

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::Gate;
 use super::cached_routes::CachedRoutes;
+use super::failing::{Change, Failing};
 use super::idle::Idle;
 use super::instance::PreInstance;
 use super::manifest::Manifest;
@@ -42,6 +43,8 @@ pub struct Deployment {
     /// able to run.
     pub declared: Vec<Declared>,
     pub tally: RequestCounts,
+    /// Whether all its calls fail, of requests and of messages.
+    pub failing: Failing,
     /// Ends what still runs when a drain has lasted too long.
     pub stop: CancellationToken,
     pub live: Live,
@@ -104,6 +107,24 @@ impl Deployment {
     /// `tickets@3`, as answers carry it.
     pub fn label(&self) -> String {
         format!("{}@{}", self.plugin, self.number)
+    }
+
+    /// A call of the guest has ended. That all of them fail is told once, and so is that
+    /// they do no longer.
+    pub fn note_call(&self, failed: bool) {
+        let Some(change) = self.failing.note(failed) else {
+            return;
+        };
+        let plugin = self.label();
+        match change {
+            Change::Began => {
+                let calls = self.failing.calls();
+                tracing::error!(plugin, calls, "every call of the plugin fails");
+            }
+            Change::Ended(calls) => {
+                tracing::warn!(plugin, calls, "a call of the plugin succeeded again");
+            }
+        }
     }
 
     /// Whether it consumes a queue, or may send to it.

@@ -13,6 +13,7 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use serde::Deserialize;
 
+use crate::capability::Spent;
 use crate::edge::keys::Caller;
 
 /// Characters of a path and of a user agent that a line repeats.
@@ -70,6 +71,7 @@ impl AccessLog {
                 sampled: turn(),
                 plugin: OnceLock::new(),
                 caller: OnceLock::new(),
+                spent: OnceLock::new(),
             }),
         })
     }
@@ -85,6 +87,8 @@ struct Facts {
     sampled: bool,
     plugin: OnceLock<String>,
     caller: OnceLock<(String, String)>,
+    /// Of the plugin's call, where there was one.
+    spent: OnceLock<Arc<Spent>>,
 }
 
 /// What is known of one request; it travels in the request's extensions. Cloning
@@ -103,6 +107,12 @@ impl Record {
     pub fn note_caller(&self, caller: &Caller) {
         let (customer, key) = (caller.customer_id.to_string(), caller.key_id.to_string());
         let _ = self.of.caller.set((customer, key));
+    }
+
+    /// Where the time of the plugin's call goes. One that is asked twice, for HEAD and
+    /// then for GET, has it all in one account.
+    pub fn spent(&self) -> Arc<Spent> {
+        self.of.spent.get_or_init(Arc::default).clone()
     }
 
     /// What tells of the request once the answer's body is dropped.
@@ -148,6 +158,7 @@ impl Drop for Ended {
         let (customer, key) = of.caller.get().map_or((None, None), |(customer, key)| {
             (Some(customer.as_str()), Some(key.as_str()))
         });
+        let spent = of.spent.get().map(|spent| spent.microseconds());
         // Values that a client chose are given as text: a line for people then has
         // them quoted and escaped, a line of JSON as strings.
         tracing::info!(
@@ -159,6 +170,10 @@ impl Drop for Ended {
             bytes = self.bytes,
             cut_off = self.is_cut_off(),
             duration_ms = of.began.elapsed().as_millis() as u64,
+            wait_us = spent.map(|spent| spent.turn),
+            cpu_us = spent.map(|spent| spent.cpu),
+            sql_us = spent.map(|spent| spent.sql),
+            sql_wait_us = spent.map(|spent| spent.sql_wait),
             request_id = &*self.request_id,
             customer,
             key,

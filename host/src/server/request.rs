@@ -27,6 +27,7 @@ use super::unread::RequestBody;
 use crate::capability::push;
 use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
+use crate::edge::health;
 use crate::edge::idempotency::Idempotency;
 use crate::edge::keys::{AuthError, Caller, Keys};
 use crate::edge::problem::Problem;
@@ -133,6 +134,18 @@ impl Edge {
     /// Whether this host should get traffic.
     pub async fn ready(&self) -> Response<Full<Bytes>> {
         self.builtin.health.ready(self.draining.load(Relaxed)).await
+    }
+
+    /// The same for an operator, with how each plugin does.
+    pub async fn ready_verbose(&self) -> Response<Full<Bytes>> {
+        let deployments = self.router.deployments();
+        let plugin = |deployment: &Arc<Deployment>| health::Plugin {
+            deployment: deployment.label(),
+            failing_calls: deployment.failing.calls(),
+        };
+        let plugins: Vec<_> = deployments.iter().map(plugin).collect();
+        let draining = self.draining.load(Relaxed);
+        self.builtin.health.verbose(draining, &plugins).await
     }
 
     async fn route(

@@ -14,7 +14,9 @@ pub use self::cache::{CacheMetrics, SharedCacheMetrics};
 use super::Metrics;
 use super::consumer::{self, ConsumerMetrics};
 use super::documents::{self, WriterMetrics};
+use super::page::Sources;
 use super::queue::{self, QueueMetrics};
+use super::watch::Watches;
 
 pub use outbound::{OutboundConnections, OutboundMetrics};
 pub use push::PushMetrics;
@@ -98,7 +100,7 @@ const COUNTERS: [(&str, &str); 15] = [
         "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
     ),
 ];
-const GAUGES: [(&str, &str); 14] = [
+const GAUGES: [(&str, &str); 13] = [
     (
         BODIES_BYTES,
         "Memory that bodies of requests under way take, by size: small or large.",
@@ -135,10 +137,6 @@ const GAUGES: [(&str, &str); 14] = [
     (
         "hearth_instances_in_flight",
         "Instances that run a call now.",
-    ),
-    (
-        "hearth_postgres_connections",
-        "Connections to Postgres, by plugin and state.",
     ),
     (
         "hearth_process_resident_bytes",
@@ -178,6 +176,10 @@ pub struct HostMetrics {
     pub deployments_live: Gauge,
     pub compile_seconds: Histogram,
     pub process_resident_bytes: Gauge,
+    /// What is told of Postgres, DynamoDB and SQS.
+    pub watches: Arc<Watches>,
+    /// What writes its own families behind those of the registry.
+    pub sources: Sources,
 }
 
 impl HostMetrics {
@@ -186,13 +188,18 @@ impl HostMetrics {
         describe(metrics);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         metrics.gauge("hearth_build_info", &version).set(1.0);
-        Self {
+        let watches = Arc::new(Watches::new(metrics.config()));
+        let host = Self {
             connections: metrics.gauge("hearth_connections", &[]),
             deployments_live: metrics.gauge("hearth_deployments_live", &[]),
             compile_seconds: metrics.histogram("hearth_compile_seconds", &[]),
             process_resident_bytes: metrics.gauge("hearth_process_resident_bytes", &[]),
             metrics: metrics.clone(),
-        }
+            watches,
+            sources: Sources::default(),
+        };
+        host.sources.add(&host.watches);
+        host
     }
 
     /// The metrics of one plugin. Take them once, when the plugin is deployed.
@@ -290,7 +297,7 @@ impl HostMetrics {
     /// Refreshes what is read on demand, and renders everything.
     pub fn render(&self) -> String {
         self.refresh();
-        self.metrics.render()
+        self.sources.behind(self.metrics.render())
     }
 }
 
@@ -358,14 +365,6 @@ impl PluginMetrics {
         self.metrics
             .counter("hearth_guest_traps_total", &labels)
             .increment(1);
-    }
-
-    /// How many of the plugin's Postgres connections are in `state` (`idle`,
-    /// `busy`).
-    pub fn set_postgres_connections(&self, state: &'static str, connections: usize) {
-        let labels = [("plugin", &*self.plugin), ("state", state)];
-        let gauge = self.metrics.gauge("hearth_postgres_connections", &labels);
-        gauge.set(connections as f64);
     }
 }
 

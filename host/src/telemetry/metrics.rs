@@ -55,6 +55,7 @@ const METADATA: Metadata<'static> =
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     pending: Arc<Pending>,
+    config: Arc<Config>,
 }
 
 impl Metrics {
@@ -65,7 +66,15 @@ impl Metrics {
             max: config.metrics_pending_max.max(1),
             handle: recorder.handle(),
         });
-        Self { recorder, pending }
+        Self {
+            recorder,
+            pending,
+            config: Arc::new(config.clone()),
+        }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The counter of this name and these labels, made where it does not exist.

@@ -2,20 +2,51 @@
 
 use std::time::Duration;
 
+use deadpool::managed::TimeoutType;
 use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod,
-    Runtime,
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
+    RecyclingMethod, Runtime,
 };
 use tokio::time::{Instant, sleep};
 
 use super::error::{chain, is_tls, unavailable};
+use super::pool_metrics::{Look, PoolMetrics};
 use super::{Config, OpenError, Tls};
+
+/// The connections for the host's own tables.
+pub struct HostPool {
+    connections: Pool,
+    metrics: PoolMetrics,
+}
+
+impl HostPool {
+    /// A connection, once one is free: at most `wait_ms_max`.
+    pub async fn get(&self) -> Result<Object, PoolError> {
+        let began = Instant::now();
+        let got = self.connections.get().await;
+        match &got {
+            Ok(_) => self.metrics.got(began.elapsed()),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => self.metrics.timed_out(),
+            Err(_) => {}
+        }
+        got
+    }
+
+    pub(super) fn look(&self) -> Look<'_> {
+        Look {
+            plugin: None,
+            status: self.connections.status(),
+            waiting: 0,
+            metrics: &self.metrics,
+        }
+    }
+}
 
 pub(super) fn pool(
     config: &Config,
     connect: tokio_postgres::Config,
     tls: Tls,
-) -> Result<Pool, OpenError> {
+) -> Result<HostPool, OpenError> {
     // Every use by the host is a single statement or a transaction that rolls
     // back when dropped, so a connection comes back clean by itself.
     let recycling = ManagerConfig {
@@ -23,15 +54,18 @@ pub(super) fn pool(
     };
     let manager = Manager::from_config(connect, tls, recycling);
     let connect_max = Duration::from_millis(config.connect_ms_max);
-    Pool::builder(manager)
+    let built = Pool::builder(manager)
         .max_size(config.host_connections_max as usize)
         .wait_timeout(Some(Duration::from_millis(config.wait_ms_max)))
         .create_timeout(Some(connect_max))
         .recycle_timeout(Some(connect_max))
         .runtime(Runtime::Tokio1)
         .post_create(session_hook(session_settings(config)))
-        .build()
-        .map_err(|error| OpenError::Pool(error.to_string()))
+        .build();
+    Ok(HostPool {
+        connections: built.map_err(|error| OpenError::Pool(error.to_string()))?,
+        metrics: PoolMetrics::default(),
+    })
 }
 
 fn session_hook(settings: String) -> Hook {
@@ -75,7 +109,7 @@ pub(super) fn session_settings(config: &Config) -> String {
 const VERSION_MIN: u32 = 140_000;
 const RETRY: Duration = Duration::from_millis(100);
 
-pub(super) async fn wait_until_up(pool: &Pool, limit: Duration) -> Result<(), OpenError> {
+pub(super) async fn wait_until_up(pool: &HostPool, limit: Duration) -> Result<(), OpenError> {
     let start = Instant::now();
     loop {
         let last = match try_once(pool).await {
@@ -99,7 +133,7 @@ enum Attempt {
     Final(OpenError),
 }
 
-async fn try_once(pool: &Pool) -> Result<(), Attempt> {
+async fn try_once(pool: &HostPool) -> Result<(), Attempt> {
     let client = pool.get().await.map_err(judge_pool)?;
     let row = client
         .query_one("SHOW server_version_num", &[])

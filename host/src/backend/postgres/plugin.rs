@@ -12,15 +12,17 @@ use deadpool::managed::{Pool, PoolError, QueueMode, Timeouts};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Server;
 use super::connection::{ConnectError, Credentials, Login};
 use super::error::chain;
 use super::lease::Lease;
+use super::pool_metrics::{self, Look, PoolMetrics};
 use super::share::Share;
 use super::slots::Slots;
 use super::tenancy::Tenant;
+use crate::telemetry::page::{Page, Source};
 
 /// Bounds of the pools that are not Postgres's own.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,7 @@ struct Shared {
     serving: Mutex<HashSet<u64>>,
     wait_max: Duration,
     connect_max: Duration,
+    metrics: PoolMetrics,
 }
 
 /// Why a call got no connection. Waiting may mend each.
@@ -128,13 +131,45 @@ impl Pools {
             serving: Mutex::default(),
             wait_max: Duration::from_millis(config.wait_ms_max),
             connect_max: Duration::from_millis(config.connect_ms_max),
+            metrics: PoolMetrics::default(),
         })
+    }
+}
+
+impl Source for Pools {
+    fn write(&self, page: &mut Page) {
+        let by_plugin = self.by_plugin.lock().clone();
+        let mut pools: Vec<_> = by_plugin
+            .iter()
+            .filter_map(|(plugin, pool)| Some((plugin, pool.upgrade()?)))
+            .collect();
+        pools.sort_by_key(|(plugin, _)| *plugin);
+        let of_plugins = pools.iter().map(|(plugin, pool)| Look {
+            plugin: Some(plugin),
+            status: pool.connections.status(),
+            waiting: pool.share.waiting(),
+            metrics: &pool.metrics,
+        });
+        let of_host = self.server.host().look();
+        let all: Vec<Look<'_>> = std::iter::once(of_host).chain(of_plugins).collect();
+        pool_metrics::write(&all, page);
     }
 }
 
 impl PluginPool {
     /// A connection, once this tenant's turn has come: at most `wait_ms_max`.
     pub async fn lease(&self, tenant: &Tenant) -> Result<Lease, LeaseError> {
+        let began = Instant::now();
+        let lease = self.wait_for_lease(tenant).await;
+        match &lease {
+            Ok(_) => self.shared.metrics.got(began.elapsed()),
+            Err(LeaseError::Taken) => self.shared.metrics.timed_out(),
+            Err(LeaseError::Away(_)) => {}
+        }
+        lease
+    }
+
+    async fn wait_for_lease(&self, tenant: &Tenant) -> Result<Lease, LeaseError> {
         let shared = &self.shared;
         let permit = timeout(shared.wait_max, shared.share.acquire(tenant));
         let permit = permit

@@ -1,6 +1,7 @@
 //! The SDK's client with this host's limits, and what is asked of a queue itself.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -13,10 +14,12 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::{Config, QueueAddress};
+use crate::backend::aws::Watching;
 use crate::backend::queue::{Depth, QueueError};
+use crate::telemetry::Watch;
 
 /// One for everything that is answered at once, and one that waits for long polls.
-pub(super) async fn clients(config: &Config) -> (Client, Client) {
+pub(super) async fn clients(config: &Config, watch: &Arc<Watch>) -> (Client, Client) {
     let https = Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
@@ -38,8 +41,12 @@ pub(super) async fn clients(config: &Config) -> (Client, Client) {
     let long_poll = Duration::from_secs(config.long_poll_s_max);
     let patient = aws_sdk_sqs::config::Builder::from(&loaded)
         .timeout_config(timeouts(config, long_poll).build())
+        .interceptor(Watching::patient(watch))
         .build();
-    (Client::new(&loaded), Client::from_conf(patient))
+    let prompt = aws_sdk_sqs::config::Builder::from(&loaded)
+        .interceptor(Watching::new(watch))
+        .build();
+    (Client::from_conf(prompt), Client::from_conf(patient))
 }
 
 fn timeouts(config: &Config, wait: Duration) -> TimeoutConfigBuilder {

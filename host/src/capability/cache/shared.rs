@@ -52,6 +52,14 @@ pub enum StoreError {
 }
 
 impl Store {
+    /// As the log calls it.
+    fn name(&self) -> &'static str {
+        match self {
+            Store::Dynamodb(_) => "dynamodb",
+            Store::Redis(_) => "redis",
+        }
+    }
+
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match self {
             Store::Dynamodb(table) => table.get(name).await.map_err(away),
@@ -207,7 +215,7 @@ impl Core {
             }
             Err(error) => {
                 self.metrics.look_errors.increment(1);
-                self.failed(&error);
+                self.failed(&error, Some(name.plugin));
                 Looked::Away
             }
         }
@@ -230,10 +238,12 @@ impl Core {
         }
     }
 
-    fn failed(&self, error: &StoreError) {
+    /// Whose look it was is told, where a plugin's was.
+    fn failed(&self, error: &StoreError, plugin: Option<&str>) {
         if self.breaker.note(false) {
             self.metrics.away.set(1.0);
-            tracing::warn!(%error, "the cache's shared tier is away: this host goes on with its memory alone");
+            let backend = self.store.name();
+            tracing::warn!(backend, plugin, %error, "the cache's shared tier is away: this host goes on with its memory alone");
         }
     }
 
@@ -257,11 +267,12 @@ async fn probe(core: std::sync::Weak<Core>) {
             match core.is_back().await {
                 Ok(()) => {
                     if core.breaker.close() {
-                        tracing::info!("the cache's shared tier is back");
+                        let backend = core.store.name();
+                        tracing::warn!(backend, "the cache's shared tier is back");
                     }
                     core.metrics.away.set(0.0);
                 }
-                Err(error) => core.failed(&error),
+                Err(error) => core.failed(&error, None),
             }
         }
         drop(core);

@@ -18,6 +18,7 @@ use super::enqueue::{self, Message};
 use super::error::Halt;
 use super::pipeline::{self, Step};
 use super::run::{self, Answer, Ready, Want};
+use super::usage::Relay;
 use super::{Config, Error, Isolation, transaction};
 use crate::backend::postgres::connection::{Connection, Standing};
 use crate::backend::postgres::tenancy::Tenant;
@@ -47,10 +48,11 @@ impl Call<'_> {
         client: &'s tokio_postgres::Client,
         statement: &'s Statement,
         config: &'s Config,
+        relay: &'s Relay<'_>,
     ) -> Step<'s> {
         match self {
-            Call::Statement(ready) => pipeline::statement(client, statement, ready, config),
-            Call::Enqueue(message) => pipeline::message(client, statement, message),
+            Call::Statement(ready) => pipeline::statement(client, statement, ready, config, relay),
+            Call::Enqueue(message) => pipeline::message(client, statement, message, relay),
         }
     }
 
@@ -76,11 +78,9 @@ pub(super) async fn run(
     calls: &[Call<'_>],
     config: &Config,
     mark: Option<&str>,
+    relay: &Relay<'_>,
 ) -> Result<Vec<Answer>, Error> {
-    let mut statements = Vec::with_capacity(calls.len());
-    for call in calls {
-        statements.push(call.prepare(connection).await?);
-    }
+    let statements = prepare(connection, calls, relay).await?;
     let rows_wanted = calls.iter().any(Call::wants_rows);
     // COMMIT with the mark in front of it, where nothing has to be read before it.
     let commit =
@@ -92,6 +92,7 @@ pub(super) async fn run(
         &statements,
         config,
         commit.as_deref(),
+        relay,
     )
     .await;
     if results.as_ref().is_err_and(Halt::is_stale) {
@@ -103,6 +104,27 @@ pub(super) async fn run(
     let answers = results?;
     transaction::commit(connection, &[], mark).await?;
     Ok(answers)
+}
+
+async fn prepare(
+    connection: &mut Connection,
+    calls: &[Call<'_>],
+    relay: &Relay<'_>,
+) -> Result<Vec<Statement>, Halt> {
+    let mut prepared = Vec::with_capacity(calls.len());
+    let mut number = 0;
+    for call in calls {
+        let Call::Statement(_) = call else {
+            prepared.push(call.prepare(connection).await?);
+            continue;
+        };
+        relay.begin(number);
+        let statement = call.prepare(connection).await;
+        relay.prepared(number, &statement);
+        prepared.push(statement?);
+        number += 1;
+    }
+    Ok(prepared)
 }
 
 /// What one statement does: a call, or the messages of several.
@@ -150,6 +172,7 @@ async fn send(
     statements: &[Statement],
     config: &Config,
     commit: Option<&str>,
+    relay: &Relay<'_>,
 ) -> Result<Vec<Answer>, Halt> {
     let nobody = Tenant::nobody();
     let clear = (!connection.carries(&nobody)).then(|| nobody.set());
@@ -166,8 +189,8 @@ async fn send(
         let both = calls.get(part.number).zip(statements.get(part.number));
         steps.extend(
             both.map(|(call, statement)| match part.messages.is_empty() {
-                true => call.step(&client, statement, config),
-                false => pipeline::messages(&client, statement, &part.messages),
+                true => call.step(&client, statement, config, relay),
+                false => pipeline::messages(&client, statement, &part.messages, relay),
             }),
         );
     }
@@ -175,6 +198,7 @@ async fn send(
         steps.push(pipeline::simple(&client, commit));
     }
     let mut cleared = clear.as_deref().map(|text| pipeline::simple(&client, text));
+    relay.passed();
     let results = pipeline::in_order(&mut cleared, steps).await;
     let cleared = cleared.is_none_or(|step| matches!(pipeline::take(step), Some(Ok(_))));
     if pipeline::all_answered(&results) {

@@ -6,6 +6,7 @@ use crate::backend::postgres::lease::GivenBack;
 use crate::backend::postgres::plugin::LeaseError;
 use crate::backend::postgres::tenancy::InvalidTenant;
 use crate::backend::postgres::{chain, unavailable};
+use crate::telemetry::statements::Outcome;
 
 /// Why a statement had no effect. What a guest hears of it
 /// carries no SQL, no value and no address.
@@ -85,6 +86,29 @@ impl Halt {
         })
     }
 
+    /// What it is counted as.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Halt::Postgres(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                Outcome::LockTimeout
+            }
+            Halt::Postgres(error) => from_postgres(error).outcome(),
+            Halt::Midway(error) | Halt::Before(error) => error.outcome(),
+        }
+    }
+
+    /// Why Postgres is away, where it is.
+    pub(super) fn away(&self) -> Option<String> {
+        let reason = |error: &Error| match error {
+            Error::Unavailable(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        match self {
+            Halt::Postgres(error) => reason(&from_postgres(error)),
+            Halt::Midway(error) | Halt::Before(error) => reason(error),
+        }
+    }
+
     /// What the guest hears where the statement was committing by itself: without
     /// an answer nobody knows whether it did.
     pub(super) fn while_committing(self) -> Error {
@@ -93,6 +117,24 @@ impl Halt {
                 Error::OutcomeUnknown
             }
             _ => self.into(),
+        }
+    }
+}
+
+impl Error {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Error::UniqueViolation(_) => Outcome::UniqueViolation,
+            Error::ForeignKeyViolation(_) => Outcome::ForeignKeyViolation,
+            Error::CheckViolation(_) => Outcome::CheckViolation,
+            Error::SerializationConflict => Outcome::SerializationConflict,
+            Error::DeadlineExceeded => Outcome::DeadlineExceeded,
+            Error::TooLarge => Outcome::TooLarge,
+            Error::Unavailable(_) | Error::QueueFull(_) | Error::OutcomeUnknown => {
+                Outcome::Unavailable
+            }
+            Error::Denied(_) => Outcome::Denied,
+            Error::Invalid(_) => Outcome::Invalid,
         }
     }
 }
@@ -108,7 +150,12 @@ fn goes_on(error: &DbError) -> bool {
 impl From<Halt> for Error {
     fn from(halt: Halt) -> Error {
         match halt {
-            Halt::Postgres(error) => from_postgres(&error),
+            Halt::Postgres(error) => {
+                if let Some(db) = error.as_db_error() {
+                    tell(db);
+                }
+                from_postgres(&error)
+            }
             Halt::Midway(error) | Halt::Before(error) => error,
         }
     }
@@ -116,9 +163,6 @@ impl From<Halt> for Error {
 
 impl From<LeaseError> for Error {
     fn from(error: LeaseError) -> Error {
-        if let LeaseError::Away(reason) = &error {
-            tracing::warn!(reason, "no connection to Postgres for a plugin");
-        }
         Error::Unavailable(error.to_string())
     }
 }
@@ -170,9 +214,7 @@ fn from_answer(db: &DbError) -> Error {
         }
         SqlState::READ_ONLY_SQL_TRANSACTION => Error::Unavailable(db.message().to_owned()),
         SqlState::PROGRAM_LIMIT_EXCEEDED => Error::TooLarge,
-        SqlState::OUT_OF_MEMORY | SqlState::CONFIGURATION_LIMIT_EXCEEDED if !is_shared(db) => {
-            exhausted(db)
-        }
+        _ if is_exhausted(db) => Error::TooLarge,
         SqlState::IN_FAILED_SQL_TRANSACTION => Error::Invalid("the transaction has failed".into()),
         // Migration 0003: hearth.apply_claim.
         ref code if code.code() == "HE001" => {
@@ -182,45 +224,48 @@ fn from_answer(db: &DbError) -> Error {
     }
 }
 
-/// Whether the room that all sessions have together is used up, as that for locks is:
-/// another session may be to blame.
-fn is_shared(db: &DbError) -> bool {
-    db.message().contains("shared memory")
+/// Whether the statement alone took more memory, or larger temporary files, than it may.
+/// Where the room is used up that all sessions have together, as that for locks is,
+/// another one may be to blame.
+fn is_exhausted(db: &DbError) -> bool {
+    let codes = [
+        SqlState::OUT_OF_MEMORY,
+        SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+    ];
+    codes.contains(db.code()) && !db.message().contains("shared memory")
 }
 
-/// The statement alone took more memory, or larger temporary files, than it may.
-fn exhausted(db: &DbError) -> Error {
-    tracing::warn!(
-        code = db.code().code(),
-        message = db.message(),
-        "a plugin's statement wanted more memory or disk than Postgres allows one \
-         (database.embedded, or the server's own limits)"
-    );
-    Error::TooLarge
-}
-
-/// Postgres's messages may quote values, so only the code goes to the guest. The
-/// message goes to the operator's log.
+/// Postgres's messages may quote values, so only the code goes to the guest.
 fn by_class(db: &DbError) -> Error {
     let code = db.code().code();
-    let class = code.get(..2).unwrap_or_default();
-    match class {
+    match class(code) {
         "22" => Error::Invalid(format!("Postgres refuses a value (SQLSTATE {code})")),
-        "08" | "53" | "57" | "58" | "XX" => {
-            tracing::warn!(
-                code,
-                message = db.message(),
-                "Postgres cannot serve a plugin"
-            );
+        "08" | "53" | "57" | "58" => {
             Error::Unavailable(format!("{} (SQLSTATE {code})", db.message()))
         }
-        _ => {
-            tracing::debug!(
-                code,
-                message = db.message(),
-                "Postgres refuses a plugin's statement"
-            );
-            Error::Invalid(format!("Postgres refuses the statement (SQLSTATE {code})"))
-        }
+        "XX" => Error::Unavailable(format!("an error within Postgres (SQLSTATE {code})")),
+        _ => Error::Invalid(format!("Postgres refuses the statement (SQLSTATE {code})")),
+    }
+}
+
+fn class(code: &str) -> &str {
+    code.get(..2).unwrap_or_default()
+}
+
+/// What the operator's log has of an answer. That Postgres is away the log has from the
+/// watch.
+fn tell(db: &DbError) {
+    let (code, message) = (db.code().code(), db.message());
+    if is_exhausted(db) {
+        tracing::warn!(
+            code,
+            message,
+            "a plugin's statement wanted more memory or disk than Postgres allows one \
+             (database.embedded, or the server's own limits)"
+        );
+    } else if class(code) == "XX" {
+        tracing::warn!(code, message, "an error within Postgres");
+    } else {
+        tracing::debug!(code, message, "Postgres refuses a plugin's statement");
     }
 }

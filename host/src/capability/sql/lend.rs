@@ -9,6 +9,7 @@ use super::migrate::{self, Checked, Limits, Migration, Open, Plan};
 use super::roles::{self, Names};
 use super::scans::Scan;
 use super::statement::Declared;
+use super::usage::Account;
 use super::{Client, Config};
 use crate::backend::postgres::chain;
 use crate::backend::postgres::connection::{Credentials, Prepared};
@@ -194,11 +195,35 @@ impl Client {
         let config: Arc<Config> = self.config.clone();
         Ok(Lent {
             number: deployment.number,
-            statements: known(deployment),
+            statements: self.known(deployment),
             pool: Some(pool),
             config,
             sender: Sender::nobody(),
+            watch: Some(self.watch.clone()),
         })
+    }
+
+    /// The comment keeps plans of plugins and deployments apart, in Postgres and in
+    /// whatever stands in between. The plugin's name cannot end it.
+    fn known(&self, deployment: &Deployment<'_>) -> HashMap<String, Known> {
+        let (plugin, number) = (Arc::<str>::from(deployment.plugin), deployment.number);
+        let declared = deployment.declared.iter().enumerate();
+        let known = declared.map(|(index, declared)| {
+            let known = Known {
+                declared: declared.clone(),
+                prepared: Prepared {
+                    deployment: number,
+                    index,
+                    text: format!("/* {plugin}@{number} */ {}", declared.text),
+                },
+                account: Account {
+                    metrics: self.statements.of(&plugin, &declared.name),
+                    watch: self.watch.clone(),
+                },
+            };
+            (declared.text.clone(), known)
+        });
+        known.collect()
     }
 }
 
@@ -254,30 +279,4 @@ fn twice(migrations: &[&Migration]) -> Vec<Refusal> {
         position: None,
     })
     .collect()
-}
-
-/// The comment keeps plans of plugins and deployments apart, in Postgres and in
-/// whatever stands in between. The plugin's name cannot end it.
-fn known(deployment: &Deployment<'_>) -> HashMap<String, Known> {
-    let number = deployment.number;
-    let known = deployment
-        .declared
-        .iter()
-        .enumerate()
-        .map(|(index, declared)| {
-            let text = format!("/* {}@{number} */ {}", deployment.plugin, declared.text);
-            let prepared = Prepared {
-                deployment: number,
-                index,
-                text,
-            };
-            (
-                declared.text.clone(),
-                Known {
-                    declared: declared.clone(),
-                    prepared,
-                },
-            )
-        });
-    known.collect()
 }

@@ -2,19 +2,26 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::run::{Ready, Want};
 use super::statement::Declared;
+use super::usage::Account;
 use super::value::{self, Param};
 use super::{Config, Error, Value};
 use crate::backend::postgres::connection::Prepared;
-use crate::backend::postgres::plugin::{PluginPool, PoolStatus};
+use crate::backend::postgres::lease::Lease;
+use crate::backend::postgres::plugin::{LeaseError, PluginPool, PoolStatus};
+use crate::backend::postgres::tenancy::Tenant;
 use crate::backend::queue::Sender;
+use crate::capability::Call;
+use crate::telemetry::{Asked, Watch};
 
 /// A declared statement and how it is sent.
 pub(super) struct Known {
     pub declared: Declared,
     pub prepared: Prepared,
+    pub account: Account,
 }
 
 /// The database as one deployment may use it: its declared statements and its
@@ -27,6 +34,8 @@ pub struct Lent {
     pub(super) config: Arc<Config>,
     /// The queues that its transactions may send to.
     pub(super) sender: Sender,
+    /// What is told of Postgres.
+    pub(super) watch: Option<Arc<Watch>>,
 }
 
 impl Lent {
@@ -46,6 +55,7 @@ impl Lent {
             pool: None,
             config: Arc::default(),
             sender: Sender::nobody(),
+            watch: None,
         }
     }
 
@@ -55,7 +65,7 @@ impl Lent {
         self
     }
 
-    pub(super) fn connections(&self) -> Result<&PluginPool, Error> {
+    fn connections(&self) -> Result<&PluginPool, Error> {
         self.pool
             .as_ref()
             .ok_or_else(|| Error::Denied("no grant for sql".into()))
@@ -64,6 +74,43 @@ impl Lent {
     /// The state of the plugin's pool, for metrics.
     pub fn pool(&self) -> Option<PoolStatus> {
         self.pool.as_ref().map(PluginPool::status)
+    }
+
+    /// A connection for a call and the statement that wants it. That all are taken says
+    /// nothing of Postgres: who holds them is told.
+    pub(super) async fn lease(
+        &self,
+        call: &Call,
+        tenant: &Tenant,
+        statement: Option<&str>,
+    ) -> Result<Lease, Error> {
+        let began = Instant::now();
+        let lease = self.connections()?.lease(tenant).await;
+        let waited = began.elapsed();
+        call.spent.add_sql_wait(waited);
+        if let (Some(watch), Err(LeaseError::Away(reason))) = (&self.watch, &lease) {
+            watch.away(asked(call, statement), waited, reason);
+        }
+        Ok(lease?)
+    }
+
+    /// What became of the beginning or the end of a call's transaction.
+    pub(super) fn tell<T>(
+        &self,
+        call: &Call,
+        step: &'static str,
+        took: Duration,
+        result: &Result<T, Error>,
+    ) {
+        let (Some(watch), asked) = (&self.watch, asked(call, Some(step))) else {
+            return;
+        };
+        match result {
+            Err(error @ (Error::Unavailable(_) | Error::OutcomeUnknown)) => {
+                watch.away(asked, took, error);
+            }
+            _ => watch.answered(asked, took),
+        }
     }
 
     /// The statement of that text with these parameters, if both were declared.
@@ -107,6 +154,13 @@ impl Lent {
             }
         }
         Ok(())
+    }
+}
+
+fn asked<'c>(call: &'c Call, statement: Option<&'c str>) -> Asked<'c> {
+    Asked {
+        plugin: Some(&call.plugin),
+        statement,
     }
 }
 

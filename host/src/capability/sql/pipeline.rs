@@ -14,6 +14,7 @@ use super::Config;
 use super::enqueue::{self, Message};
 use super::error::Halt;
 use super::run::{self, Answer, Ready};
+use super::usage::Relay;
 
 pub(super) type Step<'a> =
     Pin<Box<MaybeDone<Pin<Box<dyn Future<Output = Result<Done, Halt>> + Send + 'a>>>>>;
@@ -36,11 +37,12 @@ pub(super) fn statement<'a>(
     statement: &'a Statement,
     call: &'a Ready<'_>,
     config: &'a Config,
+    relay: &'a Relay<'_>,
 ) -> Step<'a> {
     let sent = async move {
-        run::send(client, statement, call, config)
-            .await
-            .map(Done::Answer)
+        let result = run::send(client, statement, call, config).await;
+        relay.answered(&result);
+        result.map(Done::Answer)
     };
     Box::pin(maybe_done(Box::pin(sent)))
 }
@@ -50,9 +52,11 @@ pub(super) fn messages<'a>(
     client: &'a Client,
     statement: &'a Statement,
     messages: &'a [&'a Message],
+    relay: &'a Relay<'_>,
 ) -> Step<'a> {
     let sent = async move {
         enqueue::send_together(client, statement, messages).await?;
+        relay.passed();
         Ok(Done::Setting)
     };
     Box::pin(maybe_done(Box::pin(sent)))
@@ -63,9 +67,11 @@ pub(super) fn message<'a>(
     client: &'a Client,
     statement: &'a Statement,
     message: &'a Message,
+    relay: &'a Relay<'_>,
 ) -> Step<'a> {
     let sent = async move {
         let id = enqueue::send(client, statement, message).await?;
+        relay.passed();
         Ok(Done::Answer(Answer::Id(id)))
     };
     Box::pin(maybe_done(Box::pin(sent)))

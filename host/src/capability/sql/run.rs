@@ -108,7 +108,6 @@ async fn as_tenant<T>(
 /// Not an answer to the statement: the connection is cleaned before it is used
 /// again.
 pub(super) fn prelude_failed(error: tokio_postgres::Error) -> Halt {
-    tracing::warn!(%error, "the customer could not be put into a database session");
     Halt::Midway(Error::Unavailable(format!(
         "the customer could not be put into a session: {}",
         chain(&error)

@@ -14,6 +14,7 @@ use super::error::Halt;
 use super::pipeline;
 use super::run::{self, Answer, Ready};
 use super::statement::Access;
+use super::usage::{Relay, Usage};
 use super::{Config, Error, Isolation};
 use crate::backend::postgres::connection::{Connection, Standing};
 use crate::backend::postgres::lease::Lease;
@@ -100,10 +101,12 @@ impl Open {
         &mut self,
         ready: &Ready<'_>,
         config: &Config,
+        usage: &mut Usage<'_>,
     ) -> Result<Answer, Error> {
         self.wrote |= ready.known.declared.access == Access::Write;
         let lease = self.state.as_mut().map_err(|error| error.clone())?;
         let result = run::within_transaction(lease.connection()?, ready, config).await;
+        usage.ended(&result);
         result.map_err(|halt| self.fail(halt.into()))
     }
 
@@ -196,15 +199,15 @@ async fn send(
             None => None,
         });
     }
-    let client = connection.client();
+    let (client, relay) = (connection.client(), Relay::default());
     connection.mark();
     let mut steps = Vec::with_capacity(alone.len() + 2);
     if let Some(Some(statement)) = statements.first() {
-        steps.push(pipeline::messages(&client, statement, &together));
+        steps.push(pipeline::messages(&client, statement, &together, &relay));
     }
     if let Some(Some(statement)) = statements.get(1) {
         let alone = alone.iter();
-        steps.extend(alone.map(|message| pipeline::message(&client, statement, message)));
+        steps.extend(alone.map(|message| pipeline::message(&client, statement, message, &relay)));
     }
     if let Some(end) = end {
         steps.push(pipeline::simple(&client, end));

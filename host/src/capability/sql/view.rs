@@ -10,13 +10,16 @@ use super::batch::{self, Call};
 use super::enqueue::Message;
 use super::run::{self, Answer, Want};
 use super::statement::Access;
+use super::step::{account, count, is_message, message_bytes, outcome, queue, rows, step, writes};
 use super::transaction::{Open, Transaction};
+use super::usage::{Relay, Usage};
 use super::{
-    BatchCall, Error, GuestError, Host, HostTransaction, Isolation, Lent, Outcome, OutgoingMessage,
-    RowSet, Statement, Value, View, convert_error,
+    BatchCall, Error, GuestError, Host, HostTransaction, Isolation, Outcome, OutgoingMessage,
+    RowSet, Value, View, convert_error,
 };
 use crate::backend::postgres::tenancy::Tenant;
 use crate::capability::Call as Circumstances;
+use crate::telemetry::statements::Operation;
 
 /// What the guest gets: its own error as a value; a trap only for a handle that
 /// is none.
@@ -30,10 +33,10 @@ fn guest<T>(call: &Circumstances, result: Result<T, Error>) -> Guest<T> {
 /// Runs `work` until the deadline. What is dropped then is ended in Postgres by
 /// the lease that the work holds.
 async fn within<T>(
-    deadline: Instant,
+    call: &Circumstances,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let ended = until(deadline, work).await;
+    let ended = until(call, work).await;
     ended.unwrap_or(Err(Error::DeadlineExceeded))
 }
 
@@ -41,13 +44,14 @@ async fn within<T>(
 /// nobody knows how far it came. A deadline that has passed already is an error:
 /// nothing was sent.
 async fn until<T>(
-    deadline: Instant,
+    call: &Circumstances,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Option<Result<T, Error>> {
-    if Instant::now() >= deadline {
+    if Instant::now() >= call.deadline {
         return Some(Err(Error::DeadlineExceeded));
     }
-    timeout_at(deadline, work).await.ok()
+    let _counted = call.spent.sql();
+    timeout_at(call.deadline, work).await.ok()
 }
 
 impl Host for View<'_> {
@@ -156,26 +160,37 @@ impl View<'_> {
     }
 
     async fn alone(&mut self, text: &str, params: Vec<Value>, want: Want) -> Result<Answer, Error> {
-        let lent = self.lent;
+        let (call, lent) = (self.call, self.lent);
         let ready = lent.ready(text, params, want)?;
         let tenant = self.tenant()?;
-        let mark = self.call.mark();
+        let mark = call.mark();
+        let operation = match want {
+            Want::Rows => Operation::Query,
+            Want::Count => Operation::Execute,
+        };
         if ready.known.declared.access == Access::Write && mark.is_some() {
             // The mark commits with the statement, so the two need a transaction.
-            let mut answers = self.batch(vec![Call::Statement(ready)], mark).await?;
+            let ready = vec![Call::Statement(ready)];
+            let mut answers = self.batch(ready, mark, operation).await?;
             let last = answers.pop();
             return last.ok_or_else(|| Error::Unavailable("it was not answered".into()));
         }
+        let mut usage = Usage::waiting(&ready.known.account, operation);
         let work = async {
-            let mut lease = lent.connections()?.lease(&tenant).await?;
+            let lease = lent.lease(call, &tenant, usage.statement()).await;
+            usage.leased(&lease);
+            let mut lease = lease?;
             let result = run::alone(lease.connection()?, &tenant, &ready, &lent.config).await;
+            usage.ended(&result);
             result.map_err(|halt| match ready.known.declared.access {
                 Access::Read => halt.into(),
                 // It is a transaction of its own, so it commits.
                 Access::Write => halt.while_committing(),
             })
         };
-        within(self.call.deadline, work).await
+        let result = within(call, work).await;
+        usage.timed_out();
+        result
     }
 
     async fn run_batch(&mut self, calls: Vec<BatchCall>) -> Result<Vec<Outcome>, Error> {
@@ -200,7 +215,7 @@ impl View<'_> {
             return Ok(Vec::new());
         }
         let mark = self.call.mark().filter(|_| ready.iter().any(writes));
-        let answers = self.batch(ready, mark).await;
+        let answers = self.batch(ready, mark, Operation::Batch).await;
         self.tell_of(&queues, &answers);
         Ok(answers?.into_iter().map(outcome).collect())
     }
@@ -219,14 +234,21 @@ impl View<'_> {
         &mut self,
         ready: Vec<Call<'_>>,
         mark: Option<String>,
+        operation: Operation,
     ) -> Result<Vec<Answer>, Error> {
-        let (lent, tenant) = (self.lent, self.tenant()?);
+        let (call, lent, tenant) = (self.call, self.lent, self.tenant()?);
+        let relay = Relay::new(ready.iter().filter_map(account), operation);
         let work = async {
-            let mut lease = lent.connections()?.lease(&tenant).await?;
-            let connection = lease.connection()?;
-            batch::run(connection, &tenant, &ready, &lent.config, mark.as_deref()).await
+            let first = ready.iter().find_map(account);
+            let statement = first.map(|account| &*account.metrics.name);
+            let lease = lent.lease(call, &tenant, statement).await;
+            relay.leased(&lease);
+            let mut lease = lease?;
+            let (connection, config) = (lease.connection()?, &lent.config);
+            batch::run(connection, &tenant, &ready, config, mark.as_deref(), &relay).await
         };
-        let result = until(self.call.deadline, work).await;
+        let result = until(call, work).await;
+        relay.timed_out();
         let unknown = Err(Error::OutcomeUnknown);
         if mark.is_some() && may_have_committed(result.as_ref().unwrap_or(&unknown)) {
             self.call.committed();
@@ -242,12 +264,15 @@ impl View<'_> {
         }
         let tenant = self.tenant()?;
         let number = self.state.begun;
-        let pool = self.lent.connections()?;
+        let (call, lent) = (self.call, self.lent);
         let work = async {
-            let lease = pool.lease(&tenant).await?;
-            Open::begin(lease, &tenant, isolation, number).await
+            let lease = lent.lease(call, &tenant, None).await?;
+            let began = Instant::now();
+            let begun = Open::begin(lease, &tenant, isolation, number).await;
+            lent.tell(call, "begin", began.elapsed(), &begun);
+            begun
         };
-        self.state.open = Some(within(self.call.deadline, work).await?);
+        self.state.open = Some(within(call, work).await?);
         self.state.begun += 1;
         Ok(number)
     }
@@ -269,12 +294,17 @@ impl View<'_> {
         params: Vec<Value>,
         want: Want,
     ) -> Result<Answer, Error> {
-        let (deadline, lent) = (self.call.deadline, self.lent);
+        let (call, lent) = (self.call, self.lent);
         let open = self.open(number)?;
         let result = match (open.failed(), lent.ready(text, params, want)) {
             (Some(error), _) => Err(error.clone()),
             (None, Err(error)) => Err(error),
-            (None, Ok(ready)) => within(deadline, open.run(&ready, &lent.config)).await,
+            (None, Ok(ready)) => {
+                let mut usage = Usage::running(&ready.known.account, Operation::Transaction);
+                let result = within(call, open.run(&ready, &lent.config, &mut usage)).await;
+                usage.timed_out();
+                result
+            }
         };
         result.map_err(|error| open.fail(error))
     }
@@ -287,7 +317,7 @@ impl View<'_> {
         message: OutgoingMessage,
     ) -> Result<String, Error> {
         let message = Message::new(self.lent, self.call, queue, message);
-        let (deadline, lent) = (self.call.deadline, self.lent);
+        let (call, lent) = (self.call, self.lent);
         let open = self.open(number)?;
         let result = match (open.failed(), message) {
             (Some(error), _) => Err(error.clone()),
@@ -296,7 +326,7 @@ impl View<'_> {
                 let (messages, bytes) = open.with_message(message.bytes());
                 match lent.sender.is_too_much(messages, bytes) {
                     true => Err(Error::TooLarge),
-                    false => within(deadline, open.enqueue(message)).await,
+                    false => within(call, open.enqueue(message)).await,
                 }
             }
         };
@@ -311,15 +341,16 @@ impl View<'_> {
         if let Some(error) = open.failed() {
             return Err(error.clone());
         }
-        let deadline = self.call.deadline;
-        if Instant::now() >= deadline {
+        let call = self.call;
+        let began = Instant::now();
+        if began >= call.deadline {
             return Err(Error::DeadlineExceeded);
         }
-        let mark = self.call.mark().filter(|_| open.wrote());
+        let mark = call.mark().filter(|_| open.wrote());
         let queues = open.queues().to_vec();
-        let result = timeout_at(deadline, open.commit(mark.as_deref()))
-            .await
-            .unwrap_or(Err(Error::OutcomeUnknown));
+        let committed = until(call, open.commit(mark.as_deref())).await;
+        let result = committed.unwrap_or(Err(Error::OutcomeUnknown));
+        self.lent.tell(call, "commit", began.elapsed(), &result);
         if mark.is_some() && may_have_committed(&result) {
             self.call.committed();
         }
@@ -336,63 +367,4 @@ impl View<'_> {
 /// What Postgres answered with an error, it rolled back.
 fn may_have_committed<T>(result: &Result<T, Error>) -> bool {
     matches!(result, Ok(_) | Err(Error::OutcomeUnknown))
-}
-
-fn step<'l>(lent: &'l Lent, call: &Circumstances, step: BatchCall) -> Result<Call<'l>, Error> {
-    let statement = |step: Statement, want| lent.ready(&step.text, step.params, want);
-    Ok(match step {
-        BatchCall::Query(step) => Call::Statement(statement(step, Want::Rows)?),
-        BatchCall::Execute(step) => Call::Statement(statement(step, Want::Count)?),
-        BatchCall::Enqueue(step) => {
-            let message = Message::new(lent, call, &step.queue, step.message)?;
-            Call::Enqueue(Box::new(message))
-        }
-    })
-}
-
-fn is_message(call: &BatchCall) -> bool {
-    matches!(call, BatchCall::Enqueue(_))
-}
-
-fn message_bytes(call: &Call<'_>) -> usize {
-    match call {
-        Call::Statement(_) => 0,
-        Call::Enqueue(message) => message.bytes(),
-    }
-}
-
-fn writes(call: &Call<'_>) -> bool {
-    match call {
-        Call::Statement(ready) => ready.known.declared.access == Access::Write,
-        Call::Enqueue(_) => true,
-    }
-}
-
-fn queue(call: &Call<'_>) -> Option<Arc<str>> {
-    match call {
-        Call::Statement(_) => None,
-        Call::Enqueue(message) => Some(message.entry.message().queue.clone()),
-    }
-}
-
-fn rows(answer: Answer) -> Result<RowSet, Error> {
-    match answer {
-        Answer::Rows(rows) => Ok(rows),
-        _ => Err(Error::Invalid("no rows were asked for".into())),
-    }
-}
-
-fn count(answer: Answer) -> Result<u64, Error> {
-    match answer {
-        Answer::Count(count) => Ok(count),
-        _ => Err(Error::Invalid("no count was asked for".into())),
-    }
-}
-
-fn outcome(answer: Answer) -> Outcome {
-    match answer {
-        Answer::Rows(rows) => Outcome::Rows(rows),
-        Answer::Count(count) => Outcome::Affected(count),
-        Answer::Id(id) => Outcome::Enqueued(id),
-    }
 }

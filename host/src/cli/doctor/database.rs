@@ -4,13 +4,13 @@
 use anyhow::Context;
 use tokio_postgres::Row;
 
-use super::{Finding, Note, Report};
-use crate::backend::postgres::Server;
-use crate::cli::open;
+use super::{Finding, Note, Report, served};
+use crate::backend::postgres::{OpenError, Server};
+use crate::cli::open::postgres_dir;
 use crate::config::Config;
 use crate::embedded::postgres::running_url;
 
-const AREA: &str = "database";
+pub(super) const AREA: &str = "database";
 
 /// What is looked at, in one answer. Sizes are in KiB.
 const FACTS: &str = "
@@ -43,32 +43,33 @@ pub(super) async fn look(config: &Config, report: &mut Report) -> anyhow::Result
     let by_url = config.database.url.as_ref();
     let url = match by_url {
         Some(url) => url.expose().to_string(),
-        None => running_url(&open::postgres_dir(config)).context(
+        None => running_url(&postgres_dir(config)).context(
             "the private Postgres does not run, so there is nothing to look at: start the host \
              first, or name a Postgres in HEARTH_DATABASE_URL",
         )?,
     };
-    let facts = read(config, &url).await.context("the database")?;
+    let server = open(config, &url).await.context("the database")?;
+    let client = server.host().get().await.context("the database")?;
+    let facts = client.query_one(FACTS, &[]).await.context("the database")?;
+    let facts = facts_of(&facts).context("the database")?;
     report.findings.extend(bounds(&facts));
     // The private one is the host's own, and its processes have limits of the kernel.
     if by_url.is_some() {
         report.findings.extend(privileges(&facts));
         report.notes.push(unseen());
     }
-    Ok(())
+    let looked = served::look(&client, config, report).await;
+    looked.context("the database")
 }
 
-async fn read(config: &Config, url: &str) -> anyhow::Result<Facts> {
+async fn open(config: &Config, url: &str) -> Result<Server, OpenError> {
     let mut limits = config.database.clone();
     // Whoever asks now does not wait for a server that starts.
     limits.start_ms_max = 0;
-    let server = Server::open(limits, url).await?;
-    let client = server.host().get().await?;
-    let row = client.query_one(FACTS, &[]).await?;
-    Ok(facts(&row)?)
+    Server::open(limits, url).await
 }
 
-fn facts(row: &Row) -> Result<Facts, tokio_postgres::Error> {
+fn facts_of(row: &Row) -> Result<Facts, tokio_postgres::Error> {
     Ok(Facts {
         role: row.try_get(0)?,
         is_superuser: row.try_get(1)?,
@@ -81,7 +82,7 @@ fn facts(row: &Row) -> Result<Facts, tokio_postgres::Error> {
     })
 }
 
-fn finding(code: &'static str, problem: String, remedy: &str) -> Finding {
+pub(super) fn finding(code: &'static str, problem: String, remedy: &str) -> Finding {
     Finding {
         area: AREA,
         code,

@@ -1,5 +1,6 @@
 //! The DynamoDB of a serving host: the operator's, or a private one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "embedded-dynamodb")]
@@ -11,6 +12,7 @@ use crate::backend::dynamodb::{Dynamo, PrepareError};
 use crate::config::Config;
 #[cfg(feature = "embedded-dynamodb")]
 use crate::embedded::dynamodb::{Embedded, Options};
+use crate::telemetry::Watch;
 
 /// How often a DynamoDB that was away at start is asked for its tables.
 const TABLES_RETRY: Duration = Duration::from_secs(5);
@@ -67,19 +69,19 @@ async fn prepare_later(dynamo: Dynamo) {
 
 /// A private one is always started where none is configured: it takes
 /// milliseconds, and a plugin that wants it may come while the host serves.
-pub async fn reach(config: &Config) -> anyhow::Result<DynamoDb> {
+pub async fn reach(config: &Config, watch: &Arc<Watch>) -> anyhow::Result<DynamoDb> {
     if config.dynamodb.is_reachable() {
         return Ok(DynamoDb {
-            dynamo: Some(Dynamo::open(&config.dynamodb, None).await),
+            dynamo: Some(Dynamo::open(&config.dynamodb, None).await.watched(watch)),
             #[cfg(feature = "embedded-dynamodb")]
             private: None,
         });
     }
-    private(config).await
+    private(config, watch).await
 }
 
 #[cfg(feature = "embedded-dynamodb")]
-async fn private(config: &Config) -> anyhow::Result<DynamoDb> {
+async fn private(config: &Config, watch: &Arc<Watch>) -> anyhow::Result<DynamoDb> {
     let options = Options {
         sync: config.dynamodb.embedded_sync,
         sweep: Duration::from_millis(config.dynamodb.embedded_sweep_ms),
@@ -94,12 +96,16 @@ async fn private(config: &Config) -> anyhow::Result<DynamoDb> {
     }
     let way = private.connector().http_client();
     Ok(DynamoDb {
-        dynamo: Some(Dynamo::open(&config.dynamodb, Some(way)).await),
+        dynamo: Some(
+            Dynamo::open(&config.dynamodb, Some(way))
+                .await
+                .watched(watch),
+        ),
         private: Some(private),
     })
 }
 
 #[cfg(not(feature = "embedded-dynamodb"))]
-async fn private(_: &Config) -> anyhow::Result<DynamoDb> {
+async fn private(_: &Config, _: &Arc<Watch>) -> anyhow::Result<DynamoDb> {
     Ok(DynamoDb { dynamo: None })
 }

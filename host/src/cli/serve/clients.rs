@@ -37,7 +37,12 @@ pub(super) fn open(
     telling: &Telling<'_>,
 ) -> anyhow::Result<Clients> {
     let (postgres, told) = (backends.postgres.clone(), telling.host);
-    let sql = sql::Client::open(Arc::new(postgres.clone()), secret.clone(), of.sql.clone());
+    let sql = sql::Client::open(
+        Arc::new(postgres.clone()),
+        secret.clone(),
+        of.sql.clone(),
+        told,
+    );
     let outbound = outbound::Client::open(&of.outbound, outbound::Resolver::System, told)?;
     outbound.reserve(reserved::services(of));
     Ok(Clients {

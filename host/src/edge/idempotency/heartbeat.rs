@@ -1,24 +1,28 @@
 //! That this process lives, told to the fleet through a row of its own.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use crate::backend::postgres::Server;
+use crate::telemetry::{Asked, Watch};
 
 /// This process, which no other one ever is: a host that starts again is another.
 pub struct Heartbeat {
     id: Uuid,
     server: Server,
     beat: Duration,
+    watch: Arc<Watch>,
 }
 
 impl Heartbeat {
-    pub fn new(server: Server, beat_ms: u64) -> Heartbeat {
+    pub fn new(server: Server, beat_ms: u64, watch: &Arc<Watch>) -> Heartbeat {
         Heartbeat {
             id: Uuid::new_v4(),
             server,
             beat: Duration::from_millis(beat_ms),
+            watch: watch.clone(),
         }
     }
 
@@ -27,11 +31,18 @@ impl Heartbeat {
     }
 
     /// Moves the row, for as long as it is polled, and now and then drops those of
-    /// processes that are long gone.
+    /// processes that are long gone. By it a host without requests notices as well that
+    /// Postgres is away, or back.
     pub async fn beat(&self) {
+        let asked = Asked {
+            plugin: None,
+            statement: Some("beat"),
+        };
         loop {
-            if let Err(error) = self.once().await {
-                tracing::debug!(%error, "the fleet was not told that this host lives");
+            let began = Instant::now();
+            match self.once().await {
+                Ok(()) => self.watch.answered(asked, began.elapsed()),
+                Err(error) => self.watch.away(asked, began.elapsed(), &error),
             }
             tokio::time::sleep(self.beat).await;
         }

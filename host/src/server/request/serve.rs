@@ -8,6 +8,7 @@ use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
+use super::super::access::Record;
 use super::super::body::BodyError;
 use super::super::outgoing::Outgoing;
 use super::super::sse::Grip;
@@ -110,7 +111,10 @@ impl Edge {
                 if let Decision::Run(claim) = &turn {
                     request.headers.push(guest::since(claim));
                 }
-                let call = call::circumstances(deployment, request_id.clone(), customer);
+                let mut call = call::circumstances(deployment, request_id.clone(), customer);
+                if let Some(record) = parts.extensions.get::<Record>() {
+                    call.spent = record.spent();
+                }
                 lookups = Some(call.lookups.clone());
                 let handled = match turn {
                     Decision::Run(claim) => {

@@ -148,7 +148,7 @@ impl Core {
                 self.metrics.write_errors.increment(1);
                 tracing::debug!(%error, "a value was not written to the shared tier");
                 if matches!(error, StoreError::Away(_)) {
-                    self.failed(&error);
+                    self.failed(&error, None);
                 }
             }
         }

@@ -1,0 +1,213 @@
+//! One use of a declared statement: what operators see of it. Whatever ends it, the
+//! guest's call included, it is counted once.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::Error;
+use super::error::Halt;
+use crate::telemetry::statements::{Operation, Outcome, StatementMetrics};
+use crate::telemetry::{Asked, Watch};
+
+/// What a declared statement is counted with.
+pub(super) struct Account {
+    pub metrics: Arc<StatementMetrics>,
+    pub watch: Arc<Watch>,
+}
+
+/// Where a use stands.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// For a connection.
+    Waits(Instant),
+    /// Its connection does something else.
+    Rests,
+    Runs(Instant),
+    Ended,
+}
+
+pub(super) struct Usage<'a> {
+    account: &'a Account,
+    operation: Operation,
+    phase: Phase,
+    ran: Duration,
+}
+
+impl<'a> Usage<'a> {
+    /// Of a statement that wants a connection now.
+    pub fn waiting(account: &'a Account, operation: Operation) -> Usage<'a> {
+        Usage::new(account, operation, Phase::Waits(Instant::now()))
+    }
+
+    /// Of one whose connection is there.
+    pub fn running(account: &'a Account, operation: Operation) -> Usage<'a> {
+        Usage::new(account, operation, Phase::Runs(Instant::now()))
+    }
+
+    fn new(account: &'a Account, operation: Operation, phase: Phase) -> Usage<'a> {
+        Usage {
+            account,
+            operation,
+            phase,
+            ran: Duration::ZERO,
+        }
+    }
+
+    /// Whether there was a connection; then it runs.
+    pub fn leased<T>(&mut self, lease: &Result<T, Error>) {
+        if let Phase::Waits(since) = self.phase {
+            self.account.metrics.add_wait(since.elapsed());
+            match lease {
+                Ok(_) => self.phase = Phase::Runs(Instant::now()),
+                Err(_) => self.count(Outcome::NoConnection),
+            }
+        }
+    }
+
+    pub fn statement(&self) -> Option<&'a str> {
+        self.asked().statement
+    }
+
+    /// It was answered, or the host gave up.
+    pub fn ended<T>(&mut self, result: &Result<T, Halt>) {
+        if let Phase::Runs(since) = self.phase {
+            self.ran += since.elapsed();
+            self.count(result.as_ref().map_or_else(Halt::outcome, |_| Outcome::Ok));
+            let watch = &self.account.watch;
+            match result.as_ref().err().and_then(Halt::away) {
+                Some(reason) => watch.away(self.asked(), self.ran, &reason),
+                None => watch.answered(self.asked(), self.ran),
+            }
+        }
+    }
+
+    /// The deadline passed, where nothing else has ended it.
+    pub fn timed_out(&mut self) {
+        self.stop(Outcome::DeadlineExceeded);
+    }
+
+    fn stop(&mut self, outcome: Outcome) {
+        match self.phase {
+            Phase::Waits(since) => {
+                self.account.metrics.add_wait(since.elapsed());
+                self.count(Outcome::NoConnection);
+            }
+            Phase::Runs(since) => {
+                self.ran += since.elapsed();
+                self.count(outcome);
+                self.account.watch.gave_up(self.asked(), self.ran);
+            }
+            Phase::Rests | Phase::Ended => {}
+        }
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        self.phase = Phase::Ended;
+        let metrics = &self.account.metrics;
+        metrics.record(self.operation, outcome, self.ran);
+    }
+
+    fn asked(&self) -> Asked<'a> {
+        let metrics = &self.account.metrics;
+        Asked {
+            plugin: Some(&metrics.plugin),
+            statement: Some(&metrics.name),
+        }
+    }
+
+    fn run(&mut self) {
+        if matches!(self.phase, Phase::Rests) {
+            self.phase = Phase::Runs(Instant::now());
+        }
+    }
+
+    fn rest(&mut self) {
+        if let Phase::Runs(since) = self.phase {
+            self.ran += since.elapsed();
+            self.phase = Phase::Rests;
+        }
+    }
+}
+
+impl Drop for Usage<'_> {
+    fn drop(&mut self) {
+        self.stop(Outcome::Cancelled);
+    }
+}
+
+/// The uses of a batch's statements, which run on one connection, one after the other.
+#[derive(Default)]
+pub(super) struct Relay<'a> {
+    uses: Mutex<VecDeque<Usage<'a>>>,
+}
+
+impl<'a> Relay<'a> {
+    /// The first one waits for the connection of all.
+    pub fn new(accounts: impl Iterator<Item = &'a Account>, operation: Operation) -> Relay<'a> {
+        let mut uses = VecDeque::new();
+        for account in accounts {
+            uses.push_back(match uses.is_empty() {
+                true => Usage::waiting(account, operation),
+                false => Usage::new(account, operation, Phase::Rests),
+            });
+        }
+        Relay {
+            uses: Mutex::new(uses),
+        }
+    }
+
+    pub fn leased<T>(&self, lease: &Result<T, Error>) {
+        if let Some(first) = self.uses.lock().front_mut() {
+            first.leased(lease);
+            first.rest();
+        }
+    }
+
+    /// The statement of that place is prepared from now on.
+    pub fn begin(&self, number: usize) {
+        if let Some(usage) = self.uses.lock().get_mut(number) {
+            usage.run();
+        }
+    }
+
+    pub fn prepared<T>(&self, number: usize, result: &Result<T, Halt>) {
+        if let Some(usage) = self.uses.lock().get_mut(number) {
+            match result {
+                Ok(_) => usage.rest(),
+                Err(_) => usage.ended(result),
+            }
+        }
+    }
+
+    /// Something was answered that is no declared statement: the first that has not been
+    /// answered runs from now on.
+    pub fn passed(&self) {
+        if let Some(first) = self.uses.lock().front_mut() {
+            first.phase = match first.phase {
+                Phase::Ended => Phase::Ended,
+                _ => Phase::Runs(Instant::now()),
+            };
+        }
+    }
+
+    /// The first was answered, and the next one runs; behind a failure none does.
+    pub fn answered<T>(&self, result: &Result<T, Halt>) {
+        let mut uses = self.uses.lock();
+        let Some(mut first) = uses.pop_front() else {
+            return;
+        };
+        first.ended(result);
+        match (result, uses.front_mut()) {
+            (Ok(_), Some(next)) => next.run(),
+            (Err(_), _) => uses.clear(),
+            (Ok(_), None) => {}
+        }
+    }
+
+    pub fn timed_out(&self) {
+        self.uses.lock().iter_mut().for_each(Usage::timed_out);
+    }
+}

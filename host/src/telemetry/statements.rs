@@ -1,0 +1,222 @@
+//! How long the declared statements of plugins take, by the names that their authors
+//! gave them. A series is there from the first use of its statement until the last
+//! deployment goes that declares it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::distribution::{Distribution, nanoseconds, seconds};
+use super::page::{Kind, Page, Source};
+
+const DURATION: &str = "hearth_db_client_operation_duration_seconds";
+const WAIT: &str = "hearth_db_client_operation_wait_seconds_total";
+
+/// What a guest called a statement with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    Query,
+    Execute,
+    Batch,
+    /// Either, within a transaction that the guest holds.
+    Transaction,
+}
+
+const OPERATIONS: [(Operation, &str); 4] = [
+    (Operation::Query, "query"),
+    (Operation::Execute, "execute"),
+    (Operation::Batch, "batch"),
+    (Operation::Transaction, "transaction"),
+];
+
+/// What a statement came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Ok,
+    UniqueViolation,
+    ForeignKeyViolation,
+    CheckViolation,
+    SerializationConflict,
+    /// Another session held a lock for longer than `database.lock_ms_max`.
+    LockTimeout,
+    DeadlineExceeded,
+    TooLarge,
+    Unavailable,
+    Denied,
+    Invalid,
+    /// The call ended before it.
+    Cancelled,
+    /// It was not sent, for the pool had no connection.
+    NoConnection,
+}
+
+const OUTCOMES: [(Outcome, &str); 13] = [
+    (Outcome::Ok, "ok"),
+    (Outcome::UniqueViolation, "unique_violation"),
+    (Outcome::ForeignKeyViolation, "foreign_key_violation"),
+    (Outcome::CheckViolation, "check_violation"),
+    (Outcome::SerializationConflict, "serialization_conflict"),
+    (Outcome::LockTimeout, "lock_timeout"),
+    (Outcome::DeadlineExceeded, "deadline_exceeded"),
+    (Outcome::TooLarge, "too_large"),
+    (Outcome::Unavailable, "unavailable"),
+    (Outcome::Denied, "denied"),
+    (Outcome::Invalid, "invalid"),
+    (Outcome::Cancelled, "cancelled"),
+    (Outcome::NoConnection, "no_connection"),
+];
+
+impl Outcome {
+    /// As the page calls it.
+    pub fn name(self) -> &'static str {
+        OUTCOMES.get(self as usize).map_or("", |(_, name)| name)
+    }
+}
+
+/// Of one outcome of one operation; made when it is needed first.
+type Series = OnceLock<Box<Distribution>>;
+
+/// What is counted of all statements of one name in one plugin.
+#[derive(Debug)]
+pub struct StatementMetrics {
+    pub plugin: Arc<str>,
+    pub name: String,
+    took: [[Series; OUTCOMES.len()]; OPERATIONS.len()],
+    waited_ns: AtomicU64,
+}
+
+impl StatementMetrics {
+    fn new(plugin: &Arc<str>, name: &str) -> StatementMetrics {
+        StatementMetrics {
+            plugin: plugin.clone(),
+            name: name.to_owned(),
+            took: Default::default(),
+            waited_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// It ran for so long, the wait for a connection not counted.
+    pub fn record(&self, operation: Operation, outcome: Outcome, took: Duration) {
+        let of_operation = self.took.get(operation as usize);
+        let series = of_operation.and_then(|series| series.get(outcome as usize));
+        if let Some(series) = series {
+            series.get_or_init(Box::default).record(took);
+        }
+    }
+
+    /// It waited so long for a connection, whether it got one or not.
+    pub fn add_wait(&self, waited: Duration) {
+        self.waited_ns.fetch_add(nanoseconds(waited), Relaxed);
+    }
+
+    fn write_durations(&self, page: &mut Page) {
+        for ((_, operation), series) in OPERATIONS.iter().zip(&self.took) {
+            for ((_, outcome), series) in OUTCOMES.iter().zip(series) {
+                let Some(took) = series.get() else { continue };
+                let labels = [
+                    ("plugin", &*self.plugin),
+                    ("statement", &self.name),
+                    ("operation", operation),
+                    ("outcome", outcome),
+                ];
+                page.histogram(DURATION, &labels, took);
+            }
+        }
+    }
+}
+
+/// Plugin and statement.
+type Key = (Arc<str>, String);
+
+/// The statements of everything that is deployed.
+#[derive(Default)]
+pub struct Statements {
+    all: Mutex<BTreeMap<Key, Weak<StatementMetrics>>>,
+}
+
+impl Statements {
+    /// Those of the statements of that name. A later deployment counts on where an
+    /// earlier one still serves.
+    pub fn of(&self, plugin: &Arc<str>, name: &str) -> Arc<StatementMetrics> {
+        let mut all = self.all.lock();
+        let known = all.entry((plugin.clone(), name.to_owned())).or_default();
+        known.upgrade().unwrap_or_else(|| {
+            let fresh = Arc::new(StatementMetrics::new(plugin, name));
+            *known = Arc::downgrade(&fresh);
+            fresh
+        })
+    }
+
+    fn deployed(&self) -> Vec<Arc<StatementMetrics>> {
+        let mut all = self.all.lock();
+        all.retain(|_, known| known.strong_count() > 0);
+        all.values().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl Source for Statements {
+    fn write(&self, page: &mut Page) {
+        let all = self.deployed();
+        let help = "Time that a declared statement took in Postgres, by plugin, statement, \
+                    operation and outcome.";
+        page.family(DURATION, Kind::Histogram, help);
+        for statement in &all {
+            statement.write_durations(page);
+        }
+        let help = "Time that a declared statement waited for a connection of its plugin's pool.";
+        page.family(WAIT, Kind::Counter, help);
+        for statement in &all {
+            let labels = [
+                ("plugin", &*statement.plugin),
+                ("statement", &statement.name),
+            ];
+            page.sample(WAIT, &labels, seconds(statement.waited_ns.load(Relaxed)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::page::Sources;
+    use super::*;
+
+    #[test]
+    fn names_stand_where_their_variants_say() {
+        let operations = OPERATIONS.iter().enumerate();
+        assert!(
+            operations
+                .into_iter()
+                .all(|(at, (one, _))| *one as usize == at)
+        );
+        let outcomes = OUTCOMES.iter().enumerate();
+        assert!(
+            outcomes
+                .into_iter()
+                .all(|(at, (one, _))| *one as usize == at)
+        );
+    }
+
+    #[test]
+    fn series_go_with_the_last_deployment_that_declares_the_statement() {
+        let statements = Arc::new(Statements::default());
+        let text = || {
+            let sources = Sources::default();
+            sources.add(&statements);
+            sources.behind(String::new())
+        };
+        let plugin = Arc::from("tickets");
+        let (old, new) = (statements.of(&plugin, "all"), statements.of(&plugin, "all"));
+        old.record(Operation::Query, Outcome::Ok, Duration::from_millis(2));
+        new.record(Operation::Query, Outcome::Ok, Duration::from_millis(2));
+        let count = "hearth_db_client_operation_duration_seconds_count{plugin=\"tickets\",\
+                     statement=\"all\",operation=\"query\",outcome=\"ok\"} 2";
+        assert!(text().contains(count), "{}", text());
+        drop(old);
+        assert!(text().contains(count), "{}", text());
+        drop(new);
+        assert!(!text().contains("tickets"), "{}", text());
+    }
+}
