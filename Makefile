@@ -91,7 +91,7 @@ bench-forecast: host shipped ## Forecasts of the series in FILE=series.csv, meas
 
 .PHONY: check
 check: prerequisites ## Compile host and tests without making anything of it (seconds)
-	@$(call with,cargo check --release --all-targets)
+	@$(call with,cargo check --release -p hearth -p hearth-tests --lib --bins --test hearth)
 
 .PHONY: t
 t: prerequisites ## The tests whose names begin with T, and no others: make t T=cache
@@ -104,7 +104,7 @@ fmt: ## Format all crates
 
 .PHONY: doc
 doc: prerequisites ## The reference of host and SDK, in target/doc; warnings are errors
-	@$(call with,RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --release -p hearth -p hearth-plugin)
+	@$(call with,RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --release -p hearth-plugin && RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --release --document-private-items --lib -p hearth)
 
 .PHONY: lint
 lint: prerequisites ## Format, clippy (warnings are errors), licences and sources of all crates
