@@ -1,5 +1,8 @@
 //! One attempt: what is sent, what came back, and what that means.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use hearth_plugin::outbound::{self, Error, Partial, Refusal, Request};
@@ -250,6 +253,3 @@ fn doubled(time: Duration, times: i64) -> Duration {
     time.saturating_mul(2_u32.saturating_pow(doublings))
         .min(PAUSE_MAX)
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@ use hearth_plugin::prelude::*;
 use crate::events::LAST;
 use crate::order::{Job, Kind};
 use crate::requeue;
-use crate::sql::requeue::{dead_before, dead_of_endpoint_before};
+use crate::sql::deliveries::{dead_before, dead_of_endpoint_before};
 
 /// Events that a redrive names at most.
 const EVENTS_MAX: usize = 100;

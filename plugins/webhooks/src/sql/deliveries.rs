@@ -59,6 +59,18 @@ row! {
         last_error: Option<String>,
         ended_at: Option<Timestamp>,
     }
+
+    /// A delivery that failed for good.
+    pub struct Dead {
+        event_id: String,
+        endpoint_id: String,
+        r#type: String,
+        attempts: i64,
+        last_status: Option<i64>,
+        last_error: Option<String>,
+        created_at: Timestamp,
+        failed_at: Timestamp,
+    }
 }
 
 /// Takes a place of an endpoint, if it was free when the claims were so many. Where
@@ -264,4 +276,35 @@ sql! {
     pub read fn deliveries_of(event_id: &str) -> Vec<Shown> =
         "SELECT endpoint_id, status, attempts, due_at, last_status, last_error, ended_at \
          FROM deliveries WHERE event_id = $1 ORDER BY endpoint_id";
+
+    pub read fn dead_before(
+        before: Timestamp,
+        event_id: &str,
+        endpoint_id: &str,
+        limit: i64,
+    ) -> Vec<Dead> =
+        "SELECT event_id, endpoint_id, events.type, attempts, last_status, last_error, \
+         deliveries.created_at, deliveries.ended_at AS failed_at \
+         FROM deliveries CROSS JOIN LATERAL (SELECT type FROM events \
+         WHERE events.id = deliveries.event_id LIMIT 1) AS events \
+         WHERE deliveries.status = 'failed' \
+         AND (deliveries.ended_at, deliveries.event_id, deliveries.endpoint_id) < ($1, $2, $3) \
+         ORDER BY deliveries.ended_at DESC, deliveries.event_id DESC, \
+         deliveries.endpoint_id DESC LIMIT $4";
+
+    pub read fn dead_of_endpoint_before(
+        endpoint: &str,
+        before: Timestamp,
+        event_id: &str,
+        endpoint_id: &str,
+        limit: i64,
+    ) -> Vec<Dead> =
+        "SELECT event_id, endpoint_id, events.type, attempts, last_status, last_error, \
+         deliveries.created_at, deliveries.ended_at AS failed_at \
+         FROM deliveries CROSS JOIN LATERAL (SELECT type FROM events \
+         WHERE events.id = deliveries.event_id LIMIT 1) AS events \
+         WHERE deliveries.status = 'failed' AND deliveries.endpoint_id = $1 \
+         AND (deliveries.ended_at, deliveries.event_id, deliveries.endpoint_id) < ($2, $3, $4) \
+         ORDER BY deliveries.ended_at DESC, deliveries.event_id DESC, \
+         deliveries.endpoint_id DESC LIMIT $5";
 }

@@ -1,20 +1,8 @@
-//! The statements of deliveries that failed or wait, and of beginning them anew.
+//! The statements of deliveries that begin anew, or sooner than they would.
 
 use hearth_plugin::prelude::*;
 
 row! {
-    /// A delivery that failed for good.
-    pub struct Dead {
-        event_id: String,
-        endpoint_id: String,
-        r#type: String,
-        attempts: i64,
-        last_status: Option<i64>,
-        last_error: Option<String>,
-        created_at: Timestamp,
-        failed_at: Timestamp,
-    }
-
     /// A delivery that may be begun anew.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Candidate {
@@ -47,38 +35,21 @@ macro_rules! oldest {
     };
 }
 
+/// What ordered ones of the endpoints $1 wait for at the time $2.
+macro_rules! waiting {
+    ($of:literal) => {
+        concat!(
+            "SELECT own.event_id, own.endpoint_id FROM endpoints \
+             JOIN deliveries AS own ON own.endpoint_id = endpoints.id \
+             WHERE endpoints.id = ANY ($1) AND endpoints.ordered AND own.status = 'pending' \
+             AND own.",
+            $of,
+            " AND own.due_at > $2 AND (own.leased_until IS NULL OR own.leased_until <= $2)"
+        )
+    };
+}
+
 sql! {
-    pub read fn dead_before(
-        before: Timestamp,
-        event_id: &str,
-        endpoint_id: &str,
-        limit: i64,
-    ) -> Vec<Dead> =
-        "SELECT event_id, endpoint_id, events.type, attempts, last_status, last_error, \
-         deliveries.created_at, deliveries.ended_at AS failed_at \
-         FROM deliveries CROSS JOIN LATERAL (SELECT type FROM events \
-         WHERE events.id = deliveries.event_id LIMIT 1) AS events \
-         WHERE deliveries.status = 'failed' \
-         AND (deliveries.ended_at, deliveries.event_id, deliveries.endpoint_id) < ($1, $2, $3) \
-         ORDER BY deliveries.ended_at DESC, deliveries.event_id DESC, \
-         deliveries.endpoint_id DESC LIMIT $4";
-
-    pub read fn dead_of_endpoint_before(
-        endpoint: &str,
-        before: Timestamp,
-        event_id: &str,
-        endpoint_id: &str,
-        limit: i64,
-    ) -> Vec<Dead> =
-        "SELECT event_id, endpoint_id, events.type, attempts, last_status, last_error, \
-         deliveries.created_at, deliveries.ended_at AS failed_at \
-         FROM deliveries CROSS JOIN LATERAL (SELECT type FROM events \
-         WHERE events.id = deliveries.event_id LIMIT 1) AS events \
-         WHERE deliveries.status = 'failed' AND deliveries.endpoint_id = $1 \
-         AND (deliveries.ended_at, deliveries.event_id, deliveries.endpoint_id) < ($2, $3, $4) \
-         ORDER BY deliveries.ended_at DESC, deliveries.event_id DESC, \
-         deliveries.endpoint_id DESC LIMIT $5";
-
     /// A page of an endpoint's deliveries that failed, stopped or are scheduled for
     /// later, the oldest event first.
     pub read fn undelivered(
@@ -112,6 +83,13 @@ sql! {
          AND ($2::text[] IS NULL OR event_id = ANY ($2)) \
          AND ended_at < $3 AND (ended_at, event_id, endpoint_id) > ($4, $5, $6) \
          ORDER BY ended_at, event_id, endpoint_id LIMIT 90";
+
+    /// Lets ordered endpoints have now what they wait for.
+    pub write fn hasten(endpoint_ids: &[String], now: Timestamp) -> u64 = concat!(
+        "UPDATE deliveries SET due_at = $2 FROM (",
+        waiting!("in_line"), " UNION ALL ", waiting!("attempts > 0 AND NOT own.in_line"),
+        ") AS head WHERE deliveries.event_id = head.event_id \
+        AND deliveries.endpoint_id = head.endpoint_id");
 
     /// Begins deliveries that nobody attempted and that had no message until now.
     pub write fn begin_first(event_id: &str, endpoint_ids: &[String]) -> Vec<Begun> =
