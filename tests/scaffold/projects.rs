@@ -39,6 +39,20 @@ fn check_configuration(project: &Path, name: &str) {
     assert_eq!(granted, asked);
 }
 
+/// The commands of docs/plugins/quickstart.md are those that were run and are named next.
+fn check_document(told: &str) {
+    let text = std::fs::read_to_string(checkout().join("docs/plugins/quickstart.md")).unwrap();
+    let mut shown = text.lines().filter_map(|line| line.strip_prefix("    $ "));
+    assert_eq!(shown.next(), Some("hearth new notes"));
+    assert_eq!(shown.next(), Some("hearth build notes"));
+    for command in shown.filter(|command| !command.starts_with("curl")).take(2) {
+        assert!(
+            told.contains(&format!("  {command}\n")),
+            "{command}: {told}"
+        );
+    }
+}
+
 /// Deploys by the command that a build named, in the folder where it was named.
 fn deploy(host: &Host, folder: &Path, told: &str) {
     let command = next(told, "next, where a host serves:");
@@ -56,21 +70,19 @@ async fn notes_of_the_template_http_are_served_with_the_configuration_beside_the
     let within = checkout().join("target/tmp");
     std::fs::create_dir_all(&within).unwrap();
     let folder = tempfile::tempdir_in(&within).unwrap();
-    let told = built(folder.path(), &["scaffold-http"]);
-    let project = folder.path().join("scaffold-http");
-    let serve = "or, with a host of its own:\n  cd scaffold-http && hearth serve --demo\n";
+    let told = built(folder.path(), &["notes"]);
+    check_document(&told);
+    let project = folder.path().join("notes");
+    let serve = "or, with a host of its own:\n  cd notes && hearth serve --demo\n";
     assert!(told.ends_with(serve), "{told}");
     let config = std::fs::read_to_string(project.join("hearth.toml")).unwrap();
-    let packed = project
-        .join("target/scaffold-http.wasm")
-        .display()
-        .to_string();
-    let config = config.replace("target/scaffold-http.wasm", &packed);
+    let packed = project.join("target/notes.wasm").display().to_string();
+    let config = config.replace("target/notes.wasm", &packed);
     let host = Setup::new().config(&config).arg("--demo").start();
     let shown = host.printed.iter().find(|line| line.contains("curl"));
     let shown = shown.unwrap_or_else(|| panic!("{:?}", host.printed));
     let words: Vec<&str> = shown.split('\'').collect();
-    assert_eq!(words[1], format!("{}/scaffold-http?limit=1", host.url));
+    assert_eq!(words[1], format!("{}/notes?limit=1", host.url));
     let key = words[3].strip_prefix("X-API-Key: ").unwrap();
     let empty: Value = host
         .client
@@ -83,9 +95,7 @@ async fn notes_of_the_template_http_are_served_with_the_configuration_beside_the
         .await
         .unwrap();
     assert_eq!(empty, json!([]));
-    let note = host
-        .post("/scaffold-http", key)
-        .json(&json!({"text": "one"}));
+    let note = host.post("/notes", key).json(&json!({"text": "one"}));
     let note = note.send().await.unwrap();
     assert_eq!(note.status(), 201);
     let place = note.headers()["location"].to_str().unwrap().to_owned();
