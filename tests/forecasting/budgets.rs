@@ -197,6 +197,28 @@ async fn each_threshold_is_told_once_a_period_to_both_queues() {
 }
 
 #[tokio::test]
+async fn one_load_may_reach_every_threshold_of_as_many_budgets_as_there_may_be() {
+    let fleet = Fleet::start().await;
+    let clock = tempfile::NamedTempFile::new().unwrap();
+    let costs = open(&fleet, &clock).await;
+    let thresholds: Vec<_> = (1..=10).map(|tenth| tenth * 100).collect();
+    for number in 0..50 {
+        let body = json!({
+            "amount": 900, "period": "monthly",
+            "alerts": {"actual": thresholds, "forecast": thresholds},
+        });
+        let path = format!("/budgets/b{number}");
+        let (status, made) = costs.send(Method::PUT, &path, body).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+    }
+    let loaded = costs.load(&[row("2031-05", "a", 10_000.0)]).await;
+    assert_eq!(loaded["budget_alerts"], 1_000);
+    for queue in ["webhook-events", "notification-events"] {
+        assert_eq!(sent(&fleet, queue).await.len(), 1_000, "{queue}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_changed_is_another_budget_and_alerts_anew() {
     let fleet = Fleet::start().await;
     let clock = tempfile::NamedTempFile::new().unwrap();

@@ -76,7 +76,7 @@ impl Default for Config {
         Config {
             backend: Backend::default(),
             message_bytes_max: 256 << 10,
-            call_messages_max: 1_000,
+            call_messages_max: 2_000,
             call_bytes_max: 25 << 20,
             attributes_max: 10,
             attribute_name_bytes_max: 256,

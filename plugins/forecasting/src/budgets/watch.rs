@@ -64,6 +64,7 @@ fn look(tx: &Transaction, budget: &Budget, standing: &Standing) -> Result<usize,
         for threshold in &reached {
             tell(tx, budget, standing, kind, amount, threshold.threshold)?;
         }
+        metrics::count("budget_alerts", reached.len() as u64, &[("kind", kind)]);
         alerts += reached.len();
     }
     Ok(alerts)
@@ -96,6 +97,5 @@ fn tell(
     for queue in QUEUES {
         tx.enqueue(queue, Message::json(&event))?;
     }
-    metrics::count("budget_alerts", 1, &[("kind", kind)]);
     Ok(())
 }
