@@ -51,9 +51,9 @@ sql! {
          SELECT month, count(*) AS replaced FROM gone GROUP BY month";
 
     /// Inserts rows; one with an id of its own replaces that of the same id. Answers
-    /// the months of the new rows and of those that they replace. The latter are looked
-    /// up one by one: of `= ANY` Postgres, which has no statistics of what was loaded
-    /// just now, reads every row of the customer for each thousand.
+    /// the months of the new rows and of those that they replace. Each keeps the month of
+    /// the latter: looked up by a query, Postgres, which has no statistics of a customer
+    /// that is new among many, may read every row of the customer for every row.
     pub write fn put_records(
         source: &str,
         has_own_id: bool,
@@ -76,9 +76,7 @@ sql! {
         contracted: &[String],
         charged_until_micros: &[i64],
     ) -> Vec<Changed> =
-        "WITH before AS (SELECT old.month FROM unnest($5::text[]) AS own (id) \
-         CROSS JOIN LATERAL (SELECT month FROM cost_records WHERE $2 AND source = $1 \
-         AND row_id = own.id LIMIT 1) AS old), put AS (INSERT INTO cost_records (source, row_id, \
+        "WITH put AS (INSERT INTO cost_records (source, row_id, \
          has_own_id, load_id, part, billing_month, month, charge_day, currency, service, account, \
          provider, region, charge_category, tags, billed, effective, list, contracted, \
          charged_until) \
@@ -93,7 +91,8 @@ sql! {
          AS given (row_id, billing_month, month, charge_day, currency, service, account, \
          provider, region, charge_category, tags, billed, effective, list, contracted, \
          charged_until_micros) \
-         ON CONFLICT (customer_id, source, row_id) DO UPDATE SET has_own_id = excluded.has_own_id, \
+         ON CONFLICT (customer_id, source, row_id) DO UPDATE SET \
+         month_before = cost_records.month, has_own_id = excluded.has_own_id, \
          load_id = excluded.load_id, part = excluded.part, \
          billing_month = excluded.billing_month, month = excluded.month, \
          charge_day = excluded.charge_day, currency = excluded.currency, \
@@ -101,9 +100,10 @@ sql! {
          region = excluded.region, charge_category = excluded.charge_category, \
          tags = excluded.tags, billed = excluded.billed, effective = excluded.effective, \
          list = excluded.list, contracted = excluded.contracted, \
-         charged_until = excluded.charged_until RETURNING month) \
-         SELECT month, sum(replaced)::bigint AS replaced FROM (SELECT month, 1 AS replaced \
-         FROM before UNION ALL SELECT month, 0 FROM put) AS changed GROUP BY month";
+         charged_until = excluded.charged_until RETURNING month, month_before) \
+         SELECT month, sum(replaced)::bigint AS replaced FROM (SELECT month_before AS month, \
+         1 AS replaced FROM put WHERE month_before IS NOT NULL \
+         UNION ALL SELECT month, 0 FROM put) AS changed GROUP BY month";
 
     pub write fn remove_months(months: &[i64]) -> u64 =
         "DELETE FROM cost_months WHERE month = ANY ($1)";
