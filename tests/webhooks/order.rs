@@ -42,6 +42,31 @@ async fn event_that_fails_holds_up_those_behind_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_for_what_an_ordered_endpoint_waits_for_gets_it_in_order() {
+    let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    for ask in ["recover", "replay-missing", "enable", "test"] {
+        receiver.answers(Answer::Status(500));
+        let kind = format!("asked.{}", ask.len());
+        let more = json!({"ordered": true, "event_types": [kind]});
+        let endpoint = webhooks.endpoint(&receiver.url, more).await;
+        let first = webhooks.event(&kind).await;
+        let second = webhooks.event(&kind).await;
+        // From now on it waits for minutes.
+        webhooks.until_attempts(&first, &endpoint, 2).await;
+        receiver.answers(Answer::Status(204));
+        let before = receiver.ids().len();
+        let body = match ask {
+            "recover" | "replay-missing" => json!({"since": "2020-01-01T00:00:00Z"}),
+            _ => json!({}),
+        };
+        let path = format!("/endpoints/{endpoint}/{ask}");
+        webhooks.post(&path, body).await;
+        webhooks.until_status(&second, &endpoint, "delivered").await;
+        assert_eq!(receiver.ids()[before..before + 2], [first, second], "{ask}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rate_of_an_endpoint_is_kept_while_another_one_gets_all_at_once() {
     let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
     let url = |path: &str| [&receiver.url, path].concat();

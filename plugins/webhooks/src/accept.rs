@@ -9,7 +9,8 @@ use hearth_plugin::sql::Batch;
 
 use crate::deliver::failed;
 use crate::order::{Order, Spread};
-use crate::sql::deliveries::{begin_first, insert_deliveries};
+use crate::sql::anew::begin_first;
+use crate::sql::deliveries::insert_deliveries;
 use crate::sql::events::{Met, insert_event, insert_sender_id};
 
 /// The queue of this plugin to itself: one message for each delivery.

@@ -31,6 +31,9 @@ use crate::sql::endpoints::secrets_of;
 const LEASE: Duration = Duration::from_secs(20);
 /// What an attempt leaves of the call's time for writing down what came of it.
 const TO_WRITE: Duration = Duration::from_secs(2);
+/// Between two looks of an ordered endpoint's first delivery, which waits.
+const LOOK_MIN: Duration = Duration::from_secs(2);
+const LOOK_MAX: Duration = Duration::from_secs(60);
 /// Deliveries of one call, so that the largest events, signed with two keys, stay well
 /// within what it may compute (`cpu_ms_max`).
 const ALONG_MAX: u32 = 32;
@@ -46,6 +49,8 @@ struct Leased {
     /// How often in a row its endpoint asked for rest.
     throttles: i64,
     failing_since: Option<Timestamp>,
+    /// Its endpoint wants its events in order.
+    ordered: bool,
 }
 
 /// Delivers as an order says.
@@ -93,6 +98,16 @@ fn spread(seconds: u64) -> Duration {
 fn until(instant: Timestamp) -> Disposition {
     let wait = Timestamp::now().until(instant);
     Disposition::RetryAfter(wait + Duration::from_millis(1))
+}
+
+/// Until that instant; where an endpoint is ordered the message comes to look before it
+/// whether somebody asked for it meanwhile. It holds up all behind it, so no other message
+/// could carry the delivery on. The longer the endpoint fails, the rarer it looks.
+fn until_asked(instant: Timestamp, ordered: bool, failing_since: Option<Timestamp>) -> Disposition {
+    let now = Timestamp::now();
+    let failing = failing_since.map_or(Duration::ZERO, |since| since.until(now));
+    let look = now.after((failing / 10).clamp(LOOK_MIN, LOOK_MAX));
+    until(if ordered { instant.min(look) } else { instant })
 }
 
 struct Worker<'w> {
@@ -173,6 +188,7 @@ impl Worker<'_> {
                 slow: 0,
                 throttles: 0,
                 failing_since: None,
+                ordered: false,
             };
             next = worker.attempt(&leased).ok().and_then(|(_, next)| next);
         }

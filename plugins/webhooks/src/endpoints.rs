@@ -16,7 +16,7 @@ use crate::sql::endpoints::{
     insert_health, insert_secret, lock_endpoint, other_ordered, reset_health, set_headers,
     update_endpoint,
 };
-use crate::switch;
+use crate::{requeue, switch};
 
 /// The endpoint, or 404: it is not there, or it is another customer's.
 pub fn find(request: &Request, id: &str) -> Result<Endpoint, Problem> {
@@ -268,6 +268,7 @@ pub fn change(request: &Request, EndpointId(id): EndpointId) -> Answer {
         }
         if after.url != before.url {
             reset_health(tx, &id)?;
+            requeue::lift(tx, std::slice::from_ref(&id), now)?;
         }
         match patch.enabled {
             Some(true) => switch::on(tx, &mut after, now)?,

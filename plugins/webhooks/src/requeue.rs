@@ -12,7 +12,7 @@ use crate::endpoint::EndpointId;
 use crate::endpoints;
 use crate::events::{self, EventId, FIRST};
 use crate::order::{Job, Kind, Order};
-use crate::sql::deliveries::{Begun, Candidate, begin_anew, dead, undelivered};
+use crate::sql::anew::{Begun, Candidate, begin_anew, dead, hasten, undelivered};
 use crate::sql::endpoints::{endpoint_by_id, lift_pauses};
 use crate::sql::events::{Listed, events_for};
 use crate::topic;
@@ -35,13 +35,9 @@ pub fn resend(request: &Request, EventId(event): EventId, EndpointId(id): Endpoi
     let begun = request
         .database()
         .transaction(Isolation::ReadCommitted, |tx| {
-            lift_pauses(tx, std::slice::from_ref(&candidate.endpoint_id))?;
-            begin(
-                tx,
-                std::slice::from_ref(&candidate),
-                Timestamp::now(),
-                false,
-            )
+            let now = Timestamp::now();
+            lift(tx, std::slice::from_ref(&candidate.endpoint_id), now)?;
+            begin(tx, std::slice::from_ref(&candidate), now, false)
         })?;
     queued(begun, false)
 }
@@ -57,6 +53,14 @@ pub fn recover(request: &Request, id: EndpointId) -> Answer {
 /// are scheduled for later.
 pub fn replay_missing(request: &Request, id: EndpointId) -> Answer {
     between(request, id, Kind::ReplayMissing)
+}
+
+/// Nobody waits any more for these endpoints to have rested, and ordered ones not for the
+/// time of what is first in their order. Answers how many such there were.
+pub fn lift(on: &dyn Connection, ids: &[String], now: Timestamp) -> Result<usize, sql::Error> {
+    lift_pauses(on, ids)?;
+    let hastened = hasten(on, ids, now)?;
+    Ok(usize::try_from(hastened).unwrap_or_default())
 }
 
 fn between(request: &Request, EndpointId(id): EndpointId, job: Kind) -> Answer {
@@ -104,11 +108,12 @@ pub fn work(batch: &Batch, job: &Job) -> Disposition {
 fn step(tx: &Transaction, job: &Job) -> Result<(usize, bool), sql::Error> {
     let now = Timestamp::now();
     let (candidates, last) = page(tx, job, now)?;
+    let mut hastened = 0;
     if job.after.is_none() {
         // Whoever asks for it means now. Later pages ask for nothing of their own.
         let endpoints = candidates.iter().map(|row| &row.endpoint_id);
         let endpoints: BTreeSet<_> = endpoints.chain(&job.endpoint_id).cloned().collect();
-        lift_pauses(tx, &Vec::from_iter(endpoints))?;
+        hastened = lift(tx, &Vec::from_iter(endpoints), now)?;
     }
     let begun = begin(tx, &candidates, now, true)?;
     if let Some(last) = &last {
@@ -123,7 +128,7 @@ fn step(tx: &Transaction, job: &Job) -> Result<(usize, bool), sql::Error> {
         };
         tx.enqueue(DELIVERIES, next.message())?;
     }
-    Ok((begun, last.is_some()))
+    Ok((begun + hastened, last.is_some()))
 }
 
 /// The deliveries of a page, and the last row of it where there may be more.

@@ -2,6 +2,7 @@
 //! to each, and its default fills it in. None asks Postgres for the time: every
 //! instant is the host's, which the plugin brings along.
 
+pub mod anew;
 pub mod attempts;
 pub mod deliveries;
 pub mod endpoints;

@@ -9,8 +9,8 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::{config, log};
 
 use crate::deliver::failed;
+use crate::sql::anew::overdue;
 use crate::sql::attempts::{forget_counts, forget_hours};
-use crate::sql::deliveries::overdue;
 use crate::sql::endpoints::{delete_expired_secrets, forget_endpoints};
 use crate::sql::events::forget_events;
 use crate::{requeue, secrets};

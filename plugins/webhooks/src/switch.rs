@@ -6,9 +6,9 @@ use hearth_plugin::{config, log};
 
 use crate::accept::{self, Event};
 use crate::endpoint::{Endpoint, Reason};
-use crate::sql::endpoints::{lift_pauses, reset_health, update_endpoint};
+use crate::sql::endpoints::{reset_health, update_endpoint};
 use crate::sql::events::meet;
-use crate::topic;
+use crate::{requeue, topic};
 
 /// The type of the event.
 const DISABLED: &str = "endpoint.disabled";
@@ -20,7 +20,7 @@ const NOTIFICATIONS: &str = "notification-events";
 /// enabled need not rest any more.
 pub fn on(tx: &Transaction, endpoint: &mut Endpoint, now: Timestamp) -> Result<(), sql::Error> {
     if endpoint.enabled {
-        lift_pauses(tx, std::slice::from_ref(&endpoint.id))?;
+        requeue::lift(tx, std::slice::from_ref(&endpoint.id), now)?;
         return Ok(());
     }
     endpoint.switch(None, now);

@@ -6,9 +6,8 @@ use hearth_plugin::prelude::*;
 use crate::accept::{self, Event, Target};
 use crate::endpoint::EndpointId;
 use crate::endpoints;
-use crate::sql::endpoints::lift_pauses;
 use crate::sql::events::event_type_by_name;
-use crate::topic;
+use crate::{requeue, topic};
 
 /// What is sent where the client names no type.
 const TEST: &str = "endpoint.test";
@@ -39,7 +38,7 @@ pub fn send(request: &Request, EndpointId(id): EndpointId) -> Answer {
         id,
         ordered: endpoint.ordered,
     };
-    lift_pauses(&database, std::slice::from_ref(&target.id))?;
+    requeue::lift(&database, std::slice::from_ref(&target.id), now)?;
     accept::accept(&database, &event, &[target])?;
     let location = request.link(&["/events/", &event.id].concat());
     let body = json!({"status": "queued", "id": event.id, "type": event.kind});

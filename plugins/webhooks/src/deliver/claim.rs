@@ -10,7 +10,7 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::random;
 use hearth_plugin::sql::Error;
 
-use super::{LEASE, Leased, Worker, until};
+use super::{LEASE, Leased, Worker, until, until_asked};
 use crate::admit::{self, Admission};
 use crate::order::Order;
 use crate::sql::deliveries::{
@@ -55,7 +55,10 @@ impl Worker<'_> {
         };
         match admit::admit(&standing, self.order.round, now) {
             Admission::Void => self.first_of_line(&standing, now).map(Some),
-            Admission::Early(instant) => Ok(Some(until(instant).into())),
+            Admission::Early(instant) => {
+                let (ordered, failing) = (standing.ordered, standing.failing_since);
+                Ok(Some(until_asked(instant, ordered, failing).into()))
+            }
             Admission::Stop => {
                 stop_delivery(&self.database, event, endpoint, self.order.round, now)?;
                 Ok(Some(Disposition::Done.into()))
@@ -79,7 +82,7 @@ impl Worker<'_> {
     ) -> Result<Option<Claim>, Error> {
         let others = line(&self.database, &self.order.endpoint_id)?.count;
         let wait = admit::wait(standing, others, random::fraction());
-        self.wait_until(from.after(wait), false, now)
+        self.wait_until(standing, from.after(wait), false, now)
     }
 
     /// The message's own delivery is over, or carried on by another message: the place
@@ -96,6 +99,7 @@ impl Worker<'_> {
 
     fn wait_until(
         &self,
+        standing: &Standing,
         instant: Timestamp,
         has_slot: bool,
         now: Timestamp,
@@ -110,7 +114,8 @@ impl Worker<'_> {
             instant,
             has_slot,
         )?;
-        Ok((waits > 0).then(|| until(instant).into()))
+        let (ordered, failing) = (standing.ordered, standing.failing_since);
+        Ok((waits > 0).then(|| until_asked(instant, ordered, failing).into()))
     }
 
     /// Who has to wait for the rate gets an instant of its own, which is kept for it.
@@ -124,10 +129,10 @@ impl Worker<'_> {
         let slot = take_slot(&self.database, &self.order.endpoint_id, now, micros)?;
         let at = slot.map_or(now, |slot| slot.at);
         if at > now {
-            return self.wait_until(at, true, now);
+            return self.wait_until(standing, at, true, now);
         }
         match self.lease(standing, now)? {
-            None => self.wait_until(now.after(TOO_LATE), true, now),
+            None => self.wait_until(standing, now.after(TOO_LATE), true, now),
             leased => Ok(leased),
         }
     }
@@ -156,6 +161,7 @@ impl Worker<'_> {
                 slow: standing.slow,
                 throttles: standing.throttles,
                 failing_since: standing.failing_since,
+                ordered: standing.ordered,
             })
         }))
     }

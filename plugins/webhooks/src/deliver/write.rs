@@ -8,7 +8,7 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::random;
 use hearth_plugin::sql::{Batch, Error};
 
-use super::{LEASE, Leased, TO_WRITE, Worker, until};
+use super::{LEASE, Leased, TO_WRITE, Worker, until_asked};
 use crate::attempt::{Attempt, Past, Verdict};
 use crate::endpoint::Reason;
 use crate::sql::attempts::{count_attempt, insert_attempt, latest};
@@ -198,7 +198,7 @@ impl Worker<'_> {
             let due_at = now.after(wait.unwrap_or_default());
             self.write_attempt(tx, attempt, row, status, due_at, now)?;
             Ok(match status {
-                "pending" => until(due_at),
+                "pending" => until_asked(due_at, leased.ordered, leased.failing_since),
                 _ => Disposition::Done,
             })
         })
