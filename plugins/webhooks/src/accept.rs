@@ -9,9 +9,9 @@ use hearth_plugin::sql::Batch;
 
 use crate::deliver::failed;
 use crate::order::{Order, Spread};
-use crate::sql::requeue::begin_first;
 use crate::sql::deliveries::insert_deliveries;
 use crate::sql::events::{Met, insert_event, insert_sender_id};
+use crate::sql::requeue::begin_first;
 
 /// The queue of this plugin to itself: one message for each delivery.
 pub const DELIVERIES: &str = "webhook-deliveries";

@@ -12,9 +12,9 @@ use crate::endpoint::EndpointId;
 use crate::endpoints;
 use crate::events::{self, EventId, FIRST};
 use crate::order::{Job, Kind, Order};
-use crate::sql::requeue::{Begun, Candidate, begin_anew, dead, hasten, undelivered};
 use crate::sql::endpoints::{endpoint_by_id, lift_pauses};
 use crate::sql::events::{Listed, events_for};
+use crate::sql::requeue::{Begun, Candidate, begin_anew, dead, hasten, undelivered};
 use crate::topic;
 
 /// Rows of a page, as its statements have it: a transaction sends their messages and

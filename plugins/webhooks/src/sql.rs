@@ -2,8 +2,8 @@
 //! to each, and its default fills it in. None asks Postgres for the time: every
 //! instant is the host's, which the plugin brings along.
 
-pub mod requeue;
 pub mod attempts;
 pub mod deliveries;
 pub mod endpoints;
 pub mod events;
+pub mod requeue;

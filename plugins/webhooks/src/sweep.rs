@@ -9,10 +9,10 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::{config, log};
 
 use crate::deliver::failed;
-use crate::sql::requeue::overdue;
 use crate::sql::attempts::{forget_counts, forget_hours};
 use crate::sql::endpoints::{delete_expired_secrets, forget_endpoints};
 use crate::sql::events::forget_events;
+use crate::sql::requeue::overdue;
 use crate::{requeue, secrets};
 
 /// The queue that the schedule sends to.
