@@ -137,8 +137,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
-    let beat_ms = config.idempotency.beat_ms;
-    let alive = Alive::new(postgres.clone(), beat_ms, &host_metrics.watches.postgres);
+    let alive = Alive::new(&postgres, config.idempotency.beat_ms, &host_metrics);
     let edge = Arc::new(edge(
         &config,
         &postgres,

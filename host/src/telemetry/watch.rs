@@ -215,3 +215,83 @@ impl Source for Watches {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::{Logs, Redactor};
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What the log says of a Postgres that does all this.
+    fn told(does: impl FnOnce(&Watch)) -> String {
+        let config = Config {
+            log_slow_ms: 100,
+            log_recovered_ms: 0,
+            ..Config::default()
+        };
+        let kept = Kept::default();
+        let opened = Logs::to_writer(&config, &Redactor::default(), kept.clone());
+        let (logs, guard) = opened.unwrap();
+        logs.with(|| does(&Watch::new("postgres", &config)));
+        drop(guard);
+        String::from_utf8(kept.0.lock().clone()).unwrap()
+    }
+
+    const FAST: Duration = Duration::from_millis(99);
+    const SLOW: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn trouble_that_comes_again_soon_is_told_once_and_so_is_its_end() {
+        let asked = Asked {
+            plugin: Some("tickets"),
+            statement: Some("list"),
+        };
+        let text = told(|watch| {
+            for _ in 0..3 {
+                watch.answered(asked, FAST);
+                watch.answered(asked, SLOW);
+                watch.gave_up(asked, SLOW);
+                watch.answered(asked, FAST);
+            }
+        });
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].contains("postgres is slow"), "{text}");
+        assert!(
+            lines[0].contains("plugin=\"tickets\" statement=\"list\""),
+            "{text}"
+        );
+        assert!(lines[1].contains("postgres is no longer slow"), "{text}");
+    }
+
+    #[test]
+    fn absence_is_told_beside_slowness_and_impatience_says_nothing() {
+        let text = told(|watch| {
+            let nobody = Asked::default();
+            watch.gave_up(nobody, FAST);
+            watch.answered(nobody, SLOW);
+            watch.away(nobody, FAST, &"gone");
+            watch.gave_up(nobody, FAST);
+            watch.answered(nobody, SLOW);
+            watch.answered(nobody, FAST);
+        });
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[1].contains("postgres is away"), "{text}");
+        assert!(lines[2].contains("postgres is back"), "{text}");
+    }
+}

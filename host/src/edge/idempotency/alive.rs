@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::backend::postgres::Server;
-use crate::telemetry::{Asked, Watch};
+use crate::telemetry::{Asked, HostMetrics, Watch};
 
 /// This process, which no other one ever is: a host that starts again is another.
 pub struct Alive {
@@ -17,12 +17,12 @@ pub struct Alive {
 }
 
 impl Alive {
-    pub fn new(server: Server, beat_ms: u64, watch: &Arc<Watch>) -> Alive {
+    pub fn new(server: &Server, beat_ms: u64, told: &HostMetrics) -> Alive {
         Alive {
             id: Uuid::new_v4(),
-            server,
+            server: server.clone(),
             beat: Duration::from_millis(beat_ms),
-            watch: watch.clone(),
+            watch: told.watches.postgres.clone(),
         }
     }
 
