@@ -137,14 +137,25 @@ async fn dynamodb_and_sqs_that_are_away_are_told_with_the_operation() {
         .config("[telemetry]\nlog_format = \"json\"")
         .config(&format!("[dynamodb]\n{nowhere}\nstart_ms_max = 100"))
         .config("[cache]\nshared = \"none\"")
-        .config("[queue]\nbackend = \"sqs\"\ncount_ms = 100")
+        .config("[queue]\nbackend = \"sqs\"")
         .config(&format!(
             "[queue.sqs]\n{nowhere}\nregion = \"eu-central-1\""
         ))
-        .config("queues = { orders = \"orders\" }")
+        .config("queues = { webhook-events = \"one\", notification-events = \"other\" }")
+        .guest(
+            "teller",
+            &["queue:webhook-events", "queue:notification-events"],
+            "",
+        )
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .start();
+    let key = host.key("acme", &[]);
+    let sent = host.post("/teller/webhook-events", &key).body("{}").send();
+    assert_eq!(
+        sent.await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     for (backend, operation) in [("dynamodb", "DescribeTable"), ("sqs", "GetQueueUrl")] {
         let labels = [&*format!("backend=\"{backend}\""), "state=\"away\""];
         until(async || host.metric("hearth_backend_trouble", &labels).await == 1.0).await;

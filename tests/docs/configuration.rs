@@ -45,7 +45,7 @@ fn fields(prefix: &str, printed: &str) -> BTreeMap<String, String> {
 /// A value without what is written differently in TOML and in Rust.
 fn plain(value: &str) -> String {
     let marks = |c: char| c.is_whitespace() || "\"_".contains(c);
-    let value = value.replace(|c| marks(c), "").replace(",]", "]");
+    let value = value.replace(marks, "").replace(",]", "]");
     value.to_lowercase()
 }
 

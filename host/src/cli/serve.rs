@@ -132,7 +132,6 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, background));
     open_plugins(&rollout).await?;
-    let schedules = schedules(&config, &rollout, &postgres, &queues);
     let demo_key = match args.demo {
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
@@ -156,8 +155,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         guard: Guard::open(&config.admin, &config.data_dir)?,
     });
     beside.spawn(async move { alive.beat().await });
+    beside.spawn(schedules(&config, &rollout, &postgres, &queues).run());
     beside.spawn(queues.keep());
-    beside.spawn(schedules.run());
     keep(&rollout, &edge, &postgres, &mut beside);
     edge.push.begun().await;
     rollout.consumers.begin(&rollout.router.deployments());

@@ -36,7 +36,7 @@ impl PgQueue {
     pub(super) async fn save_horizons(&self) -> Result<(), Failure> {
         let locals: Vec<_> = self.shared.locals.lock().values().cloned().collect();
         for local in locals {
-            let kept = local.lines.lock().await.to_be_saved();
+            let kept = local.lines.lock().await.take_unsaved();
             let Some((horizon, customers, seats)) = kept else {
                 continue;
             };

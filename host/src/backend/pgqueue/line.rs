@@ -54,7 +54,7 @@ impl CustomerLines {
     }
 
     /// The horizon with all customers and their seats, if it is another than was saved.
-    pub fn to_be_saved(&mut self) -> Option<(String, Vec<String>, Vec<i64>)> {
+    pub fn take_unsaved(&mut self) -> Option<(String, Vec<String>, Vec<i64>)> {
         let horizon = self.horizon.clone().filter(|_| self.is_dirty)?;
         self.is_dirty = false;
         let all = self.seats.iter();
@@ -131,17 +131,17 @@ mod tests {
     #[test]
     fn what_was_saved_is_gone_on_from_and_saved_once() {
         let mut lines = CustomerLines::default();
-        assert_eq!(lines.to_be_saved(), None);
+        assert_eq!(lines.take_unsaved(), None);
         apply(&mut lines, "a", &[("a", Some(1)), ("b", Some(2))]);
-        let (horizon, customers, seats) = lines.to_be_saved().unwrap();
-        assert_eq!(lines.to_be_saved(), None);
+        let (horizon, customers, seats) = lines.take_unsaved().unwrap();
+        assert_eq!(lines.take_unsaved(), None);
         let mut other = CustomerLines::default();
         other.resume(horizon, customers, seats);
         assert_eq!(
             (other.horizon(), other.next()),
             (Some("h"), (vec!["a", "b"], vec![1, 2]))
         );
-        assert_eq!(other.to_be_saved(), None);
+        assert_eq!(other.take_unsaved(), None);
     }
 
     #[test]

@@ -320,12 +320,7 @@ mod tests {
         ] {
             assert_eq!(fault(number), (Reason::NumberTooLarge, 1, 1), "{number}");
         }
-        for number in [
-            "1e308",
-            "-1e-400",
-            &"0".repeat(1),
-            &format!("0.{}", "1".repeat(900)),
-        ] {
+        for number in ["1e308", "-1e-400", "0", &format!("0.{}", "1".repeat(900))] {
             assert!(read(number.as_bytes()).is_ok(), "{number}");
         }
         let nested = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
