@@ -13,7 +13,7 @@ pub fn read(text: &str) -> Option<Timestamp> {
     let text = text.strip_suffix("UTC").map_or(text, str::trim_end);
     let (date, rest) = text.split_at_checked(DATE)?;
     let rest = match rest.strip_prefix(['T', 't', ' ']) {
-        Some(clock) if clock.is_empty() => return None,
+        Some("") => return None,
         Some(clock) => clock,
         None => rest,
     };
