@@ -6,7 +6,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// Of one item with its key, by [`item_bytes`] (AWS: 400 KB).
+/// Of one item with its key, by [`attribute_bytes`] (AWS: 400 KB).
 pub const ITEM_BYTES_MAX: usize = 400 << 10;
 /// Of a partition key (AWS).
 pub const PARTITION_BYTES_MAX: usize = 2_048;
