@@ -104,8 +104,9 @@ fmt: ## Format all crates
 
 .PHONY: doc
 doc: prerequisites ## The reference of host and SDK, in target/doc; warnings are errors
+	@$(call with,RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --release -p hearth-plugin)
 	@$(call with,RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' \
-		cargo doc --no-deps --release --document-private-items --lib -p hearth -p hearth-plugin)
+		cargo doc --no-deps --release --document-private-items --lib -p hearth)
 
 .PHONY: lint
 lint: prerequisites ## Format, clippy (warnings are errors), licences and sources of all crates
