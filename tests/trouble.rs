@@ -24,11 +24,11 @@ fn host(fleet: &Fleet, more: &str) -> Host {
 }
 
 /// The lines of the log that tell of Postgres.
-fn told(host: &Host) -> Vec<Value> {
-    told_of(host, "postgres")
+fn lines(host: &Host) -> Vec<Value> {
+    lines_of(host, "postgres")
 }
 
-fn told_of(host: &Host, backend: &str) -> Vec<Value> {
+fn lines_of(host: &Host, backend: &str) -> Vec<Value> {
     let log = host.log();
     let lines = log
         .lines()
@@ -39,7 +39,7 @@ fn told_of(host: &Host, backend: &str) -> Vec<Value> {
 }
 
 fn messages(host: &Host) -> Vec<String> {
-    let lines = told(host).into_iter();
+    let lines = lines(host).into_iter();
     lines
         .map(|line| line["message"].as_str().unwrap().to_owned())
         .collect()
@@ -61,7 +61,7 @@ fn load(host: &Host, key: &str, stop: &Arc<AtomicBool>) -> JoinSet<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lock_is_told_once_with_plugin_and_statement_and_so_is_its_end() {
+async fn lock_is_reported_once_with_plugin_and_statement_and_so_is_its_end() {
     let fleet = Fleet::start().await;
     let config = "lock_ms_max = 2_000\n[telemetry]\nlog_format = \"json\"\n\
                   log_slow_ms = 1_900\nlog_recovered_ms = 4_000";
@@ -99,17 +99,17 @@ async fn lock_is_told_once_with_plugin_and_statement_and_so_is_its_end() {
         messages(&host),
         ["postgres is slow", "postgres is no longer slow"]
     );
-    let line = &told(&host)[0];
+    let line = &lines(&host)[0];
     let said = (&line["level"], &line["plugin"], &line["statement"]);
     assert_eq!(said, (&"WARN".into(), &"effects".into(), &"count".into()));
     assert!(line["took_ms"].is_u64(), "{line}");
-    let end = &told(&host)[1];
-    assert!(end["untold"].as_u64().unwrap() > 0, "{end}");
+    let end = &lines(&host)[1];
+    assert!(end["suppressed"].as_u64().unwrap() > 0, "{end}");
     assert!(!host.log().contains("SELECT"), "{}", host.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_that_is_away_is_told_once_and_so_is_its_return() {
+async fn postgres_that_is_unavailable_is_reported_once_and_so_is_its_return() {
     let mut fleet = Fleet::start().await;
     let config = "[telemetry]\nlog_format = \"json\"\nlog_slow_ms = 60_000\n\
                   log_recovered_ms = 300";
@@ -118,20 +118,23 @@ async fn postgres_that_is_away_is_told_once_and_so_is_its_return() {
     fleet.cluster.pause().await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut workers = load(&host, &key, &stop);
-    let trouble = ["backend=\"postgres\"", "state=\"away\""];
-    let is_away = async || host.metric("hearth_backend_trouble", &trouble).await;
-    until(async || is_away().await == 1.0).await;
+    let trouble = ["backend=\"postgres\"", "state=\"unavailable\""];
+    let is_unavailable = async || host.metric("hearth_backend_trouble", &trouble).await;
+    until(async || is_unavailable().await == 1.0).await;
     fleet.cluster.resume().await;
-    until(async || is_away().await == 0.0).await;
+    until(async || is_unavailable().await == 0.0).await;
     stop.store(true, Relaxed);
     while workers.join_next().await.is_some() {}
     until(async || messages(&host).len() >= 2).await;
-    assert_eq!(messages(&host), ["postgres is away", "postgres is back"]);
-    assert!(told(&host)[0]["reason"].is_string());
+    assert_eq!(
+        messages(&host),
+        ["postgres is unavailable", "postgres is available again"]
+    );
+    assert!(lines(&host)[0]["reason"].is_string());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dynamodb_and_sqs_that_are_away_are_told_with_the_operation() {
+async fn dynamodb_and_sqs_that_are_unavailable_are_reported_with_the_operation() {
     let nowhere = format!("endpoint_url = \"http://127.0.0.1:{}\"", free_port());
     let host = Setup::new()
         .config("[telemetry]\nlog_format = \"json\"")
@@ -157,13 +160,13 @@ async fn dynamodb_and_sqs_that_are_away_are_told_with_the_operation() {
         StatusCode::SERVICE_UNAVAILABLE
     );
     for (backend, operation) in [("dynamodb", "DescribeTable"), ("sqs", "GetQueueUrl")] {
-        let labels = [&*format!("backend=\"{backend}\""), "state=\"away\""];
+        let labels = [&*format!("backend=\"{backend}\""), "state=\"unavailable\""];
         until(async || host.metric("hearth_backend_trouble", &labels).await == 1.0).await;
-        until(async || !told_of(&host, backend).is_empty()).await;
-        let lines = told_of(&host, backend);
+        until(async || !lines_of(&host, backend).is_empty()).await;
+        let lines = lines_of(&host, backend);
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert_eq!(lines[0]["level"], "WARN");
-        assert_eq!(lines[0]["message"], format!("{backend} is away"));
+        assert_eq!(lines[0]["message"], format!("{backend} is unavailable"));
         assert_eq!(lines[0]["statement"], operation);
         assert!(lines[0]["reason"].is_string(), "{lines:?}");
     }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::plugin::deployment::Deployment;
 use crate::plugin::slot::Slot;
-use crate::telemetry::page::{Kind, Page, Source};
+use crate::telemetry::page::{FamilyKind, MetricsPage, MetricsSource};
 
 const FAILING: &str = "hearth_plugin_failing";
 
@@ -123,10 +123,10 @@ impl Router {
     }
 }
 
-impl Source for Router {
-    fn write(&self, page: &mut Page) {
+impl MetricsSource for Router {
+    fn write(&self, page: &mut MetricsPage) {
         let help = "1 while every call of a plugin fails, of requests and of messages.";
-        page.family(FAILING, Kind::Gauge, help);
+        page.family(FAILING, FamilyKind::Gauge, help);
         for deployment in self.deployments() {
             let failing = deployment.failing.calls().is_some();
             let labels = [("plugin", &*deployment.plugin)];

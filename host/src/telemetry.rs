@@ -22,7 +22,7 @@ pub use self::logs::Logs;
 pub use self::metrics::Metrics;
 pub use self::queue::QueueMetrics;
 pub use self::redact::Redactor;
-pub use self::watch::{Asked, Watch, Watches};
+pub use self::watch::{BackendCall, BackendWatch, Watches};
 
 /// Section `[telemetry]`.
 #[derive(Clone, Debug, Deserialize)]

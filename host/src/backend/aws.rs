@@ -14,17 +14,17 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
-use crate::telemetry::{Asked, Watch};
+use crate::telemetry::{BackendCall, BackendWatch};
 
 /// Notes each attempt of a client.
 pub struct Watching {
-    watch: Arc<Watch>,
+    watch: Arc<BackendWatch>,
     /// Of a client that waits for messages: that takes as long as it takes.
     is_patient: bool,
 }
 
 impl Watching {
-    pub fn new(watch: &Arc<Watch>) -> Watching {
+    pub fn new(watch: &Arc<BackendWatch>) -> Watching {
         Watching {
             watch: watch.clone(),
             is_patient: false,
@@ -32,7 +32,7 @@ impl Watching {
     }
 
     /// For a client whose answers are not expected at once.
-    pub fn patient(watch: &Arc<Watch>) -> Watching {
+    pub fn patient(watch: &Arc<BackendWatch>) -> Watching {
         Watching {
             is_patient: true,
             ..Watching::new(watch)
@@ -48,10 +48,10 @@ impl fmt::Debug for Watching {
 
 /// When an attempt began.
 #[derive(Debug)]
-struct Began(Instant);
+struct AttemptStart(Instant);
 
-impl Storable for Began {
-    type Storer = StoreReplace<Began>;
+impl Storable for AttemptStart {
+    type Storer = StoreReplace<AttemptStart>;
 }
 
 impl Intercept for Watching {
@@ -65,7 +65,8 @@ impl Intercept for Watching {
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        bag.interceptor_state().store_put(Began(Instant::now()));
+        bag.interceptor_state()
+            .store_put(AttemptStart(Instant::now()));
         Ok(())
     }
 
@@ -75,14 +76,14 @@ impl Intercept for Watching {
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let took = bag.load::<Began>().map(|began| began.0.elapsed());
+        let took = bag.load::<AttemptStart>().map(|began| began.0.elapsed());
         let took = took.unwrap_or_default();
-        let asked = Asked {
+        let asked = BackendCall {
             plugin: None,
             statement: bag.load::<Metadata>().map(Metadata::name),
         };
         match away(context) {
-            Some(reason) => self.watch.away(asked, took, &reason),
+            Some(reason) => self.watch.unavailable(asked, took, &reason),
             None if self.is_patient => self.watch.answered(asked, Duration::ZERO),
             None => self.watch.answered(asked, took),
         }

@@ -38,7 +38,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use serde::Deserialize;
 
 use super::aws::Watching;
-use crate::telemetry::Watch;
+use crate::telemetry::BackendWatch;
 
 pub use failure::{Failure, failure};
 pub use tables::PrepareError;
@@ -183,7 +183,7 @@ impl Dynamo {
     }
 
     /// The same, whose every attempt is noted.
-    pub fn watched(&self, watch: &Arc<Watch>) -> Dynamo {
+    pub fn watched(&self, watch: &Arc<BackendWatch>) -> Dynamo {
         let of = &self.shared;
         let watched = |client: &Client| {
             let config = client.config().to_builder();

@@ -31,7 +31,7 @@ use super::pgqueue::PgQueue;
 use super::queue::{Depth, Outgoing, QueueError};
 use crate::clock::Clock;
 use crate::secret::RootSecret;
-use crate::telemetry::Watch;
+use crate::telemetry::BackendWatch;
 use send::Parcel;
 use stamp::Stamps;
 
@@ -84,7 +84,7 @@ impl Sqs {
         config: &Config,
         secret: &RootSecret,
         postgres: PgQueue,
-        watch: &Arc<Watch>,
+        watch: &Arc<BackendWatch>,
     ) -> Sqs {
         let (client, patient) = client::clients(config, watch).await;
         let named = config.queues.iter().map(|(name, given)| {

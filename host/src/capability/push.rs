@@ -168,19 +168,19 @@ pub enum Error {
 
 /// Why a stream was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
+pub enum StreamLimit {
     #[error("this host has all the streams that it may have")]
     HostFull,
     #[error("the customer has all the streams that it may have")]
     CustomerFull,
 }
 
-impl OpenError {
+impl StreamLimit {
     /// The label of metrics.
     pub fn reason(self) -> &'static str {
         match self {
-            OpenError::HostFull => "host_full",
-            OpenError::CustomerFull => "customer_full",
+            StreamLimit::HostFull => "host_full",
+            StreamLimit::CustomerFull => "customer_full",
         }
     }
 }
@@ -289,7 +289,7 @@ impl Client {
     }
 
     /// Opens a stream, which begins with the plugin's own text.
-    pub fn hold(&self, hold: Hold, opening: Bytes) -> Result<Stream, OpenError> {
+    pub fn hold(&self, hold: Hold, opening: Bytes) -> Result<Stream, StreamLimit> {
         Stream::open(self.shared.clone(), hold, opening)
             .inspect_err(|refused| self.shared.metrics.refused(refused.reason()).increment(1))
     }

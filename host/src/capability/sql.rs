@@ -55,8 +55,8 @@ use crate::backend::postgres::Server;
 use crate::backend::postgres::plugin::{PoolLimits, Pools};
 use crate::capability::Call;
 use crate::secret::RootSecret;
-use crate::telemetry::statements::Statements;
-use crate::telemetry::{HostMetrics, Watch};
+use crate::telemetry::statements::StatementRegistry;
+use crate::telemetry::{BackendWatch, HostMetrics};
 
 pub use error::Error;
 pub use generated::hearth::plugin::sql::{
@@ -131,8 +131,8 @@ pub struct Client {
     secret: Arc<RootSecret>,
     config: Arc<Config>,
     pools: Arc<Pools>,
-    statements: Arc<Statements>,
-    watch: Arc<Watch>,
+    statements: Arc<StatementRegistry>,
+    watch: Arc<BackendWatch>,
 }
 
 impl Client {
@@ -151,7 +151,7 @@ impl Client {
             cancels_max: config.cancels_max,
         };
         let pools = Arc::new(Pools::new(server.clone(), limits));
-        let statements = Arc::new(Statements::default());
+        let statements = Arc::new(StatementRegistry::default());
         told.sources.add(&pools);
         told.sources.add(&statements);
         Client {

@@ -49,7 +49,7 @@ pub struct Inspection {
     pub schedules: Vec<String>,
     /// Method and path of each operation of its OpenAPI document.
     pub routes: Vec<String>,
-    pub statements: Vec<Statement>,
+    pub statements: Vec<InspectedStatement>,
     pub migrations: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ pub struct Field {
 
 /// A declared statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Statement {
+pub struct InspectedStatement {
     pub name: String,
     pub access: &'static str,
     pub text: String,
@@ -138,8 +138,8 @@ fn sections(outline: &Outline<'_>, bytes: usize) -> Vec<Section> {
     sections
 }
 
-fn statement(declared: &Declared) -> Statement {
-    Statement {
+fn statement(declared: &Declared) -> InspectedStatement {
+    InspectedStatement {
         name: declared.name.clone(),
         access: access(declared.access),
         text: declared.text.clone(),

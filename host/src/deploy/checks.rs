@@ -18,7 +18,7 @@ use crate::engine::Family;
 use crate::plugin::admission::Gate;
 use crate::plugin::cached_routes::CachedRoutes;
 use crate::plugin::deployment::{Approved, Deployment, Live, RequestCounts};
-use crate::plugin::failing::Failing;
+use crate::plugin::failing::FailureStreak;
 use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
 use crate::plugin::manifest::Reuse;
@@ -263,7 +263,7 @@ impl Deployer {
             approved: candidate.approved,
             declared: package.statements,
             tally: RequestCounts::default(),
-            failing: Failing::new(self.failing_calls_min),
+            failing: FailureStreak::new(self.failing_calls_min),
             stop: tokio_util::sync::CancellationToken::new(),
             live: Live::new(self.metrics.deployments_live.clone()),
         })

@@ -20,7 +20,7 @@ const UNREADY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
 /// How a plugin does, for who asks for more than the status.
 #[derive(Debug, Serialize)]
-pub struct Plugin {
+pub struct PluginHealth {
     /// Its deployment, for example `tickets@3`.
     pub deployment: String,
     /// How many calls failed since the last one that did not, where these are too many.
@@ -62,7 +62,7 @@ impl Health {
 
     /// The same, with what an operator wants to know beside it. A plugin that fails keeps
     /// the others from nothing: it does not change the status.
-    pub async fn verbose(&self, draining: bool, plugins: &[Plugin]) -> Response<Full<Bytes>> {
+    pub async fn verbose(&self, draining: bool, plugins: &[PluginHealth]) -> Response<Full<Bytes>> {
         let state = self.state(draining).await;
         let (status, said) = match state {
             State::Draining => (UNREADY, "draining"),

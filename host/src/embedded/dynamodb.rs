@@ -41,7 +41,7 @@ use std::time::Duration;
 use dynoxide::Database;
 use tokio::sync::{mpsc, oneshot};
 
-use self::connector::Operation;
+use self::connector::PendingOperation;
 use crate::backend::dynamodb::EmbeddedSync;
 use crate::mode;
 
@@ -146,7 +146,7 @@ type Ready = oneshot::Sender<Result<(), StartError>>;
 struct Owner {
     dir: PathBuf,
     options: Options,
-    requests: mpsc::Receiver<Operation>,
+    requests: mpsc::Receiver<PendingOperation>,
     stopped: oneshot::Receiver<()>,
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::Gate;
 use super::cached_routes::CachedRoutes;
-use super::failing::{Change, Failing};
+use super::failing::{FailureStreak, StreakChange};
 use super::idle::Idle;
 use super::instance::PreInstance;
 use super::manifest::Manifest;
@@ -44,7 +44,7 @@ pub struct Deployment {
     pub declared: Vec<Declared>,
     pub tally: RequestCounts,
     /// Whether all its calls fail, of requests and of messages.
-    pub failing: Failing,
+    pub failing: FailureStreak,
     /// Ends what still runs when a drain has lasted too long.
     pub stop: CancellationToken,
     pub live: Live,
@@ -117,11 +117,11 @@ impl Deployment {
         };
         let plugin = self.label();
         match change {
-            Change::Began => {
+            StreakChange::Began => {
                 let calls = self.failing.calls();
                 tracing::error!(plugin, calls, "every call of the plugin fails");
             }
-            Change::Ended(calls) => {
+            StreakChange::Ended(calls) => {
                 tracing::warn!(plugin, calls, "a call of the plugin succeeded again");
             }
         }

@@ -139,7 +139,7 @@ impl Edge {
     /// The same for an operator, with how each plugin does.
     pub async fn ready_verbose(&self) -> Response<Full<Bytes>> {
         let deployments = self.router.deployments();
-        let plugin = |deployment: &Arc<Deployment>| health::Plugin {
+        let plugin = |deployment: &Arc<Deployment>| health::PluginHealth {
             deployment: deployment.label(),
             failing_calls: deployment.failing.calls(),
         };
@@ -229,7 +229,7 @@ impl Edge {
         let answered = match standing.as_ref().and_then(RateStatus::refusal) {
             Some(problem) => Err(problem),
             None => {
-                let context = Context {
+                let context = RequestContext {
                     deployment,
                     request_id,
                     caller: caller.as_ref(),
@@ -246,7 +246,7 @@ impl Edge {
     /// Within what one customer may have under way.
     async fn within_share(
         &self,
-        context: Context<'_>,
+        context: RequestContext<'_>,
         parts: Parts,
         body: RequestBody,
     ) -> Result<Answer, Problem> {
@@ -282,14 +282,14 @@ impl Edge {
 
 /// Whom a request is for, what it is called in logs, and who asks.
 #[derive(Clone, Copy)]
-struct Context<'r> {
+struct RequestContext<'r> {
     deployment: &'r Arc<Deployment>,
     request_id: &'r Arc<str>,
     /// `None` on a public route where no key was shown.
     caller: Option<&'r Caller>,
 }
 
-impl Context<'_> {
+impl RequestContext<'_> {
     fn customer(&self) -> Option<Arc<str>> {
         self.caller.map(|caller| caller.customer_id.clone())
     }

@@ -18,7 +18,7 @@ pub struct Distribution {
 }
 
 /// What was counted up to a moment.
-pub struct Seen {
+pub struct Snapshot {
     /// How many took no longer than that; the last bucket has no bound.
     pub buckets: Vec<(Option<f64>, u64)>,
     pub count: u64,
@@ -38,7 +38,7 @@ impl Distribution {
     }
 
     /// The count is that of the buckets, so that a page never contradicts itself.
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> Snapshot {
         let bounds = SECONDS.iter().map(|bound| Some(*bound)).chain([None]);
         let mut count = 0;
         let buckets = bounds.zip(&self.counts).map(|(bound, of)| {
@@ -46,7 +46,7 @@ impl Distribution {
             (bound, count)
         });
         let buckets = buckets.collect();
-        Seen {
+        Snapshot {
             buckets,
             count,
             sum: seconds(self.sum_ns.load(Relaxed)),

@@ -10,26 +10,26 @@ use parking_lot::Mutex;
 use super::distribution::Distribution;
 
 /// Writes families of its own onto the page, as they are at that moment.
-pub trait Source: Send + Sync {
-    fn write(&self, page: &mut Page);
+pub trait MetricsSource: Send + Sync {
+    fn write(&self, page: &mut MetricsPage);
 }
 
 /// All that write onto a page. Cloning shares them.
 #[derive(Clone, Default)]
 pub struct Sources {
-    all: Arc<Mutex<Vec<Weak<dyn Source>>>>,
+    all: Arc<Mutex<Vec<Weak<dyn MetricsSource>>>>,
 }
 
 impl Sources {
     /// Has it write for as long as somebody else keeps it.
-    pub fn add<S: Source + 'static>(&self, source: &Arc<S>) {
+    pub fn add<S: MetricsSource + 'static>(&self, source: &Arc<S>) {
         let source: Weak<S> = Arc::downgrade(source);
         self.all.lock().push(source);
     }
 
     /// The text, with what all of them have to say behind it.
     pub fn behind(&self, text: String) -> String {
-        let mut page = Page { text };
+        let mut page = MetricsPage { text };
         let all = self.all.lock().clone();
         for source in all.iter().filter_map(Weak::upgrade) {
             source.write(&mut page);
@@ -40,7 +40,7 @@ impl Sources {
 
 /// The kind of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FamilyKind {
     Counter,
     Gauge,
     Histogram,
@@ -53,17 +53,17 @@ pub type Label<'l> = (&'l str, &'l str);
 
 /// The text, family by family.
 #[derive(Default)]
-pub struct Page {
+pub struct MetricsPage {
     text: String,
 }
 
-impl Page {
+impl MetricsPage {
     /// Begins a family. All its series follow before the next one begins.
-    pub fn family(&mut self, name: &str, kind: Kind, help: &str) {
+    pub fn family(&mut self, name: &str, kind: FamilyKind, help: &str) {
         let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            FamilyKind::Counter => "counter",
+            FamilyKind::Gauge => "gauge",
+            FamilyKind::Histogram => "histogram",
         };
         self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::distribution::{Distribution, nanoseconds, seconds};
-use super::page::{Kind, Page, Source};
+use super::page::{FamilyKind, MetricsPage, MetricsSource};
 
 const DURATION: &str = "hearth_db_client_operation_duration_seconds";
 const WAIT: &str = "hearth_db_client_operation_wait_seconds_total";
@@ -34,7 +34,7 @@ const OPERATIONS: [(Operation, &str); 4] = [
 
 /// What a statement came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum StatementOutcome {
     Ok,
     UniqueViolation,
     ForeignKeyViolation,
@@ -53,23 +53,29 @@ pub enum Outcome {
     NoConnection,
 }
 
-const OUTCOMES: [(Outcome, &str); 13] = [
-    (Outcome::Ok, "ok"),
-    (Outcome::UniqueViolation, "unique_violation"),
-    (Outcome::ForeignKeyViolation, "foreign_key_violation"),
-    (Outcome::CheckViolation, "check_violation"),
-    (Outcome::SerializationConflict, "serialization_conflict"),
-    (Outcome::LockTimeout, "lock_timeout"),
-    (Outcome::DeadlineExceeded, "deadline_exceeded"),
-    (Outcome::TooLarge, "too_large"),
-    (Outcome::Unavailable, "unavailable"),
-    (Outcome::Denied, "denied"),
-    (Outcome::Invalid, "invalid"),
-    (Outcome::Cancelled, "cancelled"),
-    (Outcome::NoConnection, "no_connection"),
+const OUTCOMES: [(StatementOutcome, &str); 13] = [
+    (StatementOutcome::Ok, "ok"),
+    (StatementOutcome::UniqueViolation, "unique_violation"),
+    (
+        StatementOutcome::ForeignKeyViolation,
+        "foreign_key_violation",
+    ),
+    (StatementOutcome::CheckViolation, "check_violation"),
+    (
+        StatementOutcome::SerializationConflict,
+        "serialization_conflict",
+    ),
+    (StatementOutcome::LockTimeout, "lock_timeout"),
+    (StatementOutcome::DeadlineExceeded, "deadline_exceeded"),
+    (StatementOutcome::TooLarge, "too_large"),
+    (StatementOutcome::Unavailable, "unavailable"),
+    (StatementOutcome::Denied, "denied"),
+    (StatementOutcome::Invalid, "invalid"),
+    (StatementOutcome::Cancelled, "cancelled"),
+    (StatementOutcome::NoConnection, "no_connection"),
 ];
 
-impl Outcome {
+impl StatementOutcome {
     /// As the page calls it.
     pub fn name(self) -> &'static str {
         OUTCOMES.get(self as usize).map_or("", |(_, name)| name)
@@ -99,7 +105,7 @@ impl StatementMetrics {
     }
 
     /// It ran for so long, the wait for a connection not counted.
-    pub fn record(&self, operation: Operation, outcome: Outcome, took: Duration) {
+    pub fn record(&self, operation: Operation, outcome: StatementOutcome, took: Duration) {
         let of_operation = self.took.get(operation as usize);
         let series = of_operation.and_then(|series| series.get(outcome as usize));
         if let Some(series) = series {
@@ -112,7 +118,7 @@ impl StatementMetrics {
         self.waited_ns.fetch_add(nanoseconds(waited), Relaxed);
     }
 
-    fn write_durations(&self, page: &mut Page) {
+    fn write_durations(&self, page: &mut MetricsPage) {
         for ((_, operation), series) in OPERATIONS.iter().zip(&self.took) {
             for ((_, outcome), series) in OUTCOMES.iter().zip(series) {
                 let Some(took) = series.get() else { continue };
@@ -133,11 +139,11 @@ type Key = (Arc<str>, String);
 
 /// The statements of everything that is deployed.
 #[derive(Default)]
-pub struct Statements {
+pub struct StatementRegistry {
     all: Mutex<BTreeMap<Key, Weak<StatementMetrics>>>,
 }
 
-impl Statements {
+impl StatementRegistry {
     /// Those of the statements of that name. A later deployment counts on where an
     /// earlier one still serves.
     pub fn of(&self, plugin: &Arc<str>, name: &str) -> Arc<StatementMetrics> {
@@ -157,17 +163,17 @@ impl Statements {
     }
 }
 
-impl Source for Statements {
-    fn write(&self, page: &mut Page) {
+impl MetricsSource for StatementRegistry {
+    fn write(&self, page: &mut MetricsPage) {
         let all = self.deployed();
         let help = "Time that a declared statement took in Postgres, by plugin, statement, \
                     operation and outcome.";
-        page.family(DURATION, Kind::Histogram, help);
+        page.family(DURATION, FamilyKind::Histogram, help);
         for statement in &all {
             statement.write_durations(page);
         }
         let help = "Time that a declared statement waited for a connection of its plugin's pool.";
-        page.family(WAIT, Kind::Counter, help);
+        page.family(WAIT, FamilyKind::Counter, help);
         for statement in &all {
             let labels = [
                 ("plugin", &*statement.plugin),
@@ -201,7 +207,7 @@ mod tests {
 
     #[test]
     fn series_go_with_the_last_deployment_that_declares_the_statement() {
-        let statements = Arc::new(Statements::default());
+        let statements = Arc::new(StatementRegistry::default());
         let text = || {
             let sources = Sources::default();
             sources.add(&statements);
@@ -209,8 +215,16 @@ mod tests {
         };
         let plugin = Arc::from("tickets");
         let (old, new) = (statements.of(&plugin, "all"), statements.of(&plugin, "all"));
-        old.record(Operation::Query, Outcome::Ok, Duration::from_millis(2));
-        new.record(Operation::Query, Outcome::Ok, Duration::from_millis(2));
+        old.record(
+            Operation::Query,
+            StatementOutcome::Ok,
+            Duration::from_millis(2),
+        );
+        new.record(
+            Operation::Query,
+            StatementOutcome::Ok,
+            Duration::from_millis(2),
+        );
         let count = "hearth_db_client_operation_duration_seconds_count{plugin=\"tickets\",\
                      statement=\"all\",operation=\"query\",outcome=\"ok\"} 2";
         assert!(text().contains(count), "{}", text());

@@ -1,7 +1,7 @@
-//! Whether what the host stands on is well: one line when Postgres, DynamoDB or SQS
-//! is slow or away, and one when it is well again, however many calls suffer. Of the
-//! cache's shared tier, Redis or DynamoDB, the cache itself tells, which asks it no more
-//! while it is away.
+//! The health of backends: one line of the log when Postgres, DynamoDB or SQS is slow or
+//! unavailable, and one when it is well again, however many calls suffer. The cache itself
+//! reports its shared tier, Redis or DynamoDB, for it does not ask it while it is
+//! unavailable.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::Config;
-use super::page::{Kind, Page, Source};
+use super::page::{FamilyKind, MetricsPage, MetricsSource};
 
 const TROUBLE: &str = "hearth_backend_trouble";
 
@@ -20,65 +20,65 @@ const TROUBLE: &str = "hearth_backend_trouble";
 enum State {
     Well = 0,
     Slow = 1,
-    Away = 2,
+    Unavailable = 2,
 }
 
-const TROUBLES: [(State, &str); 2] = [(State::Slow, "slow"), (State::Away, "away")];
+const TROUBLES: [(State, &str); 2] = [(State::Slow, "slow"), (State::Unavailable, "unavailable")];
 
 /// Who asked a backend for what. No text of it is a customer's.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
+pub struct BackendCall<'a> {
     pub plugin: Option<&'a str>,
     /// A declared statement's name, or the operation of an API.
     pub statement: Option<&'a str>,
 }
 
 /// One backend, as this host sees it.
-pub struct Watch {
+pub struct BackendWatch {
     backend: &'static str,
     slow: Duration,
     repeat: Duration,
     recovered: Duration,
     /// What `seen` has too, for those who have nothing to tell.
     state: AtomicU8,
-    seen: Mutex<Seen>,
+    seen: Mutex<Incident>,
 }
 
-struct Seen {
+struct Incident {
     state: State,
     /// Since when it is not well.
     since: Instant,
     last: Instant,
     /// When a line told of it last: of slowness, and of absence.
-    told: [Option<Instant>; 2],
+    reported: [Option<Instant>; 2],
     /// Whether any did since it was well.
-    is_told: bool,
+    was_reported: bool,
     /// Calls that had no line of their own.
-    untold: u64,
+    suppressed: u64,
 }
 
-impl Watch {
-    fn new(backend: &'static str, config: &Config) -> Watch {
+impl BackendWatch {
+    fn new(backend: &'static str, config: &Config) -> BackendWatch {
         let now = Instant::now();
-        Watch {
+        BackendWatch {
             backend,
             slow: Duration::from_millis(config.log_slow_ms),
             repeat: Duration::from_millis(config.log_repeat_ms),
             recovered: Duration::from_millis(config.log_recovered_ms),
             state: AtomicU8::new(State::Well as u8),
-            seen: Mutex::new(Seen {
+            seen: Mutex::new(Incident {
                 state: State::Well,
                 since: now,
                 last: now,
-                told: [None; 2],
-                is_told: false,
-                untold: 0,
+                reported: [None; 2],
+                was_reported: false,
+                suppressed: 0,
             }),
         }
     }
 
     /// It answered, after so long. Where all is well this costs a comparison.
-    pub fn answered(&self, asked: Asked<'_>, took: Duration) {
+    pub fn answered(&self, asked: BackendCall<'_>, took: Duration) {
         if took >= self.slow {
             self.note(State::Slow, asked, took, None);
         } else if self.state.load(Relaxed) != State::Well as u8 {
@@ -88,51 +88,57 @@ impl Watch {
 
     /// Nobody waited for its answer any longer, after so long. That is slow, or it says
     /// nothing.
-    pub fn gave_up(&self, asked: Asked<'_>, waited: Duration) {
+    pub fn gave_up(&self, asked: BackendCall<'_>, waited: Duration) {
         if waited >= self.slow {
             self.note(State::Slow, asked, waited, None);
         }
     }
 
     /// It did not answer, or not as a backend that is well.
-    pub fn away(&self, asked: Asked<'_>, took: Duration, reason: &dyn Display) {
-        self.note(State::Away, asked, took, Some(reason));
+    pub fn unavailable(&self, asked: BackendCall<'_>, took: Duration, reason: &dyn Display) {
+        self.note(State::Unavailable, asked, took, Some(reason));
     }
 
-    fn note(&self, state: State, asked: Asked<'_>, took: Duration, reason: Option<&dyn Display>) {
+    fn note(
+        &self,
+        state: State,
+        asked: BackendCall<'_>,
+        took: Duration,
+        reason: Option<&dyn Display>,
+    ) {
         let now = Instant::now();
         let mut locked = self.seen.lock();
         let seen = &mut *locked;
         if seen.state == State::Well {
-            (seen.since, seen.is_told, seen.untold) = (now, false, 0);
+            (seen.since, seen.was_reported, seen.suppressed) = (now, false, 0);
         }
         seen.last = now;
         seen.state = seen.state.max(state);
         self.state.store(seen.state as u8, Relaxed);
         let repeat = self.repeat;
-        let kind = usize::from(state == State::Away);
-        let Some(told) = seen.told.get_mut(kind) else {
+        let kind = usize::from(state == State::Unavailable);
+        let Some(reported) = seen.reported.get_mut(kind) else {
             return;
         };
-        let is_due = told.is_none_or(|told| now.duration_since(told) >= repeat);
-        // A backend that was told to be away is not told to be slow as well.
+        let is_due = reported.is_none_or(|reported| now.duration_since(reported) >= repeat);
+        // What was reported as unavailable is not reported as slow as well.
         if !is_due || state < seen.state {
-            seen.untold += 1;
+            seen.suppressed += 1;
             return;
         }
-        *told = Some(now);
-        seen.is_told = true;
-        let untold = std::mem::take(&mut seen.untold);
+        *reported = Some(now);
+        seen.was_reported = true;
+        let suppressed = std::mem::take(&mut seen.suppressed);
         drop(locked);
-        self.tell(state, asked, took, untold, reason);
+        self.report(state, asked, took, suppressed, reason);
     }
 
-    fn tell(
+    fn report(
         &self,
         state: State,
-        asked: Asked<'_>,
+        asked: BackendCall<'_>,
         took: Duration,
-        untold: u64,
+        suppressed: u64,
         reason: Option<&dyn Display>,
     ) {
         let (backend, took_ms) = (self.backend, took.as_millis() as u64);
@@ -140,15 +146,15 @@ impl Watch {
         let reason = reason.map(ToString::to_string);
         let reason = reason.as_deref();
         match state {
-            State::Away => {
+            State::Unavailable => {
                 tracing::warn!(
                     backend,
                     plugin,
                     statement,
                     took_ms,
                     reason,
-                    untold,
-                    "{backend} is away"
+                    suppressed,
+                    "{backend} is unavailable"
                 );
             }
             _ => tracing::warn!(
@@ -156,7 +162,7 @@ impl Watch {
                 plugin,
                 statement,
                 took_ms,
-                untold,
+                suppressed,
                 "{backend} is slow"
             ),
         }
@@ -168,17 +174,28 @@ impl Watch {
         if seen.state == State::Well || seen.last.elapsed() < self.recovered {
             return;
         }
-        let was_away = seen.state == State::Away;
+        let was_unavailable = seen.state == State::Unavailable;
         seen.state = State::Well;
         self.state.store(State::Well as u8, Relaxed);
         let lasted_ms = seen.last.duration_since(seen.since).as_millis() as u64;
-        let (is_told, untold, backend) = (seen.is_told, seen.untold, self.backend);
+        let (was_reported, suppressed, backend) =
+            (seen.was_reported, seen.suppressed, self.backend);
         drop(seen);
-        match (is_told, was_away) {
+        match (was_reported, was_unavailable) {
             (false, _) => {}
-            (true, true) => tracing::warn!(backend, lasted_ms, untold, "{backend} is back"),
+            (true, true) => tracing::warn!(
+                backend,
+                lasted_ms,
+                suppressed,
+                "{backend} is available again"
+            ),
             (true, false) => {
-                tracing::warn!(backend, lasted_ms, untold, "{backend} is no longer slow");
+                tracing::warn!(
+                    backend,
+                    lasted_ms,
+                    suppressed,
+                    "{backend} is no longer slow"
+                );
             }
         }
     }
@@ -186,14 +203,14 @@ impl Watch {
 
 /// The backends.
 pub struct Watches {
-    pub postgres: Arc<Watch>,
-    pub dynamodb: Arc<Watch>,
-    pub sqs: Arc<Watch>,
+    pub postgres: Arc<BackendWatch>,
+    pub dynamodb: Arc<BackendWatch>,
+    pub sqs: Arc<BackendWatch>,
 }
 
 impl Watches {
     pub fn new(config: &Config) -> Watches {
-        let of = |backend| Arc::new(Watch::new(backend, config));
+        let of = |backend| Arc::new(BackendWatch::new(backend, config));
         Watches {
             postgres: of("postgres"),
             dynamodb: of("dynamodb"),
@@ -202,10 +219,10 @@ impl Watches {
     }
 }
 
-impl Source for Watches {
-    fn write(&self, page: &mut Page) {
-        let help = "1 while a backend is slow, or away, as the log says it.";
-        page.family(TROUBLE, Kind::Gauge, help);
+impl MetricsSource for Watches {
+    fn write(&self, page: &mut MetricsPage) {
+        let help = "1 while a backend is slow, or unavailable, as the log says it.";
+        page.family(TROUBLE, FamilyKind::Gauge, help);
         for watch in [&self.postgres, &self.dynamodb, &self.sqs] {
             let now = watch.state.load(Relaxed);
             for (state, name) in TROUBLES {
@@ -224,9 +241,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Kept {
+    impl Write for LogBuffer {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().write(bytes)
         }
@@ -237,16 +254,16 @@ mod tests {
     }
 
     /// What the log says of a Postgres that does all this.
-    fn told(does: impl FnOnce(&Watch)) -> String {
+    fn log_of(does: impl FnOnce(&BackendWatch)) -> String {
         let config = Config {
             log_slow_ms: 100,
             log_recovered_ms: 0,
             ..Config::default()
         };
-        let kept = Kept::default();
+        let kept = LogBuffer::default();
         let opened = Logs::to_writer(&config, &Redactor::default(), kept.clone());
         let (logs, guard) = opened.unwrap();
-        logs.with(|| does(&Watch::new("postgres", &config)));
+        logs.with(|| does(&BackendWatch::new("postgres", &config)));
         drop(guard);
         String::from_utf8(kept.0.lock().clone()).unwrap()
     }
@@ -255,12 +272,12 @@ mod tests {
     const SLOW: Duration = Duration::from_millis(100);
 
     #[test]
-    fn trouble_that_comes_again_soon_is_told_once_and_so_is_its_end() {
-        let asked = Asked {
+    fn trouble_that_comes_again_soon_is_reported_once_and_so_is_its_end() {
+        let asked = BackendCall {
             plugin: Some("tickets"),
             statement: Some("list"),
         };
-        let text = told(|watch| {
+        let text = log_of(|watch| {
             for _ in 0..3 {
                 watch.answered(asked, FAST);
                 watch.answered(asked, SLOW);
@@ -279,19 +296,19 @@ mod tests {
     }
 
     #[test]
-    fn absence_is_told_beside_slowness_and_impatience_says_nothing() {
-        let text = told(|watch| {
-            let nobody = Asked::default();
+    fn absence_is_reported_beside_slowness_and_impatience_says_nothing() {
+        let text = log_of(|watch| {
+            let nobody = BackendCall::default();
             watch.gave_up(nobody, FAST);
             watch.answered(nobody, SLOW);
-            watch.away(nobody, FAST, &"gone");
+            watch.unavailable(nobody, FAST, &"gone");
             watch.gave_up(nobody, FAST);
             watch.answered(nobody, SLOW);
             watch.answered(nobody, FAST);
         });
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
-        assert!(lines[1].contains("postgres is away"), "{text}");
-        assert!(lines[2].contains("postgres is back"), "{text}");
+        assert!(lines[1].contains("postgres is unavailable"), "{text}");
+        assert!(lines[2].contains("postgres is available again"), "{text}");
     }
 }

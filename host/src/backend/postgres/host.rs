@@ -10,7 +10,7 @@ use deadpool_postgres::{
 use tokio::time::{Instant, sleep};
 
 use super::error::{chain, is_tls, unavailable};
-use super::pool_metrics::{Look, PoolMetrics};
+use super::pool_metrics::{PoolMetrics, PoolView};
 use super::{Config, OpenError, Tls};
 
 /// The connections for the host's own tables.
@@ -32,8 +32,8 @@ impl HostPool {
         got
     }
 
-    pub(super) fn look(&self) -> Look<'_> {
-        Look {
+    pub(super) fn look(&self) -> PoolView<'_> {
+        PoolView {
             plugin: None,
             status: self.connections.status(),
             waiting: 0,

@@ -18,11 +18,11 @@ use super::Server;
 use super::connection::{ConnectError, Credentials, Login};
 use super::error::chain;
 use super::lease::Lease;
-use super::pool_metrics::{self, Look, PoolMetrics};
+use super::pool_metrics::{self, PoolMetrics, PoolView};
 use super::share::Share;
 use super::slots::Slots;
 use super::tenancy::Tenant;
-use crate::telemetry::page::{Page, Source};
+use crate::telemetry::page::{MetricsPage, MetricsSource};
 
 /// Bounds of the pools that are not Postgres's own.
 #[derive(Clone, Copy, Debug)]
@@ -136,22 +136,22 @@ impl Pools {
     }
 }
 
-impl Source for Pools {
-    fn write(&self, page: &mut Page) {
+impl MetricsSource for Pools {
+    fn write(&self, page: &mut MetricsPage) {
         let by_plugin = self.by_plugin.lock().clone();
         let mut pools: Vec<_> = by_plugin
             .iter()
             .filter_map(|(plugin, pool)| Some((plugin, pool.upgrade()?)))
             .collect();
         pools.sort_by_key(|(plugin, _)| *plugin);
-        let of_plugins = pools.iter().map(|(plugin, pool)| Look {
+        let of_plugins = pools.iter().map(|(plugin, pool)| PoolView {
             plugin: Some(plugin),
             status: pool.connections.status(),
             waiting: pool.share.waiting(),
             metrics: &pool.metrics,
         });
         let of_host = self.server.host().look();
-        let all: Vec<Look<'_>> = std::iter::once(of_host).chain(of_plugins).collect();
+        let all: Vec<PoolView<'_>> = std::iter::once(of_host).chain(of_plugins).collect();
         pool_metrics::write(&all, page);
     }
 }

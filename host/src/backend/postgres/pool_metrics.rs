@@ -7,7 +7,7 @@ use std::time::Duration;
 use deadpool::Status;
 
 use crate::telemetry::distribution::Distribution;
-use crate::telemetry::page::{Kind, Label, Page};
+use crate::telemetry::page::{FamilyKind, Label, MetricsPage};
 
 const COUNT: &str = "hearth_db_client_connection_count";
 const MAX: &str = "hearth_db_client_connection_max";
@@ -35,7 +35,7 @@ impl PoolMetrics {
 }
 
 /// A pool at an instant.
-pub struct Look<'p> {
+pub struct PoolView<'p> {
     /// `None` for the pool of the host's own tables.
     pub plugin: Option<&'p str>,
     pub status: Status,
@@ -44,7 +44,7 @@ pub struct Look<'p> {
     pub metrics: &'p PoolMetrics,
 }
 
-impl Look<'_> {
+impl PoolView<'_> {
     fn labels(&self) -> Vec<Label<'_>> {
         match self.plugin {
             Some(plugin) => vec![("pool", "plugin"), ("plugin", plugin)],
@@ -60,10 +60,10 @@ impl Look<'_> {
 }
 
 /// Writes all pools' families.
-pub fn write(pools: &[Look<'_>], page: &mut Page) {
+pub fn write(pools: &[PoolView<'_>], page: &mut MetricsPage) {
     page.family(
         COUNT,
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Connections to Postgres, by pool and state.",
     );
     for pool in pools {
@@ -72,13 +72,13 @@ pub fn write(pools: &[Look<'_>], page: &mut Page) {
         page.sample(COUNT, &pool.with(("state", "used")), used);
         page.sample(COUNT, &pool.with(("state", "idle")), idle);
     }
-    page.family(MAX, Kind::Gauge, "Connections that a pool may have.");
+    page.family(MAX, FamilyKind::Gauge, "Connections that a pool may have.");
     for pool in pools {
         page.sample(MAX, &pool.labels(), pool.status.max_size);
     }
     page.family(
         PENDING,
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Calls that wait for a connection of a pool.",
     );
     for pool in pools {
@@ -87,7 +87,7 @@ pub fn write(pools: &[Look<'_>], page: &mut Page) {
     }
     page.family(
         WAIT,
-        Kind::Histogram,
+        FamilyKind::Histogram,
         "Time until a call had a connection of a pool.",
     );
     for pool in pools {
@@ -95,7 +95,7 @@ pub fn write(pools: &[Look<'_>], page: &mut Page) {
     }
     page.family(
         TIMEOUTS,
-        Kind::Counter,
+        FamilyKind::Counter,
         "Calls that had no connection of a pool in time.",
     );
     for pool in pools {

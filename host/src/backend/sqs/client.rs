@@ -16,10 +16,10 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use super::{Config, QueueAddress};
 use crate::backend::aws::Watching;
 use crate::backend::queue::{Depth, QueueError};
-use crate::telemetry::Watch;
+use crate::telemetry::BackendWatch;
 
 /// One for everything that is answered at once, and one that waits for long polls.
-pub(super) async fn clients(config: &Config, watch: &Arc<Watch>) -> (Client, Client) {
+pub(super) async fn clients(config: &Config, watch: &Arc<BackendWatch>) -> (Client, Client) {
     let https = Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();

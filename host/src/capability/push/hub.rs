@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::channel::Space;
 use super::listener::{Bounds, Ending, Listener};
 use super::recent::Recent;
-use super::{Config, OpenError};
+use super::{Config, StreamLimit};
 use crate::backend::postgres::events::{Newest, News, Place, Position};
 use crate::telemetry::host::PushMetrics;
 
@@ -77,7 +77,7 @@ impl Hub {
 
     /// A new listener. With it the place up to which it has everything, where it is
     /// not behind.
-    pub fn join(&self, joining: Joining) -> Result<(Arc<Listener>, Option<Position>), OpenError> {
+    pub fn join(&self, joining: Joining) -> Result<(Arc<Listener>, Option<Position>), StreamLimit> {
         let mut state = self.state.lock();
         self.check_room(&state, &joining.space)?;
         let (number, known) = (state.next, state.known(joining.places.as_deref()));
@@ -101,12 +101,12 @@ impl Hub {
         Ok((listener, known))
     }
 
-    fn check_room(&self, state: &State, space: &Space) -> Result<(), OpenError> {
+    fn check_room(&self, state: &State, space: &Space) -> Result<(), StreamLimit> {
         let of_customer = state.customers.get(&space.customer).copied();
         match () {
-            () if state.listeners.len() >= self.streams_max => Err(OpenError::HostFull),
+            () if state.listeners.len() >= self.streams_max => Err(StreamLimit::HostFull),
             () if of_customer.unwrap_or(0) >= self.customer_streams_max => {
-                Err(OpenError::CustomerFull)
+                Err(StreamLimit::CustomerFull)
             }
             () => Ok(()),
         }

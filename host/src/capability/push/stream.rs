@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::frame;
 use super::hub::Joining;
 use super::listener::{Ending, Listener, Taken};
-use super::{Hold, OpenError, PushInner, Start};
+use super::{Hold, PushInner, Start, StreamLimit};
 use crate::backend::postgres::events::{LogError, Place, Position};
 
 /// How long a stream that is behind waits before it asks a Postgres again that did
@@ -46,7 +46,7 @@ impl Stream {
         shared: Arc<PushInner>,
         hold: Hold,
         opening: Bytes,
-    ) -> Result<Stream, OpenError> {
+    ) -> Result<Stream, StreamLimit> {
         let starts: Vec<(Uuid, Start)> = hold
             .channels
             .into_iter()

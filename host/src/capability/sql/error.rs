@@ -6,7 +6,7 @@ use crate::backend::postgres::lease::GivenBack;
 use crate::backend::postgres::plugin::LeaseError;
 use crate::backend::postgres::tenancy::InvalidTenant;
 use crate::backend::postgres::{chain, unavailable};
-use crate::telemetry::statements::Outcome;
+use crate::telemetry::statements::StatementOutcome;
 
 /// Why a statement had no effect. What a guest hears of it
 /// carries no SQL, no value and no address.
@@ -87,10 +87,10 @@ impl Halt {
     }
 
     /// What it is counted as.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> StatementOutcome {
         match self {
             Halt::Postgres(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                Outcome::LockTimeout
+                StatementOutcome::LockTimeout
             }
             Halt::Postgres(error) => from_postgres(error).outcome(),
             Halt::Midway(error) | Halt::Before(error) => error.outcome(),
@@ -122,19 +122,19 @@ impl Halt {
 }
 
 impl Error {
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self) -> StatementOutcome {
         match self {
-            Error::UniqueViolation(_) => Outcome::UniqueViolation,
-            Error::ForeignKeyViolation(_) => Outcome::ForeignKeyViolation,
-            Error::CheckViolation(_) => Outcome::CheckViolation,
-            Error::SerializationConflict => Outcome::SerializationConflict,
-            Error::DeadlineExceeded => Outcome::DeadlineExceeded,
-            Error::TooLarge => Outcome::TooLarge,
+            Error::UniqueViolation(_) => StatementOutcome::UniqueViolation,
+            Error::ForeignKeyViolation(_) => StatementOutcome::ForeignKeyViolation,
+            Error::CheckViolation(_) => StatementOutcome::CheckViolation,
+            Error::SerializationConflict => StatementOutcome::SerializationConflict,
+            Error::DeadlineExceeded => StatementOutcome::DeadlineExceeded,
+            Error::TooLarge => StatementOutcome::TooLarge,
             Error::Unavailable(_) | Error::QueueFull(_) | Error::OutcomeUnknown => {
-                Outcome::Unavailable
+                StatementOutcome::Unavailable
             }
-            Error::Denied(_) => Outcome::Denied,
-            Error::Invalid(_) => Outcome::Invalid,
+            Error::Denied(_) => StatementOutcome::Denied,
+            Error::Invalid(_) => StatementOutcome::Invalid,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::migrate::{self, Checked, Limits, Migration, Open, Plan};
 use super::roles::{self, Names};
 use super::scans::Scan;
 use super::statement::Declared;
-use super::usage::Account;
+use super::usage::StatementAccount;
 use super::{Client, Config};
 use crate::backend::postgres::chain;
 use crate::backend::postgres::connection::{Credentials, Prepared};
@@ -216,7 +216,7 @@ impl Client {
                     index,
                     text: format!("/* {plugin}@{number} */ {}", declared.text),
                 },
-                account: Account {
+                account: StatementAccount {
                     metrics: self.statements.of(&plugin, &declared.name),
                     watch: self.watch.clone(),
                 },

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::run::{Ready, Want};
 use super::statement::Declared;
-use super::usage::Account;
+use super::usage::StatementAccount;
 use super::value::{self, Param};
 use super::{Config, Error, Value};
 use crate::backend::postgres::connection::Prepared;
@@ -15,13 +15,13 @@ use crate::backend::postgres::plugin::{LeaseError, PluginPool, PoolStatus};
 use crate::backend::postgres::tenancy::Tenant;
 use crate::backend::queue::Sender;
 use crate::capability::Call;
-use crate::telemetry::{Asked, Watch};
+use crate::telemetry::{BackendCall, BackendWatch};
 
 /// A declared statement and how it is sent.
 pub(super) struct Known {
     pub declared: Declared,
     pub prepared: Prepared,
-    pub account: Account,
+    pub account: StatementAccount,
 }
 
 /// The database as one deployment may use it: its declared statements and its
@@ -35,7 +35,7 @@ pub struct Lent {
     /// The queues that its transactions may send to.
     pub(super) sender: Sender,
     /// What is told of Postgres.
-    pub(super) watch: Option<Arc<Watch>>,
+    pub(super) watch: Option<Arc<BackendWatch>>,
 }
 
 impl Lent {
@@ -89,7 +89,7 @@ impl Lent {
         let waited = began.elapsed();
         call.spent.add_sql_wait(waited);
         if let (Some(watch), Err(LeaseError::Away(reason))) = (&self.watch, &lease) {
-            watch.away(asked(call, statement), waited, reason);
+            watch.unavailable(asked(call, statement), waited, reason);
         }
         Ok(lease?)
     }
@@ -107,7 +107,7 @@ impl Lent {
         };
         match result {
             Err(error @ (Error::Unavailable(_) | Error::OutcomeUnknown)) => {
-                watch.away(asked, took, error);
+                watch.unavailable(asked, took, error);
             }
             _ => watch.answered(asked, took),
         }
@@ -157,8 +157,8 @@ impl Lent {
     }
 }
 
-fn asked<'c>(call: &'c Call, statement: Option<&'c str>) -> Asked<'c> {
-    Asked {
+fn asked<'c>(call: &'c Call, statement: Option<&'c str>) -> BackendCall<'c> {
+    BackendCall {
         plugin: Some(&call.plugin),
         statement,
     }

@@ -6,7 +6,7 @@ use super::batch::Call;
 use super::enqueue::Message;
 use super::run::{Answer, Want};
 use super::statement::Access;
-use super::usage::Account;
+use super::usage::StatementAccount;
 use super::{BatchCall, Error, Lent, Outcome, RowSet, Statement};
 use crate::capability::Call as Circumstances;
 
@@ -52,7 +52,7 @@ pub(super) fn queue(call: &Call<'_>) -> Option<Arc<str>> {
 }
 
 /// Of a declared statement.
-pub(super) fn account<'a>(call: &Call<'a>) -> Option<&'a Account> {
+pub(super) fn account<'a>(call: &Call<'a>) -> Option<&'a StatementAccount> {
     match call {
         Call::Statement(ready) => Some(&ready.known.account),
         Call::Enqueue(_) => None,

@@ -9,13 +9,13 @@ use parking_lot::Mutex;
 
 use super::Error;
 use super::error::Halt;
-use crate::telemetry::statements::{Operation, Outcome, StatementMetrics};
-use crate::telemetry::{Asked, Watch};
+use crate::telemetry::statements::{Operation, StatementMetrics, StatementOutcome};
+use crate::telemetry::{BackendCall, BackendWatch};
 
 /// What a declared statement is counted with.
-pub(super) struct Account {
+pub(super) struct StatementAccount {
     pub metrics: Arc<StatementMetrics>,
-    pub watch: Arc<Watch>,
+    pub watch: Arc<BackendWatch>,
 }
 
 /// Where a use stands.
@@ -30,7 +30,7 @@ enum Phase {
 }
 
 pub(super) struct Usage<'a> {
-    account: &'a Account,
+    account: &'a StatementAccount,
     operation: Operation,
     phase: Phase,
     ran: Duration,
@@ -38,16 +38,16 @@ pub(super) struct Usage<'a> {
 
 impl<'a> Usage<'a> {
     /// Of a statement that wants a connection now.
-    pub fn waiting(account: &'a Account, operation: Operation) -> Usage<'a> {
+    pub fn waiting(account: &'a StatementAccount, operation: Operation) -> Usage<'a> {
         Usage::new(account, operation, Phase::Waits(Instant::now()))
     }
 
     /// Of one whose connection is there.
-    pub fn running(account: &'a Account, operation: Operation) -> Usage<'a> {
+    pub fn running(account: &'a StatementAccount, operation: Operation) -> Usage<'a> {
         Usage::new(account, operation, Phase::Runs(Instant::now()))
     }
 
-    fn new(account: &'a Account, operation: Operation, phase: Phase) -> Usage<'a> {
+    fn new(account: &'a StatementAccount, operation: Operation, phase: Phase) -> Usage<'a> {
         Usage {
             account,
             operation,
@@ -62,7 +62,7 @@ impl<'a> Usage<'a> {
             self.account.metrics.add_wait(since.elapsed());
             match lease {
                 Ok(_) => self.phase = Phase::Runs(Instant::now()),
-                Err(_) => self.count(Outcome::NoConnection),
+                Err(_) => self.count(StatementOutcome::NoConnection),
             }
         }
     }
@@ -75,10 +75,14 @@ impl<'a> Usage<'a> {
     pub fn ended<T>(&mut self, result: &Result<T, Halt>) {
         if let Phase::Runs(since) = self.phase {
             self.ran += since.elapsed();
-            self.count(result.as_ref().map_or_else(Halt::outcome, |_| Outcome::Ok));
+            self.count(
+                result
+                    .as_ref()
+                    .map_or_else(Halt::outcome, |_| StatementOutcome::Ok),
+            );
             let watch = &self.account.watch;
             match result.as_ref().err().and_then(Halt::away) {
-                Some(reason) => watch.away(self.asked(), self.ran, &reason),
+                Some(reason) => watch.unavailable(self.asked(), self.ran, &reason),
                 None => watch.answered(self.asked(), self.ran),
             }
         }
@@ -86,14 +90,14 @@ impl<'a> Usage<'a> {
 
     /// The deadline passed, where nothing else has ended it.
     pub fn timed_out(&mut self) {
-        self.stop(Outcome::DeadlineExceeded);
+        self.stop(StatementOutcome::DeadlineExceeded);
     }
 
-    fn stop(&mut self, outcome: Outcome) {
+    fn stop(&mut self, outcome: StatementOutcome) {
         match self.phase {
             Phase::Waits(since) => {
                 self.account.metrics.add_wait(since.elapsed());
-                self.count(Outcome::NoConnection);
+                self.count(StatementOutcome::NoConnection);
             }
             Phase::Runs(since) => {
                 self.ran += since.elapsed();
@@ -104,15 +108,15 @@ impl<'a> Usage<'a> {
         }
     }
 
-    fn count(&mut self, outcome: Outcome) {
+    fn count(&mut self, outcome: StatementOutcome) {
         self.phase = Phase::Ended;
         let metrics = &self.account.metrics;
         metrics.record(self.operation, outcome, self.ran);
     }
 
-    fn asked(&self) -> Asked<'a> {
+    fn asked(&self) -> BackendCall<'a> {
         let metrics = &self.account.metrics;
-        Asked {
+        BackendCall {
             plugin: Some(&metrics.plugin),
             statement: Some(&metrics.name),
         }
@@ -134,7 +138,7 @@ impl<'a> Usage<'a> {
 
 impl Drop for Usage<'_> {
     fn drop(&mut self) {
-        self.stop(Outcome::Cancelled);
+        self.stop(StatementOutcome::Cancelled);
     }
 }
 
@@ -146,7 +150,10 @@ pub(super) struct Relay<'a> {
 
 impl<'a> Relay<'a> {
     /// The first one waits for the connection of all.
-    pub fn new(accounts: impl Iterator<Item = &'a Account>, operation: Operation) -> Relay<'a> {
+    pub fn new(
+        accounts: impl Iterator<Item = &'a StatementAccount>,
+        operation: Operation,
+    ) -> Relay<'a> {
         let mut uses = VecDeque::new();
         for account in accounts {
             uses.push_back(match uses.is_empty() {

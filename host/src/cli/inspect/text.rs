@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Field, Inspection, Section, Statement};
+use super::{Field, InspectedStatement, Inspection, Section};
 use crate::cli::admin::table::line;
 
 /// What is shown of a statement's text.
@@ -56,7 +56,7 @@ fn section(section: &Section) -> String {
 }
 
 /// The name, and how the text begins; all of it is in the JSON.
-fn statement(statement: &Statement) -> String {
+fn statement(statement: &InspectedStatement) -> String {
     let words = statement.text.split_whitespace().collect::<Vec<_>>();
     let text = words.join(" ");
     let end = text.floor_char_boundary(TEXT_BYTES_MAX.min(text.len()));

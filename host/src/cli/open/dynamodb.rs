@@ -12,7 +12,7 @@ use crate::backend::dynamodb::{Dynamo, PrepareError};
 use crate::config::Config;
 #[cfg(feature = "embedded-dynamodb")]
 use crate::embedded::dynamodb::{Embedded, Options};
-use crate::telemetry::Watch;
+use crate::telemetry::BackendWatch;
 
 /// How often a DynamoDB that was away at start is asked for its tables.
 const TABLES_RETRY: Duration = Duration::from_secs(5);
@@ -69,7 +69,7 @@ async fn prepare_later(dynamo: Dynamo) {
 
 /// A private one is always started where none is configured: it takes
 /// milliseconds, and a plugin that wants it may come while the host serves.
-pub async fn reach(config: &Config, watch: &Arc<Watch>) -> anyhow::Result<DynamoDb> {
+pub async fn reach(config: &Config, watch: &Arc<BackendWatch>) -> anyhow::Result<DynamoDb> {
     if config.dynamodb.is_reachable() {
         return Ok(DynamoDb {
             dynamo: Some(Dynamo::open(&config.dynamodb, None).await.watched(watch)),
@@ -81,7 +81,7 @@ pub async fn reach(config: &Config, watch: &Arc<Watch>) -> anyhow::Result<Dynamo
 }
 
 #[cfg(feature = "embedded-dynamodb")]
-async fn private(config: &Config, watch: &Arc<Watch>) -> anyhow::Result<DynamoDb> {
+async fn private(config: &Config, watch: &Arc<BackendWatch>) -> anyhow::Result<DynamoDb> {
     let options = Options {
         sync: config.dynamodb.embedded_sync,
         sweep: Duration::from_millis(config.dynamodb.embedded_sweep_ms),
@@ -106,6 +106,6 @@ async fn private(config: &Config, watch: &Arc<Watch>) -> anyhow::Result<DynamoDb
 }
 
 #[cfg(not(feature = "embedded-dynamodb"))]
-async fn private(_: &Config, _: &Arc<Watch>) -> anyhow::Result<DynamoDb> {
+async fn private(_: &Config, _: &Arc<BackendWatch>) -> anyhow::Result<DynamoDb> {
     Ok(DynamoDb { dynamo: None })
 }

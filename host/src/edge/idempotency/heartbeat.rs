@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::backend::postgres::Server;
-use crate::telemetry::{Asked, HostMetrics, Watch};
+use crate::telemetry::{BackendCall, BackendWatch, HostMetrics};
 
 /// This process, which no other one ever is: a host that starts again is another.
 pub struct Heartbeat {
     id: Uuid,
     server: Server,
     beat: Duration,
-    watch: Arc<Watch>,
+    watch: Arc<BackendWatch>,
 }
 
 impl Heartbeat {
@@ -34,7 +34,7 @@ impl Heartbeat {
     /// processes that are long gone. By it a host without requests notices as well that
     /// Postgres is away, or back.
     pub async fn beat(&self) {
-        let asked = Asked {
+        let asked = BackendCall {
             plugin: None,
             statement: Some("beat"),
         };
@@ -42,7 +42,7 @@ impl Heartbeat {
             let began = Instant::now();
             match self.once().await {
                 Ok(()) => self.watch.answered(asked, began.elapsed()),
-                Err(error) => self.watch.away(asked, began.elapsed(), &error),
+                Err(error) => self.watch.unavailable(asked, began.elapsed(), &error),
             }
             tokio::time::sleep(self.beat).await;
         }

@@ -25,7 +25,7 @@ pub(super) const REQUESTS_MAX: usize = 64;
 const TARGET: &str = "x-amz-target";
 
 /// One operation on its way, and who waits for it.
-pub(super) struct Operation {
+pub(super) struct PendingOperation {
     operation: String,
     body: Bytes,
     answer: oneshot::Sender<Answer>,
@@ -42,11 +42,11 @@ pub struct Answer {
 /// A handle of a private DynamoDB. Cloning shares it; it keeps nothing running.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    requests: mpsc::Sender<Operation>,
+    requests: mpsc::Sender<PendingOperation>,
 }
 
 impl Connector {
-    pub(super) fn new() -> (Connector, mpsc::Receiver<Operation>) {
+    pub(super) fn new() -> (Connector, mpsc::Receiver<PendingOperation>) {
         let (requests, waiting) = mpsc::channel(REQUESTS_MAX);
         (Connector { requests }, waiting)
     }
@@ -64,7 +64,7 @@ impl Connector {
     pub async fn ask(&self, operation: &str, body: Bytes) -> io::Result<Answer> {
         let gone = || io::Error::new(io::ErrorKind::NotConnected, "the private DynamoDB stopped");
         let (answer, answered) = oneshot::channel();
-        let asked = Operation {
+        let asked = PendingOperation {
             operation: operation.to_owned(),
             body,
             answer,
@@ -96,7 +96,7 @@ impl HttpConnector for Connector {
     }
 }
 
-impl Operation {
+impl PendingOperation {
     /// Does it, unless whoever asked has gone: then it counts as never received.
     pub(super) fn perform(self, database: &Database) {
         if self.answer.is_closed() {

@@ -15,7 +15,7 @@ use super::super::sse::Grip;
 use super::super::unread::RequestBody;
 use super::super::{Answer, guest};
 use super::stream::PluginAnswer;
-use super::{COME_AGAIN, Context, Edge, HEARTH_PLUGIN};
+use super::{COME_AGAIN, Edge, HEARTH_PLUGIN, RequestContext};
 use crate::capability::{Call, Claim};
 use crate::edge::conditional::Conditions;
 use crate::edge::idempotency::{Decision, KeyedRequest, REPLAYED};
@@ -30,7 +30,7 @@ use crate::plugin::instance::{Request as GuestRequest, Response as GuestResponse
 impl Edge {
     pub(super) async fn serve_from_cache_or_call(
         &self,
-        context: Context<'_>,
+        context: RequestContext<'_>,
         parts: Parts,
         body: RequestBody,
     ) -> Result<Answer, Problem> {
@@ -62,7 +62,7 @@ impl Edge {
     /// further than the host.
     async fn read_body_and_call(
         &self,
-        context: Context<'_>,
+        context: RequestContext<'_>,
         mut parts: Parts,
         body: RequestBody,
     ) -> Result<PluginAnswer, Problem> {
@@ -80,11 +80,11 @@ impl Edge {
 
     async fn replay_or_run(
         &self,
-        context: Context<'_>,
+        context: RequestContext<'_>,
         parts: &Parts,
         body: &Bytes,
     ) -> Result<PluginAnswer, Problem> {
-        let Context {
+        let RequestContext {
             deployment,
             request_id,
             caller,

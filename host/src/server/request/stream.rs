@@ -7,9 +7,9 @@ use http::{HeaderName, Method, StatusCode};
 use super::super::outgoing::Outgoing;
 use super::super::sse::{self, BadHold, Grip};
 use super::super::{Answer, Whole};
-use super::{COME_AGAIN, Context, Edge};
+use super::{COME_AGAIN, Edge, RequestContext};
 use crate::backend::postgres::events::Position;
-use crate::capability::push::{Hold, OpenError, Space, Start};
+use crate::capability::push::{Hold, Space, Start, StreamLimit};
 use crate::edge::problem::Problem;
 use crate::plugin::deployment::Deployment;
 
@@ -63,11 +63,11 @@ impl PluginAnswer {
 impl Edge {
     pub(super) async fn open_stream(
         &self,
-        context: Context<'_>,
+        context: RequestContext<'_>,
         method: &Method,
         start: StreamStart,
     ) -> Result<Answer, Problem> {
-        let Context {
+        let RequestContext {
             deployment,
             request_id,
             caller,
@@ -124,9 +124,9 @@ fn check(deployment: &Deployment, method: &Method, start: &StreamStart) -> Resul
     }
 }
 
-fn no_room(refused: OpenError) -> Problem {
+fn no_room(refused: StreamLimit) -> Problem {
     match refused {
-        OpenError::HostFull => Problem::overloaded(COME_AGAIN),
-        OpenError::CustomerFull => Problem::too_many_streams(COME_AGAIN),
+        StreamLimit::HostFull => Problem::overloaded(COME_AGAIN),
+        StreamLimit::CustomerFull => Problem::too_many_streams(COME_AGAIN),
     }
 }
