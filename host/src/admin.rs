@@ -3,6 +3,7 @@
 //! they have a token of their own, and the rest wants the admin token.
 
 mod api;
+pub mod config;
 mod dead_letters;
 pub mod guard;
 pub mod token;

@@ -25,7 +25,6 @@ use super::outgoing::Outgoing;
 use super::traffic::Traffic;
 use super::unread::RequestBody;
 use crate::capability::push;
-use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
 use crate::edge::health;
 use crate::edge::idempotency::Idempotency;
@@ -37,6 +36,7 @@ use crate::pacer::Pacer;
 use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::deployment::Deployment;
 use crate::router::Router;
+use crate::server::config::Config as Limits;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HEARTH_PLUGIN: HeaderName = HeaderName::from_static("hearth-plugin");
