@@ -3,7 +3,6 @@
 //! they have a token of their own, and the rest wants the admin token.
 
 mod api;
-pub mod config;
 mod dead_letters;
 pub mod guard;
 pub mod token;
@@ -17,7 +16,7 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
-use crate::backend::queue::Queues;
+use crate::backend::queues::Queues;
 use crate::deploy::rollout::Rollout;
 use crate::edge::problem::Problem;
 use crate::server::{Edge, RequestBody};

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+pub use self::admin::Admin;
 use self::document::Document;
 pub use self::mistake::{ConfigErrors, Mistake};
 pub use self::plugin::{Plugin, SecretSource};
@@ -43,7 +44,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The public listener. `HEARTH_LISTEN` overrides it.
     pub listen: SocketAddr,
-    pub admin: crate::admin::config::Config,
+    pub admin: Admin,
     /// How to reach Postgres. `HEARTH_DATABASE_URL` overrides the URL.
     pub database: backend::postgres::Config,
     pub dynamodb: backend::dynamodb::Config,
@@ -85,7 +86,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from(".hearth"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            admin: crate::admin::config::Config::default(),
+            admin: Admin::default(),
             database: backend::postgres::Config::default(),
             dynamodb: backend::dynamodb::Config::default(),
             server: server::config::Config::default(),

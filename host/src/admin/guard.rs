@@ -13,8 +13,8 @@ use http::header::{AUTHORIZATION, HOST};
 use http::uri::Authority;
 use http::{Request, StatusCode};
 
-use super::config::Config;
 use super::token::{Token, TokenError};
+use crate::config::Admin as Config;
 use crate::edge::problem::Problem;
 
 /// What browsers tell of where a request comes from (W3C, Fetch Metadata), and what it

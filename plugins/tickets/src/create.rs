@@ -92,7 +92,14 @@ impl New {
         ));
         let audit = Json(audits::created().into());
         let (key, is_agent) = (author.key_id, author.is_agent);
-        batch.add(insert_audit::step(&id::new("aud"), &ticket.id, &audit, key, is_agent, now));
+        batch.add(insert_audit::step(
+            &id::new("aud"),
+            &ticket.id,
+            &audit,
+            key,
+            is_agent,
+            now,
+        ));
         batch.add(insert_change::step(&ticket.id));
         batch.add(track::insertion(started));
         batch.add(insert_terms::step(&ticket.id, &search));

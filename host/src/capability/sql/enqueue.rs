@@ -13,7 +13,8 @@ use super::error::Halt;
 use super::{Error, Lent, OutgoingMessage};
 use crate::backend::pgqueue::{Columns, ENQUEUE, ENQUEUE_MANY, Entry, Stamp};
 use crate::backend::postgres::connection::{Connection, Prepared, Standing};
-use crate::backend::queue::{Draft, QueueError, id_text};
+use crate::backend::queue::{QueueError, id_text};
+use crate::backend::queues::Draft;
 use crate::capability::Call;
 
 /// A message on its way into a transaction.
