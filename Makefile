@@ -14,6 +14,7 @@ examples := $(filter-out $(sdk_examples),$(patsubst plugins/examples/%/Cargo.tom
 guests := $(patsubst tests/guests/%.toml,%,$(filter-out %/Cargo.toml,$(wildcard tests/guests/*.toml)))
 templates := $(patsubst plugins/templates/%/Cargo.toml,template-%,$(wildcard plugins/templates/*/Cargo.toml))
 crates := -p hearth-plugin $(addprefix -p ,$(plugins) $(templates))
+host_crates := $(addprefix -p ,hearth hearth-base hearth-backend hearth-runtime hearth-server)
 nextest := $(shell command -v cargo-nextest)
 comma := ,
 packer := target/release/hearth
@@ -91,7 +92,7 @@ bench-forecast: host shipped ## Forecasts of the series in FILE=series.csv, meas
 
 .PHONY: check
 check: prerequisites ## Compile host and tests without making anything of it (seconds)
-	@$(call with,cargo check --release -p hearth -p hearth-tests --lib --bins --test hearth)
+	@$(call with,cargo check --release --lib --bins --test hearth)
 
 .PHONY: t
 t: prerequisites ## The tests whose names begin with T, and no others: make t T=cache
@@ -106,7 +107,7 @@ fmt: ## Format all crates
 doc: prerequisites ## The reference of host and SDK, in target/doc; warnings are errors
 	@$(call with,RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --release -p hearth-plugin)
 	@$(call with,RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' \
-		cargo doc --no-deps --release --document-private-items --lib -p hearth)
+		cargo doc --no-deps --release --document-private-items --lib $(host_crates))
 
 .PHONY: lint
 lint: prerequisites ## Format, clippy (warnings are errors), licences and sources of all crates

@@ -6,8 +6,8 @@
 //! [`Server::tls`]).
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), hearth::backend::postgres::OpenError> {
-//! use hearth::backend::postgres::{Config, Server};
+//! # async fn example() -> Result<(), hearth_backend::postgres::OpenError> {
+//! use hearth_backend::postgres::{Config, Server};
 //!
 //! let server = Server::open(Config::default(), "postgres://hearth@localhost/hearth").await?;
 //! server.prepare_database().await?;
@@ -43,7 +43,7 @@ use serde::Deserialize;
 
 use address::Roots;
 pub use address::{Url, hosts};
-pub(crate) use error::chain;
+pub use error::chain;
 pub use error::{OpenError, pool_unavailable, unavailable};
 pub use host::HostPool;
 pub use listen::{Listening, raise};

@@ -18,10 +18,10 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::budget::Full;
+use hearth_base::budget::Full;
 
 pub use config::{Backend, Config};
-pub(crate) use message::id_text;
+pub use message::id_text;
 pub(super) use message::{attributes_of, attributes_text, customer_of, customer_text, id_of};
 
 /// A message on its way to a queue. Sizes and names were checked by whoever makes
@@ -64,6 +64,16 @@ pub struct Received {
 /// The right to settle one delivery of a message, until its visibility is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt(pub(super) Lease);
+
+impl Receipt {
+    /// Of no lease that there is: to settle it answers [`QueueError::LeaseLost`].
+    pub fn of_none() -> Receipt {
+        Receipt(Lease::Postgres {
+            row: Uuid::nil(),
+            lease: Uuid::nil(),
+        })
+    }
+}
 
 /// What each backend knows a delivery by.
 #[derive(Clone, Debug, PartialEq, Eq)]

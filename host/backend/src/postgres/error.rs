@@ -56,7 +56,7 @@ impl From<tokio_postgres::Error> for OpenError {
 }
 
 /// An error and its causes on one line, for the operator's log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -11,29 +11,29 @@ const NOBODY: &str = ".";
 const PREFIX: &str = "msg_";
 
 /// The id by which a message is known outside.
-pub(crate) fn id_text(id: Uuid) -> String {
+pub fn id_text(id: Uuid) -> String {
     format!("{PREFIX}{id}")
 }
 
 /// The other way round; `None` for what is no id of a message.
-pub(in crate::backend) fn id_of(text: &str) -> Option<Uuid> {
+pub(crate) fn id_of(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text.strip_prefix(PREFIX)?).ok()
 }
 
-pub(in crate::backend) fn customer_text(customer: Option<&Arc<str>>) -> &str {
+pub(crate) fn customer_text(customer: Option<&Arc<str>>) -> &str {
     customer.map_or(NOBODY, |customer| customer)
 }
 
-pub(in crate::backend) fn customer_of(text: String) -> Option<Arc<str>> {
+pub(crate) fn customer_of(text: String) -> Option<Arc<str>> {
     (text != NOBODY).then(|| Arc::from(text))
 }
 
 /// Pairs of texts can always be written as JSON.
-pub(in crate::backend) fn attributes_text(attributes: &[(String, String)]) -> String {
+pub(crate) fn attributes_text(attributes: &[(String, String)]) -> String {
     serde_json::to_string(attributes).unwrap_or_else(|_| "[]".into())
 }
 
-pub(in crate::backend) fn attributes_of(text: &str) -> Vec<(String, String)> {
+pub(crate) fn attributes_of(text: &str) -> Vec<(String, String)> {
     serde_json::from_str(text).unwrap_or_default()
 }
 

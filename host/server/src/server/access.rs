@@ -13,8 +13,8 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use serde::Deserialize;
 
-use crate::capability::Spent;
 use crate::edge::keys::Caller;
+use hearth_runtime::capability::Spent;
 
 /// Characters of a path and of a user agent that a line repeats.
 const PATH_CHARS_MAX: usize = 512;

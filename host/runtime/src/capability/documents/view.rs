@@ -11,8 +11,8 @@ use super::{
     Change, Condition, Config, Error, GuestError, Host, Item, Key, Page, Range, Table, View,
     convert_error, item, json, many,
 };
-use crate::backend::dynamodb::failure;
-use crate::backend::dynamodb::writer::{Owner, Write};
+use hearth_backend::dynamodb::failure;
+use hearth_backend::dynamodb::writer::{Owner, Write};
 
 type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
 

@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::error::Halt;
 use super::{Error, Lent, OutgoingMessage};
-use crate::backend::pgqueue::{Columns, ENQUEUE, ENQUEUE_MANY, Entry, Stamp};
-use crate::backend::postgres::connection::{Connection, Prepared, Standing};
-use crate::backend::queue::{QueueError, id_text};
-use crate::backend::queues::Draft;
 use crate::capability::Call;
+use hearth_backend::pgqueue::{Columns, ENQUEUE, ENQUEUE_MANY, Entry, Stamp};
+use hearth_backend::postgres::connection::{Connection, Prepared, Standing};
+use hearth_backend::queue::{QueueError, id_text};
+use hearth_backend::queues::Draft;
 
 /// A message on its way into a transaction.
 pub(super) struct Message {

@@ -17,9 +17,9 @@ use super::{
     BatchCall, Error, GuestError, Host, HostTransaction, Isolation, Outcome, OutgoingMessage,
     RowSet, Value, View, convert_error,
 };
-use crate::backend::postgres::tenancy::Tenant;
 use crate::capability::Call as Circumstances;
-use crate::telemetry::statements::Operation;
+use hearth_backend::postgres::tenancy::Tenant;
+use hearth_base::telemetry::statements::Operation;
 
 /// What the guest gets: its own error as a value; a trap only for a handle that
 /// is none.
