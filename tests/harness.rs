@@ -5,6 +5,7 @@ pub mod dynamodb;
 pub mod fleet;
 pub mod host;
 pub mod meter;
+pub mod planner;
 pub mod postgres;
 pub mod python;
 pub mod raw;

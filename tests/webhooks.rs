@@ -11,6 +11,7 @@ mod kills;
 mod order;
 mod outage;
 mod payloads;
+mod plans;
 pub mod receiver;
 mod rest;
 mod schemas;

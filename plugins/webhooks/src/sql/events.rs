@@ -81,8 +81,10 @@ sql! {
 
     pub read fn event_by_sender_id(sender_id: &str) -> Option<Accepted> =
         "SELECT events.id, events.sender_id AS event_id, events.type, events.body, \
-         events.occurred_at, events.created_at FROM sender_ids \
-         JOIN events ON events.id = sender_ids.event_id WHERE sender_ids.sender_id = $1";
+         events.occurred_at, events.created_at FROM sender_ids CROSS JOIN LATERAL ( \
+         SELECT id, sender_id, type, body, occurred_at, created_at FROM events \
+         WHERE events.id = sender_ids.event_id LIMIT 1) AS events \
+         WHERE sender_ids.sender_id = $1";
 
     pub read fn events_before(
         since: Timestamp,
