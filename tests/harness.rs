@@ -15,3 +15,4 @@ pub mod setup;
 pub mod sqs;
 mod template;
 pub mod tool;
+pub mod versions;

@@ -19,6 +19,7 @@ mod secrets;
 mod signatures;
 mod swaps;
 mod tickets;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -144,6 +144,11 @@ sql! {
         "SELECT name, description, schema, example, created_at, updated_at \
          FROM event_types WHERE name = $1";
 
+    /// The type, locked against other changes until the transaction ends.
+    pub write fn lock_event_type(name: &str) -> Option<EventType> =
+        "SELECT name, description, schema, example, created_at, updated_at \
+         FROM event_types WHERE name = $1 FOR UPDATE";
+
     pub read fn event_types_after(name: &str, limit: i64) -> Vec<ListedType> =
         "SELECT name, description, created_at, updated_at \
          FROM event_types WHERE name > $1 ORDER BY name LIMIT $2";
