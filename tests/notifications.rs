@@ -19,3 +19,4 @@ mod stream;
 mod swaps;
 mod templates;
 mod tenancy;
+mod versions;

@@ -15,6 +15,7 @@ mod plans;
 mod requester;
 mod search;
 mod sla;
+mod versions;
 mod workflow;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};

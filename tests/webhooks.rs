@@ -11,6 +11,7 @@ mod kills;
 mod order;
 mod outage;
 mod payloads;
+mod plans;
 pub mod receiver;
 mod rest;
 mod schemas;
@@ -18,6 +19,7 @@ mod secrets;
 mod signatures;
 mod swaps;
 mod tickets;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

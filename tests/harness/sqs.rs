@@ -1,5 +1,6 @@
 //! SQS as others built it: moto's server (Python) and rustack's (Rust).
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -97,7 +98,8 @@ impl Sqs {
 }
 
 fn moto(port: u16) -> Child {
-    Command::new(python("moto_server"))
+    Command::new(python("python3"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/moto_server.py"))
         .args(["-H", "127.0.0.1", "-p", &port.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -62,8 +62,7 @@ async fn two_hosts_share_the_messages_and_none_gets_one_of_the_other(on: On) {
     let again: usize = came.values().map(|times| times - 1).sum();
     let again_max = match on {
         On::Postgres => 0,
-        // Queues of SQS without FIFO deliver at least once, and moto does now and
-        // then give a message to two that receive in the same instant.
+        // Queues of SQS without FIFO deliver at least once.
         On::Sqs(_) => crowd / 20,
     };
     assert!(again <= again_max, "{again} of {crowd} came again");

@@ -119,7 +119,7 @@ async fn a_change_that_commits_late_is_told_when_it_is_there() {
     let held = support.create(ticket()).await;
     let (mut cursor, mut seen) = (None, HashMap::<String, i64>::new());
     follow(&support, &mut cursor, &mut seen).await;
-    let database = super::plans::superuser(&support.host).await;
+    let database = crate::harness::planner::superuser(&support.host).await;
     let sql = "BEGIN; UPDATE plugin_tickets.tickets SET version = version + 1; \
                UPDATE plugin_tickets.ticket_changes SET position = NULL";
     database.batch_execute(sql).await.unwrap();

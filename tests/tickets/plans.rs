@@ -2,22 +2,11 @@
 //! with the one plan for all parameters that Postgres falls back to, and whether it has
 //! statistics or not.
 
-use hearth::backend::postgres::connection::PLANNING;
-use hearth::embedded::postgres::Reached;
 use hearth::plugin::package::Package;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::Support;
-use crate::harness::host::{Host, plugin};
-
-/// A superuser's session on the host's own Postgres.
-pub async fn superuser(host: &Host) -> Client {
-    let reached = Reached::reach(None, &host.data_dir().join("postgres")).await;
-    let config: tokio_postgres::Config = reached.unwrap().url.parse().unwrap();
-    let (client, connection) = config.connect(NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
+use crate::harness::host::plugin;
+use crate::harness::planner::{as_request, plan, superuser};
 
 /// Twenty thousand tickets of each of two customers, and what belongs to them.
 const ROWS: &str = "
@@ -61,45 +50,6 @@ const ROWS: &str = "
 const ANALYSE: &str = "RESET ROLE;
     ANALYZE ticket_clocks, ticket_looks, sla_calendars, sla_policies, sla_tiers, tickets,
         ticket_tags, ticket_terms, ticket_changes, ticket_feeds, ticket_comments, ticket_audits";
-
-/// Makes the session what a request's session is.
-async fn as_request(client: &Client) {
-    let roles = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname LIKE 'hearth%tickets' AND rolcanlogin";
-    let role: String = client.query_one(roles, &[]).await.unwrap().get(0);
-    let session = format!(
-        "SET ROLE {role}; SET search_path = plugin_tickets, pg_temp; \
-         SET hearth.customer_id = 'acme'; SET plan_cache_mode = force_generic_plan"
-    );
-    client.batch_execute(&session).await.unwrap();
-    for setting in PLANNING.split("-c ").filter(|setting| !setting.is_empty()) {
-        let set = format!("SET {setting}");
-        client.batch_execute(&set).await.unwrap();
-    }
-}
-
-/// How Postgres would run a statement, whatever its parameters.
-async fn plan(client: &Client, text: &str, parameters: usize) -> String {
-    client
-        .batch_execute(&format!("PREPARE asked AS {text}"))
-        .await
-        .unwrap();
-    let nulls = vec!["NULL"; parameters].join(", ");
-    let arguments = if parameters == 0 {
-        String::new()
-    } else {
-        format!("({nulls})")
-    };
-    let rows = client
-        .simple_query(&format!("EXPLAIN EXECUTE asked{arguments}"))
-        .await
-        .unwrap();
-    client.batch_execute("DEALLOCATE asked").await.unwrap();
-    let lines = rows.iter().filter_map(|row| match row {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
 
 /// Parts of a statement, and the index that answers it in its order: of what is found
 /// there no more than a page is read, and nothing is sorted but pages.
@@ -249,7 +199,7 @@ async fn every_statement_has_an_index_that_fits_with_statistics_and_without() {
     let mut faults = Vec::new();
     for prelude in ["", ANALYSE] {
         client.batch_execute(prelude).await.unwrap();
-        as_request(&client).await;
+        as_request(&client, "tickets", "acme").await;
         for statement in &package.statements {
             let plan = plan(&client, &statement.text, statement.params.len()).await;
             faults.extend(fault(&statement.text, &plan));

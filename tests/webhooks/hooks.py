@@ -95,6 +95,9 @@ def real_rest(case):
         case.query.pop("cursor", None)
     if case.headers and "If-Match" in case.headers:
         case.headers["If-Match"] = "*"
+        # A type that is not there yet has no version.
+        if "/event-types/" in case.operation.path:
+            no_version(case)
 
 
 def own_key(case):
@@ -112,7 +115,7 @@ def one_credential(case, kwargs):
 
 
 def no_version(case):
-    """No endpoint has the version that a drawn tag names, whatever else is wrong."""
+    """Nothing has the version that a drawn tag names, whatever else is wrong."""
     (case.headers or {}).pop("If-Match", None)
 
 

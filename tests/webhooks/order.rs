@@ -67,6 +67,35 @@ async fn whoever_asks_for_what_an_ordered_endpoint_waits_for_gets_it_in_order() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resend_of_what_an_ordered_endpoint_waits_for_keeps_its_place() {
+    let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
+    receiver.answers(Answer::Status(500));
+    let more = json!({"ordered": true});
+    let endpoint = webhooks.endpoint(&receiver.url, more).await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(webhooks.event("a").await);
+    }
+    // From now on the first waits for minutes.
+    webhooks.until_attempts(&told[0], &endpoint, 2).await;
+    receiver.answers(Answer::Status(204));
+    let before = receiver.ids().len();
+    let resend = |event: &str| format!("/events/{event}/endpoints/{endpoint}/resend");
+    for event in [&told[1], &told[0]] {
+        let queued = webhooks.post(&resend(event), json!({})).await;
+        assert_eq!(queued["deliveries"], 1, "{queued}");
+    }
+    webhooks
+        .until_status(&told[2], &endpoint, "delivered")
+        .await;
+    assert_eq!(receiver.ids()[before..], told);
+    // What was delivered is sent once more.
+    webhooks.post(&resend(&told[1]), json!({})).await;
+    until(async || receiver.ids().len() > before + 3).await;
+    assert_eq!(receiver.ids()[before + 3], told[1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rate_of_an_endpoint_is_kept_while_another_one_gets_all_at_once() {
     let (webhooks, receiver) = (Webhooks::start(), Receiver::start().await);
     let url = |path: &str| [&receiver.url, path].concat();

@@ -5,6 +5,7 @@ mod period;
 mod standing;
 pub mod watch;
 
+use hearth_plugin::etag;
 use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
 
@@ -55,16 +56,18 @@ pub fn replace(request: &Request, BudgetId(id): BudgetId) -> Answer {
     let (budget, created) = database.transaction(Isolation::ReadCommitted, |tx| {
         let loads = hold_loads(tx)?;
         let before = lock_budget(tx, &id)?;
-        match &before {
-            Some(before) => request.check_if_match(&etag_of(before, &loads))?,
-            None => refuse_if_match(request)?,
-        }
+        let tag = before.as_ref().map(|before| etag_of(before, &loads));
+        request.check_preconditions(tag.as_deref())?;
         let budget = write(tx, &id, &definition)?;
+        let created = budget.version == 1;
+        if before.is_none() && !created {
+            request.check_preconditions(Some(etag::UNKNOWN))?;
+        }
         if before.as_ref().is_some_and(|own| !definition.is_same(own)) {
             forget_alerts(tx, &id)?;
         }
         watch::one(tx, &budget)?;
-        Ok::<_, Problem>((budget, before.is_none()))
+        Ok::<_, Problem>((budget, created))
     })?;
     match created {
         true => {
@@ -82,7 +85,7 @@ pub fn delete(request: &Request, BudgetId(id): BudgetId) -> Answer {
         .transaction(Isolation::ReadCommitted, |tx| {
             let loads = hold_loads(tx)?;
             let budget = lock_budget(tx, &id)?.ok_or_else(Problem::not_found)?;
-            request.check_if_match(&etag_of(&budget, &loads))?;
+            request.check_preconditions(Some(&etag_of(&budget, &loads)))?;
             delete_budget(tx, &id)?;
             Ok(Response::no_content())
         })
@@ -111,17 +114,6 @@ fn write(tx: &Transaction, id: &str, definition: &Definition) -> Result<Budget, 
         return Err(Problem::new(409, "limit-reached", "Too many").detail(detail));
     }
     lock_budget(tx, id)?.ok_or_else(Problem::internal)
-}
-
-/// What is not there matches nothing, not even `*` (RFC 9110, section 13.1.1).
-fn refuse_if_match(request: &Request) -> Result<(), Problem> {
-    match request.header("if-match") {
-        None => Ok(()),
-        Some(_) => {
-            let problem = Problem::new(412, "version-mismatch", "Precondition failed");
-            Err(problem.detail("there is no such budget"))
-        }
-    }
 }
 
 /// Where a budget stands changes with it, with every load and with the month.

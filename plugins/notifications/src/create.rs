@@ -169,7 +169,11 @@ fn answer(request: &Request, results: Vec<Result<Delivery, Problem>>) -> Answer 
         .map(|(index, result)| shown(request, index, result))
         .collect();
     let body = json!({"results": results, "succeeded": succeeded, "failed": failed});
-    Response::json(207, &body)
+    let response = Response::json(207, &body)?;
+    Ok(match succeeded {
+        0 => response.without_effect(),
+        _ => response,
+    })
 }
 
 fn is_passing(result: &Result<Delivery, Problem>) -> bool {

@@ -63,6 +63,7 @@ mod count;
 mod create;
 mod deliver;
 mod digest;
+mod document;
 mod draft;
 mod entry;
 mod inbox;

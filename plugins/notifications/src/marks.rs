@@ -24,6 +24,7 @@ pub fn change(request: &Request, NotificationId(id): NotificationId) -> Answer {
     let wanted = Kind::ALL.map(|kind| (kind, fields.boolean(kind.name()).optional()));
     fields.finish()?;
     let mut entry = entry::find(&inbox, &id)?;
+    check(request, &inbox, &entry)?;
     let lines = sunk(&inbox, &entry, &wanted)?;
     let now = Timestamp::now();
     let expires_at = entry.expires_at();
@@ -44,6 +45,17 @@ pub fn change(request: &Request, NotificationId(id): NotificationId) -> Answer {
         summary::enter(&inbox, [(entry.category(), id.as_str())])?;
     }
     answer(&entry, &inbox, &lines, now)
+}
+
+/// 412 where the client wants it in another state than it is in now. Its marks are items of
+/// their own: of two changes at once, both may find it as it was.
+fn check(request: &Request, inbox: &Inbox, entry: &Entry) -> Result<(), Problem> {
+    if !request.has_preconditions() {
+        return Ok(());
+    }
+    let lines = summary::load(inbox)?.lines;
+    let shown = answer(entry, inbox, &lines, Timestamp::now())?;
+    request.check_preconditions(Some(&shown.etag()))
 }
 
 fn answer(entry: &Entry, inbox: &Inbox, lines: &Lines, now: Timestamp) -> Answer {
@@ -93,6 +105,7 @@ pub fn new_mark(
 pub fn delete(request: &Request, NotificationId(id): NotificationId) -> Answer {
     let inbox = Inbox::alone(request)?;
     let entry = entry::find(&inbox, &id)?;
+    check(request, &inbox, &entry)?;
     let mark = Mark {
         on: true,
         at: Timestamp::now().micros(),
@@ -114,6 +127,7 @@ pub fn snooze(request: &Request, NotificationId(id): NotificationId) -> Answer {
     let now = Timestamp::now();
     let until = read_snooze(request.fields()?, now)?;
     let mut entry = entry::find(&inbox, &id)?;
+    check(request, &inbox, &entry)?;
     let snooze = Snooze {
         until: until.map_or(0, Timestamp::micros),
     };

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use hearth_plugin::cache;
-use hearth_plugin::documents::{self, Item, Key};
+use hearth_plugin::documents::{self, Key};
 use hearth_plugin::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::category;
+use crate::document;
 use crate::inbox::Inbox;
 use crate::quiet::Hours;
 
@@ -200,25 +201,27 @@ pub fn key(inbox: &Inbox) -> Key {
 }
 
 pub fn stored(inbox: &Inbox) -> Result<Value, documents::Error> {
-    let item = documents::get(&key(inbox))?;
-    Ok(item.map_or_else(|| json!({}), |item| item.attributes))
+    document::stored(&key(inbox))
 }
 
 /// `GET /preferences`.
 pub fn show(request: &Request) -> Answer {
     let inbox = Inbox::alone(request)?;
-    let preferences: Preferences = serde_json::from_value(stored(&inbox)?).unwrap_or_default();
-    Response::json(200, &preferences.to_json(&inbox))
+    shown(stored(&inbox)?, &inbox)
+}
+
+fn shown(stored: Value, inbox: &Inbox) -> Answer {
+    let preferences: Preferences = serde_json::from_value(stored).unwrap_or_default();
+    Response::json(200, &preferences.to_json(inbox))
 }
 
 /// `PUT /preferences`: replaces them all. Every host goes by them within a second.
 pub fn replace(request: &Request) -> Answer {
     let inbox = Inbox::alone(request)?;
     let mut preferences = Preferences::read(request.fields()?)?;
-    preferences.updated_at = Some(Timestamp::now().micros());
-    let Key { partition, sort } = key(&inbox);
-    let attributes = serde_json::to_value(&preferences).unwrap_or_default();
-    documents::put(&Item::new(&partition, &sort, &attributes))?;
+    let shown = |stored| shown(stored, &inbox);
+    let at = document::replace(request, &key(&inbox), &preferences, shown)?;
+    preferences.updated_at = Some(at);
     cache::invalidate_tag(TAG);
     Response::json(200, &preferences.to_json(&inbox))
 }

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use hearth_plugin::cache;
-use hearth_plugin::documents::{self, Item, Key};
+use hearth_plugin::documents::{self, Key};
 use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
 use serde::{Deserialize, Serialize};
 
+use crate::document;
 use crate::draft::{self, BODY_MAX, DIGEST_KEY_MAX, Given, TITLE_MAX};
 use crate::link;
 use crate::render;
@@ -58,13 +59,13 @@ pub struct Template {
     pub critical: bool,
     #[serde(default)]
     pub digest_key: Option<String>,
-    /// In microseconds since 1970; `None` where it is built in.
+    /// In microseconds since 1970; `None` where it is built in, or not yet stored.
     #[serde(default)]
     pub updated_at: Option<i64>,
 }
 
 impl Template {
-    pub fn read(id: &str, mut fields: Fields, now: Timestamp) -> Result<Self, Problem> {
+    pub fn read(id: &str, mut fields: Fields) -> Result<Self, Problem> {
         let title = fields.text("title").length(1..=TITLE_MAX).required();
         let given = Given::read(&mut fields);
         for (name, text) in [
@@ -86,7 +87,7 @@ impl Template {
             category: given.category,
             critical: given.critical.unwrap_or_default(),
             digest_key: given.digest_key,
-            updated_at: Some(now.micros()),
+            updated_at: None,
         })
     }
 
@@ -230,17 +231,11 @@ fn key(id: &str) -> Key {
     }
 }
 
-/// The customer's own, if there is one.
-fn stored(id: &str) -> Result<Value, documents::Error> {
-    let item = documents::get(&key(id))?;
-    Ok(item.map_or(Value::Null, |item| item.attributes))
-}
-
 /// The template of that name, as the host remembers it for a minute.
 pub fn find(id: &str) -> Result<Option<Template>, documents::Error> {
     let options = cache::Options::for_(KEPT).tag(TAG);
     let text = cache::get_or_compute(&["templates/", id].concat(), &options, || {
-        stored(id).map(|value| value.to_string().into_bytes())
+        document::stored(&key(id)).map(|value| value.to_string().into_bytes())
     })?;
     let own = serde_json::from_slice::<Option<Template>>(&text);
     Ok(own.ok().flatten().or_else(|| built_in(id)))
@@ -249,18 +244,22 @@ pub fn find(id: &str) -> Result<Option<Template>, documents::Error> {
 /// `GET /templates/{id}`.
 pub fn show(request: &Request, TemplateId(id): TemplateId) -> Answer {
     request.query()?.finish()?;
-    let own = serde_json::from_value::<Option<Template>>(stored(&id)?);
-    let template = own.ok().flatten().or_else(|| built_in(&id));
+    shown(document::stored(&key(&id))?, &id)
+}
+
+/// The customer's own, if there is one, else the built-in one of that name.
+fn shown(stored: Value, id: &str) -> Answer {
+    let own = serde_json::from_value::<Option<Template>>(stored);
+    let template = own.ok().flatten().or_else(|| built_in(id));
     Response::json(200, &template.ok_or_else(Problem::not_found)?.to_json())
 }
 
 /// `PUT /templates/{id}`. Every host goes by it within a second.
 pub fn replace(request: &Request, TemplateId(id): TemplateId) -> Answer {
     request.query()?.finish()?;
-    let template = Template::read(&id, request.fields()?, Timestamp::now())?;
-    let Key { partition, sort } = key(&id);
-    let attributes = serde_json::to_value(&template).unwrap_or_default();
-    documents::put(&Item::new(&partition, &sort, &attributes))?;
+    let mut template = Template::read(&id, request.fields()?)?;
+    let at = document::replace(request, &key(&id), &template, |stored| shown(stored, &id))?;
+    template.updated_at = Some(at);
     cache::invalidate_tag(TAG);
     Response::json(200, &template.to_json())
 }
@@ -270,7 +269,7 @@ mod tests {
     use super::*;
 
     fn read(body: Value) -> Result<Template, Problem> {
-        Template::read("t", Fields::of(body).unwrap(), Timestamp::from_micros(1))
+        Template::read("t", Fields::of(body).unwrap())
     }
 
     #[test]

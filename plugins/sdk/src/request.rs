@@ -118,6 +118,12 @@ impl Request {
         std::str::from_utf8(value).ok()
     }
 
+    /// All headers of that name (in lower case), as they came.
+    pub(crate) fn header_lines<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
+        let own = self.headers.iter().filter(move |(own, _)| own == name);
+        own.map(|(_, value)| value.as_slice())
+    }
+
     /// The request's idempotency key, where it has one: what is derived of it is the
     /// same when the request is sent and run again.
     pub fn idempotency(&self) -> Option<Idempotency<'_>> {

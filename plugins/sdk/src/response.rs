@@ -61,6 +61,18 @@ impl Response {
         self
     }
 
+    /// Says to the host that the request changed nothing, though its status is one of
+    /// success: its idempotency key stays free, as after a 4xx. Clients do not see it.
+    ///
+    /// ```
+    /// use hearth_plugin::Response;
+    /// let all_failed = Response::json(207, &["failed"]).unwrap().without_effect();
+    /// assert_eq!(all_failed.get_header("hearth-effect"), Some("none"));
+    /// ```
+    pub fn without_effect(self) -> Self {
+        self.header("hearth-effect", "none")
+    }
+
     /// The same without its body, as HEAD wants it.
     pub fn without_body(mut self) -> Self {
         self.body.clear();

@@ -51,7 +51,11 @@ fn answer(request: &Request, outcomes: &[Outcome]) -> Answer {
     let succeeded = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     let failed = outcomes.len() - succeeded;
     let body = json!({"results": results, "succeeded": succeeded, "failed": failed});
-    Response::json(207, &body)
+    let response = Response::json(207, &body)?;
+    Ok(match succeeded {
+        0 => response.without_effect(),
+        _ => response,
+    })
 }
 
 fn create_all(request: &Request, items: Vec<Value>) -> Result<Vec<Outcome>, Problem> {
@@ -85,7 +89,7 @@ fn update_all(request: &Request, items: Vec<Value>) -> Result<Vec<Outcome>, Prob
     }
     let author = Author::of(request)?;
     let database = request.database();
-    let (places, edits) = Outbox::run(|outbox| {
+    let changed = Outbox::run(|outbox| {
         database.transaction(Isolation::ReadCommitted, |tx| {
             let locked = lock_tickets(tx, &ids)?;
             let mut edits = Vec::new();
@@ -98,16 +102,39 @@ fn update_all(request: &Request, items: Vec<Value>) -> Result<Vec<Outcome>, Prob
                 Ok(edits.len() - 1)
             };
             let places: Vec<Result<usize, Problem>> = wanted.iter().map(&mut place).collect();
+            if places.iter().all(Result::is_err) {
+                return Err(Unchanged::All(places));
+            }
             write::apply(tx, &mut edits, &author, outbox)?;
-            Ok::<_, Problem>((places, edits))
+            Ok((places, edits))
         })
-    })?;
+    });
+    let (places, edits) = match changed {
+        Ok(changed) => changed,
+        Err(Unchanged::All(places)) => (places, Vec::new()),
+        Err(Unchanged::Failed(problem)) => return Err(problem),
+    };
     edits.iter().for_each(Edit::tell);
     let ticket = |index: usize| edits.get(index).map(|edit| (200, edit.after.clone()));
     let outcomes = places.into_iter();
     Ok(outcomes
         .map(|place| place.and_then(|index| ticket(index).ok_or_else(Problem::internal)))
         .collect())
+}
+
+/// Why no ticket of a request changes: its transaction is rolled back, and marks no
+/// idempotency key as used.
+enum Unchanged {
+    /// None of them can change so.
+    All(Vec<Result<usize, Problem>>),
+    /// The change of all of them failed.
+    Failed(Problem),
+}
+
+impl<E: Into<Problem>> From<E> for Unchanged {
+    fn from(error: E) -> Self {
+        Unchanged::Failed(error.into())
+    }
 }
 
 /// An id and a patch each; a ticket may be named once.

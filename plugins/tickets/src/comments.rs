@@ -77,6 +77,7 @@ pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
         database.transaction(Isolation::ReadCommitted, |tx| {
             let tickets = lock_tickets(tx, std::slice::from_ref(&id))?;
             let ticket = tickets.into_iter().next().ok_or_else(Problem::not_found)?;
+            request.check_preconditions(Some(&ticket.etag()))?;
             status::refuse_closed(&ticket.status)?;
             write(tx, ticket, &draft, &author, outbox)
         })

@@ -23,7 +23,7 @@ pub fn delete(request: &Request, TicketId(id): TicketId) -> Answer {
         database.transaction(Isolation::ReadCommitted, |tx| {
             let tickets = lock_tickets(tx, std::slice::from_ref(&id))?;
             let ticket = tickets.first().ok_or_else(Problem::not_found)?;
-            request.check_if_match(&ticket.etag())?;
+            request.check_preconditions(Some(&ticket.etag()))?;
             erase(tx, &id, &author)?;
             let event = Event::deleted(&id, Timestamp::now());
             Ok::<_, Problem>(outbox.send(tx, &[event], &[])?)

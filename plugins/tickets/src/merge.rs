@@ -24,7 +24,7 @@ pub fn merge(request: &Request, TicketId(source): TicketId) -> Answer {
         database.transaction(Isolation::ReadCommitted, |tx| {
             let locked = lock_tickets(tx, &ids)?;
             let [source, target] = pair(&locked, &source, &into)?;
-            request.check_if_match(&source.etag())?;
+            request.check_preconditions(Some(&source.etag()))?;
             status::refuse_closed(&source.status)?;
             refuse_closed_target(&target)?;
             let mut edits = edits(tx, source, target, &author)?;

@@ -29,7 +29,7 @@ pub fn redact(request: &Request, TicketId(id): TicketId) -> Answer {
         database.transaction(Isolation::ReadCommitted, |tx| {
             let ticket = lock_ticket(tx, &id)?.ok_or_else(Problem::not_found)?;
             let (before, description) = ticket.split();
-            request.check_if_match(&before.etag())?;
+            request.check_preconditions(Some(&before.etag()))?;
             let mut redacted = redaction.of(&before, &description);
             let stamp = write(tx, &before, &redacted, &redaction, &author)?;
             redacted.ticket.stamp(&stamp);

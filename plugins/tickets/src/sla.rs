@@ -23,6 +23,7 @@ pub mod watch;
 #[cfg(test)]
 mod tests;
 
+use hearth_plugin::etag;
 use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
 
@@ -51,6 +52,22 @@ fn is_id(text: &str) -> bool {
 fn too_many(what: &str) -> Problem {
     let detail = format!("a customer may have {KEPT_MAX} {what}");
     Problem::new(409, "limit-reached", "Too many").detail(detail)
+}
+
+/// 412 where the client wants another one than there is, which has the tag of what GET
+/// shows.
+fn check(request: &Request, shown: Option<&Value>) -> Result<(), Problem> {
+    let shown = shown.map(|body| Response::json(200, body)).transpose()?;
+    request.check_preconditions(shown.map(|shown| shown.etag()).as_deref())
+}
+
+/// 412 where the client wants none, and another request made one between the look and the
+/// write.
+fn check_made(request: &Request, was_there: bool, created: bool) -> Result<(), Problem> {
+    match was_there || created {
+        true => Ok(()),
+        false => request.check_preconditions(Some(etag::UNKNOWN)),
+    }
 }
 
 /// The answer to a PUT: 201 with `Location` where it was not there before.

@@ -137,7 +137,7 @@ pub fn locked(
         database.transaction(Isolation::ReadCommitted, |tx| {
             let ticket = lock_ticket(tx, id)?.ok_or_else(Problem::not_found)?;
             let (before, description) = ticket.split();
-            request.check_if_match(&before.etag())?;
+            request.check_preconditions(Some(&before.etag()))?;
             let wanted = edit(&before)?;
             let mut edits = [Edit::new(before, wanted)?];
             apply(tx, &mut edits, &author, outbox)?;

@@ -248,7 +248,7 @@ pub fn change(request: &Request, EndpointId(id): EndpointId) -> Answer {
     let (keys, now) = (Keys::of_host()?, Timestamp::now());
     let change = |tx: &Transaction, notify| {
         let before = lock_endpoint(tx, &id)?.ok_or_else(Problem::not_found)?;
-        request.check_if_match(&before.etag())?;
+        request.check_preconditions(Some(&before.etag()))?;
         let sealed = headers_of(tx, &id)?.headers;
         let headers = Headers::open(&keys, customer, &id, &sealed).unwrap_or_default();
         let patched = headers.clone().patched(&patch.headers)?;
@@ -289,7 +289,7 @@ pub fn delete(request: &Request, EndpointId(id): EndpointId) -> Answer {
         .database()
         .transaction(Isolation::ReadCommitted, |tx| {
             let endpoint = lock_endpoint(tx, &id)?.ok_or_else(Problem::not_found)?;
-            request.check_if_match(&endpoint.etag())?;
+            request.check_preconditions(Some(&endpoint.etag()))?;
             delete_endpoint(tx, &id, now)?;
             delete_secrets(tx, &id)?;
             Ok(Response::no_content())
@@ -304,6 +304,7 @@ pub fn enable(request: &Request, EndpointId(id): EndpointId) -> Answer {
         .database()
         .transaction(Isolation::ReadCommitted, |tx| {
             let mut endpoint = lock_endpoint(tx, &id)?.ok_or_else(Problem::not_found)?;
+            request.check_preconditions(Some(&endpoint.etag()))?;
             switch::on(tx, &mut endpoint, now)?;
             endpoint.answer(200)
         })
@@ -316,6 +317,7 @@ pub fn disable(request: &Request, EndpointId(id): EndpointId) -> Answer {
     switch::told(|notify| {
         database.transaction(Isolation::ReadCommitted, |tx| {
             let mut endpoint = lock_endpoint(tx, &id)?.ok_or_else(Problem::not_found)?;
+            request.check_preconditions(Some(&endpoint.etag()))?;
             switch::off(tx, &mut endpoint, Reason::Requested, now, notify)?;
             endpoint.answer(200)
         })

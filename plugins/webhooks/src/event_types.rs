@@ -1,12 +1,14 @@
 //! `/event-types`: what the customer says of its events, and checks them by.
 
 use hearth_plugin::cursor::Binding;
+use hearth_plugin::etag;
 use hearth_plugin::prelude::*;
 use hearth_plugin::router::PathParameter;
 
 use crate::events::errors;
 use crate::sql::events::{
-    EventType, delete_event_type, event_type_by_name, event_types_after, put_event_type,
+    EventType, Put, delete_event_type, event_type_by_name, event_types_after, lock_event_type,
+    put_event_type,
 };
 use crate::{accept, schema, topic};
 
@@ -43,27 +45,40 @@ pub fn show(request: &Request, TypeName(name): TypeName) -> Answer {
 /// `PUT /event-types/{name}`: makes it, 201, or replaces it. From then on an event of
 /// this type whose payload does not fit the schema is refused.
 pub fn replace(request: &Request, TypeName(name): TypeName) -> Answer {
-    let mut found = read(request.fields()?, name)?;
+    let mut wanted = read(request.fields()?, name)?;
     let now = Timestamp::now();
-    let (schema, example) = (found.schema.clone(), found.example.clone());
-    let description = found.description.as_deref();
-    let put = put_event_type(
-        &request.database(),
-        &found.name,
-        description,
-        schema,
-        example,
-        now,
-    )?;
-    let put = put.ok_or_else(too_many)?;
-    (found.created_at, found.updated_at) = (put.created_at, now);
+    let put = request
+        .database()
+        .transaction(Isolation::ReadCommitted, |tx| {
+            let before = lock_event_type(tx, &wanted.name)?;
+            check(request, before.as_ref())?;
+            let put = put(tx, &wanted, now)?.ok_or_else(too_many)?;
+            if before.is_none() && !put.created {
+                request.check_preconditions(Some(etag::UNKNOWN))?;
+            }
+            Ok::<_, Problem>(put)
+        })?;
+    (wanted.created_at, wanted.updated_at) = (put.created_at, now);
     match put.created {
         true => Response::created(
-            &request.link(&["/event-types/", &found.name].concat()),
-            &found,
+            &request.link(&["/event-types/", &wanted.name].concat()),
+            &wanted,
         ),
-        false => Response::json(200, &found),
+        false => Response::json(200, &wanted),
     }
+}
+
+/// 412 where the client wants another than this one, which has the tag of what `show`
+/// answers.
+fn check(request: &Request, found: Option<&EventType>) -> Result<(), Problem> {
+    let shown = found.map(|found| Response::json(200, found)).transpose()?;
+    request.check_preconditions(shown.map(|shown| shown.etag()).as_deref())
+}
+
+fn put(tx: &Transaction, wanted: &EventType, now: Timestamp) -> Result<Option<Put>, sql::Error> {
+    let (schema, example) = (wanted.schema.clone(), wanted.example.clone());
+    let description = wanted.description.as_deref();
+    put_event_type(tx, &wanted.name, description, schema, example, now)
 }
 
 fn read(mut fields: Fields, name: String) -> Result<EventType, Problem> {
@@ -110,10 +125,14 @@ fn too_many() -> Problem {
 
 /// `DELETE /event-types/{name}`: 204. Events of this type are no longer checked.
 pub fn delete(request: &Request, TypeName(name): TypeName) -> Answer {
-    match delete_event_type(&request.database(), &name)? {
-        0 => Err(Problem::not_found()),
-        _ => Ok(Response::no_content()),
-    }
+    request
+        .database()
+        .transaction(Isolation::ReadCommitted, |tx| {
+            let found = lock_event_type(tx, &name)?.ok_or_else(Problem::not_found)?;
+            check(request, Some(&found))?;
+            delete_event_type(tx, &name)?;
+            Ok(Response::no_content())
+        })
 }
 
 #[cfg(test)]

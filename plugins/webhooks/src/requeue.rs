@@ -14,7 +14,9 @@ use crate::events::{self, EventId, FIRST};
 use crate::order::{Job, Kind, Order};
 use crate::sql::endpoints::{endpoint_by_id, lift_pauses};
 use crate::sql::events::{Listed, events_for};
-use crate::sql::requeue::{Begun, Candidate, begin_anew, dead, hasten, undelivered};
+use crate::sql::requeue::{
+    Begun, Candidate, begin_anew, begin_in_place, dead, hasten, ordered_of, undelivered,
+};
 use crate::topic;
 
 /// Rows of a page, as its statements have it: a transaction sends their messages and
@@ -22,7 +24,8 @@ use crate::topic;
 const PAGE: usize = accept::DIRECT_MAX;
 
 /// `POST /events/{id}/endpoints/{endpoint}/resend`: once more, however it stands with
-/// it; also to an endpoint that did not want it at first.
+/// it; also to an endpoint that did not want it at first. What an ordered endpoint waits
+/// for keeps its place.
 pub fn resend(request: &Request, EventId(event): EventId, EndpointId(id): EndpointId) -> Answer {
     request.fields_if_any()?.finish()?;
     events::require(request, &event)?;
@@ -37,9 +40,17 @@ pub fn resend(request: &Request, EventId(event): EventId, EndpointId(id): Endpoi
         .transaction(Isolation::ReadCommitted, |tx| {
             let now = Timestamp::now();
             lift(tx, std::slice::from_ref(&candidate.endpoint_id), now)?;
-            begin(tx, std::slice::from_ref(&candidate), now, false)
+            match begin(tx, std::slice::from_ref(&candidate), now, false)? {
+                0 => in_place(tx, &candidate, now),
+                begun => Ok(begun),
+            }
         })?;
     queued(begun, false)
+}
+
+fn in_place(tx: &Transaction, own: &Candidate, now: Timestamp) -> Result<usize, sql::Error> {
+    let begun = begin_in_place(tx, &own.event_id, &own.endpoint_id, now)?;
+    Ok(usize::try_from(begun).unwrap_or_default())
 }
 
 /// `POST /endpoints/{id}/recover`: everything of that time that failed or stopped, or
@@ -59,7 +70,10 @@ pub fn replay_missing(request: &Request, id: EndpointId) -> Answer {
 /// time of what is first in their order. Answers how many such there were.
 pub fn lift(on: &dyn Connection, ids: &[String], now: Timestamp) -> Result<usize, sql::Error> {
     lift_pauses(on, ids)?;
-    let hastened = hasten(on, ids, now)?;
+    let mut hastened = 0;
+    for ordered in ordered_of(on, ids)? {
+        hastened += hasten(on, &ordered.id, now)?;
+    }
     Ok(usize::try_from(hastened).unwrap_or_default())
 }
 

@@ -148,7 +148,7 @@ pub fn rotate(request: &Request, EndpointId(id): EndpointId) -> Answer {
         .database()
         .transaction(Isolation::ReadCommitted, |tx| {
             let mut endpoint = lock_endpoint(tx, &id)?.ok_or_else(Problem::not_found)?;
-            request.check_if_match(&endpoint.etag())?;
+            request.check_preconditions(Some(&endpoint.etag()))?;
             if secrets_of(tx, &id, now)?.len() >= SIGNING_MAX {
                 return Err(too_many());
             }

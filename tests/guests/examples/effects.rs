@@ -84,6 +84,17 @@ fn refuse(_: &Request) -> Answer {
     Err(Problem::internal())
 }
 
+/// A list of which each item failed.
+fn nothing_done(_: &Request) -> Answer {
+    Ok(Response::json(207, &row())?.without_effect())
+}
+
+/// It says so, and is wrong.
+fn done_after_all(request: &Request) -> Answer {
+    transaction(request)?;
+    nothing_done(request)
+}
+
 /// What the request itself is to blame for, before anything was done.
 fn reject(_: &Request) -> Answer {
     Err(Problem::new(422, "rejected", "Rejected"))
@@ -112,6 +123,8 @@ fn router() -> Router {
         .post("/fail-after", fail_after)
         .post("/nothing", nothing)
         .post("/refuse", refuse)
+        .post("/nothing-done", nothing_done)
+        .post("/done-after-all", done_after_all)
         .post("/reject", reject)
         .post("/reject-after", reject_after)
 }

@@ -14,6 +14,8 @@
 //! An answer of 4xx without a mark had no effect, so it is not kept and its key is as
 //! good as new, for this request or another: whoever mends what a 412 or a 422 names
 //! sends it with the same key (Stripe's rule: what fails validation saves no result).
+//! The same holds for an answer of success of which the plugin says so (`hearth-effect:
+//! none`): a 207 in which each item failed.
 //!
 //! Taking over is safe at any time, for the mark of a claim that is no longer the
 //! row's fails the transaction it is in. That a holder is alive only decides how
@@ -101,6 +103,9 @@ impl Default for Config {
 }
 
 const HEADER: &str = "idempotency-key";
+
+/// By which a guest says to the host that the request changed nothing.
+pub const EFFECT: &str = "hearth-effect";
 
 /// Said on an answer that was given before.
 pub const REPLAYED: (&str, &str) = ("idempotency-replayed", "true");
@@ -239,7 +244,7 @@ impl Idempotency {
     /// failure of the request: a retry is told that it was applied.
     pub async fn finish(&self, customer: &str, claim: &Claim, answer: Option<&Response>) {
         let kept = match answer {
-            Some(answer) if answer.status < 400 || claim.is_applied() => {
+            Some(answer) if claim.is_applied() || is_effect(answer) => {
                 let sealed = self
                     .seal
                     .close(claim.id(), answer, self.config.answer_bytes_max);
@@ -282,6 +287,13 @@ impl Idempotency {
         key.map(Some)
             .ok_or_else(|| Problem::idempotency_key(self.config.key_bytes_max))
     }
+}
+
+/// Whether an answer tells of an effect, which may be one that no mark shows.
+fn is_effect(answer: &Response) -> bool {
+    let says_none =
+        |(name, value): &(String, Vec<u8>)| name.eq_ignore_ascii_case(EFFECT) && value == b"none";
+    answer.status < 400 && !answer.headers.iter().any(says_none)
 }
 
 /// The draft's key is a structured-field string, in quotes; nearly all clients

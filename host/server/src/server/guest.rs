@@ -10,6 +10,7 @@ use http_body_util::Full;
 
 use super::Whole;
 use super::sse::is_grip;
+use crate::edge::idempotency::EFFECT;
 use crate::edge::keys::Caller;
 use hearth_runtime::capability::Claim;
 use hearth_runtime::plugin::deployment::Deployment;
@@ -21,8 +22,9 @@ const NOT_TO_GUESTS: [&str; 4] = ["x-api-key", "authorization", "cookie", SINCE]
 /// When the request's idempotency key was first seen.
 const SINCE: &str = "hearth-idempotency-since";
 
-/// Hop-by-hop headers (RFC 9110, section 7.6.1) and those that the host sets.
-const NOT_THE_GUESTS: [&str; 11] = [
+/// Hop-by-hop headers (RFC 9110, section 7.6.1), those that the host sets, and what a
+/// guest says to the host alone.
+const NOT_THE_GUESTS: [&str; 12] = [
     "connection",
     "keep-alive",
     "proxy-connection",
@@ -34,6 +36,7 @@ const NOT_THE_GUESTS: [&str; 11] = [
     "date",
     "x-request-id",
     "hearth-plugin",
+    EFFECT,
 ];
 
 /// What is wrong with a guest's response.

@@ -2,14 +2,14 @@
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
-use hearth_plugin::sql::{Batch, Error};
+use hearth_plugin::sql::Error;
 
 use super::hours::Hours;
 use super::order::Order;
-use super::{SlaId, plan, put, too_many};
+use super::{SlaId, check, check_made, plan, put, too_many};
 use crate::outbox::Outbox;
 use crate::sql::sla::{
-    CalendarRow, Put, calendar_by_id, calendars_after, delete_calendar, put_calendar,
+    CalendarRow, Put, calendar_by_id, calendars_after, delete_calendar, lock_calendar, put_calendar,
 };
 use crate::ticket::AGENT;
 
@@ -40,7 +40,7 @@ pub fn list(request: &Request) -> Answer {
 pub fn show(request: &Request, SlaId(id): SlaId) -> Answer {
     request.require_scope(AGENT)?;
     let calendar = calendar_by_id(&request.database(), &id)?;
-    Response::json(200, &calendar.ok_or_else(Problem::not_found)?)
+    Response::json(200, &to_json(&calendar.ok_or_else(Problem::not_found)?))
 }
 
 /// `PUT /calendars/{id}`: makes it, 201, or replaces it.
@@ -59,42 +59,56 @@ pub fn replace(request: &Request, SlaId(id): SlaId) -> Answer {
         updated_at: Timestamp::default(),
     };
     let database = request.database();
-    let written = Outbox::run(|outbox| write(&database, &calendar, outbox))?;
+    let written = Outbox::run(|outbox| {
+        database.transaction(Isolation::ReadCommitted, |tx| {
+            let before = lock_calendar(tx, &calendar.id)?;
+            check(request, before.as_ref().map(to_json).as_ref())?;
+            let written = write(tx, &calendar)?.ok_or_else(|| too_many("calendars"))?;
+            check_made(request, before.is_some(), written.created)?;
+            outbox.send(tx, &[], &[Order::ReviewSoon])?;
+            Ok::<_, Problem>(written)
+        })
+    })?;
     plan::forget_kept();
-    let written = written.ok_or_else(|| too_many("calendars"))?;
     calendar.updated_at = written.updated_at;
     let path = ["/calendars/", &calendar.id].concat();
-    let body = Value::Object(sql::to_json(&calendar));
-    put(request, written.created, &path, &body)
+    put(request, written.created, &path, &to_json(&calendar))
 }
 
-fn write(
-    database: &Database,
-    calendar: &CalendarRow,
-    outbox: &Outbox,
-) -> Result<Option<Put>, Error> {
-    let mut batch = Batch::new();
-    let put = batch.add(put_calendar::step(
+fn to_json(calendar: &CalendarRow) -> Value {
+    Value::Object(sql::to_json(calendar))
+}
+
+fn write(tx: &Transaction, calendar: &CalendarRow) -> Result<Option<Put>, Error> {
+    put_calendar(
+        tx,
         &calendar.id,
         &calendar.name,
         &calendar.time_zone,
         &calendar.hours,
         &calendar.holidays,
-    ));
-    outbox.add(&mut batch, &[], &[Order::ReviewSoon]);
-    outbox.noted(batch.run(database))?.take(put)
+    )
 }
 
 /// `DELETE /calendars/{id}`: 204; 409 while a policy counts by it.
 pub fn delete(request: &Request, SlaId(id): SlaId) -> Answer {
     request.require_scope(AGENT)?;
-    match delete_calendar(&request.database(), &id) {
-        Ok(0) => Err(Problem::not_found()),
-        Ok(_) => Ok(Response::no_content()),
-        Err(Error::ForeignKeyViolation(_)) => {
+    request
+        .database()
+        .transaction(Isolation::ReadCommitted, |tx| {
+            let calendar = lock_calendar(tx, &id)?.ok_or_else(Problem::not_found)?;
+            check(request, Some(&to_json(&calendar)))?;
+            delete_calendar(tx, &id).map_err(in_use)?;
+            Ok(Response::no_content())
+        })
+}
+
+fn in_use(error: Error) -> Problem {
+    match error {
+        Error::ForeignKeyViolation(_) => {
             let detail = "a policy counts by this calendar";
-            Err(Problem::new(409, "in-use", "In use").detail(detail))
+            Problem::new(409, "in-use", "In use").detail(detail)
         }
-        Err(error) => Err(error.into()),
+        error => error.into(),
     }
 }

@@ -2,16 +2,16 @@
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
-use hearth_plugin::sql::{Batch, Error};
+use hearth_plugin::sql::Error;
 use hearth_plugin::{FieldError, problem::Place};
 
 use super::order::Order;
 use super::policy::{BUILT_IN, Policy, TIERS};
-use super::{SlaId, is_id, plan, put, too_many};
+use super::{SlaId, check, check_made, is_id, plan, put, too_many};
 use crate::outbox::Outbox;
 use crate::sql::sla::{
-    PolicyRow, Put, delete_policy, insert_tiers, policies_after, policy_by_id, put_policy,
-    remove_tiers,
+    PolicyRow, Put, delete_policy, insert_tiers, lock_policy, policies_after, policy_by_id,
+    put_policy, remove_tiers,
 };
 use crate::ticket::AGENT;
 
@@ -55,12 +55,21 @@ pub fn replace(request: &Request, SlaId(id): SlaId) -> Answer {
     let mut policy = read(request.fields()?, &id)?;
     refuse_built_in(&id)?;
     let database = request.database();
-    let written = Outbox::run(|outbox| write(&database, &policy, outbox)).map_err(refused)?;
-    plan::forget_kept();
     let Put {
         updated_at,
         created,
-    } = written.ok_or_else(|| too_many("policies"))?;
+    } = Outbox::run(|outbox| {
+        database.transaction(Isolation::ReadCommitted, |tx| {
+            let before = locked(tx, &id)?;
+            check(request, before.as_ref().map(to_json).as_ref())?;
+            let written = write(tx, &policy).map_err(refused)?;
+            let written = written.ok_or_else(|| too_many("policies"))?;
+            check_made(request, before.is_some(), written.created)?;
+            outbox.send(tx, &[], &[Order::ReviewSoon])?;
+            Ok::<_, Problem>(written)
+        })
+    })?;
+    plan::forget_kept();
     policy.updated_at = updated_at;
     put(
         request,
@@ -75,17 +84,25 @@ pub fn delete(request: &Request, SlaId(id): SlaId) -> Answer {
     request.require_scope(AGENT)?;
     refuse_built_in(&id)?;
     let database = request.database();
-    let deleted = Outbox::run(|outbox| {
-        let mut batch = Batch::new();
-        let deleted = batch.add(delete_policy::step(&id));
-        outbox.add(&mut batch, &[], &[Order::ReviewSoon]);
-        outbox.noted(batch.run(&database))?.take(deleted)
-    });
-    let deleted = deleted?;
+    Outbox::run(|outbox| {
+        database.transaction(Isolation::ReadCommitted, |tx| {
+            let policy = locked(tx, &id)?.ok_or_else(Problem::not_found)?;
+            check(request, Some(&to_json(&policy)))?;
+            delete_policy(tx, &id)?;
+            outbox.send(tx, &[], &[Order::ReviewSoon])?;
+            Ok::<_, Problem>(())
+        })
+    })?;
     plan::forget_kept();
-    match deleted {
-        0 => Err(Problem::not_found()),
-        _ => Ok(Response::no_content()),
+    Ok(Response::no_content())
+}
+
+/// The policy, locked against other changes until the transaction ends, as it is then: its
+/// tiers lie in rows of their own, which change under the lock alone.
+fn locked(tx: &Transaction, id: &str) -> Result<Option<PolicyRow>, Error> {
+    match lock_policy(tx, id)? {
+        Some(_) => policy_by_id(tx, id),
+        None => Ok(None),
     }
 }
 
@@ -161,22 +178,21 @@ fn refuse_built_in(id: &str) -> Result<(), Problem> {
     Err(Problem::new(409, "built-in", "Built in").detail(detail))
 }
 
-fn write(database: &Database, policy: &PolicyRow, outbox: &Outbox) -> Result<Option<Put>, Error> {
+/// No row where there was no room for the policy.
+fn write(tx: &Transaction, policy: &PolicyRow) -> Result<Option<Put>, Error> {
     let (id, calendar_id) = (policy.id.as_str(), policy.calendar_id.as_deref());
     let (targets, warn_before) = (&policy.targets, &policy.warn_before);
-    let mut batch = Batch::new();
-    let put = put_policy::step(id, &policy.name, calendar_id, targets, warn_before);
-    let put = batch.add(put);
-    batch.add(remove_tiers::step(id));
-    if !policy.tiers.is_empty() {
-        batch.add(insert_tiers::step(id, &policy.tiers));
+    let put = put_policy(tx, id, &policy.name, calendar_id, targets, warn_before)?;
+    if put.is_some() {
+        remove_tiers(tx, id)?;
+        if !policy.tiers.is_empty() {
+            insert_tiers(tx, id, &policy.tiers)?;
+        }
     }
-    outbox.add(&mut batch, &[], &[Order::ReviewSoon]);
-    outbox.noted(batch.run(database))?.take(put)
+    Ok(put)
 }
 
-/// What a violated key means: there is no such calendar, another policy has the
-/// tier, or there was no room for the policy.
+/// What a violated key means: there is no such calendar, or another policy has the tier.
 fn refused(error: Error) -> Problem {
     match error {
         Error::ForeignKeyViolation(name) if name == "sla_policies_calendar" => {
@@ -186,7 +202,6 @@ fn refused(error: Error) -> Problem {
                 detail: "there is no such calendar".into(),
             }])
         }
-        Error::ForeignKeyViolation(name) if name == "sla_tiers_policy" => too_many("policies"),
         Error::UniqueViolation(_) => {
             let detail = "another policy has one of these tiers; take it away there first";
             Problem::new(409, "tier-taken", "The tier is taken").detail(detail)

@@ -2,6 +2,8 @@
 
 use hearth_plugin::prelude::*;
 
+use super::Id;
+
 row! {
     /// The tier of the caller's customer.
     pub struct CustomerRow { tier: String }
@@ -183,6 +185,10 @@ sql! {
          FROM sla_tiers WHERE policy_id = sla_policies.id), '{}') AS tiers, targets, \
          warn_before, updated_at FROM sla_policies WHERE id = $1";
 
+    /// Locks a policy against other changes until the transaction ends.
+    pub write fn lock_policy(id: &str) -> Option<Id> =
+        "SELECT id FROM sla_policies WHERE id = $1 FOR UPDATE";
+
     pub read fn policies_after(id: &str, limit: i64) -> Vec<PolicyRow> =
         "SELECT id, name, calendar_id, coalesce((SELECT array_agg(tier ORDER BY tier) \
          FROM sla_tiers WHERE policy_id = sla_policies.id), '{}') AS tiers, targets, \
@@ -209,6 +215,11 @@ sql! {
     pub read fn calendar_by_id(id: &str) -> Option<CalendarRow> =
         "SELECT id, name, time_zone, hours, holidays, updated_at \
          FROM sla_calendars WHERE id = $1";
+
+    /// The calendar, locked against other changes until the transaction ends.
+    pub write fn lock_calendar(id: &str) -> Option<CalendarRow> =
+        "SELECT id, name, time_zone, hours, holidays, updated_at \
+         FROM sla_calendars WHERE id = $1 FOR UPDATE";
 
     pub read fn calendars_after(id: &str, limit: i64) -> Vec<CalendarRow> =
         "SELECT id, name, time_zone, hours, holidays, updated_at \

@@ -126,7 +126,7 @@ sql! {
          coalesce(hours.duration_ms_sum, 0) AS duration_ms_sum, \
          coalesce(hours.duration_ms_max, 0) AS duration_ms_max, \
          (SELECT count(*) FROM (SELECT 1 AS one FROM deliveries WHERE endpoint_id = $1 \
-         AND status = 'pending' LIMIT 10001) AS pending) AS pending, \
+         AND ended_at IS NULL LIMIT 10001) AS pending) AS pending, \
          (SELECT count(*) FROM (SELECT 1 AS one FROM deliveries WHERE endpoint_id = $1 \
          AND status = 'failed' LIMIT 10001) AS dead) AS dead, \
          greatest(health.last_success_at, (SELECT max(last_delivered_at) FROM attempt_counts \

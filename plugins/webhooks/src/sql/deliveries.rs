@@ -144,7 +144,7 @@ sql! {
     ) -> Option<Taken> = concat!(
         "WITH place AS (", place!("$2", "$6"), ") \
          UPDATE deliveries SET leased_until = $5, in_line = true FROM place \
-         WHERE deliveries.event_id = $1 AND deliveries.endpoint_id = place.endpoint_id \
+         WHERE deliveries.event_id = $1 AND deliveries.endpoint_id = $2 \
          AND deliveries.round = $3 AND deliveries.status = 'pending' \
          AND deliveries.due_at <= $4 \
          AND (deliveries.leased_until IS NULL OR deliveries.leased_until <= $4) \
@@ -160,7 +160,7 @@ sql! {
     ) -> Option<Next> = concat!(
         "WITH place AS (", place!("$1", "$4"), ") \
          UPDATE deliveries SET leased_until = $3 FROM place \
-         WHERE deliveries.endpoint_id = place.endpoint_id \
+         WHERE deliveries.endpoint_id = $1 \
          AND deliveries.event_id = (", first!(), ") \
          RETURNING deliveries.event_id, deliveries.round, deliveries.tries, \
          deliveries.attempts");

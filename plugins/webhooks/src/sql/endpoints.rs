@@ -148,7 +148,8 @@ sql! {
     /// Endpoints that were deleted long ago, a few at a time.
     pub write fn forget_endpoints(before: Timestamp) -> u64 =
         "DELETE FROM endpoints WHERE id IN (SELECT id FROM endpoints WHERE deleted_at < $1 \
-         AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.endpoint_id = endpoints.id) \
+         AND (SELECT true FROM deliveries WHERE deliveries.endpoint_id = endpoints.id LIMIT 1) \
+         IS NULL \
          LIMIT 20)";
 
     pub write fn delete_expired_secrets(now: Timestamp) -> u64 =

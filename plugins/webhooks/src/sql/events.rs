@@ -81,8 +81,10 @@ sql! {
 
     pub read fn event_by_sender_id(sender_id: &str) -> Option<Accepted> =
         "SELECT events.id, events.sender_id AS event_id, events.type, events.body, \
-         events.occurred_at, events.created_at FROM sender_ids \
-         JOIN events ON events.id = sender_ids.event_id WHERE sender_ids.sender_id = $1";
+         events.occurred_at, events.created_at FROM sender_ids CROSS JOIN LATERAL ( \
+         SELECT id, sender_id, type, body, occurred_at, created_at FROM events \
+         WHERE events.id = sender_ids.event_id LIMIT 1) AS events \
+         WHERE sender_ids.sender_id = $1";
 
     pub read fn events_before(
         since: Timestamp,
@@ -141,6 +143,11 @@ sql! {
     pub read fn event_type_by_name(name: &str) -> Option<EventType> =
         "SELECT name, description, schema, example, created_at, updated_at \
          FROM event_types WHERE name = $1";
+
+    /// The type, locked against other changes until the transaction ends.
+    pub write fn lock_event_type(name: &str) -> Option<EventType> =
+        "SELECT name, description, schema, example, created_at, updated_at \
+         FROM event_types WHERE name = $1 FOR UPDATE";
 
     pub read fn event_types_after(name: &str, limit: i64) -> Vec<ListedType> =
         "SELECT name, description, created_at, updated_at \
