@@ -39,8 +39,8 @@ use crate::telemetry::HostMetrics;
 pub struct Config {
     /// Milliseconds that one receive waits for a message.
     pub receive_ms_max: u64,
-    /// Milliseconds between two tries to reach a queue that is away.
-    pub away_ms: u64,
+    /// Milliseconds between two attempts to reach a queue that is unavailable.
+    pub retry_ms: u64,
     /// Tries to settle what a call has consumed. After the last it comes again.
     pub settle_tries_max: u32,
     /// Bytes of the reason that a dead letter keeps.
@@ -55,7 +55,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             receive_ms_max: 20_000,
-            away_ms: 1_000,
+            retry_ms: 1_000,
             settle_tries_max: 5,
             reason_bytes_max: 1_024,
             call_bytes_max: 1024 * 1024,

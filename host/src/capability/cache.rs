@@ -91,8 +91,9 @@ pub struct Config {
     pub marks_max: usize,
     /// How often a host asks what others have invalidated.
     pub fleet_poll_ms: u64,
-    /// A host that has not been told for so long serves nothing from its cache.
-    pub fleet_away_ms_max: u64,
+    /// A host that could not read the invalidations of other hosts for so long serves
+    /// nothing from its cache.
+    pub fleet_stale_ms_max: u64,
     /// How long invalidations are kept for hosts that were away.
     pub fleet_kept_ms: u64,
     /// Invalidations of one plugin that wait to be told; one more, and all that
@@ -141,7 +142,7 @@ impl Default for Config {
             lease_ms_max: 5_000,
             marks_max: 100_000,
             fleet_poll_ms: 250,
-            fleet_away_ms_max: 5_000,
+            fleet_stale_ms_max: 5_000,
             fleet_kept_ms: 600_000,
             fleet_waiting_max: 1_000,
             shared: None,

@@ -97,6 +97,6 @@ impl Intake {
     }
 
     pub(super) fn away(&self) -> Duration {
-        Duration::from_millis(self.shared.config.away_ms)
+        Duration::from_millis(self.shared.config.retry_ms)
     }
 }

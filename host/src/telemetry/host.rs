@@ -123,7 +123,7 @@ const GAUGES: [(&str, &str); 13] = [
     ),
     ("hearth_cache_bytes", "Bytes that a plugin has cached."),
     (
-        "hearth_cache_shared_away",
+        "hearth_cache_shared_unavailable",
         "1 while the shared tier is not asked, since it failed of late.",
     ),
     (

@@ -88,16 +88,16 @@ impl HostMetrics {
         };
         SharedCacheMetrics {
             look_errors: error("failed"),
-            looks_refused: error("away"),
+            looks_refused: error("unavailable"),
             looks_forged: error("forged"),
             writes: write("written"),
             write_errors: write("failed"),
-            writes_refused: write("away"),
+            writes_refused: write("unavailable"),
             writes_dropped: write("dropped"),
             writes_too_large: write("too_large"),
             look_seconds: seconds("look"),
             write_seconds: seconds("write"),
-            away: self.metrics.gauge("hearth_cache_shared_away", &[]),
+            away: self.metrics.gauge("hearth_cache_shared_unavailable", &[]),
         }
     }
 }
