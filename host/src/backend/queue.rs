@@ -112,11 +112,11 @@ pub enum QueueError {
     #[error("the queue is full")]
     Full,
     /// The backend is away, or too slow. Later it may work.
-    #[error("the queue is not available: {0}")]
+    #[error("the queue is unavailable: {0}")]
     Unavailable(String),
     /// The customer: its messages take its share of the queue, or of what waits to be
     /// sent. Later it may work.
-    #[error("the customer has all that one may have of the queue")]
+    #[error("the customer's share of the queue is full")]
     ShareFull,
     /// The sender has no grant, or the operator named no such queue.
     #[error("{0}")]
@@ -125,7 +125,7 @@ pub enum QueueError {
     #[error("{0}")]
     Invalid(String),
     /// The lease is over: somebody else has the message, or nobody any more.
-    #[error("the lease on the message is over")]
+    #[error("the lease on the message has expired")]
     LeaseLost,
 }
 
@@ -270,7 +270,7 @@ impl Queues {
         let mut sent = sent.into_iter();
         let mut results = Vec::with_capacity(queues.len());
         for (queue, checked) in queues.iter().zip(checked) {
-            let unanswered = || Err(QueueError::Unavailable("it was not answered".into()));
+            let unanswered = || Err(QueueError::Unavailable("there was no answer".into()));
             let result = match checked {
                 Ok(()) => sent.next().unwrap_or_else(unanswered),
                 Err(error) => Err(error),

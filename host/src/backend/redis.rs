@@ -40,9 +40,9 @@ impl Default for Config {
 /// Why there is no client. The operator's to mend; no text holds a password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the URL is not one of Redis (redis.url, HEARTH_REDIS_URL): {0}")]
+    #[error("the Redis URL is invalid (redis.url, HEARTH_REDIS_URL): {0}")]
     Url(String),
-    #[error("the authorities of Redis: {0}")]
+    #[error("the CA certificates for Redis are invalid (redis.tls_root_file): {0}")]
     Root(#[from] std::io::Error),
 }
 

@@ -70,7 +70,7 @@ impl PgQueue {
         let pause = Duration::from_millis(self.shared.config.count_ms);
         loop {
             if let Err(error) = self.count_or_read().await {
-                tracing::debug!(%error, "the queues were not counted");
+                tracing::debug!(%error, "the messages in the queues could not be counted");
             }
             sleep(pause).await;
         }

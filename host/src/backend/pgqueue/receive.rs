@@ -131,7 +131,7 @@ impl PgQueue {
                 found: Some(found),
             }));
         });
-        let stopped = || Err(QueueError::Unavailable("the host is stopping".into()));
+        let stopped = || Err(QueueError::Unavailable("the host is shutting down".into()));
         answered.await.unwrap_or_else(|_| stopped())
     }
 

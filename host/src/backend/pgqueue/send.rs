@@ -110,7 +110,7 @@ impl PgQueue {
 }
 
 fn stopping() -> QueueError {
-    QueueError::Unavailable("the host is stopping".into())
+    QueueError::Unavailable("the host is shutting down".into())
 }
 
 impl Table {

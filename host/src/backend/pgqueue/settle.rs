@@ -135,12 +135,12 @@ impl PgQueue {
             (ending, bytes)
         });
         let Ok(answers) = self.shared.settles.add(&None, sized.collect()) else {
-            return vec![unavailable("too much is being settled"); count];
+            return vec![unavailable("too many messages are being settled at once"); count];
         };
         let mut results = Vec::with_capacity(count);
         for answer in answers {
             let ended = answer.await;
-            results.push(ended.unwrap_or_else(|_| unavailable("the host is stopping")));
+            results.push(ended.unwrap_or_else(|_| unavailable("the host is shutting down")));
         }
         results
     }

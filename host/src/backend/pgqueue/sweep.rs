@@ -47,7 +47,7 @@ impl PgQueue {
         loop {
             sleep(pause).await;
             if let Err(error) = self.sweep().await {
-                tracing::debug!(%error, "the queues were not swept");
+                tracing::debug!(%error, "old rows of the queues could not be deleted");
             }
         }
     }
@@ -71,7 +71,10 @@ impl PgQueue {
         let params: [&(dyn ToSql + Sync); 3] = [&table.offset_ms(), &retention, &chunk];
         let messages: i64 = client.query_one(EXPIRE, &params).await?.try_get(0)?;
         if messages > 0 {
-            tracing::warn!(messages, "messages that nobody consumed were dropped");
+            tracing::warn!(
+                messages,
+                "messages that nothing consumed within queue.retention_ms were deleted"
+            );
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ pub enum Error {
     #[error("the item is larger than an item may be")]
     TooLarge,
     /// Nobody's.
-    #[error("the condition did not hold")]
+    #[error("the condition was not met")]
     ConditionFailed,
     /// A write may have happened all the same.
     #[error("the deadline passed")]

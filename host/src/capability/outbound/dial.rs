@@ -59,7 +59,7 @@ impl Dialer {
         let dialling = self.clone().open(sockets, name, protocols);
         match AbortOnDropHandle::new(self.runtime.spawn(dialling)).await {
             Ok(connection) => connection,
-            Err(_) => Err(Error::Connect("the host stops".into())),
+            Err(_) => Err(Error::Connect("the host is shutting down".into())),
         }
     }
 

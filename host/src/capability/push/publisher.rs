@@ -66,7 +66,7 @@ impl Publisher {
             answer,
         });
         self.come.notify_one();
-        let gone = || Err(Error::Unavailable("the host stops".into()));
+        let gone = || Err(Error::Unavailable("the host is shutting down".into()));
         answered.await.unwrap_or_else(|_| gone())
     }
 

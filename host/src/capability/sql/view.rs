@@ -173,7 +173,7 @@ impl View<'_> {
             let ready = vec![Call::Statement(ready)];
             let mut answers = self.batch(ready, mark, operation).await?;
             let last = answers.pop();
-            return last.ok_or_else(|| Error::Unavailable("it was not answered".into()));
+            return last.ok_or_else(|| Error::Unavailable("there was no answer".into()));
         }
         let mut usage = Usage::waiting(&ready.known.account, operation);
         let work = async {

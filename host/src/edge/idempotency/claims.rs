@@ -65,7 +65,7 @@ const TRIES: u32 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("no connection: {0}")]
+    #[error("no connection to Postgres: {0}")]
     Pool(#[from] PoolError),
     #[error("{0}")]
     Postgres(#[from] tokio_postgres::Error),
