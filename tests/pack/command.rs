@@ -109,7 +109,7 @@ fn the_command_refuses_what_the_gate_refuses_and_writes_nothing() {
         (
             "CREATE TABLE a (id uuid)",
             set_config,
-            "set_config, which no plugin may call",
+            "set_config, which plugins may not call",
         ),
         ("SET ROLE x", "SELECT 1 AS id", "migration 1_create_ticket"),
         (

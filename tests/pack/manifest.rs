@@ -86,7 +86,7 @@ fn every_mistake_of_a_manifest_is_told_with_its_line() {
         (4, "`world`"),
         (5, "`files`"),
         (5, "`outbound` is none of"),
-        (5, "it has no path"),
+        (5, "it must not have a path"),
         (6, "`public`"),
         (7, "`colour`"),
         (9, "`limits.cpu_ms_max`"),

@@ -163,7 +163,7 @@ impl Config {
         self.check_name("key", key, self.key_bytes_max)?;
         if options.tags.len() > self.tags_max {
             return Err(Error::Invalid(format!(
-                "an entry may have {} tags (cache.tags_max)",
+                "too many tags: an entry may have at most {} (cache.tags_max)",
                 self.tags_max
             )));
         }
@@ -185,7 +185,8 @@ impl Config {
         match name.len() {
             0 => Err(Error::Invalid(format!("the {what} is empty"))),
             bytes if bytes > bytes_max => Err(Error::Invalid(format!(
-                "the {what} has {bytes} bytes and may have {bytes_max} (cache.{what}_bytes_max)"
+                "the {what} is too large: {bytes} bytes, and at most {bytes_max} are allowed \
+                 (cache.{what}_bytes_max)"
             ))),
             _ => Ok(()),
         }
@@ -195,7 +196,7 @@ impl Config {
 /// Why something was not cached. The guest is to blame for each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("the value is larger than an entry may be")]
+    #[error("the value is too large (cache.entry_bytes_max)")]
     TooLarge,
     #[error("{0}")]
     Invalid(String),

@@ -190,7 +190,7 @@ pub(super) async fn follow(fleet: &Fleet, shares: &Shares, server: Server) {
         let failed = match timeout(patience, round).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("it took too long".to_owned()),
+            Err(_) => Some("timed out".to_owned()),
         };
         if let (Some(error), false) = (&failed, away) {
             let stale_ms_max = fleet.config.fleet_stale_ms_max;
@@ -210,8 +210,12 @@ pub(super) async fn tell_last(fleet: &Fleet, shares: &Shares, server: Server) {
     let log = Log::new(server, READ_ROWS_MAX);
     match timeout(LAST_WORDS, fleet.tell(&log, shares)).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the last invalidations were not told"),
-        Err(_) => tracing::warn!("the last invalidations were not told in time"),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the last cache invalidations could not be sent to the other hosts")
+        }
+        Err(_) => tracing::warn!(
+            "the last cache invalidations could not be sent to the other hosts in time"
+        ),
     }
 }
 

@@ -337,7 +337,8 @@ impl View<'_> {
     async fn commit_transaction(&mut self, number: u64) -> Result<(), Error> {
         self.open(number)?;
         let open = self.state.open.take();
-        let open = open.ok_or_else(|| Error::Unavailable("the transaction is gone".into()))?;
+        let open =
+            open.ok_or_else(|| Error::Unavailable("the transaction no longer exists".into()))?;
         if let Some(error) = open.failed() {
             return Err(error.clone());
         }

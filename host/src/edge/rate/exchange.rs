@@ -63,7 +63,7 @@ enum Failed {
     Pool(#[from] deadpool_postgres::PoolError),
     #[error(transparent)]
     Statement(#[from] tokio_postgres::Error),
-    #[error("it took too long")]
+    #[error("timed out")]
     TooLong,
 }
 
