@@ -125,7 +125,7 @@ impl Router {
 
 impl MetricsSource for Router {
     fn write(&self, page: &mut MetricsPage) {
-        let help = "1 while every call of a plugin fails, of requests and of messages.";
+        let help = "1 while every call of a plugin fails, for requests and messages.";
         page.family(FAILING, FamilyKind::Gauge, help);
         for deployment in self.deployments() {
             let failing = deployment.failing.calls().is_some();

@@ -198,7 +198,7 @@ async fn served<S, F, B>(
                 Ok(stream) => serving.serve(stream, peer, &place, answer).await,
                 Err(refused) => {
                     metrics.count_connection_ended(refused.reason());
-                    tracing::debug!(%peer, "no TLS: {refused}");
+                    tracing::debug!(%peer, "TLS failed: {refused}");
                 }
             }
         }

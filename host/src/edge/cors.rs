@@ -86,7 +86,10 @@ impl Config {
         for (key, list) in lists {
             let is_name = |name: &&String| HeaderName::from_bytes(name.as_bytes()).is_err();
             if let Some(bad) = list.iter().find(is_name) {
-                told.push((key, format!("expected names of HTTP, found {bad:?}")));
+                told.push((
+                    key,
+                    format!("expected the names of HTTP methods or headers, found {bad:?}"),
+                ));
             }
         }
         told

@@ -249,7 +249,7 @@ impl Idempotency {
             _ => self.claims.let_go(claim.id()).await,
         };
         if let Err(error) = kept {
-            tracing::warn!(%error, blame = "backend", "the answer to an idempotency key could not be kept");
+            tracing::warn!(%error, blame = "backend", "the answer to an idempotency key could not be stored");
         }
     }
 
@@ -259,7 +259,7 @@ impl Idempotency {
             tokio::time::sleep(Duration::from_millis(self.config.sweep_ms)).await;
             let began = Instant::now();
             if let Err(error) = self.claims.sweep().await {
-                tracing::debug!(%error, "idempotency keys were not swept");
+                tracing::debug!(%error, "expired idempotency keys could not be deleted");
             }
             // It reads the whole table, so it rests the longer the larger that is.
             tokio::time::sleep(began.elapsed().saturating_mul(REST)).await;

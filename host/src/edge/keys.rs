@@ -113,7 +113,7 @@ impl FromStr for Tier {
 }
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a tier is free, standard, premium or unlimited")]
+#[error("a tier must be free, standard, premium or unlimited")]
 pub struct UnknownTier;
 
 /// Who is asking, as far as the key tells. Cloning is cheap.
@@ -304,7 +304,8 @@ impl Keys {
                     let stale_ms = self.shared.config.stale_ms_max;
                     tracing::warn!(
                         stale_ms,
-                        "Postgres is away: remembered API keys serve for so long"
+                        "Postgres is unavailable: known API keys are accepted for stale_ms \
+                         longer"
                     );
                 }
                 Err(AuthError::Unavailable)

@@ -23,19 +23,19 @@ const BLOCK_BYTES: usize = 4 << 10;
 /// Why a body was not read. The client is to blame for each but the last.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    #[error("the body is larger than {0} bytes")]
+    #[error("the body is too large: at most {0} bytes are allowed")]
     TooLarge(usize),
-    #[error("no byte of the body came for {0:?}")]
+    #[error("no byte of the body arrived for {0:?}")]
     Idle(Duration),
     #[error("the body took longer than {0:?}")]
     Slow(Duration),
-    #[error("fewer than {0} bytes a second of the body came")]
+    #[error("the body arrived too slowly: at least {0} bytes a second are required")]
     TooSlow(u64),
-    #[error("the body ended early or broke the protocol")]
+    #[error("the body is incomplete, or its framing is invalid")]
     Broken,
-    #[error("the bodies of this customer take all the memory that one customer's may")]
+    #[error("the bodies of this customer are too large together")]
     ShareFull,
-    #[error("the bodies of all requests take all the memory they may have")]
+    #[error("the bodies of all requests are too large together")]
     NoRoom,
 }
 

@@ -39,13 +39,13 @@ const NOT_THE_GUESTS: [&str; 11] = [
 /// What is wrong with a guest's response.
 #[derive(Debug, thiserror::Error)]
 pub enum BadResponse {
-    #[error("status {0} is not one that a response may have")]
+    #[error("status {0} is invalid for a response")]
     Status(u16),
-    #[error("header `{0}` has a name or a value that HTTP does not allow")]
+    #[error("the name or the value of the header `{0}` is invalid")]
     Header(String),
-    #[error("the body has {0} bytes and may have {1}")]
+    #[error("the body is too large: {0} bytes, and at most {1} are allowed")]
     TooLarge(usize, usize),
-    #[error("the response has more than {0} headers")]
+    #[error("the response has too many headers: at most {0} are allowed")]
     TooManyHeaders(usize),
 }
 

@@ -166,8 +166,8 @@ impl StatementRegistry {
 impl MetricsSource for StatementRegistry {
     fn write(&self, page: &mut MetricsPage) {
         let all = self.deployed();
-        let help = "Time that a declared statement took in Postgres, by plugin, statement, \
-                    operation and outcome.";
+        let help = "Time of a declared statement in Postgres, by plugin, statement, operation and \
+                    outcome.";
         page.family(DURATION, FamilyKind::Histogram, help);
         for statement in &all {
             statement.write_durations(page);

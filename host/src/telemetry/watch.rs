@@ -221,7 +221,7 @@ impl Watches {
 
 impl MetricsSource for Watches {
     fn write(&self, page: &mut MetricsPage) {
-        let help = "1 while a backend is slow, or unavailable, as the log says it.";
+        let help = "1 while a backend is slow or unavailable, by backend and state.";
         page.family(TROUBLE, FamilyKind::Gauge, help);
         for watch in [&self.postgres, &self.dynamodb, &self.sqs] {
             let now = watch.state.load(Relaxed);

@@ -69,7 +69,7 @@ pub(super) enum Error {
     Pool(#[from] PoolError),
     #[error("{0}")]
     Postgres(#[from] tokio_postgres::Error),
-    #[error("the row went away again and again")]
+    #[error("the row was deleted by others at every attempt")]
     Restless,
     #[error("Postgres did not answer in time")]
     Silent,

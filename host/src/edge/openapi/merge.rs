@@ -110,7 +110,7 @@ fn tags(parts: &[Part]) -> Value {
     all.push(json!({
         "name": describe::HOST,
         "x-displayName": "The host",
-        "description": "What the host answers by itself, without a key.",
+        "description": "Paths of the host itself, which need no key.",
     }));
     Value::Array(all)
 }

@@ -128,7 +128,7 @@ impl Edge {
         };
         let grip = Grip::of(&response);
         let mut answer = guest::response(response, deployment.limits.response_bytes_max).map_err(|bad| {
-            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad response: {bad}");
+            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "invalid response: {bad}");
             Problem::guest_bad_response()
         })?;
         if let Some(lookups) = lookups {
@@ -173,7 +173,7 @@ fn unread(error: BodyError) -> Problem {
         BodyError::ShareFull => Problem::too_many_body_bytes(COME_AGAIN),
         BodyError::NoRoom => Problem::no_body_room(COME_AGAIN),
         BodyError::Broken => {
-            Problem::bad_request("The body ended early, or its framing is broken.")
+            Problem::bad_request("The body is incomplete, or its framing is invalid.")
         }
     }
 }

@@ -73,7 +73,7 @@ impl Edge {
             caller,
         } = context;
         let refused = |bad: BadHold| {
-            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad hold: {bad}");
+            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "invalid stream: {bad}");
             Problem::guest_bad_hold()
         };
         check(deployment, method, &start).map_err(refused)?;

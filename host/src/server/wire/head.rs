@@ -64,7 +64,7 @@ impl Head {
         let (Some(method), Some(target), Some(version), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
-            return Err(Malformed("the request line is not of three words"));
+            return Err(Malformed("the request line does not have three parts"));
         };
         if method.is_empty() || !method.iter().all(is_token) || method == b"CONNECT" {
             return Err(Malformed("the method"));
@@ -127,7 +127,7 @@ pub fn is_field(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
 
 /// Digits alone: no sign, no list.
 fn length(value: &[u8]) -> Result<u64, Malformed> {
-    let bad = Malformed("Content-Length is no number");
+    let bad = Malformed("Content-Length is not a number");
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(bad);
     }
