@@ -16,9 +16,9 @@ async fn a_refusal_names_plugin_step_and_every_reason() {
     assert_eq!((ended.code, ended.out.as_str()), (1, ""));
     assert_eq!(
         ended.told,
-        "hearth: tickets was not deployed, because the step `grants` (what it asks for, against \
-         what was approved) failed:\n  - it asks for `queue:x`\n  - two\n    lines \u{fffd}[2J\n\
-         Whatever served before serves on.\n"
+        "hearth: tickets was not deployed, because the step `grants` (whether what it asks for is \
+         approved) failed:\n  - it asks for `queue:x`\n  - two\n    lines \u{fffd}[2J\nWhat served \
+         before still serves.\n"
     );
     let (_server, ended) = against(200, refused("[]"), &["rollback", "tickets"]).await;
     assert_eq!(ended.code, 1);
@@ -95,7 +95,7 @@ async fn a_token_that_the_host_does_not_take_is_told_with_its_file() {
         let (_server, ended) = against(401, problem(), args).await;
         assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{}", ended.told);
         assert!(
-            ended.told.contains("does not take the token in token"),
+            ended.told.contains("rejected the token in token"),
             "{}",
             ended.told
         );

@@ -106,7 +106,11 @@ async fn newer_deploy_by_command_stays_when_the_configurations_file_changes_and_
     assert_eq!(who(&host, &key, "/echo/none").await, is("echo@2", COMES));
     says(&host, "echo@2, which was deployed by command, stays").await;
     says(&host, &format!("`hearth deploy {}`", file.display())).await;
-    says(&host, "a setting of the environment meets no plugin").await;
+    says(
+        &host,
+        "an environment variable sets a plugin that is not configured",
+    )
+    .await;
     says(&host, "HEARTH_PLUGIN_NOBODY_GREETING").await;
 
     // Deployed by command, the file serves.

@@ -89,11 +89,11 @@ fn the_command_tells_what_an_operator_must_approve_of_the_sql() {
         panic!("{sql} defines one function")
     };
     let more: Vec<&str> = told.lines().skip(1).collect();
-    let touch = format!("  wants the SQL function {}", defined.approval);
+    let touch = format!("  needs the SQL function {}", defined.approval);
     assert_eq!(
         more,
         [
-            "  wants the SQL function pg_sleep",
+            "  needs the SQL function pg_sleep",
             touch.as_str(),
             "  shares the table country among all customers"
         ]

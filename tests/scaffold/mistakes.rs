@@ -174,7 +174,7 @@ fn crate_that_makes_no_component_is_told_how_it_does() {
     let (_, told) = refused(folder.path(), &["build", "a"]);
     contains(
         &told,
-        &["is a workspace and no crate", "one of its members"],
+        &["is a workspace, not a crate", "one of its members"],
     );
     // What cargo says of the file passes through.
     fs::write(&cargo, "[package\n").unwrap();
@@ -194,7 +194,7 @@ fn what_rustc_says_passes_through_and_a_missing_grant_is_named() {
         &[
             "error[E0308]",
             "src/lib.rs:",
-            "cargo could not build it; the reason is above",
+            "cargo failed to build it; the reason is above",
         ],
     );
     change(&code, "range(\"a\"..=100)", "range(1..=100)");
@@ -232,7 +232,7 @@ fn machine_without_the_target_is_told_how_to_have_it() {
     contains(
         &told(&bare),
         &[
-            "cannot build for wasm32-wasip2",
+            "the target wasm32-wasip2 of Rust is not installed",
             "rustup target add wasm32-wasip2",
         ],
     );
@@ -240,22 +240,28 @@ fn machine_without_the_target_is_told_how_to_have_it() {
         has_rustup: false,
         ..bare.clone()
     };
-    contains(&told(&no_rustup), &["no rustup", "https://rustup.rs"]);
+    contains(
+        &told(&no_rustup),
+        &["rustup was not found", "https://rustup.rs"],
+    );
     let no_cargo = Machine {
         has_cargo: false,
         ..bare.clone()
     };
-    contains(&told(&no_cargo), &["no cargo", "https://rustup.rs"]);
+    contains(
+        &told(&no_cargo),
+        &["cargo was not found", "https://rustup.rs"],
+    );
     let debian = Machine {
         choice: Some("debian".into()),
         ..bare.clone()
     };
-    contains(&told(&debian), &["WASM_TOOLCHAIN=debian wants a checkout"]);
+    contains(&told(&debian), &["WASM_TOOLCHAIN=debian needs a checkout"]);
     let odd = Machine {
         choice: Some("nix".into()),
         ..bare.clone()
     };
-    contains(&told(&odd), &["may be debian or nothing, not `nix`"]);
+    contains(&told(&odd), &["WASM_TOOLCHAIN=`nix` is invalid"]);
     // A checkout has its own ways; the machine's is taken where it has one.
     let script = checkout().join("plugins/toolchain/cargo");
     let checkout = Machine {

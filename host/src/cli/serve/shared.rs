@@ -25,7 +25,9 @@ pub(super) fn open(
         (Some(SharedStore::Dynamodb) | None, _, Some(dynamo)) => {
             Store::Dynamodb(CacheTable::of(dynamo))
         }
-        (Some(wanted), ..) => anyhow::bail!("cache.shared is {wanted:?}, which this host has not"),
+        (Some(wanted), ..) => {
+            anyhow::bail!("cache.shared is {wanted:?}, which is not configured on this host")
+        }
     };
     Ok(Some(SharedTier::open(
         store,
