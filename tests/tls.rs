@@ -229,7 +229,7 @@ async fn host_does_not_start_with_a_certificate_that_it_cannot_serve() {
         .config("[tls]\nkey_file = \"key.pem\"")
         .refused();
     let told = String::from_utf8_lossy(&half.stderr).into_owned();
-    assert!(told.contains("certificate_file is needed too"), "{told}");
+    assert!(told.contains("certificate_file is required too"), "{told}");
 }
 
 #[tokio::test]

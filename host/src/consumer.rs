@@ -176,10 +176,16 @@ impl Consumers {
         if timeout(bound, &mut ending).await.is_ok() {
             return;
         }
-        tracing::warn!("consumers still ran when the drain ended: their messages are given back");
+        tracing::warn!(
+            "consumers were still running when the drain ended: their messages are returned to the \
+             queue"
+        );
         cuts.iter().for_each(CancellationToken::cancel);
         if timeout(GRACE, ending).await.is_err() {
-            tracing::warn!("messages were not given back in time; they come again by themselves");
+            tracing::warn!(
+                "messages could not be returned to the queue in time; they are delivered again \
+                 when their leases expire"
+            );
         }
     }
 

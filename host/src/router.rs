@@ -27,7 +27,7 @@ const OWN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
 pub enum MountTaken {
     #[error("its mount {mount} is already the mount of plugin `{by}`")]
     Plugin { mount: String, by: String },
-    #[error("its mount {mount} is a path of the host's own")]
+    #[error("its mount {mount} is reserved for the host")]
     Host { mount: String },
 }
 

@@ -125,7 +125,7 @@ async fn what_newly_reads_all_rows_is_shown_with_its_plan_as_the_host_says() {
 #[tokio::test]
 async fn what_cannot_be_read_is_told_with_its_name() {
     let cases = [
-        ("nothing.wasm", "nothing.wasm: no such file"),
+        ("nothing.wasm", "nothing.wasm was not found"),
         (
             "my plugin.wasm",
             "my plugin.wasm: the component is truncated",

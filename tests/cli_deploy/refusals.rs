@@ -157,7 +157,7 @@ async fn a_plugin_that_there_is_not_is_told_and_another_listener_is_told_apart()
 /// The host refuses a file at its size and closes, while most is still to be sent.
 #[tokio::test]
 async fn an_answer_before_the_file_was_read_is_found() {
-    let problem = vec![text("{\"detail\":\"a plugin may have 1000 bytes\"}")];
+    let problem = vec![text("{\"detail\":\"at most 1000 bytes are allowed\"}")];
     let server = Server::hasty(413, problem).await;
     let folder = Folder::new();
     std::fs::write(folder.path().join("large.wasm"), vec![0; 30 << 20]).unwrap();
@@ -167,7 +167,7 @@ async fn an_answer_before_the_file_was_read_is_found() {
             .await;
         assert_eq!(ended.code, 1, "{}", ended.told);
         assert!(
-            ended.told.contains("a plugin may have 1000 bytes"),
+            ended.told.contains("at most 1000 bytes are allowed"),
             "{}",
             ended.told
         );

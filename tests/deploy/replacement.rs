@@ -104,7 +104,7 @@ async fn newer_deploy_by_command_stays_when_the_configurations_file_changes_and_
     written(dir.path(), &echo("0.3.0"));
     host.restart_with("HEARTH_PLUGIN_NOBODY_GREETING", "hello");
     assert_eq!(who(&host, &key, "/echo/none").await, is("echo@2", COMES));
-    says(&host, "echo@2, which was deployed by command, stays").await;
+    says(&host, "echo@2, which was deployed by command, still serves").await;
     says(&host, &format!("`hearth deploy {}`", file.display())).await;
     says(
         &host,

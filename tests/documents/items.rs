@@ -156,7 +156,7 @@ async fn what_is_no_object_or_not_dynamodbs_is_refused() {
         assert!(told.contains("no JSON"), "{attributes}: {told}");
     }
     let told = invalid(refused(&mut call, r#"{"a":{"b":1,"b":2}}"#).await);
-    assert!(told.contains("\"b\" stands twice"), "{told}");
+    assert!(told.contains("\"b\" is given twice"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

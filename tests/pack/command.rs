@@ -148,7 +148,7 @@ fn missing_files_and_bad_names_are_told() {
         fs::write(&file, "SELECT 1").unwrap();
         let error = packed(folder.path()).unwrap_err();
         assert!(
-            error.contains(&format!("{wrong}: a migration is called like")),
+            error.contains(&format!("{wrong}: the name of a migration is invalid")),
             "{error}"
         );
         fs::remove_file(file).unwrap();

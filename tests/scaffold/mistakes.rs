@@ -42,7 +42,7 @@ fn wrong_name_is_told_with_the_rule_of_names() {
         contains(
             &told,
             &[
-                &format!("`{name}` cannot be"),
+                &format!("`{name}` is not a valid plugin name"),
                 "lower-case letters, digits and `-`",
             ],
         );
@@ -94,11 +94,11 @@ fn folder_that_is_no_plugin_is_told_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let (code, told) = refused(folder.path(), &["build"]);
     assert_eq!(code, 64, "{told}");
-    contains(&told, &["./Cargo.toml is not there", "`hearth new NAME`"]);
+    contains(&told, &["./Cargo.toml was not found", "`hearth new NAME`"]);
     fs::write(folder.path().join("Cargo.toml"), "").unwrap();
     let (code, told) = refused(folder.path(), &["build"]);
     assert_eq!(code, 64, "{told}");
-    contains(&told, &["./plugin.toml is not there", "`hearth new NAME`"]);
+    contains(&told, &["./plugin.toml was not found", "`hearth new NAME`"]);
 }
 
 #[test]
@@ -115,10 +115,13 @@ fn mistakes_in_the_manifest_are_told_once_with_file_and_line() {
         &told,
         &[
             &format!(
-                "a/plugin.toml:{}: `grants`: `sqll` is none of",
+                "a/plugin.toml:{}: `grants`: `sqll` is unknown",
                 line("grants")
             ),
-            &format!("a/plugin.toml:{}: `self_test.status` wants", line("status")),
+            &format!(
+                "a/plugin.toml:{}: `self_test.status` must be",
+                line("status")
+            ),
         ],
     );
     assert_eq!(told.matches("sqll").count(), 1, "{told}");

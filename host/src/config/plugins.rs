@@ -99,7 +99,7 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
         if !GRANTS.contains(&capability) {
             document.blame(&path, unknown_grant(grant, capability));
         } else if grant == "outbound" {
-            let text = "expected where to, for example \"outbound:https://example.com\"";
+            let text = "expected a destination, for example \"outbound:https://example.com\"";
             document.blame(&path, text.to_owned());
         } else if capability == "reuse" && grant != SHARED_REUSE {
             let text = format!("{grant:?}: expected {SHARED_REUSE:?}");
@@ -109,7 +109,7 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
         {
             document.blame(&path, format!("{grant:?}: {reason}"));
         } else if !seen.insert(grant) {
-            document.blame(&path, format!("{grant:?} stands here twice"));
+            document.blame(&path, format!("{grant:?} is given twice"));
         }
     }
 }
@@ -156,7 +156,7 @@ fn check_secrets(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
             document.blame_once(&["plugins", name, "secrets", key], text);
         }
         if key.starts_with(RESERVED) {
-            let text = format!("names that begin with {RESERVED:?} are the host's own");
+            let text = format!("names that begin with {RESERVED:?} are reserved for the host");
             document.blame(&["plugins", name, "secrets", key], text);
         }
     }

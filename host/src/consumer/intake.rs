@@ -73,7 +73,7 @@ impl Intake {
         while let Some((slot, permit)) = self.or_stop(self.room()).await {
             if let Err(error) = self.round(slot, permit).await {
                 let plugin = self.deployment.label();
-                tracing::warn!(%plugin, queue = %self.queue, %error, "nothing can be received");
+                tracing::warn!(%plugin, queue = %self.queue, %error, "messages cannot be received");
                 self.or_stop(sleep(self.away())).await;
             }
         }

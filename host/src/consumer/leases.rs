@@ -68,10 +68,10 @@ async fn beat(queues: Queues, queue: Arc<str>, visibility: Duration, held: Arc<R
                 // Settled meanwhile, or this host stood still for too long.
                 Err(QueueError::LeaseLost) => {
                     held.0.lock().remove(id);
-                    tracing::debug!(%queue, message = %id, "a lease is over");
+                    tracing::debug!(%queue, message = %id, "a lease has expired");
                 }
                 Err(error) => {
-                    tracing::warn!(%queue, message = %id, %error, "a lease was not prolonged");
+                    tracing::warn!(%queue, message = %id, %error, "a lease could not be extended");
                 }
             }
         }

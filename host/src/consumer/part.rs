@@ -130,7 +130,7 @@ impl Intake {
             .partition(|message| message.attempt > attempts_max);
         let dead = |message: Received| {
             let attempts = message.attempt.saturating_sub(1);
-            let reason = format!("no call of it came to an end, {attempts} times");
+            let reason = format!("no call for it ended, in {attempts} attempts");
             (message, Settlement::DeadLetter(reason))
         };
         self.settle(worn_out.into_iter().map(dead).collect()).await;

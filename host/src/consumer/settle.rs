@@ -67,7 +67,7 @@ impl Intake {
         let attempt = message.attempt;
         match settlement {
             Settlement::DeadLetter(_) => {
-                tracing::warn!(%plugin, %queue, message = %id, attempt, "a message is a dead letter");
+                tracing::warn!(%plugin, %queue, message = %id, attempt, "a message became a dead letter");
             }
             _ => tracing::debug!(%plugin, %queue, message = %id, attempt, became, "settled"),
         }
@@ -93,7 +93,7 @@ impl Intake {
     fn tell_unsettled(&self, message: &Received, settlement: &Settlement, error: &QueueError) {
         let (plugin, queue, id) = (self.deployment.label(), &self.queue, &message.id);
         let wanted = outcome::name(settlement);
-        tracing::warn!(%plugin, %queue, message = %id, wanted, %error, "a message was not settled");
+        tracing::warn!(%plugin, %queue, message = %id, wanted, %error, "a message could not be settled");
     }
 
     pub(super) fn away(&self) -> Duration {
