@@ -47,7 +47,7 @@ impl Keys {
     /// none, which a host does that is older than the plugin.
     pub fn of_host() -> Result<Self, Problem> {
         let missing = || {
-            let detail = "the host gave the plugin no usable key for cursors (hearth.cursor_key)";
+            let detail = "the key for cursors is missing or invalid (hearth.cursor_key)";
             Problem::new(500, "no-cursor-key", "Internal error").detail(detail)
         };
         let text = config::secret(KEY_NAME).ok_or_else(missing)?;
@@ -151,7 +151,7 @@ impl Binding {
 /// assert_eq!(hearth_plugin::cursor::refused().status(), 400);
 /// ```
 pub fn refused() -> Problem {
-    let detail = "it is no cursor of this list with this filter; begin without one".into();
+    let detail = "the cursor is invalid for this list and filter; start again without one".into();
     let place = Place::Parameter("cursor".into());
     Problem::invalid_query(vec![FieldError {
         place,

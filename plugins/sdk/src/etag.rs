@@ -36,7 +36,7 @@ impl Request {
         if wanted.split(',').map(str::trim).any(matches) {
             return Ok(());
         }
-        let detail = "it has changed since; read it again";
+        let detail = "it has changed since it was read; read it again";
         Err(Problem::new(412, "version-mismatch", "Precondition failed").detail(detail))
     }
 }

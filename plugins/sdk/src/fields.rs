@@ -120,7 +120,7 @@ impl Fields {
     pub fn texts(&mut self, name: &str) -> Field<'_, Vec<String>> {
         self.read(name, |value| match value {
             Value::Array(items) => texts_of(items),
-            _ => State::wrong("wrong_type", "this must be a list of texts"),
+            _ => State::wrong("wrong_type", "this must be a list of strings"),
         })
     }
 
@@ -256,7 +256,7 @@ impl Fields {
     fn name_unknown(&mut self) {
         let members = std::mem::take(&mut self.members);
         for name in members.keys().take(UNKNOWN_MAX) {
-            self.refuse(name, "unknown", "there is no such field");
+            self.refuse(name, "unknown", "unknown field");
         }
     }
 
@@ -281,14 +281,14 @@ fn escaped(name: &str) -> String {
 }
 
 fn nul<T>() -> State<T> {
-    State::wrong("nul_character", "NUL characters cannot be stored")
+    State::wrong("nul_character", "NUL characters are not allowed")
 }
 
 fn text_of(value: Value) -> State<String> {
     match value {
         Value::String(text) if text.contains('\0') => nul(),
         Value::String(text) => State::Value(text),
-        _ => State::wrong("wrong_type", "this must be text"),
+        _ => State::wrong("wrong_type", "this must be a string"),
     }
 }
 

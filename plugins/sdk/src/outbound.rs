@@ -250,14 +250,16 @@ impl std::fmt::Display for Error {
         match self {
             Error::BlockedAddress => out.write_str("the address is blocked"),
             Error::Dns(reason) => write!(out, "the name was not found: {reason}"),
-            Error::Connect(reason) => write!(out, "no connection: {reason}"),
+            Error::Connect(reason) => write!(out, "the connection failed: {reason}"),
             Error::Tls(reason) => write!(out, "TLS failed: {reason}"),
-            Error::Timeout => out.write_str("the time was over"),
+            Error::Timeout => out.write_str("the request timed out"),
             Error::TooLarge => out.write_str("the answer is too large"),
-            Error::BreakerOpen(_) => out.write_str("it took no connection of late"),
+            Error::BreakerOpen(_) => {
+                out.write_str("the destination is suspended: requests to it failed")
+            }
             Error::Denied(reason) => write!(out, "denied: {reason}"),
-            Error::Protocol(reason) => write!(out, "the answer broke off: {reason}"),
-            Error::Invalid(reason) => write!(out, "no valid request: {reason}"),
+            Error::Protocol(reason) => write!(out, "the answer is incomplete: {reason}"),
+            Error::Invalid(reason) => write!(out, "the request is invalid: {reason}"),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 pub fn bytes<const N: usize>() -> Result<[u8; N], Problem> {
     let mut bytes = [0; N];
     let missing = |_| {
-        Problem::new(500, "no-randomness", "Internal error").detail("there are no random bytes")
+        Problem::new(500, "no-randomness", "Internal error").detail("no random bytes are available")
     };
     getrandom::fill(&mut bytes).map_err(missing)?;
     Ok(bytes)

@@ -164,7 +164,7 @@ impl Request {
     /// Who asks. 401 where nobody is known, which the host lets through on
     /// public routes alone.
     pub fn caller(&self) -> Result<&Caller, Problem> {
-        let anonymous = || Problem::new(401, "unauthenticated", "An API key is needed");
+        let anonymous = || Problem::new(401, "unauthenticated", "An API key is required");
         self.context.caller.as_ref().ok_or_else(anonymous)
     }
 
@@ -175,7 +175,7 @@ impl Request {
             return Ok(caller);
         }
         Err(Problem::forbidden(format!(
-            "this needs an API key with the scope {scope}"
+            "an API key with the scope {scope} is required"
         )))
     }
 

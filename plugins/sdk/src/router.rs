@@ -133,7 +133,7 @@ impl Router {
 
 fn method_not_allowed(allow: &str) -> Problem {
     Problem::new(405, "method-not-allowed", "Method not allowed")
-        .detail(["this path answers ", allow].concat())
+        .detail(["the methods allowed here are ", allow].concat())
         .header("allow", allow)
 }
 

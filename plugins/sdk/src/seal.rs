@@ -49,7 +49,7 @@ impl Keys {
     /// none, which a host does that is older than the plugin.
     pub fn of_host() -> Result<Self, Problem> {
         let missing = || {
-            let detail = "the host gave the plugin no usable key for secrets (hearth.seal_key)";
+            let detail = "the key for secrets is missing or invalid (hearth.seal_key)";
             Problem::new(500, "no-seal-key", "Internal error").detail(detail)
         };
         let text = config::secret(KEY_NAME).ok_or_else(missing)?;

@@ -27,8 +27,8 @@ fn fault(name: &str, value: &Value) -> Option<(&'static str, &'static str)> {
         ("email", Value::String(text)) if is_email(text) => None,
         ("name", Value::String(_)) => Some(("not_allowed", "this must have 1 to 255 characters")),
         ("email", Value::String(_)) => Some(("not_allowed", "this must be an e-mail address")),
-        ("name" | "email", _) => Some(("wrong_type", "this must be text")),
-        _ => Some(("unknown", "there is no such field")),
+        ("name" | "email", _) => Some(("wrong_type", "this must be a string")),
+        _ => Some(("unknown", "unknown field")),
     }
 }
 

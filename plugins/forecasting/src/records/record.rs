@@ -40,7 +40,7 @@ impl Record {
     pub fn read(cells: &Cells, row: &mut RowMistakes<'_>) -> Option<Record> {
         let before = row.count();
         for column in cells.refused() {
-            row.refuse(column.name(), "wrong_type", "this must be text");
+            row.refuse(column.name(), "wrong_type", "this must be a string");
         }
         for column in cells.twice() {
             row.refuse_twice(column.name(), "this is given twice; give each name once");
@@ -50,7 +50,7 @@ impl Record {
         let charged_until = instant(cells, Column::ChargePeriodEnd, row);
         let start = charged.or(billed);
         if start.is_none() && row.count() == before {
-            row.refuse("ChargePeriodStart", "required", "this must be given");
+            row.refuse("ChargePeriodStart", "required", "this is required");
         }
         if let (Some(start), Some(end)) = (charged, charged_until)
             && end < start
@@ -125,7 +125,7 @@ fn costs(cells: &Cells, row: &mut RowMistakes<'_>) -> [String; Metric::ALL.len()
     });
     let first = given.iter().flatten().next().cloned();
     if first.is_none() && row.count() == before {
-        row.refuse("BilledCost", "required", "this must be given");
+        row.refuse("BilledCost", "required", "this is required");
     }
     given.map(|own| own.or(first.clone()).unwrap_or_default())
 }
@@ -166,7 +166,7 @@ fn id(cells: &Cells, column: Column, row: &mut RowMistakes<'_>) -> Option<String
 
 fn refuse_nul(text: &str, column: Column, row: &mut RowMistakes<'_>) {
     if text.contains('\0') {
-        let detail = "NUL characters cannot be stored";
+        let detail = "NUL characters are not allowed";
         row.refuse(column.name(), "nul_character", detail);
     }
 }

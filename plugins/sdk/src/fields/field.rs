@@ -160,7 +160,7 @@ impl<'f, T> Field<'f, T> {
         T: Default,
     {
         if matches!(self.state, State::Absent | State::Null) {
-            self.state = State::wrong("required", "this must be given");
+            self.state = State::wrong("required", "this is required");
         }
         self.optional().unwrap_or_default()
     }

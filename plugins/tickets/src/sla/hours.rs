@@ -94,7 +94,7 @@ fn week(fields: &mut Fields) -> [Vec<Interval>; 7] {
     let week = fields.nested("hours", |hours| WEEKDAYS.map(|name| day(hours, name)));
     let is_empty = |day: &Option<Vec<Interval>>| day.as_ref().is_some_and(Vec::is_empty);
     match week {
-        None => fields.refuse("hours", "required", "this must be given, as an object"),
+        None => fields.refuse("hours", "required", "this is required, as an object"),
         Some(ref week) if week.iter().all(is_empty) => {
             fields.refuse("hours", "too_short", "there must be an interval at least");
         }

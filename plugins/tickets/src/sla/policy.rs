@@ -51,7 +51,7 @@ impl Policy {
             PRIORITIES.map(|priority| targets.nested(priority, target).unwrap_or_default())
         });
         if targets.is_none() {
-            fields.refuse("targets", "required", "this must be given, as an object");
+            fields.refuse("targets", "required", "this is required, as an object");
         }
         Policy {
             targets: targets.unwrap_or_default(),

@@ -212,7 +212,7 @@ fn plain(shape: &Shape, value: &Value) -> Option<&'static str> {
             let draft = value.as_str().map(|text| text.trim_end_matches('#'));
             (draft == Some(DRAFT), "only draft 2020-12 is known here")
         }
-        Shape::Text => (value.is_string(), "this must be text"),
+        Shape::Text => (value.is_string(), "this must be a string"),
         Shape::Flag => (value.is_boolean(), "this must be true or false"),
         Shape::Names => (are_names(value), "this must be a list of different names"),
         Shape::NamesByName => {

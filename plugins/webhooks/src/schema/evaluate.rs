@@ -313,7 +313,7 @@ impl<'s> Evaluation<'s> {
     fn required(&mut self, members: &Map<String, Value>, name: &str, pointer: &str) {
         self.spend(1);
         if !members.contains_key(name) {
-            self.fault(&below(pointer, name), "this must be given");
+            self.fault(&below(pointer, name), "this is required");
         }
     }
 
