@@ -120,7 +120,7 @@ fn read_updates(items: Vec<Value>) -> Vec<Result<(String, Patch), Problem>> {
             .check("wrong_type", "this must be the id of a ticket", |id| {
                 id::is("tkt", id)
             })
-            .check("repeated", "this ticket is named twice", |id| {
+            .check("repeated", "this ticket is given twice", |id| {
                 seen.insert(id.clone())
             })
             .required();

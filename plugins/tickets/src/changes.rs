@@ -19,7 +19,11 @@ pub fn list(request: &Request) -> Answer {
     let mut query = request.query()?;
     let paging = Paging::read(&mut query);
     if paging.page().is_some() {
-        query.refuse("page", "not_allowed", "changes have a cursor and no pages");
+        query.refuse(
+            "page",
+            "not_allowed",
+            "pages are not supported for changes; use the cursor",
+        );
     }
     query.finish()?;
     let binding = Binding::of(request, &["changes"])?;

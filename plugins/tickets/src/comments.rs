@@ -183,7 +183,11 @@ pub fn list(request: &Request, id: TicketId) -> Answer {
     let mut query = request.query()?;
     let paging = Paging::read(&mut query);
     if paging.page().is_some() {
-        query.refuse("page", "not_allowed", "comments have a cursor and no pages");
+        query.refuse(
+            "page",
+            "not_allowed",
+            "pages are not supported for comments; use the cursor",
+        );
     }
     query.finish()?;
     let binding = Binding::of(request, &["comments", &id.0])?;

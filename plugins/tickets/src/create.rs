@@ -204,7 +204,7 @@ fn insert_free(
 /// 409 for an external id that is taken.
 pub fn exists() -> Problem {
     Problem::new(409, "already-exists", "Already exists")
-        .detail("there is a ticket with this external_id")
+        .detail("another ticket has this external_id")
 }
 
 /// The same, with the `Location` of the ticket that has it: a client that was cut

@@ -54,7 +54,7 @@ impl Filter {
             assignee: query.text("assignee").length(1..=255).optional(),
             unassigned: query
                 .boolean("unassigned")
-                .check("not_allowed", "this can be true alone", |only| *only)
+                .check("not_allowed", "only true is allowed", |only| *only)
                 .or(false),
             tag: query.text("tag").length(1..=64).optional(),
             kind: query.text("type").length(1..=64).optional(),
@@ -169,7 +169,7 @@ fn each<'f>(
     all: &[&str],
     known: fn(&str) -> Option<&'static str>,
 ) -> Field<'f, Vec<String>> {
-    let detail = ["this must have some of ", &all.join(", ")].concat();
+    let detail = ["this must be one or more of ", &all.join(", ")].concat();
     field.convert("not_allowed", &detail, |values| {
         let values = values.iter().map(|value| known(value).map(String::from));
         let values = values.collect::<Option<Vec<String>>>()?;

@@ -42,7 +42,7 @@ impl Include {
         let names = query.list("include");
         let include = names.convert(
             "not_allowed",
-            "this must have some of description, comments",
+            "this must be one or more of description, comments",
             known,
         );
         include.or(Include::default())

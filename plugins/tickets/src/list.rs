@@ -43,7 +43,7 @@ pub fn list(request: &Request) -> Answer {
         query.refuse(
             "page",
             "not_allowed",
-            "a list with descriptions has a cursor and no pages",
+            "pages are not supported for a list with descriptions; use the cursor",
         );
     }
     query.finish()?;
@@ -107,7 +107,11 @@ pub fn export(request: &Request) -> Answer {
     let mut query = request.query()?;
     let (filter, paging) = (Filter::read(&mut query), Paging::read(&mut query));
     if paging.page().is_some() {
-        query.refuse("page", "not_allowed", "an export has a cursor and no pages");
+        query.refuse(
+            "page",
+            "not_allowed",
+            "pages are not supported for an export; use the cursor",
+        );
     }
     query.finish()?;
     let binding = filter.binding(request, "export")?;

@@ -64,7 +64,7 @@ fn pair(locked: &[Summary], source: &str, into: &str) -> Result<[Summary; 2], Pr
         Problem::invalid_fields(vec![FieldError {
             place: Place::Pointer("/into".into()),
             code: "not_found",
-            detail: "there is no such ticket".into(),
+            detail: "this ticket was not found".into(),
         }])
     })?;
     Ok([source, target])

@@ -45,7 +45,7 @@ pub fn check_setting() -> Result<(), Problem> {
     told(&setting).map(drop).map_err(|unknown| {
         let known = EVENT_QUEUES.join(", ");
         log::error!(
-            "the setting events names another queue",
+            "the setting events names an unknown queue",
             queue = unknown,
             known = known
         );
@@ -144,7 +144,7 @@ impl Outbox {
         for queue in self.full.borrow().iter() {
             metrics::count("queue_full", 1, &[("queue", queue)]);
             log::error!(
-                "a change was not told, for a queue is full",
+                "the event of a change was not sent: the queue is full",
                 queue = queue.as_str()
             );
         }

@@ -146,8 +146,8 @@ fn in_json(text: &str) -> String {
 /// 409, for it is what the ticket says that is in the way (RFC 9110, section 15.5.10):
 /// whoever mistyped the text has to hear that it is there yet.
 fn missing() -> Problem {
-    let detail = "neither the ticket nor its comments nor its audits have this text";
-    Problem::new(409, "text-not-found", "The text is not there").detail(detail)
+    let detail = "this text was not found in the ticket, its comments or its audits";
+    Problem::new(409, "text-not-found", "Text not found").detail(detail)
 }
 
 #[cfg(test)]

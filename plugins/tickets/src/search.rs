@@ -37,12 +37,14 @@ impl Search {
     pub fn read(query: &mut Query) -> Option<(String, Self)> {
         let text = query.text("q").length(1..=255);
         let text = text
-            .check("too_short", "there is no word in this", |text| {
+            .check("too_short", "this contains no word", |text| {
                 fold::runs(text).next().is_some()
             })
-            .check("too_long", "this may have 8 different words", |text| {
-                distinct(text).len() <= WORDS_MAX
-            })
+            .check(
+                "too_long",
+                "this may have at most 8 different words",
+                |text| distinct(text).len() <= WORDS_MAX,
+            )
             .optional()?;
         let search = Search::of(&text);
         Some((text, search))

@@ -49,7 +49,7 @@ fn is_id(text: &str) -> bool {
 }
 
 fn too_many(what: &str) -> Problem {
-    let detail = format!("a customer may have {KEPT_MAX} {what}");
+    let detail = format!("too many {what}: a customer may have at most {KEPT_MAX}");
     Problem::new(409, "limit-reached", "Too many").detail(detail)
 }
 

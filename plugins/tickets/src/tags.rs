@@ -13,7 +13,10 @@ pub fn add(request: &Request, id: TicketId) -> Answer {
     set(request, &id, |tags| {
         let all = ticket::sorted(tags.iter().chain(&added).cloned().collect());
         if all.len() > TAGS_MAX {
-            let detail = format!("with these the ticket would have {} tags of 50", all.len());
+            let detail = format!(
+                "the ticket would have {} tags; at most 50 are allowed",
+                all.len()
+            );
             return Err(Problem::new(409, "too-many-tags", "Too many tags").detail(detail));
         }
         Ok(all)

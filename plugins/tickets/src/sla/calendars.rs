@@ -22,7 +22,7 @@ pub fn list(request: &Request) -> Answer {
         query.refuse(
             "page",
             "not_allowed",
-            "calendars have a cursor and no pages",
+            "pages are not supported for calendars; use the cursor",
         );
     }
     query.finish()?;
@@ -92,7 +92,7 @@ pub fn delete(request: &Request, SlaId(id): SlaId) -> Answer {
         Ok(0) => Err(Problem::not_found()),
         Ok(_) => Ok(Response::no_content()),
         Err(Error::ForeignKeyViolation(_)) => {
-            let detail = "a policy counts by this calendar";
+            let detail = "a policy uses this calendar; change or delete the policy first";
             Err(Problem::new(409, "in-use", "In use").detail(detail))
         }
         Err(error) => Err(error.into()),

@@ -43,7 +43,7 @@ pub fn consume(batch: &Batch) -> Vec<Disposition> {
         false => Ok(()),
     };
     let orders = orders.into_iter().map(|order| match order {
-        None => Disposition::DeadLetter("the body is no order".into()),
+        None => Disposition::DeadLetter("the message body is invalid".into()),
         Some(Order::Look { at }) if at > now => Disposition::RetryAfter(span(now, at)),
         Some(Order::Look { .. }) => disposition(&looked),
         Some(Order::Review { after }) => disposition(&review::review(&database, &after)),
