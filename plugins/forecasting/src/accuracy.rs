@@ -18,7 +18,11 @@ pub fn get(request: &Request) -> Answer {
     let mut query = request.query()?;
     let selection = Selection::read(&mut query);
     if selection.group_by.is_some() {
-        query.refuse("group_by", "not_allowed", "accuracy is that of the total");
+        query.refuse(
+            "group_by",
+            "not_allowed",
+            "accuracy is available only for the total",
+        );
     }
     let (months, model) = (months(&mut query), model(&mut query));
     query.finish()?;

@@ -107,7 +107,7 @@ fn write(tx: &Transaction, id: &str, definition: &Definition) -> Result<Budget, 
         BUDGETS_MAX,
     )?;
     if written.is_none() {
-        let detail = format!("a customer may have {BUDGETS_MAX} budgets");
+        let detail = format!("too many budgets: a customer may have at most {BUDGETS_MAX}");
         return Err(Problem::new(409, "limit-reached", "Too many").detail(detail));
     }
     lock_budget(tx, id)?.ok_or_else(Problem::internal)
@@ -119,7 +119,7 @@ fn refuse_if_match(request: &Request) -> Result<(), Problem> {
         None => Ok(()),
         Some(_) => {
             let problem = Problem::new(412, "version-mismatch", "Precondition failed");
-            Err(problem.detail("there is no such budget"))
+            Err(problem.detail("this budget was not found"))
         }
     }
 }

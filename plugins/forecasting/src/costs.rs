@@ -105,7 +105,8 @@ pub fn not_enough(wanted: usize, found: usize, what: &str) -> Problem {
     let are = |count| if count == 1 { "is" } else { "are" };
     let missing = wanted.saturating_sub(found);
     let detail = format!(
-        "{what} needs {wanted} whole months of costs; {found} {} there, so {missing} more {} missing",
+        "{what} needs {wanted} complete months of costs; {found} {} there, so {missing} more {} \
+         missing",
         are(found),
         are(missing)
     );

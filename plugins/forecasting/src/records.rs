@@ -123,9 +123,9 @@ impl<'t> Rows<'t> {
 
 fn too_many() -> Problem {
     let detail = format!(
-        "one request may have {ROWS_MAX} rows, and nothing was loaded; send the file in parts to \
-         POST /records?load=ID&part=1, part=2 and so on, the same ID of your own with each, and \
-         last=true with the last: then they are loaded together"
+        "too many rows: one request may have at most {ROWS_MAX}, and nothing was loaded; send the \
+         file in parts to POST /records?load=ID&part=1, part=2 and so on, the same ID of your own \
+         with each, and last=true with the last: then they are loaded together"
     );
     Problem::new(422, "too-many-records", "Too many records").detail(detail)
 }

@@ -122,7 +122,10 @@ fn currency(database: &Database, selection: &Selection) -> Result<Option<String>
         _ => Err(Problem::invalid_query(vec![FieldError {
             place: Place::Parameter("currency".into()),
             code: "required",
-            detail: format!("there are costs in {}: say in which", names.join(", ")),
+            detail: format!(
+                "this is required, as there are costs in several currencies: {}",
+                names.join(", ")
+            ),
         }])),
     }
 }

@@ -98,7 +98,7 @@ fn instant(cells: &Cells, column: Column, row: &mut RowMistakes<'_>) -> Option<T
     let text = cells.get(column)?;
     let instant = instant::read(text);
     if instant.is_none() {
-        let detail = "this must be a date or a time, as 2026-09-01 or 2026-09-01T00:00:00Z";
+        let detail = "this must be a date or a time, such as 2026-09-01 or 2026-09-01T00:00:00Z";
         row.refuse(column.name(), "wrong_type", detail);
     }
     instant
@@ -118,7 +118,7 @@ fn costs(cells: &Cells, row: &mut RowMistakes<'_>) -> [String; Metric::ALL.len()
         let text = cells.get(column)?;
         let amount = money::parse_exported(text);
         if amount.is_none() {
-            let detail = "this must be a decimal number below 10^15, as 12.5";
+            let detail = "this must be a decimal number below 10^15, such as 12.5";
             row.refuse(column.name(), "wrong_type", detail);
         }
         amount.map(|amount| amount.0)
