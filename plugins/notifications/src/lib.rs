@@ -124,7 +124,7 @@ hearth_plugin::handler!(router);
 fn consume(batch: &Batch) -> Vec<Disposition> {
     let now = Timestamp::now();
     let Some(customer) = batch.customer() else {
-        let nobody = || Disposition::DeadLetter("it belongs to no customer".into());
+        let nobody = || Disposition::DeadLetter("the message has no customer".into());
         return batch.messages.iter().map(|_| nobody()).collect();
     };
     // What one call brings is written by one call.
@@ -163,7 +163,9 @@ fn take(
         let draft = happened.drafted(customer).map_err(failed)?;
         return Ok(Some(Box::new(draft)));
     }
-    let job: Job = message.json().ok_or_else(|| dead("the body is no job"))?;
+    let job: Job = message
+        .json()
+        .ok_or_else(|| dead("the message body is not a valid job"))?;
     later::work(customer, &job, now).map_err(failed)?;
     Ok(None)
 }
@@ -173,7 +175,7 @@ fn take(
 fn failed(problem: Problem) -> Disposition {
     match problem.status() {
         503 | 504 => Disposition::RetryAfter(AGAIN),
-        status => Disposition::DeadLetter(format!("it was refused with {status}")),
+        status => Disposition::DeadLetter(format!("it was rejected with status {status}")),
     }
 }
 

@@ -8,8 +8,8 @@
 /// Characters at most.
 pub const LENGTH_MAX: usize = 2_048;
 
-pub const WRONG: &str = "this must be https:// or http:// with a host, or a path that begins \
-                         with a single /, without control characters and backslashes";
+pub const WRONG: &str = "this must be a URL with https:// or http:// and a host, or a path that \
+                         begins with a single /, without control characters and backslashes";
 
 /// Whether a text leads somewhere, runs no script, and leads where it seems to.
 pub fn is_link(text: &str) -> bool {

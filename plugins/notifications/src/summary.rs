@@ -50,7 +50,7 @@ impl Summary {
             && error != Error::ConditionFailed
         {
             // The next request finds it out again.
-            log::warn!("the places of notifications were not kept");
+            log::warn!("the index of an inbox could not be stored");
         }
     }
 }
@@ -118,7 +118,7 @@ pub fn enter<'n>(
 }
 
 fn busy() -> Problem {
-    let detail = "others change this inbox at the same time; try again";
+    let detail = "others changed this inbox at the same time; try again";
     let busy = Problem::new(503, "busy", "Too much contention").detail(detail);
     busy.header("retry-after", "1")
 }

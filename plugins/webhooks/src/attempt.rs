@@ -192,7 +192,7 @@ impl Attempt {
         } else {
             self.error = Some(format!("the receiver answered {}", answer.status));
         }
-        self.note = cut.map(|why| format!("the answer was not read to its end: {why}"));
+        self.note = cut.map(|why| format!("the answer is incomplete: {why}"));
         self.response = answer.body;
         self.response.truncate(RESPONSE_KEPT_BYTES);
         self

@@ -69,7 +69,7 @@ pub fn deliver(messages: &Messages, customer: &str, order: &Order) -> Dispositio
 /// a dead letter.
 pub fn failed(error: Error) -> Disposition {
     match is_final(&error) {
-        true => Disposition::DeadLetter(format!("the database refused it: {error:?}")),
+        true => Disposition::DeadLetter(format!("the database rejected it: {error:?}")),
         false => Disposition::RetryAfter(spread(2)),
     }
 }
@@ -227,7 +227,7 @@ impl Worker<'_> {
         else {
             let endpoint = order.endpoint_id.as_str();
             log::error!(
-                "no key of this host opens an endpoint's secrets",
+                "the secrets of an endpoint cannot be decrypted with this host's keys",
                 endpoint = endpoint
             );
             return Ok(Some(Err(spread(60))));

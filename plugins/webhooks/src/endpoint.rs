@@ -132,8 +132,7 @@ pub fn description(fields: &mut Fields) -> Field<'_, String> {
 
 /// Sorted and each once.
 pub fn event_types(fields: &mut Fields) -> Field<'_, Vec<String>> {
-    let wrong = "each must be the name of an event type, the beginning of names as `invoice.*`, \
-                 or `*`";
+    let wrong = "each must be the name of an event type, a prefix such as `invoice.*`, or `*`";
     let field = fields.texts("event_types").count(0..=EVENT_TYPES_MAX);
     field.convert("not_allowed", wrong, |mut patterns| {
         patterns.sort_unstable();

@@ -104,7 +104,7 @@ fn read(mut fields: Fields, name: String) -> Result<EventType, Problem> {
 }
 
 fn too_many() -> Problem {
-    let detail = "there are a thousand event types already; delete some first";
+    let detail = "too many event types: at most 1,000 are allowed; delete some first";
     Problem::new(409, "too-many-event-types", "Too many event types").detail(detail)
 }
 

@@ -59,7 +59,7 @@ impl Told {
                 .text("type")
                 .check(
                     "not_allowed",
-                    "this must be words with dots between them",
+                    "this is not a valid event type name: it must be words with dots between them",
                     is_name,
                 )
                 .required(),
@@ -135,8 +135,7 @@ pub fn create(request: &Request) -> Answer {
 }
 
 fn taken() -> Problem {
-    Problem::new(409, "already-exists", "Already exists")
-        .detail("there is another event with this id")
+    Problem::new(409, "already-exists", "Already exists").detail("another event has this id")
 }
 
 /// 422 with the places where a payload does not fit its type's schema.
@@ -164,9 +163,11 @@ pub fn errors(at: &str, code: &'static str, faults: Vec<schema::Fault>) -> Vec<F
 pub fn list(request: &Request) -> Answer {
     let mut query = request.query()?;
     let is_name = |text: &String| topic::is_name(text);
-    let kind = query
-        .text("type")
-        .check("not_allowed", "this is no name of a type", is_name);
+    let kind = query.text("type").check(
+        "not_allowed",
+        "this is not a valid event type name",
+        is_name,
+    );
     let kind = kind.optional();
     let since = query.timestamp("since").optional().unwrap_or(FIRST);
     let paging = Paging::by_cursor(&mut query);

@@ -123,17 +123,20 @@ fn fitting(events: &[Addressed]) -> usize {
 }
 
 fn read(message: &Message, now: Timestamp) -> Result<Event, &'static str> {
-    let told: Told = message.json().ok_or("the body is no event")?;
+    let told: Told = message
+        .json()
+        .ok_or("the message body is not a valid event")?;
     if !id::is("evt", &told.event_id) {
-        return Err("event_id is not evt_ and a UUID");
+        return Err("event_id is invalid: it must be evt_ and a UUID");
     }
     if !topic::is_name(&told.r#type) {
-        return Err("type is no name of an event type");
+        return Err("type is not a valid event type name");
     }
     if !accept::fits(told.data.get()) {
-        return Err("data is larger than a webhook may be");
+        return Err("data is too large for a webhook");
     }
-    let occurred_at = Timestamp::parse(&told.occurred_at).ok_or("occurred_at is no time")?;
+    let occurred_at =
+        Timestamp::parse(&told.occurred_at).ok_or("occurred_at is not a valid time")?;
     Ok(Event::new(
         told.event_id,
         &told.r#type,

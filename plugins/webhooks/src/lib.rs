@@ -77,7 +77,7 @@ hearth_plugin::handler!(router);
 fn consume(batch: &Batch) -> Vec<Disposition> {
     let messages = batch.messages.iter();
     let Some(customer) = batch.customer() else {
-        let nobody = || Disposition::DeadLetter("it belongs to no customer".into());
+        let nobody = || Disposition::DeadLetter("the message has no customer".into());
         return messages.map(|_| nobody()).collect();
     };
     match batch.messages.first().map(|first| first.queue.as_str()) {
@@ -99,7 +99,7 @@ fn own(batch: &Batch, customer: &str, message: &Message) -> Disposition {
     }
     match message.json::<Job>() {
         Some(job) => requeue::work(batch, &job),
-        None => Disposition::DeadLetter("the body is no order".into()),
+        None => Disposition::DeadLetter("the message body is invalid".into()),
     }
 }
 

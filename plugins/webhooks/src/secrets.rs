@@ -187,7 +187,7 @@ fn sign_by(
 }
 
 fn too_many() -> Problem {
-    let detail = "five secrets sign already; wait until one of them has ended";
+    let detail = "five secrets are in use already; wait until one of them has expired";
     Problem::new(409, "too-many-secrets", "Too many secrets").detail(detail)
 }
 
@@ -221,6 +221,6 @@ fn member(
 
 /// The host lost the version of its root secret that sealed it.
 fn unusable() -> Problem {
-    let detail = "the endpoint's secret cannot be opened with this host's root secret";
+    let detail = "the endpoint's secret cannot be decrypted with this host's root secret";
     Problem::new(500, "unusable-secret", "Internal error").detail(detail)
 }

@@ -17,9 +17,11 @@ const TEST: &str = "endpoint.test";
 pub fn send(request: &Request, EndpointId(id): EndpointId) -> Answer {
     let mut fields = request.fields_if_any()?;
     let is_name = |text: &String| topic::is_name(text);
-    let kind = fields
-        .text("type")
-        .check("not_allowed", "this is no name of a type", is_name);
+    let kind = fields.text("type").check(
+        "not_allowed",
+        "this is not a valid event type name",
+        is_name,
+    );
     let kind = kind.or(TEST);
     fields.finish()?;
     let endpoint = endpoints::find(request, &id)?;
