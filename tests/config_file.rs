@@ -125,7 +125,7 @@ mount = "support/"
             17,
             10,
             "plugins.tickets.grants",
-            "\"log\" stands here twice",
+            "\"log\" is given twice",
         ),
         (
             17,
