@@ -121,9 +121,9 @@ fn check_functions(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
         .filter(|text| !is_approval(text))
     {
         let text = format!(
-            "{approval:?}: expected the name of a function of Postgres, or of the plugin's own with \
-             the digest of its body, \"touch@sha256:\" and 64 hexadecimal digits, as a refused \
-             deploy shows it"
+            "{approval:?}: expected the name of a function of Postgres, or of the plugin's own \
+             with the digest of its body, \"touch@sha256:\" and 64 hexadecimal digits, as a \
+             rejected deploy shows it"
         );
         document.blame(&["plugins", name, "sql_functions"], text);
     }
@@ -133,7 +133,7 @@ fn check_scans(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
     for approval in plugin.sql_scans.iter().filter(|text| !is_pinned(text)) {
         let text = format!(
             "{approval:?}: expected the name of a statement with the digest of its text, \
-             \"all_notes@sha256:\" and 64 hexadecimal digits, as a refused deploy shows it"
+             \"all_notes@sha256:\" and 64 hexadecimal digits, as a rejected deploy shows it"
         );
         document.blame(&["plugins", name, "sql_scans"], text);
     }

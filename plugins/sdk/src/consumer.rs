@@ -5,7 +5,7 @@
 //! fn consume(batch: &Batch) -> Vec<Disposition> {
 //!     let consumed = batch.messages.iter().map(|message| match message.text() {
 //!         Some(_) => Disposition::Done,
-//!         None => Disposition::DeadLetter("the body is no text".into()),
+//!         None => Disposition::DeadLetter("the message body is not text".into()),
 //!     });
 //!     consumed.collect()
 //! }
