@@ -85,7 +85,7 @@ fn write(
     outbox.noted(batch.run(database))?.take(put)
 }
 
-/// `DELETE /calendars/{id}`: 204; 409 while a policy counts by it.
+/// `DELETE /calendars/{id}`: 204; 409 while a policy uses it.
 pub fn delete(request: &Request, SlaId(id): SlaId) -> Answer {
     request.require_scope(AGENT)?;
     match delete_calendar(&request.database(), &id) {
