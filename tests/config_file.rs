@@ -121,12 +121,7 @@ mount = "support/"
             "plugins.tickets.grants",
             "unknown grant \"sqll\", did you mean \"sql\"?",
         ),
-        (
-            17,
-            10,
-            "plugins.tickets.grants",
-            "\"log\" is given twice",
-        ),
+        (17, 10, "plugins.tickets.grants", "\"log\" is given twice"),
         (
             17,
             33,

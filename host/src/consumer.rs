@@ -1,10 +1,11 @@
-//! From queues to guests: what the manifests' `[[queues]]` ask for.
+//! Delivers messages of queues to guests, as `[[queues]]` of their manifests ask.
 //!
-//! Each queue of a deployment that serves has an [`Intake`]. It takes a permit
-//! before it receives, so that messages which nobody has room for stay where they
-//! are, and hands what it receives to calls, each of one customer's messages. A
-//! swap ends the intakes of the old deployment: calls under way end on it, what
-//! they have not begun is given back, and then the new one's intakes begin.
+//! Each queue of a deployment that serves has an [`Intake`]. It takes a permit before
+//! it receives, so that messages stay in the queue until the host has room for them,
+//! and passes what it receives to calls, each with the messages of one customer. A swap
+//! ends the intakes of the old deployment: running calls end on it, messages that are
+//! not in a call yet are returned to the queue, and then the intakes of the new
+//! deployment begin.
 
 mod call;
 mod intake;

@@ -1,7 +1,7 @@
 //! The listener: accepts, bounds connections, and drains.
 //!
-//! The shape is mini-redis's: a listener that accepts until it is told to stop,
-//! a task for each connection, and a shutdown that waits for them, bounded.
+//! It is structured as mini-redis: a listener that accepts until it is stopped, a task
+//! for each connection, and a shutdown that waits for them within a limit.
 
 pub mod access;
 pub mod body;

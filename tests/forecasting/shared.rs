@@ -59,7 +59,10 @@ impl Costs {
     }
 
     async fn is_alone(&self) -> bool {
-        self.host.metric("hearth_cache_shared_unavailable", &[]).await == 1.0
+        self.host
+            .metric("hearth_cache_shared_unavailable", &[])
+            .await
+            == 1.0
     }
 }
 

@@ -1,4 +1,5 @@
-//! The heartbeat: what is being consumed stays invisible to everybody else.
+//! The heartbeat: extends the leases of messages in progress, so that no other consumer
+//! receives them.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What becomes of a message, from what its call came to.
+//! The outcome of each message, from the result of its call.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One customer's messages of a batch, and what becomes of each.
+//! One customer's messages of a batch, and the outcome of each.
 
 use std::collections::HashSet;
 use std::slice;

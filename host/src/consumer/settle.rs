@@ -1,4 +1,4 @@
-//! Ending deliveries: the queue is told, and so are the metrics and the log.
+//! Ends deliveries: settles messages in the queue, and reports them to metrics and log.
 
 use std::slice;
 use std::time::Duration;

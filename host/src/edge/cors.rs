@@ -1,9 +1,9 @@
-//! Requests of browsers from other origins (the Fetch standard's CORS protocol),
-//! section `[cors]`. Off until an origin is named.
+//! CORS: requests of browsers from other origins (the Fetch standard), section
+//! `[cors]`. Disabled until an origin is configured.
 //!
-//! The host answers a preflight itself, without a key: a browser sends none. An
-//! origin that is not named gets the same answers without the headers, and the
-//! browser keeps them from the page.
+//! The host answers a preflight request itself, without a key, as browsers send none. A
+//! request from an origin that is not configured gets the same answers without the CORS
+//! headers, and the browser hides them from the page.
 
 use bytes::Bytes;
 use http::header::{

@@ -1,4 +1,4 @@
-//! Answers that are the same for everybody, with a strong entity tag.
+//! Answers that are the same for every client, with a strong entity tag.
 
 use bytes::Bytes;
 use http::header::{

@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it should get traffic.
+//! Liveness and readiness: whether the process runs, and whether it should get traffic.
 
 use std::time::Duration;
 

@@ -1,27 +1,27 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a POST or PATCH
 //! that is sent again has one effect, and is answered as it was the first time.
 //!
-//! Before the plugin runs, a row says who works on the key: the claim. The
+//! Before the plugin runs, a row, the claim, says which request works on the key. The
 //! plugin's first transaction that writes marks the claim as applied, in the same
-//! commit. Before the client gets the answer, the answer is kept. So after a
-//! crash at any instant:
+//! commit. Before the client gets the answer, the answer is stored. So after a crash at
+//! any instant:
 //!
 //! - before the commit, nothing was done: a retry takes the claim over and runs;
 //! - between commit and kept answer, the mark says so: a retry gets 409
 //!   `already-applied`, never a second effect;
 //! - after it, a retry gets the answer, with `Idempotency-Replayed: true`.
 //!
-//! An answer of 4xx without a mark had no effect, so it is not kept and its key is as
-//! good as new, for this request or another: whoever mends what a 412 or a 422 names
-//! sends it with the same key (Stripe's rule: what fails validation saves no result).
+//! An answer of 4xx without a mark had no effect. It is not stored, and its key can be
+//! used again, for this request or another: a client that corrects what a 412 or a 422
+//! names sends it with the same key (as at Stripe: failed validation saves no result).
 //!
-//! Taking over is safe at any time, for the mark of a claim that is no longer the
-//! row's fails the transaction it is in. That a holder is alive only decides how
-//! soon a retry may try: each host moves a row of its own every `beat_ms`.
+//! Taking over is safe at any time: a mark for a claim that is no longer in the row
+//! fails its transaction. Whether the holder is alive only decides how soon a retry may
+//! try: each host updates its own row every `beat_ms`.
 //!
-//! An effect outside of Postgres has no such mark. A plugin makes it one that can
-//! happen twice, of the key and of the time at which it was first seen, which the
-//! guest is told and which stays the same when a request is run again.
+//! An effect outside Postgres has no such mark. A plugin makes it idempotent with the
+//! key and the time at which the key was first used. The host passes both to the guest,
+//! and they stay the same when a request is run again.
 
 mod answer;
 mod claims;

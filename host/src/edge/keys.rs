@@ -1,14 +1,13 @@
-//! API keys: who is asking.
+//! Authentication by API key.
 //!
-//! A customer has several keys, each with scopes and perhaps an end. Only an
-//! HMAC of a key is stored. A key that is used often costs no query: the host
-//! remembers it, and reads one row (`hearth.key_changes`) every quarter of a
-//! second, for all keys together, to know that nothing it remembers has changed.
-//! So a revocation holds on every host within half a second, as long as Postgres
-//! answers.
+//! A customer has several keys, each with scopes and optionally an expiry. Only an HMAC
+//! of a key is stored. A key in frequent use costs no query: the host caches it, and
+//! reads one row (`hearth.key_changes`) every quarter of a second, for all keys
+//! together, to know that nothing in the cache has changed. So a revocation takes
+//! effect on every host within half a second, as long as Postgres is available.
 //!
-//! While Postgres is away, a remembered key is served for `stale_ms_max` after
-//! the last time that row was read. Nobody can revoke a key in that time either.
+//! While Postgres is unavailable, a cached key is accepted for `stale_ms_max` after
+//! that row was last read. Keys cannot be revoked in that time either.
 //!
 //! ```no_run
 //! # use hearth::{backend::postgres::Server, secret::RootSecret};

@@ -1,10 +1,9 @@
-//! `X-Cache`: what the caches had to do with an answer.
+//! `X-Cache`: what the caches did for an answer.
 //!
-//! A list. First `HIT`, `STALE` or `MISS`, of the response cache where the route is
-//! one whose answers are kept (there also `BYPASS`), else of what the plugin looked
-//! for in the fleet's cache, the worst of it. Then `shared` where another host had
-//! computed something of it, or `shared-unavailable` where the shared tier could not be
-//! asked.
+//! It is a list. First `HIT`, `STALE` or `MISS`: of the response cache if the route has
+//! one (there also `BYPASS`), otherwise the worst of the plugin's lookups in the
+//! fleet's cache. Then `shared` if a value was computed by another host, or
+//! `shared-unavailable` if the shared tier could not be asked.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 

@@ -1,8 +1,8 @@
-//! The access log: one line a request, when its answer has gone.
+//! The access log: one line for each request, when its answer has been sent.
 //!
-//! It holds no key, no body and no query, for a query may hold secrets. The lines
-//! have the target `access`, so that `log_filter` can send them away too, and go
-//! through the same bounded queue as every other line.
+//! It contains no key, no body and no query, as a query may contain secrets. The lines
+//! have the target `access`, so that `log_filter` can drop them, and use the same
+//! bounded queue as every other line.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,8 +1,8 @@
-//! Reading a request's body, bounded in bytes, in silence, in pace and in time; and
-//! all of them together in memory, of which each customer has a share.
+//! Reads the body of a request, with limits for bytes, pauses, pace and time, and for
+//! the memory of all bodies together, of which each customer has a share.
 //!
-//! Bytes count as they arrive, not as they are announced. Small bodies have memory of
-//! their own, so that large ones, of however many customers, keep none of them out.
+//! Bytes are counted as they arrive, not as announced. Small bodies have their own
+//! memory, so that large ones, of however many customers, cannot keep them out.
 
 use std::ops::Deref;
 use std::time::Duration;

@@ -1,15 +1,15 @@
-//! Who has the places for connections, and who gives one up.
+//! The limit of open connections, and which connection is closed when it is reached.
 //!
-//! Each peer has so many at most. Where all places are taken, a newcomer is not turned
-//! away for those who only keep theirs warm: of whoever has most, the connection gives
-//! way that has been idle for longest, and the newcomer does not wait until it is gone:
-//! a queue of those who want to come in would grow behind it, and the system drops what
-//! does not fit there, whoever it is. A connection is its customer's
-//! from the first key that was good on it, and its peer's before that: so clients
-//! behind one proxy are told apart, and a newcomer is weighed by its address.
+//! Each peer may have a limited number. When the limit of all is reached, a new
+//! connection is accepted all the same, and the longest idle connection of the peer
+//! with the most is closed. The new one does not wait until that is done: a queue would
+//! grow behind it, and the system drops whatever does not fit there. A connection
+//! counts for its customer from the first valid key on it, and for its peer before
+//! that: so clients behind one proxy are distinguished, and a new connection counts for
+//! its address.
 //!
-//! A connection with a request under way never gives way. How many a customer has of
-//! those is bounded by what it may have of requests and of streams.
+//! A connection with a request in progress is never closed for another. How many of
+//! those a customer can have is limited by its requests and its streams.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

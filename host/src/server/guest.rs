@@ -1,4 +1,4 @@
-//! Between HTTP and a guest's records.
+//! Converts HTTP requests and answers to and from the records of a guest.
 
 use std::time::UNIX_EPOCH;
 

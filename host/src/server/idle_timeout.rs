@@ -1,9 +1,10 @@
-//! The vital signs of one connection, and for how long each may be missing.
+//! The idle timeouts of one connection: which signs of life it shows, and how long each
+//! may be missing.
 //!
-//! Everything that touches a connection notes here what it saw: the wire that
-//! bytes came or could not be written, the listener that a request is under way,
-//! an answer's body that a piece of it was taken. One look at all of it decides
-//! whether the client still does its part.
+//! Everything that handles a connection records here what it saw: the wire, that bytes
+//! arrived or could not be written; the listener, that a request is in progress; an
+//! answer's body, that the client took a piece of it. One check of all of it decides
+//! whether the client still takes part.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

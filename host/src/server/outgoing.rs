@@ -1,4 +1,4 @@
-//! The body of an answer: known at once, or told bit by bit.
+//! The body of an answer: complete at once, or produced piece by piece.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

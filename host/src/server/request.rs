@@ -1,5 +1,5 @@
-//! The way of a request on the public listener: who it is, whether it may pass,
-//! which plugin answers, and what the answer carries.
+//! The way of a request on the public listener: who sent it, whether it is allowed,
+//! which plugin answers, and what the host adds to the answer.
 
 mod serve;
 mod stream;

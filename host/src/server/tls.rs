@@ -1,5 +1,5 @@
 //! TLS on the public listener, section `[tls]`: rustls with ring, TLS 1.2 and 1.3,
-//! HTTP/2 by ALPN. New certificates are taken while the listener serves.
+//! HTTP/2 by ALPN. New certificates are loaded while the listener serves.
 
 use std::io;
 use std::net::IpAddr;

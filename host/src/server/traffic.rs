@@ -1,8 +1,9 @@
-//! What customers have under way: their requests, and answers that they have not taken.
+//! Limits what a customer has in progress: its requests, and answers that it has not
+//! read.
 //!
-//! An answer is in memory until its client has taken it, and by then it is too late to
-//! refuse it: its request had its effect. So whoever leaves too much unread gets no
-//! further request through.
+//! An answer is in memory until its client has read it, and cannot be refused any more:
+//! the request had its effect. So a customer that leaves too much unread gets no
+//! further request accepted.
 
 use std::time::Duration;
 

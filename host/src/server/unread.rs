@@ -1,12 +1,14 @@
-//! Answers that come before the request's body was read: 401, 404, 413, 415 and others.
+//! Answers that are sent before the request's body was read: 401, 404, 413, 415 and
+//! others.
 //!
-//! A connection of HTTP/1 can serve no further request before it is past that body
-//! (RFC 9112, section 9.3). So a small rest is read and thrown away first, as Go's server
-//! does; with a larger one the answer says `Connection: close`, and a pooled client does
-//! not take the close for a failure of its next request. `wire` then lingers, so that the
-//! answer is not lost in a reset. HTTP/2 ends the one stream, without an error (RFC 9113,
-//! section 8.1), and lingers before that as well: some clients drop an answer when a reset
-//! comes right behind it. What came of the body takes nothing from the connection's window.
+//! A connection of HTTP/1 can serve no further request before the end of that body (RFC
+//! 9112, section 9.3). So a short rest is read and discarded first, as Go's server
+//! does; with a longer one the answer has `Connection: close`, and a pooled client does
+//! not take the close for a failure of its next request. `wire` then lingers, so that
+//! the answer is not lost in a reset. HTTP/2 ends only the stream, without an error
+//! (RFC 9113, section 8.1), and lingers before that as well: some clients drop an
+//! answer when a reset follows immediately. What arrives of the body does not use up
+//! the connection's window.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! The bytes of one connection, between the socket (or TLS) and hyper.
 //!
-//! hyper is lenient where RFC 9112 leaves room: a lone LF ends a line, and a
-//! `Content-Length` beside a `Transfer-Encoding` is overlooked. A proxy in front
-//! may read the same bytes in another way, and where two disagree about the end of
-//! a request, one client's bytes become another's request (CWE-444). So every byte
-//! of HTTP/1 passes a gate that knows one reading only. hyper never sees the end
-//! of a head that the gate refuses: it gets a byte that no head may hold, answers
-//! 400 and closes.
+//! hyper is lenient where RFC 9112 allows it: a lone LF ends a line, and a
+//! `Content-Length` next to a `Transfer-Encoding` is ignored. A proxy in front may read
+//! the same bytes differently, and where two readers disagree about the end of a
+//! request, one client's bytes become another's request (CWE-444). So every byte of
+//! HTTP/1 passes a check that knows one reading only. hyper never sees the end of a
+//! head that the check refuses: it gets a byte that no head may contain, answers 400
+//! and closes.
 
 mod framing;
 mod head;

@@ -1,5 +1,5 @@
-//! The metrics of queues that are consumed, and of schedules: as `host` has those
-//! of everything else.
+//! The metrics of consumed queues and of schedules; those of everything else are in
+//! `host`.
 
 use metrics::{Counter, Gauge, Histogram};
 

@@ -1,6 +1,5 @@
-//! The host's own metrics. Their names, labels and help texts live here, those of
-//! queues that are consumed in `consumer`, and nowhere else; a dashboard is written
-//! against these files.
+//! The host's own metrics: their names, labels and help texts. Those of consumed queues
+//! are in `consumer`; there are no others. Dashboards depend on these files.
 
 mod cache;
 mod outbound;

@@ -1,9 +1,9 @@
 //! Logs on standard error, for people or as JSON.
 //!
-//! A line is put into a bounded queue, and redacted and written by a thread of its
-//! own, so that a reader who stops reading never stops a request, and many lines are
-//! one write. What does not fit is dropped, and the next line that fits says how many
-//! were.
+//! A line is put into a bounded queue, and redacted and written by a separate thread,
+//! so that a reader who stops reading never stops a request, and many lines become one
+//! write. A line that does not fit is dropped, and the next line that fits says how
+//! many were.
 
 use std::io::Write;
 use std::sync::Arc;

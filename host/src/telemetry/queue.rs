@@ -1,4 +1,4 @@
-//! The metrics of queues, as `host` has those of everything else.
+//! The metrics of queues; those of everything else are in `host`.
 
 use std::time::Duration;
 

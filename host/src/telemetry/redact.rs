@@ -1,7 +1,7 @@
-//! Takes secrets out of text on its way to a log.
+//! Removes secrets from text on its way to a log.
 //!
-//! Two kinds go: the ones that the host knows by value, and whatever has the
-//! form of a secret. The scan is linear in the text, since guests write it.
+//! Two kinds are removed: secrets that the host knows by value, and text that has the
+//! form of a secret. The scan is linear in the length of the text, as guests write it.
 //!
 //! ```
 //! use hearth::telemetry::Redactor;

@@ -1,7 +1,7 @@
-//! The health of backends: one line of the log when Postgres, DynamoDB or SQS is slow or
-//! unavailable, and one when it is well again, however many calls suffer. The cache itself
-//! reports its shared tier, Redis or DynamoDB, for it does not ask it while it is
-//! unavailable.
+//! The health of backends: one line in the log when Postgres, DynamoDB or SQS is slow
+//! or unavailable, and one when it is well again, however many calls are affected. The
+//! cache reports its shared tier, Redis or DynamoDB, itself, as it does not ask it
+//! while it is unavailable.
 
 use std::fmt::Display;
 use std::sync::Arc;

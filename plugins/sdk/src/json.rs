@@ -208,10 +208,7 @@ mod tests {
             "{told}"
         );
         let (status, told) = refused("application/json", "{\"n\": 1e400}");
-        assert!(
-            status == 400 && told.contains("out of range"),
-            "{told}"
-        );
+        assert!(status == 400 && told.contains("out of range"), "{told}");
         for told in [told, refused("application/json", &nested(128)).1] {
             assert!(!told.contains("not valid"), "{told}");
         }

@@ -1,4 +1,5 @@
-//! How much is in the queues. One host of the fleet counts, the others read.
+//! Counts the messages in the queues. One host of the fleet counts, the others read the
+//! result.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

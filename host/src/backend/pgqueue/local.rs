@@ -1,5 +1,5 @@
-//! What this process knows of a queue: who waits for it, whose turn it is, how full
-//! it is.
+//! What this process knows of a queue: which receives wait for it, whose turn it is,
+//! and how full it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Receiving: leases, and their heartbeat.
+//! Receives messages under a lease, and extends leases (the heartbeat).
 
 use std::collections::HashSet;
 use std::sync::Arc;

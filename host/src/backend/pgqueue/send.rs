@@ -1,4 +1,4 @@
-//! Sending outside a transaction: many requests' messages in one statement.
+//! Sends messages outside a transaction: those of many requests in one statement.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Ending leases.
+//! Ends leases: deletes, delays or returns messages, or makes them dead letters.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is too old goes, and where receiving stands is kept.
+//! Deletes what is too old, and stores the position of receiving.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The way to the queues' tables: connections, time limits, errors.
+//! Access to the queues' tables: connections, time limits, errors.
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! That this process lives, told to the fleet through a row of its own.
+//! The heartbeat of this process: a row of its own that shows the fleet that it runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

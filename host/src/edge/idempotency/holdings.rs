@@ -1,4 +1,5 @@
-//! What each customer has in `hearth.idempotency`: counted now and then, so about.
+//! How many rows each customer has in `hearth.idempotency`: counted periodically, so
+//! approximate.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! One key in Postgres.
+//! Looks one key up in Postgres.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Making, listing and revoking keys: the operator's side.
+//! Creates, lists and revokes keys, for operators.
 
 use std::time::SystemTime;
 

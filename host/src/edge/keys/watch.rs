@@ -1,4 +1,5 @@
-//! Keys that something goes on with after their request: whether they are still good.
+//! Checks keys that are used after their request, by open streams: whether they are
+//! still valid.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! From the plugins' parts to one document.
+//! Merges the documents of the plugins into one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

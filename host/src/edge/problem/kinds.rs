@@ -1,4 +1,4 @@
-//! Every problem that the host itself can answer with, by whose fault it is.
+//! Every problem of the host, by who is to blame.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! 429: one customer has all that one may have of something that all share. It is told
-//! so, and not that the host is full; whoever operates it may raise the share.
+//! 429 problems: one customer has used up its share of a resource that all customers
+//! share. The text says so, and not that the host is full; an operator can raise the
+//! share.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What hosts tell one another, through Postgres.
+//! Exchanges the counts of requests between hosts, through Postgres.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a client is told of its limit.
+//! The response headers that show a client its limit.
 
 use std::time::Duration;
 

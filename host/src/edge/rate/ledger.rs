@@ -1,4 +1,4 @@
-//! What this host knows of every customer that it counts.
+//! The state of the rate limit of every customer that this host counts.
 
 mod account;
 

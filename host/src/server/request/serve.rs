@@ -1,5 +1,5 @@
-//! What happens to a request that may pass: kept answers, its body, its
-//! idempotency key, the guest, and the conditions that the client set.
+//! Serves a request that is allowed: the response cache, the body, the idempotency key,
+//! the guest, and conditional requests.
 
 use std::sync::Arc;
 

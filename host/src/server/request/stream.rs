@@ -1,5 +1,5 @@
-//! An answer that becomes a stream. Its call has ended: no permit, no instance and no
-//! body is start by it.
+//! Turns an answer into a stream. Its call has ended: a stream has no permit, no
+//! instance and no body.
 
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};

@@ -1,4 +1,4 @@
-//! What an answer's `Grip-*` headers say. Clients never see them.
+//! Reads the `Grip-*` headers of an answer. Clients never see them.
 
 use crate::capability::push::{Config, Start, is_name};
 use crate::plugin::instance::Response;

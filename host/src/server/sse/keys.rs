@@ -1,4 +1,4 @@
-//! A stream lasts no longer than the key that opened it.
+//! Ends streams whose API key is no longer valid.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The metrics of requests to the outside. No label says where they go: names of
-//! destinations are without number, and a URL may hold a secret.
+//! The metrics of outbound requests. No label names a destination: there are too many
+//! of them, and a URL may contain a secret.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! One customer's bucket, and what is known of its requests on other hosts.
+//! One customer's bucket, and what is known of the customer's requests on other hosts.
 
 use std::sync::Arc;
 
