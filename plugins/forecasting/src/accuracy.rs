@@ -1,4 +1,4 @@
-//! `GET /forecast/accuracy`: how good forecasts of these costs would have been.
+//! `GET /forecast/accuracy`: how accurate forecasts of these costs would have been.
 
 use hearth_plugin::prelude::*;
 

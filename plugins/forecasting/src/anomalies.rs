@@ -1,4 +1,4 @@
-//! `GET /anomalies`: months that cost much more, or less, than was to be expected.
+//! `GET /anomalies`: months that cost much more, or less, than expected.
 
 use hearth_plugin::prelude::*;
 

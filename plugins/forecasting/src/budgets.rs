@@ -1,4 +1,5 @@
-//! `/budgets`: what may be spent in a period, and who is told when it is, or will be.
+//! `/budgets`: limits for the costs of a period, with alerts when they are reached, or
+//! forecast to be.
 
 mod definition;
 mod period;

@@ -1,4 +1,4 @@
-//! The costs of a selection, month by month, as far as they are whole.
+//! The costs of a selection, month by month, up to the last complete month.
 
 mod metric;
 mod partial;

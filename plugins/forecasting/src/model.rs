@@ -14,8 +14,8 @@
 //! 26 and more       the three
 //! ```
 //!
-//! Before that, what models are not to learn from is taken out: see [`baseline`]. How sure
-//! a forecast is comes from what earlier ones missed by: see [`spread`].
+//! Before that, outliers and ended levels are removed: see [`baseline`]. The interval
+//! of a forecast comes from the errors of earlier ones: see [`spread`].
 
 pub mod accuracy;
 mod backtest;

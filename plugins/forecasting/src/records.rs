@@ -1,4 +1,4 @@
-//! `/records`: loading costs, and taking them away.
+//! `/records`: loads costs and deletes them.
 
 mod body;
 mod column;

@@ -1,9 +1,11 @@
-//! Digests: for a while what has the same key is gathered, and then told as one.
+//! Digests: notifications with the same key are gathered for a while and then sent as
+//! one.
 //!
-//! The first one opens a window, and a delayed message closes it. Nobody joins in the
-//! window's last seconds: whoever joined has written by the time at which it is read. What
-//! was gathered stays for a day, so a digest that is made again is the same. What comes
-//! again while its window is open is counted once; later it is gathered again.
+//! The first one opens a window, and a delayed message closes it. In the last seconds
+//! of the window none is added, so that every one that was added has been written when
+//! the window is read. What was gathered stays for a day, so a digest that is built
+//! again is the same. A notification that is sent again while its window is open counts
+//! once; after that it is gathered again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A notification before it is decided what becomes of it.
+//! A notification before preferences decide how it is delivered.
 
 use hearth_plugin::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Whose notifications they are, and where they lie.
+//! An inbox: whose notifications it has, and in which partition they are stored.
 
 use hearth_plugin::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! What other plugins tell, from the queue `notification-events`: notifications of the
-//! customer's own inbox, whose ids derive from the events'.
+//! Events of other plugins, from the queue `notification-events`: notifications in the
+//! customer's own inbox, whose ids are derived from those of the events.
 
 use hearth_plugin::consumer::Message;
 use hearth_plugin::prelude::*;

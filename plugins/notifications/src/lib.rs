@@ -1,6 +1,6 @@
-//! Notifications, at `/notifications`: what other plugins and the customer's own programs
-//! tell, kept in an inbox, pushed as it comes, muted, held back and gathered as its
-//! reader wants.
+//! Notifications, at `/notifications`: messages of other plugins and of the customer's
+//! own programs, stored in an inbox, streamed as they arrive, and muted, delayed or
+//! gathered as their reader prefers.
 //!
 //! # Whose
 //! Everything is the caller's customer's. Each customer has an inbox of its own and one

@@ -1,4 +1,4 @@
-//! Saying something of all notifications that match: one watermark.
+//! Marks all notifications that match, with one watermark.
 
 use std::ops::ControlFlow;
 

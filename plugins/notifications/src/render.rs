@@ -1,4 +1,5 @@
-//! Texts with places for data: `{{ticket.subject}}`. There is nothing else in them.
+//! Templates: texts with placeholders for data, such as `{{ticket.subject}}`, and
+//! nothing else.
 
 use hearth_plugin::percent;
 use hearth_plugin::prelude::*;

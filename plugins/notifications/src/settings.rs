@@ -1,5 +1,5 @@
-//! What holds for an inbox: its recipient's preferences, and the customer's where these say
-//! nothing.
+//! The settings of an inbox: its recipient's preferences, with those of the customer as
+//! defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

@@ -1,6 +1,6 @@
-//! The one item of an inbox that says something of many notifications: the watermarks,
-//! and where those lie that are looked for. It has a number that rises with each change,
-//! and is changed on the condition that it is still what was read.
+//! The summary of an inbox: one item with the watermarks and the posting lists. It has
+//! a number that increases with each change, and is only changed on the condition that
+//! it is still the version that was read.
 
 use hearth_plugin::documents::{self, Change, Condition, Error, Item, Key};
 use hearth_plugin::log;

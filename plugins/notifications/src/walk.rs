@@ -1,4 +1,4 @@
-//! Going through an inbox, from the newest on, within bounds.
+//! Reads an inbox from the newest notification on, within limits.
 
 use std::ops::ControlFlow;
 

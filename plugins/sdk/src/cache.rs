@@ -1,8 +1,8 @@
-//! Values that are dear to compute, kept by the host for this plugin and the
+//! Values that are expensive to compute, cached by the host for this plugin and the
 //! caller's customer.
 //!
-//! [`get_or_compute`] is what most handlers want: of all requests of a host that
-//! miss a key at once, one computes, and the others wait for its value.
+//! [`get_or_compute`] is right for most handlers: of all requests on a host that miss a
+//! key at the same time, one computes, and the others wait for its value.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -21,12 +21,12 @@
 //! # }
 //! ```
 //!
-//! That something does not exist is worth remembering, too: store an empty value.
+//! To cache that something does not exist, store an empty value.
 //!
-//! What is dear enough to be fetched from another host gets [`Options::shared`]. It
-//! is then looked for in memory and in the tier that all hosts share; with
-//! [`get_local`] and [`lookup_local`], and in [`get_or_compute`] without that option,
-//! in this host's memory alone.
+//! A value that is worth fetching from another host gets [`Options::shared`]. It is
+//! then looked up in memory and in the tier that all hosts share; with [`get_local`]
+//! and [`lookup_local`], and in [`get_or_compute`] without that option, only in this
+//! host's memory.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the operator set for the plugin in hearth.toml or the environment.
+//! The plugin's settings, which an operator sets in hearth.toml or the environment.
 //!
 //! ```no_run
 //! use hearth_plugin::config;

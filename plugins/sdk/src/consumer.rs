@@ -13,9 +13,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! A plugin of the world `full` has both `handler!` and `consumer!`. A message comes
-//! at least once: keep its id in the transaction of its effect, or make an effect
-//! that can happen twice.
+//! A plugin of the world `full` has both `handler!` and `consumer!`. A message is
+//! delivered at least once: store its id in the transaction of its effect, or make the
+//! effect idempotent.
 
 use std::time::Duration;
 

@@ -1,15 +1,15 @@
 //! Opaque, signed cursors for lists.
 //!
-//! A cursor holds the sort key of the last row that was answered. It is signed
-//! (HMAC-SHA256, RFC 2104, cut to 128 bits) together with the customer and
-//! whatever else chooses rows and their order. So one that was changed, or is of
-//! another customer, filter or list, is refused. It is not encrypted: it holds
-//! what the client saw in the row anyway.
+//! A cursor contains the sort key of the last row of a page. It is signed (HMAC-SHA256,
+//! RFC 2104, cut to 128 bits) together with the customer and everything else that
+//! determines rows and their order. So a cursor that was changed, or is of another
+//! customer, filter or list, is rejected. It is not encrypted: the client saw its
+//! content in the row anyway.
 //!
-//! The key is the host's, derived for the plugin from the fleet's root secret,
-//! and comes as the secret [`KEY_NAME`] of the interface `config`: a plugin with
-//! cursors wants the grant `config`. After a rotation of the root secret the
-//! newest version signs, and what older versions signed stays valid.
+//! The host derives the key for the plugin from the fleet's root secret and provides it
+//! as the secret [`KEY_NAME`] of the interface `config`: a plugin with cursors needs
+//! the grant `config`. After a rotation of the root secret the newest version signs,
+//! and signatures of older versions stay valid.
 //!
 //! ```
 //! use hearth_plugin::cursor::{Binding, Keys};

@@ -1,4 +1,4 @@
-//! JSON bodies, read field by field, every mistake collected.
+//! Reads JSON bodies field by field, and collects all errors.
 //!
 //! ```
 //! use hearth_plugin::{Fields, Json};

@@ -1,7 +1,7 @@
-//! HTTP to the outside, through the host's connections. Each destination wants a
-//! grant, such as `outbound:https://*` (any host at port 443; `https://*:*` is any
-//! port, too), and the host refuses addresses that no plugin may reach, whatever
-//! name leads to them. Redirects are not followed.
+//! Outbound HTTP requests, over the host's connections. Each destination needs a grant,
+//! such as `outbound:https://*` (any host at port 443; `https://*:*` is any port, too),
+//! and the host blocks addresses that plugins may not reach, whatever name leads to
+//! them. Redirects are not followed.
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Server-sent events. A handler answers with [`hold`] and ends; the host keeps the
-//! client's connection, and [`publish`] reaches it from any host of the fleet.
-//! Channels are the plugin's and the customer's own. Wants the grant `push`.
+//! client's connection open, and [`publish`] reaches it from any host of the fleet.
+//! Channels belong to the plugin and the customer. Needs the grant `push`.
 //!
 //! ```no_run
 //! use hearth_plugin::prelude::*;
@@ -13,9 +13,9 @@
 //! }
 //! ```
 //!
-//! A client that comes back sends `Last-Event-ID` by itself, and the host goes on from
-//! there: a handler has nothing to do for it. One that cannot be served from the log
-//! any more gets `event: reset` and reads anew what it shows.
+//! A client that reconnects sends `Last-Event-ID`, and the host continues from there: a
+//! handler need not do anything. If the log no longer has the events, the client gets
+//! `event: reset` and reads its data again.
 
 use crate::bindings::imports::hearth::plugin::push as host;
 use crate::problem::Problem;

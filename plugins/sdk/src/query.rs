@@ -1,4 +1,4 @@
-//! The parameters of a query string, read one by one, their mistakes collected.
+//! Reads the parameters of a query string one by one, and collects all errors.
 
 use crate::fields::{Field, State};
 use crate::percent;

@@ -1,5 +1,5 @@
-//! Random bytes that nobody can foresee, from the host's own source
-//! (`wasi:random/random`): for keys, secrets and whatever else must stay unguessed.
+//! Cryptographically secure random bytes, from the host's source
+//! (`wasi:random/random`): for keys and secrets.
 //!
 //! ```
 //! use hearth_plugin::random;

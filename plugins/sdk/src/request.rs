@@ -1,4 +1,4 @@
-//! What a handler is asked.
+//! The request that a handler gets.
 
 use serde_json::{Map, Value};
 

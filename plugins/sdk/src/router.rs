@@ -1,4 +1,4 @@
-//! From method and path to a handler.
+//! Finds the handler for a method and path.
 
 mod parameter;
 mod pattern;

@@ -1,11 +1,11 @@
 //! SQL on the plugin's own schema: statements declared once, with types.
 //!
-//! A statement is declared with [`sql!`](crate::sql!) and becomes a function. The
-//! host prepares each against the migrated schema when the plugin is deployed,
-//! and compares its types with the declared ones, so that a typo fails the
-//! deploy and not a request. It also looks at each plan: a statement that reads all rows
-//! that a customer has in a table, bound by no key of an index and no LIMIT in the order
-//! of one, wants an operator's approval under the function's name.
+//! A statement is declared with [`sql!`](crate::sql!) and becomes a function. The host
+//! prepares each against the migrated schema when the plugin is deployed, and compares
+//! its types with the declared ones, so that a typo fails the deploy and not a request.
+//! It also checks each plan: a statement that reads all rows that a customer has in a
+//! table, restricted by no key of an index and no LIMIT in the order of one, needs an
+//! operator's approval under the function's name.
 //!
 //! ```no_run
 //! use hearth_plugin::prelude::*;

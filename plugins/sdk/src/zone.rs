@@ -1,5 +1,5 @@
-//! The time zones of the IANA database, from 1970 on: a component has no files, so the
-//! table is in it, where it is asked for. `build.rs` says how it is written; a test
+//! The time zones of the IANA database, from 1970 on. A component has no files, so the
+//! table is compiled into it if it uses one. `build.rs` says how it is written; a test
 //! compares it with the database itself.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! Changing a ticket.
+//! Changes a ticket.
 
 use hearth_plugin::prelude::*;
 

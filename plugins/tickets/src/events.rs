@@ -1,7 +1,7 @@
-//! What other plugins are told of tickets, as customers see them: nothing internal.
+//! Events about tickets for other plugins, as customers see them: nothing internal.
 //!
-//! An event goes to each queue that the operator named with the same id, in the
-//! transaction of what it tells. Those of one ticket keep their order.
+//! An event is sent to each queue that the operator configured, with the same id, in
+//! the transaction of the change. The events of one ticket keep their order.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::queue::Message;

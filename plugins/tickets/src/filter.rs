@@ -1,4 +1,4 @@
-//! Which tickets a list, a count or an export is about, and in which order.
+//! The filter of a list, a count or an export: which tickets, and in which order.
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::fields::Field;

@@ -1,7 +1,7 @@
 //! What `include=` adds to tickets: their descriptions, and their comments.
 //!
-//! A page with descriptions ends early rather than grow past what a response may hold;
-//! of comments a ticket shows the first, and the cursor of the others.
+//! A page with descriptions ends early rather than exceed the limit of a response; of
+//! its comments a ticket has the first, and the cursor of the others.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Merging a ticket into another: the source is closed and says where it went,
-//! and both get a public comment and an audit.
+//! Merges a ticket into another: the source is closed and names the target, and both
+//! get a public comment and an audit.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::{FieldError, problem::Place};

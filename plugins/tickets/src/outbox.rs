@@ -1,8 +1,8 @@
-//! Messages that are sent with a change: events to whom the operator named, and
-//! orders to the plugin itself to look at clocks later.
+//! Messages that are sent with a change: events for other plugins, and delayed messages
+//! to this plugin to check clocks.
 //!
-//! A queue that is full stops no change. What it would have been sent is lost, which
-//! is counted and logged; of clocks the hourly review makes up for it.
+//! A full queue does not fail a change. The message is dropped, counted and logged; for
+//! clocks the hourly review makes up for it.
 
 use std::cell::RefCell;
 

@@ -1,4 +1,4 @@
-//! Making a text unreadable wherever a ticket says it: a number of a card, an address.
+//! Redacts a text in all parts of a ticket: a card number, an address.
 
 use hearth_plugin::prelude::*;
 

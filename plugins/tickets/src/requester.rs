@@ -1,5 +1,5 @@
-//! The person who asks, or who wrote a comment, where one key is used for many: a name
-//! and an e-mail address, or one of them.
+//! The requester: the person who opened a ticket or wrote a comment, if one key is used
+//! for many people. A name, an e-mail address, or both.
 
 use hearth_plugin::prelude::*;
 

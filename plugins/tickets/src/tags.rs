@@ -1,5 +1,5 @@
-//! Adding and removing single tags. As in Zendesk, PUT adds to the tags that there
-//! are, DELETE takes some away, and a PATCH of the ticket sets all of them.
+//! Adds and removes single tags. As in Zendesk, PUT adds tags to those of the ticket,
+//! DELETE removes some, and a PATCH of the ticket sets all of them.
 
 use hearth_plugin::prelude::*;
 

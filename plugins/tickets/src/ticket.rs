@@ -1,4 +1,4 @@
-//! What a ticket is, and what its fields may hold.
+//! The ticket and the rules for its fields.
 
 use hearth_plugin::etag;
 use hearth_plugin::fields::Field;

@@ -1,5 +1,5 @@
-//! How an event becomes durable: its row, its deliveries and their messages in one
-//! transaction. Whoever sends events, and however, they come through here.
+//! Accepts an event: writes its row, its deliveries and their messages in one
+//! transaction. All events come through here, whoever sends them.
 
 use hearth_plugin::consumer::{Batch as Messages, Disposition};
 use hearth_plugin::json::{self, RawValue};

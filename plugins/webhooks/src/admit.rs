@@ -1,13 +1,12 @@
-//! Whether a delivery may be attempted now. A slow or broken receiver must not hold
-//! back the others: an attempt keeps a worker busy for as long as its receiver takes,
-//! up to fifteen seconds, and there are only so many workers.
+//! Decides whether a delivery may be attempted now. A slow or broken receiver must not
+//! delay the others: an attempt occupies a worker for as long as its receiver takes, up
+//! to fifteen seconds, and the number of workers is limited.
 //!
-//! So each endpoint has a few attempts under way and no more, fewer where it does not
-//! fare well or never answered; all of those together have a part of what the customer
-//! may have, which itself is a part of the workers there are. A delivery that has to
-//! wait is told when to come again: the waiting ones of an endpoint are spread over
-//! time, however many they are, for each waits at random for as long as there are
-//! others.
+//! So each endpoint may have a few attempts in progress, fewer if it fails or never
+//! answered; all of those together have a share of what the customer may have, which
+//! itself is a share of all workers. A delivery that has to wait gets a time to come
+//! again: the waiting ones of an endpoint are spread over time, however many they are,
+//! as each waits a random time that grows with their number.
 
 use std::time::Duration;
 

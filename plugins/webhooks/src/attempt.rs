@@ -1,4 +1,4 @@
-//! One attempt: what is sent, what came back, and what that means.
+//! One attempt: the request, the answer, and the outcome.
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
-//! One delivery from its message to its disposition: it is admitted and leased
-//! (`claim`), sent while no transaction is open, and what came of it is written in one
-//! (`write`). Should the host end in between, the message comes again, and the receiver
-//! may see the event twice, under the same id.
+//! One delivery, from its message to its disposition: it is admitted and leased
+//! (`claim`), sent while no transaction is open, and the outcome is written in one
+//! (`write`). If the host ends in between, the message is delivered again, and the
+//! receiver may see the event twice, under the same id.
 //!
-//! Whoever has delivered takes the next one of the endpoint's line along, in its place:
-//! a receiver that answers soon gets what waits for it as fast as it takes it. The
-//! messages of those come later, find them over, and take the next ones along.
+//! A worker that has delivered takes the next delivery of the endpoint's line in the
+//! same place: a receiver that answers quickly gets waiting deliveries as fast as it
+//! accepts them. When the messages of those are received later, the deliveries are
+//! done, and the worker takes the next ones.
 
 mod claim;
 mod write;

@@ -1,6 +1,6 @@
-//! Where deliveries go, and with which headers. The host judges both when an endpoint
-//! is made or changed, by what it judges each delivery by, so what it would refuse then
-//! is told early. Beside that an endpoint's URL has one plain spelling.
+//! The destination of deliveries: URL and headers. The host checks both when an
+//! endpoint is created or changed, by the rules for each delivery, so errors are
+//! reported early. In addition an endpoint's URL must have one plain spelling.
 
 use std::net::Ipv4Addr;
 

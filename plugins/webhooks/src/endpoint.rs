@@ -1,4 +1,4 @@
-//! What an endpoint is, and what its fields may hold.
+//! The endpoint and the rules for its fields.
 
 use hearth_plugin::etag;
 use hearth_plugin::fields::Field;

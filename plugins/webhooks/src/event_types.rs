@@ -1,4 +1,5 @@
-//! `/event-types`: what the customer says of its events, and checks them by.
+//! `/event-types`: the customer's descriptions of its events, and the schemas that
+//! events are checked by.
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;

@@ -1,4 +1,4 @@
-//! `/events`: what happened, as the customer itself tells it, and what came of it.
+//! `/events`: events that the customer sends, and their deliveries.
 
 use hearth_plugin::cursor::{self, Binding};
 use hearth_plugin::json::{self, RawValue};

@@ -1,5 +1,5 @@
-//! The headers that an endpoint wants on its deliveries beside the signature's.
-//! Their values may be secrets, so they are sealed and never shown.
+//! The custom headers of an endpoint, which are sent in addition to those of the
+//! signature. Their values may be secrets, so they are encrypted and never shown.
 
 use std::collections::BTreeMap;
 

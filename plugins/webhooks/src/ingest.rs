@@ -1,5 +1,5 @@
-//! Events of other plugins, from the queue `webhook-events`. They are accepted once,
-//! however often their messages come, and those of one call together.
+//! Events of other plugins, from the queue `webhook-events`. Each is accepted once,
+//! however often its message is delivered, and those of one call together.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Deliveries that begin anew: one that was asked for, or many, a page in a
+//! Deliveries that are started again: one on request, or many, one page in a
 //! transaction with its messages and with the message of the next page.
 
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! The secrets of endpoints: made or brought along, sealed at rest, shown to their
-//! owner, and rotated with a time in which the old one signs, too.
+//! The secrets of endpoints: generated or provided, encrypted at rest, shown to their
+//! owner, and rotated with an overlap in which the old one signs, too.
 
 use std::time::Duration;
 

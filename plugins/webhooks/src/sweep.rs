@@ -1,6 +1,6 @@
-//! What happens by itself, every quarter of an hour for each customer: what is old is
-//! forgotten, deliveries whose messages were lost get new ones, and secrets that an
-//! older root secret sealed are sealed anew.
+//! Maintenance every quarter of an hour for each customer: old rows are deleted,
+//! deliveries whose messages were lost get new ones, and secrets that were encrypted
+//! with an older root secret are encrypted again.
 
 use std::time::Duration;
 

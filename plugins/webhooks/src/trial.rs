@@ -1,5 +1,4 @@
-//! `POST /endpoints/{id}/test`: an event for one endpoint alone, to see whether it
-//! arrives.
+//! `POST /endpoints/{id}/test`: a test event for one endpoint only.
 
 use hearth_plugin::prelude::*;
 

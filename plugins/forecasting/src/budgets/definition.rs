@@ -1,4 +1,4 @@
-//! What a client says of a budget.
+//! The definition of a budget, as clients write it.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Numeric;

@@ -1,4 +1,4 @@
-//! Which of the four costs is forecast where none is named.
+//! Chooses which of the four costs is forecast if the request names none.
 
 /// Told beside such a forecast.
 pub const REASON: &str = "BilledCost is irregular, as payments in advance are, so EffectiveCost, \

@@ -1,4 +1,4 @@
-//! Reading costs, and making whole series of what rows there are.
+//! Reads costs from the database, and fills them up to complete series.
 
 use std::collections::{BTreeMap, HashMap};
 

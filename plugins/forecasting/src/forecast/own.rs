@@ -1,4 +1,4 @@
-//! `POST /forecast`: of the caller's own history, of which nothing is kept.
+//! `POST /forecast`: a forecast of the history in the request, which is not stored.
 
 use std::collections::BTreeMap;
 

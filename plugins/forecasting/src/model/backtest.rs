@@ -1,5 +1,5 @@
-//! What would have been forecast at earlier months, beside what came. Each of these
-//! forecasts is exactly the one that the history up to that month gives.
+//! Forecasts as they would have been made in earlier months, with the actual amounts.
+//! Each is exactly the one that the history up to that month gives.
 
 use super::accuracy::{self, Pair, naive_error};
 use super::scale::Scale;

@@ -1,5 +1,5 @@
-//! Writing a load: its records, the sums of the months that they change, and the
-//! budget alerts that follow, in one transaction.
+//! Writes a load: its records, the sums of the months that they change, and the budget
+//! alerts that follow, in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
-//! Loads in parts: what came with a part counts for nothing until all parts are there,
-//! and then all of it counts at once. Rows with an `x_RowId` need no such thing: they
-//! are put with their part.
+//! Loads in several parts: the rows of a part do not count until all parts have been
+//! received, and then all count at once. Rows with an `x_RowId` are stored at once with
+//! their part.
 
 use hearth_plugin::prelude::*;
 

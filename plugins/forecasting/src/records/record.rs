@@ -1,4 +1,4 @@
-//! One row: the columns that are kept of FOCUS, checked.
+//! One row: the stored columns of FOCUS, validated.
 
 use hearth_plugin::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The tags of a row, cut to what is kept.
+//! The tags of a row, cut to the limits.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What the query of a load says: where its rows come from, what they replace, and
-//! whether they are a part of more.
+//! The query parameters of a load: the source of its rows, what they replace, and which
+//! part of a larger load this is.
 
 use hearth_plugin::Query;
 use hearth_plugin::fields::Field;

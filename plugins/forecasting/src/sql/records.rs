@@ -1,5 +1,5 @@
-//! Loading records. Columns come as arrays, which cost a fraction of a list of JSON
-//! objects; the numbers in them as texts, for they are exact.
+//! Statements that load records. Columns are passed as arrays, which cost a fraction of
+//! a list of JSON objects; numbers in them as text, as they are exact.
 
 use hearth_plugin::prelude::*;
 

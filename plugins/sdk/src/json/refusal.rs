@@ -1,4 +1,4 @@
-//! Why a body is not read as JSON, as its sender shall hear it.
+//! The problems for bodies that are not valid JSON.
 
 use super::read::{DEPTH_MAX, Fault, Reason};
 use crate::problem::Problem;

@@ -1,4 +1,4 @@
-//! Why a statement had no effect.
+//! Errors of statements.
 
 use crate::bindings::imports::hearth::plugin::sql as wire;
 use crate::problem::Problem;

@@ -1,9 +1,9 @@
-//! The two clocks of a ticket: until an agent first answers in public, and until
-//! it is solved. Both stand still while the ticket is pending or on hold.
+//! The two clocks of a ticket: until the first public answer of an agent, and until the
+//! solution. Both stop while the ticket is pending or on hold.
 //!
-//! What has passed is kept as business time, and the due times as instants: with
-//! a change of status or priority, and with an answer, the first is brought up to
-//! that instant and the second are computed anew.
+//! Elapsed time is stored as business time, and the due times as instants: a change of
+//! status or priority, and an answer, update the elapsed time to that instant and
+//! compute the due times again.
 
 use hearth_plugin::prelude::*;
 

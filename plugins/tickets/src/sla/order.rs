@@ -1,4 +1,4 @@
-//! What the plugin tells itself to do later, through the queue `ticket-clocks`.
+//! Delayed messages of the plugin to itself, through the queue `ticket-clocks`.
 
 use std::time::Duration;
 

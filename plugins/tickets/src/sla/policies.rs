@@ -1,4 +1,4 @@
-//! `/sla-policies`: what agents promise their customers.
+//! `/sla-policies`: the targets that agents promise their customers.
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;

@@ -1,5 +1,5 @@
-//! What a customer is promised: for each priority, how many business minutes
-//! until the first answer and until the solution.
+//! The targets of a policy: for each priority, how many business minutes until the
+//! first answer and until the solution.
 
 use hearth_plugin::prelude::*;
 

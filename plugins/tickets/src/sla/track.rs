@@ -1,5 +1,5 @@
-//! Keeping the clocks of tickets, in the transactions that change them: two
-//! statements for however many tickets, and none for what no clock knows of.
+//! Updates the clocks of tickets in the transactions that change them: two statements
+//! for however many tickets, and none for changes that do not affect clocks.
 
 use hearth_plugin::prelude::*;
 

@@ -1,9 +1,9 @@
-//! What comes of the orders to look at clocks: warnings and breaches, told once.
+//! Carries out orders to check clocks: sends warnings and breaches, each once.
 //!
-//! An order is about all clocks of the customer that are due by then. They are looked
-//! at as they are then, under their tickets' locks: what has moved, stopped or been met
-//! is not told. What it finds to do later, the next order does, which goes out with
-//! the commit.
+//! An order covers all clocks of the customer that are due by then. They are checked in
+//! their current state, with their tickets locked: nothing is sent for a clock that was
+//! moved, stopped or met. The next order, which is sent with the commit, covers what is
+//! due later.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The statements that take away for good what tickets say.
+//! The statements that delete and redact the contents of tickets permanently.
 
 use hearth_plugin::prelude::*;
 

@@ -1,8 +1,8 @@
-//! The statements of what tickets are found by.
+//! The statements of search terms.
 //!
-//! Each term of a ticket's `search` is a row of ticket_terms, to find tickets by it:
-//! equality and order of text are leakproof, so an index answers them under row-level
-//! security. Whoever writes the one writes the other.
+//! Each term of a ticket's `search` is also a row of ticket_terms, to find tickets by
+//! it: equality and order of text are leakproof, so an index answers them under
+//! row-level security. Code that writes one must write the other.
 
 use hearth_plugin::prelude::*;
 

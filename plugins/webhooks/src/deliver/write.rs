@@ -1,5 +1,5 @@
-//! What an attempt came to, written down: the attempt, its delivery, how the endpoint
-//! fares, and whether it gets anything more.
+//! Writes the outcome of an attempt: the attempt, its delivery, the health of the
+//! endpoint, and whether the endpoint is disabled.
 
 use std::time::Duration;
 

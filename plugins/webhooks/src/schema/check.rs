@@ -1,4 +1,4 @@
-//! Whether a value is a schema that can be used, before it is kept.
+//! Checks whether a value is a supported schema, before it is stored.
 
 use std::collections::BTreeSet;
 

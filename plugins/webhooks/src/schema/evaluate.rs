@@ -1,4 +1,4 @@
-//! Whether a payload fits a schema.
+//! Checks a payload against a schema.
 
 use std::collections::BTreeMap;
 
