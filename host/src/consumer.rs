@@ -33,8 +33,8 @@ use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::deployment::Deployment;
 use crate::telemetry::HostMetrics;
 
-/// The `[consumer]` table of hearth.toml. What belongs to one queue stands in the
-/// manifest of the plugin that consumes it.
+/// The `[consumer]` table of hearth.toml. Settings of one queue are in the manifest of
+/// the plugin that consumes it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -129,7 +129,7 @@ impl Consumers {
         }
     }
 
-    /// What is told of requests, which go first.
+    /// The pacer, which is told of requests so that they go first.
     pub fn pacer(&self) -> Arc<Pacer> {
         self.shared.pacer.clone()
     }

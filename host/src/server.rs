@@ -49,7 +49,7 @@ pub use unread::RequestBody;
 /// A response, as the public listener sends it.
 pub type Answer = Response<Outgoing>;
 
-/// An answer whose body is known, as a plugin gives it.
+/// An answer with a complete body, as a plugin returns it.
 pub type Whole = Response<Full<Bytes>>;
 
 /// One listening socket.

@@ -17,7 +17,7 @@ use crate::plugin::deployment::Deployment;
 use crate::plugin::manifest::Consumed;
 use crate::telemetry::ConsumerMetrics;
 
-/// How often what comes within a window is looked for.
+/// How often messages are polled for within a window.
 const GATHER_LOOK: Duration = Duration::from_millis(50);
 
 pub(super) struct Intake {
@@ -140,8 +140,9 @@ impl Intake {
         self.or_stop(entering).await?.ok()
     }
 
-    /// At most one batch: what comes first, and what comes within the window. The queue
-    /// is asked now and then, for to ask for each message costs more than to handle it.
+    /// At most one batch: the first messages, and those that arrive within the window.
+    /// The queue is polled at intervals, as polling for each message would cost more
+    /// than handling it.
     async fn receive(&self, messages: &mut Vec<Received>) -> Result<(), QueueError> {
         let wait = Duration::from_millis(self.shared.config.receive_ms_max);
         self.receive_within(wait, messages).await?;

@@ -15,8 +15,8 @@ impl Intake {
         self.settle(messages.into_iter().map(back).collect()).await;
     }
 
-    /// Settles, and tries again where the queue is away for a moment: what was
-    /// consumed and cannot be settled is consumed once more.
+    /// Settles messages, and retries if the queue is unavailable for a moment: a
+    /// message that cannot be settled is consumed once more.
     pub(super) async fn settle(&self, mut settled: Vec<(Received, Settlement)>) {
         if settled.is_empty() {
             return;

@@ -9,7 +9,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of the hash that are enough to tell bodies apart.
+/// How many bytes of the hash are enough to distinguish bodies.
 const TAG_BYTES: usize = 16;
 
 /// A body that is known before anyone asks.

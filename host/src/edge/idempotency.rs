@@ -58,8 +58,8 @@ pub struct Config {
     pub kept_ms_max: u64,
     /// Bytes of a key.
     pub key_bytes_max: usize,
-    /// Bytes of an answer that is kept. A larger one is sent, and a retry is told
-    /// that the request was applied.
+    /// Largest size of a stored answer, in bytes. A larger one is sent, and a retry
+    /// gets the answer that the request was applied.
     pub answer_bytes_max: usize,
     /// Keys of one customer that are kept. Counted every `sweep_ms`, so about; with
     /// more a request with a new key is refused.
@@ -138,7 +138,8 @@ pub enum Decision {
 /// A request as its key sees it.
 pub struct KeyedRequest<'a> {
     pub customer: Option<&'a str>,
-    /// Of the API key. What they let an answer hold, a key with others is not told.
+    /// The scopes of the API key. A key with other scopes does not get an answer that
+    /// may depend on these.
     pub scopes: &'a [String],
     pub plugin: &'a str,
     pub parts: &'a Parts,
@@ -166,8 +167,8 @@ impl Idempotency {
         }
     }
 
-    /// Decides before the plugin runs. Without Postgres nothing with a key runs,
-    /// for nobody could tell whether it ran before.
+    /// Decides before the plugin runs. Without Postgres no request with a key runs, as
+    /// it is unknown whether it ran before.
     pub async fn begin(&self, asked: &KeyedRequest<'_>) -> Result<Decision, Problem> {
         let Some(customer) = asked.customer else {
             return Ok(Decision::Plain);
@@ -195,8 +196,8 @@ impl Idempotency {
         self.turn(found)
     }
 
-    /// A place among those who ask Postgres: the requests of one customer wait for
-    /// one another, and keep no other's waiting.
+    /// A seat among the requests that query Postgres: requests of one customer wait for
+    /// each other, and not for those of other customers.
     async fn seat(&self, customer: &str) -> Result<Seat<Arc<str>>, Problem> {
         let patience = Duration::from_millis(self.config.look_up_ms_max);
         let seat = self.look_ups.enter(Arc::from(customer));
@@ -234,9 +235,9 @@ impl Idempotency {
         turn
     }
 
-    /// Keeps the answer before it is sent, or lets go of a claim that had no
-    /// effect. `None` where the call failed. A failure to keep the answer is no
-    /// failure of the request: a retry is told that it was applied.
+    /// Stores the answer before it is sent, or releases a claim that had no effect.
+    /// `None` if the call failed. If the answer cannot be stored, the request does not
+    /// fail: a retry gets the answer that it was applied.
     pub async fn finish(&self, customer: &str, claim: &Claim, answer: Option<&Response>) {
         let kept = match answer {
             Some(answer) if answer.status < 400 || claim.is_applied() => {
@@ -294,7 +295,7 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// Scopes in whichever order, and however often each stands there.
+/// Scopes as a set: sorted and without duplicates.
 fn set(scopes: &[String]) -> Vec<String> {
     let mut set = scopes.to_vec();
     set.sort_unstable();

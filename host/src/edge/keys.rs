@@ -53,9 +53,9 @@ pub struct Config {
     /// How old the knowledge may be that no key has changed. At most 1,000, or
     /// a revocation would take longer than a second.
     pub fresh_ms_max: u64,
-    /// The same while Postgres is away.
+    /// The same while Postgres is unavailable.
     pub stale_ms_max: u64,
-    /// How long one look at Postgres may take before it counts as away.
+    /// How long one query may take before Postgres counts as unavailable.
     pub look_ms_max: u64,
 }
 
@@ -115,7 +115,7 @@ impl FromStr for Tier {
 #[error("a tier must be free, standard, premium or unlimited")]
 pub struct UnknownTier;
 
-/// Who is asking, as far as the key tells. Cloning is cheap.
+/// The caller, as the key identifies it. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub customer_id: Arc<str>,
@@ -125,7 +125,7 @@ pub struct Caller {
     pub tier: Tier,
 }
 
-/// Why nobody is known to be asking. All but the last are the client's: 401.
+/// Why authentication failed. All but the last are the client's fault: 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     #[error("an API key is required")]
@@ -136,7 +136,7 @@ pub enum AuthError {
     Expired,
     #[error("the API key was revoked")]
     Revoked,
-    /// The backend's: Postgres is away and the key is not remembered. 503.
+    /// The backend's fault: Postgres is unavailable and the key is not cached. 503.
     #[error("API keys cannot be checked at the moment")]
     Unavailable,
 }
@@ -277,7 +277,7 @@ impl Keys {
         }
     }
 
-    /// The same beside the request, unless somebody is at it.
+    /// The same in the background, unless it is already running.
     fn confirm_soon(&self) {
         let Ok(turn) = Arc::clone(self.shared.freshness.turn()).try_lock_owned() else {
             return;

@@ -73,7 +73,7 @@ pub struct Problem {
     /// Whether the connection cannot serve another request, because the rest of
     /// this one was not read.
     pub closes_connection: bool,
-    /// What the answer tells beside that.
+    /// Further headers of the answer.
     pub headers: HeaderMap,
 }
 

@@ -47,7 +47,7 @@ pub struct Config {
     pub customers_max: usize,
     /// Milliseconds between two exchanges with the other hosts.
     pub exchange_ms: u64,
-    /// How long one exchange may take before Postgres counts as away.
+    /// How long one exchange may take before Postgres counts as unavailable.
     pub exchange_ms_max: u64,
     /// The longest `Retry-After`: what other hosts admitted too much beyond it is
     /// not paid back.
@@ -123,8 +123,8 @@ impl Rate {
         }
     }
 
-    /// Counts one request and says how the caller stands. Nothing means that it
-    /// has no limit.
+    /// Counts one request and returns the state of the caller's limit. `None` if it has
+    /// no limit.
     pub fn count(&self, caller: &Caller) -> Option<RateStatus> {
         let rated = self.tiers.iter().find(|rated| rated.tier == caller.tier)?;
         let judged = {

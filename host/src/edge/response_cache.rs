@@ -41,7 +41,7 @@ type Answer = Response<Full<Bytes>>;
 
 /// Tags of one answer, separated by commas. Clients never see it.
 const HEARTH_CACHE_TAG: HeaderName = HeaderName::from_static("hearth-cache-tag");
-/// Tags of one answer, whoever names them.
+/// The most tags of one answer, of the manifest and of the answer together.
 const TAGS_MAX: usize = 32;
 
 /// Section `[response_cache]`. Times are milliseconds.
@@ -90,7 +90,8 @@ pub enum Begun<'a> {
     Ask(Pending<'a>),
 }
 
-/// A request that the plugin answers. Dropped, whoever waits for it goes on.
+/// A request that the plugin is answering. When it is dropped, requests that wait for
+/// it continue.
 pub struct Pending<'a> {
     cache: &'a ResponseCache,
     /// `None` where the route is none that is kept.

@@ -25,7 +25,7 @@ const AGENT_CHARS_MAX: usize = 200;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub enabled: bool,
-    /// One request in so many is told of. Answers of 500 and more always are.
+    /// One request in so many is logged. Answers of 500 and more always are.
     pub one_in: u64,
 }
 
@@ -38,7 +38,7 @@ impl Default for Config {
     }
 }
 
-/// Decides which requests are told of.
+/// Decides which requests are logged.
 pub struct AccessLog {
     config: Config,
     seen: AtomicU64,
@@ -115,7 +115,7 @@ impl Record {
         self.of.spent.get_or_init(Arc::default).clone()
     }
 
-    /// What tells of the request once the answer's body is dropped.
+    /// The value that logs the request when the answer's body is dropped.
     pub fn end(self, status: StatusCode, request_id: Arc<str>, length: Option<u64>) -> Ended {
         Ended {
             record: self,

@@ -224,8 +224,8 @@ impl Room {
     }
 }
 
-/// Whoever holds much memory with a body has to bring it: so many bytes in each
-/// window of time.
+/// The minimum pace of a large body: so many bytes in each window of time, as it holds
+/// memory.
 struct Pace {
     bytes_per_second_min: u64,
     bytes_min: u64,

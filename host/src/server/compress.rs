@@ -44,8 +44,8 @@ pub struct Config {
     pub body_bytes_min: usize,
     /// Larger ones are compressed on a thread that serves no requests.
     pub inline_bytes_max: usize,
-    /// Bodies that are compressed at once on such threads. One more goes as it is:
-    /// nobody waits for compression.
+    /// Bodies that are compressed at the same time on such threads. One more is sent
+    /// uncompressed: no answer waits for compression.
     pub concurrency_max: usize,
     /// Media types: `text/html`, `text/*`, or `*+json`.
     pub types: Vec<String>,

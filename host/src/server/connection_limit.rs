@@ -59,7 +59,7 @@ impl NoPlace {
     }
 }
 
-/// Whose a connection is.
+/// The owner of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Owner {
     Peer(IpAddr),
@@ -70,7 +70,7 @@ pub struct ConnectionLimit {
     max: usize,
     peer_max: usize,
     state: Mutex<State>,
-    /// Somebody left.
+    /// A connection was closed.
     left: Notify,
 }
 
@@ -99,7 +99,7 @@ pub struct ConnectionPermit {
     evict: Arc<Notify>,
 }
 
-/// Says whose a connection is. Its requests carry it.
+/// Sets the owner of a connection. Its requests carry it.
 #[derive(Clone)]
 pub struct Ownership {
     places: Arc<ConnectionLimit>,
@@ -200,8 +200,8 @@ impl State {
         Ok(())
     }
 
-    /// Of whoever has most, the connection that is idle for longest: of a few, or of all
-    /// where none of these is idle.
+    /// The longest idle connection of the owner with the most: among a sample, or among
+    /// all if none of these is idle.
     fn find_longest_idle(&self) -> Option<u64> {
         let all = self.open.len();
         if all > SAMPLE {

@@ -74,7 +74,8 @@ pub fn request(
     }
 }
 
-/// What tells the guest when the host first saw the request's idempotency key.
+/// The header that gives the guest the time at which the host first saw the request's
+/// idempotency key.
 pub fn since(claim: &Claim) -> (String, Vec<u8>) {
     let since = claim.since().duration_since(UNIX_EPOCH).unwrap_or_default();
     let micros = since.as_micros().to_string();

@@ -173,8 +173,8 @@ impl Tls {
         }
     }
 
-    /// Looks at the files for ever: at every interval, and at once when asked. A
-    /// pair that cannot be served leaves the old one in place, and is told of once.
+    /// Checks the files for ever: at every interval, and at once when asked. An invalid
+    /// pair leaves the old one in place, and is logged once.
     pub async fn keep_fresh(&self, mut asked: Signal) {
         let mut refused = None;
         loop {

@@ -12,7 +12,7 @@ use crate::config::Server as Limits;
 use crate::edge::problem::Problem;
 use crate::telemetry::HostMetrics;
 
-/// When a client that was turned away may well try again.
+/// `Retry-After` of a request that was refused because the customer's share is used up.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 
 pub struct Traffic {

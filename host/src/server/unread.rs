@@ -35,7 +35,7 @@ pub struct RequestBody {
     slot: Option<Slot>,
 }
 
-/// What nobody read of a request's body.
+/// The part of a request's body that was not read.
 pub struct Unread {
     slot: Option<Slot>,
     version: Version,
@@ -44,7 +44,7 @@ pub struct Unread {
     is_expecting: bool,
 }
 
-/// A request whose body is looked after.
+/// Wraps a request so that the unread part of its body is known.
 pub fn watch(request: Request<Incoming>) -> (Request<RequestBody>, Unread) {
     let slot = (!request.body().is_end_stream()).then(Slot::default);
     let unread = Unread {
@@ -98,7 +98,7 @@ async fn rest(mut body: Incoming, limits: &Limits) -> Option<Incoming> {
     }
 }
 
-/// Throws away what still comes on a stream of HTTP/2, and then lets go of it.
+/// Discards what still arrives on a stream of HTTP/2, and then drops it.
 async fn linger(mut body: Incoming, limits: Arc<Limits>) {
     let silence = Duration::from_millis(limits.linger_idle_ms_max);
     let wasting = waste(&mut body, limits.linger_bytes_max, silence);

@@ -24,11 +24,11 @@ use self::framing::{RequestFramer, WireError};
 use super::idle_timeout::Activity;
 use crate::config::Server as Limits;
 
-/// What hyper gets in place of what was refused: NUL stands in no head, and in no
+/// What hyper gets instead of a refused part: NUL is not allowed in a head, nor in the
 /// size of a chunk.
 const BREAK: &[u8] = b"\0\r\n\r\n";
 
-/// What is thrown away at once.
+/// How many bytes are discarded in one read.
 const WASTE_BYTES: usize = 8 << 10;
 
 /// One connection's bytes.
@@ -42,8 +42,8 @@ pub struct Wire<S> {
     limits: Arc<Limits>,
 }
 
-/// The rest of a request is thrown away behind the answer, for a while, so that its
-/// arrival does not reset the connection before the client has read the answer (RFC 9112,
+/// Discards the rest of a request after the answer, for a while, so that its arrival
+/// does not reset the connection before the client has read the answer (RFC 9112,
 /// section 9.6).
 struct Linger {
     until: Instant,
@@ -126,7 +126,7 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + Unpin> Wire<S> {
-    /// Throws away what still comes, within bounds.
+    /// Discards what still arrives, within limits.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let limits = &self.limits;
         let linger = self.linger.get_or_insert_with(|| Linger::new(limits));

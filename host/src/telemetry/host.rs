@@ -174,7 +174,7 @@ pub struct HostMetrics {
     pub deployments_live: Gauge,
     pub compile_seconds: Histogram,
     pub process_resident_bytes: Gauge,
-    /// What is told of Postgres, DynamoDB and SQS.
+    /// The health of Postgres, DynamoDB and SQS.
     pub watches: Arc<Watches>,
     /// What writes its own families behind those of the registry.
     pub sources: Sources,
@@ -225,7 +225,7 @@ impl HostMetrics {
         self.metrics.counter(REQUESTS_LIMITED, &[("tier", tier)])
     }
 
-    /// Counts a request whose idempotency key was used before, by what it was told.
+    /// Counts a request with an idempotency key that was used before, by outcome.
     pub fn count_idempotent(&self, told: &'static str) {
         self.metrics
             .counter(IDEMPOTENT, &[("told", told)])
@@ -240,7 +240,7 @@ impl HostMetrics {
             .increment(1);
     }
 
-    /// Counts requests of routes whose answers are kept.
+    /// Counts requests to routes with a response cache.
     pub fn response_cache(&self, outcome: &'static str) -> Counter {
         self.metrics
             .counter(RESPONSE_CACHE, &[("outcome", outcome)])

@@ -214,8 +214,8 @@ fn write_lines(
     let _ = writer.flush();
 }
 
-/// Adds a line without its secrets; answers how many bytes it had. Lines are redacted
-/// one by one, for what stands in one says nothing of the next.
+/// Adds a line without its secrets; returns its size in bytes. Lines are redacted one
+/// by one, as they are independent of each other.
 fn append(text: &mut Vec<u8>, line: &[u8], redactor: &Redactor) -> usize {
     let readable = String::from_utf8_lossy(line);
     text.extend_from_slice(redactor.redact(&readable).as_bytes());

@@ -21,7 +21,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Has it write for as long as somebody else keeps it.
+    /// Adds a source, which is written for as long as its owner keeps it.
     pub fn add<S: MetricsSource + 'static>(&self, source: &Arc<S>) {
         let source: Weak<S> = Arc::downgrade(source);
         self.all.lock().push(source);

@@ -13,7 +13,7 @@ use crate::backend::queue::{Depth, QueueError};
 
 /// For counting, which reads whole tables. Milliseconds.
 const COUNT_MS_MAX: u64 = 60_000;
-/// Whoever has less than so much of a share is not counted by name.
+/// A customer with less than this part of a share is not counted by name.
 const HEAVY: u64 = 10;
 /// Counting takes a twentieth of one connection at most.
 const REST: u32 = 20;
@@ -40,7 +40,7 @@ const COUNT: &str = "
 
 const COUNT_DEAD: &str = "SELECT queue, count(*) FROM hearth.dead_letters GROUP BY queue";
 
-/// Taken by whoever comes first when it is time.
+/// Starts a count: of all hosts, the first one after it is due gets it.
 const BEGIN: &str = "
     UPDATE hearth.queue_depths SET begun_at = clock_timestamp()
     WHERE begun_at < clock_timestamp() - $1::bigint * interval '1 millisecond'";

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
-/// Customers whose turn one receive may reach.
+/// The number of customers that one receive may serve.
 const CUSTOMERS_MAX: usize = 32;
 
 /// As many customers as have messages in the queue, of which there are no more than
@@ -20,7 +20,7 @@ pub(super) struct CustomerLines {
     horizon: Option<String>,
     /// Whether it is another one than was saved.
     is_dirty: bool,
-    /// The customer whose turn was last.
+    /// The customer that was served last.
     turn: String,
     /// Behind which seat all messages of a customer are.
     seats: BTreeMap<String, i64>,

@@ -87,8 +87,8 @@ impl PgQueue {
         results
     }
 
-    /// One after the other, and with nobody else's: a message with a deduplication id
-    /// may have to wait until a transaction with the same one has ended.
+    /// Sends messages one by one and not merged with others: a message with a
+    /// deduplication id may have to wait for the end of a transaction with the same id.
     async fn send_alone(&self, entries: Vec<Entry>) -> Vec<Result<String, QueueError>> {
         let queues = self.clone();
         let sending = tokio::spawn(async move {

@@ -146,7 +146,8 @@ impl PgQueue {
     }
 }
 
-/// What comes again at once, or was before others of its group.
+/// Whether it wakes a receive: the message is available again at once, or others of its
+/// group waited behind it.
 fn wakes((received, settlement): &(Received, Settlement)) -> bool {
     match settlement {
         Settlement::GiveBack => true,

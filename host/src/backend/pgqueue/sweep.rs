@@ -27,7 +27,8 @@ const DEAD: &str = "
         WHERE died_at < clock_timestamp() + ($1::bigint - $2::bigint) * interval '1 millisecond'
         ORDER BY died_at LIMIT $3 FOR UPDATE SKIP LOCKED)";
 
-/// Of the customer who has most the oldest, so that nobody's letters push out others'.
+/// Deletes the oldest of the customer with the most, so that one customer's dead
+/// letters do not push out those of others.
 const DEAD_BEYOND: &str = "
     DELETE FROM hearth.dead_letters WHERE id IN (
         SELECT id FROM (
@@ -62,7 +63,7 @@ impl PgQueue {
         self.sweep_messages().await
     }
 
-    /// Drops what nobody has received in the time of retention.
+    /// Deletes messages that were not received within the retention time.
     async fn sweep_messages(&self) -> Result<(), Failure> {
         let table = &self.shared.table;
         let retention = i64::try_from(self.shared.config.retention_ms).unwrap_or(i64::MAX);

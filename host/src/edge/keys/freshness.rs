@@ -13,7 +13,7 @@ use super::Config;
 
 pub(super) struct Freshness {
     state: Mutex<State>,
-    /// Whoever holds it asks Postgres; the others wait for the answer.
+    /// Held by the request that asks Postgres; the others wait for its answer.
     turn: Arc<tokio::sync::Mutex<()>>,
     fresh: Duration,
     stale: Duration,

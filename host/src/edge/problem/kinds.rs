@@ -41,7 +41,7 @@ impl Problem {
         )
     }
 
-    /// 400: two credentials. Which of them is meant, two readers could tell in two ways.
+    /// 400: two credentials, which two readers could resolve differently.
     pub fn ambiguous_credentials() -> Self {
         let detail = "A request must have one API key: in X-API-Key or as a bearer token, not in \
                       both, and each header once.";
@@ -56,8 +56,8 @@ impl Problem {
         )
     }
 
-    /// 401: no API key, or one that is not valid (any more). Which of the two is
-    /// not told, so that nobody can try keys.
+    /// 401: the API key is missing, invalid or expired. The text does not say which, so
+    /// that keys cannot be guessed.
     pub fn unauthorized() -> Self {
         let detail = "A valid API key is required, in X-API-Key or as a bearer token.";
         let status = StatusCode::UNAUTHORIZED;

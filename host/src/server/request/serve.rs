@@ -140,8 +140,8 @@ impl Edge {
         Ok(PluginAnswer::of(answer, grip, since, parts))
     }
 
-    /// A call with an idempotency key goes on to its end when the client goes
-    /// away: the client will ask again, and shall get this answer.
+    /// Runs a call with an idempotency key to its end even if the client disconnects:
+    /// the client will ask again, and must get this answer.
     async fn run_to_the_end(
         &self,
         deployment: &Arc<Deployment>,

@@ -96,7 +96,7 @@ impl Edge {
         Ok(sse::answer(head, stream))
     }
 
-    /// Where a stream begins whose handler named no id.
+    /// The start position of a stream if its handler named no id.
     fn position(&self, start: &StreamStart) -> Result<Start, Problem> {
         if let Some(id) = start.last_event_id.as_deref().filter(|id| !id.is_empty()) {
             let id = str::from_utf8(id).unwrap_or_default();

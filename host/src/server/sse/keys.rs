@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::capability::push::Client;
 use crate::edge::keys::Keys;
 
-/// Ends streams whose keys are revoked or have expired, for as long as it is polled.
+/// Ends streams with revoked or expired keys, for as long as it is polled.
 pub async fn end_with_keys(keys: Keys, push: Client) {
     let every = Duration::from_millis(push.config().key_look_ms);
     let mut watch = keys.watch();

@@ -67,7 +67,7 @@ impl RequestFramer {
         }
     }
 
-    /// The client may still send what nobody will read.
+    /// Whether the client may still send bytes that will not be read.
     pub fn owes(&self) -> bool {
         match self.state {
             State::Framed => false,

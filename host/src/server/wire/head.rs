@@ -107,8 +107,8 @@ fn once<T>(place: &mut Option<T>, value: T, why: &'static str) -> Result<(), Mal
     }
 }
 
-/// Name and value of a field. No white space stands in front of the colon, and no
-/// line goes on in the next one (RFC 9112, sections 5.1 and 5.2).
+/// Name and value of a field. White space before the colon and continuation lines are
+/// not allowed (RFC 9112, sections 5.1 and 5.2).
 pub fn is_field(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let colon = line.iter().position(|byte| *byte == b':');
     let Some((name, rest)) = colon.map(|colon| line.split_at(colon)) else {
@@ -135,7 +135,8 @@ fn length(value: &[u8]) -> Result<u64, Malformed> {
     text.parse().map_err(|_| bad)
 }
 
-/// A path, `*` for OPTIONS, or an absolute URI, whose authority is the answer.
+/// Parses the target: a path, `*` for OPTIONS, or an absolute URI, whose authority is
+/// returned.
 fn authority(method: &[u8], target: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
     if !target.iter().all(|byte| *byte > b' ' && *byte != 0x7f) {
         return Err(Malformed("the target"));

@@ -28,7 +28,7 @@ pub struct CacheMetrics {
 pub struct SharedCacheMetrics {
     /// It failed, or took too long.
     pub look_errors: Counter,
-    /// It was not asked, since it had failed of late.
+    /// It was not asked, as it is unavailable.
     pub looks_refused: Counter,
     /// It held what no host of this fleet sealed under that name.
     pub looks_forged: Counter,
