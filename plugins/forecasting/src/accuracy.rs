@@ -11,8 +11,8 @@ use crate::money::Rounding;
 use crate::month::Month;
 use crate::selection::Selection;
 
-/// Forecasts as they would have been made at up to twelve earlier months, beside
-/// what came, and the measures over all of them. Each is the one that `POST
+/// Forecasts as they would have been made in up to twelve earlier months, with the
+/// actual costs, and the measures over all of them. Each is the one that `POST
 /// /forecast` gives for the costs up to its `data_through`.
 pub fn get(request: &Request) -> Answer {
     let mut query = request.query()?;

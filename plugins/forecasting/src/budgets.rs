@@ -41,7 +41,7 @@ pub fn list(request: &Request) -> Answer {
     Response::json(200, &json!({"budgets": budgets}))
 }
 
-/// `GET /budgets/{id}`: with where it stands now.
+/// `GET /budgets/{id}`: a budget with its current state.
 pub fn show(request: &Request, BudgetId(id): BudgetId) -> Answer {
     let database = request.database();
     let budget = budget_by_id(&database, &id)?.ok_or_else(Problem::not_found)?;
@@ -125,13 +125,13 @@ fn refuse_if_match(request: &Request) -> Result<(), Problem> {
     }
 }
 
-/// Where a budget stands changes with it, with every load and with the month.
+/// The ETag changes with the budget, with every load and with the month.
 fn etag_of(budget: &Budget, loads: &Option<Ledger>) -> String {
     let loads = loads.as_ref().map_or(0, |loads| loads.version);
     format!("\"{}-{loads}-{}\"", budget.version, Month::now().0)
 }
 
-/// A budget and where it stands.
+/// A budget with its state.
 fn answer(database: &Database, status: u16, budget: &Budget) -> Answer {
     // Read first: should a load come in between, the tag is too old and not too new.
     let tag = etag_of(budget, &ledger(database)?);

@@ -16,7 +16,7 @@ pub use read::{Filter, Scope, read, read_filtered, read_to_forecast};
 
 /// Months of history that are read: more than any model looks at.
 pub const MONTHS_MAX: i64 = 180;
-/// Groups that are told apart; the smaller ones are one.
+/// How many groups are shown separately; the smaller ones are combined.
 pub const GROUPS_MAX: i64 = 49;
 
 /// Costs by month.

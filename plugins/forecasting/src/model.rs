@@ -107,9 +107,10 @@ impl Model {
 /// What is to be said of each month beside its mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bounds {
-    /// The part (0 to 1) of what comes that the interval is to hold.
+    /// The share (0 to 1) of actual amounts that the interval should contain.
     pub level: f64,
-    /// Below each of these parts of what comes an amount is answered.
+    /// The quantiles to return: the amounts below which these shares of actual amounts
+    /// should be.
     pub quantiles: Vec<f64>,
 }
 

@@ -44,8 +44,8 @@ pub fn load(request: &Request) -> Answer {
     Response::json(200, &loaded)
 }
 
-/// `DELETE /records?source=&billing_period=`: takes away what a source has loaded of a
-/// billing period, rows with an `x_RowId` among it.
+/// `DELETE /records?source=&billing_period=`: deletes what a source has loaded of a
+/// billing period, including rows with an `x_RowId`.
 pub fn delete(request: &Request) -> Answer {
     let mut query = request.query()?;
     let source = target::source(&mut query);

@@ -2,7 +2,7 @@
 
 use hearth_plugin::fields::Field;
 
-/// Where nobody says one.
+/// The default category.
 pub const DEFAULT: &str = "general";
 /// Characters at most.
 const LENGTH_MAX: usize = 64;

@@ -25,7 +25,7 @@ use crate::render;
 const LAST_CALL: Duration = Duration::from_secs(30);
 /// For how long what was gathered stays.
 const KEPT: Duration = Duration::from_secs(86_400);
-/// How often somebody else may open a window first.
+/// How often another call may open a window first.
 const TRIES_MAX: usize = 8;
 /// Titles that a digest has.
 const TITLES_MAX: u32 = 10;
@@ -102,7 +102,7 @@ impl Group {
         })
     }
 
-    /// Opens a window, unless somebody else did so first.
+    /// Opens a window, unless another call did so first.
     fn open(&self, there: Option<i64>, due: Timestamp) -> Result<bool, Error> {
         let condition = there.map_or(Condition::Absent, |there| {
             Condition::Equals("due".into(), there.into())
@@ -173,7 +173,7 @@ fn length(seconds: i64) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
-/// Ends a window: what was gathered in it is told as one.
+/// Closes a window: sends what was gathered in it as one.
 pub fn close(customer: &str, due: &Due, now: Timestamp) -> Result<(), Problem> {
     let Due {
         inbox,

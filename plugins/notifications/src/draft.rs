@@ -156,7 +156,8 @@ impl New {
     }
 }
 
-/// What another plugin told, with the template for its type, if there is one.
+/// The draft for an event of another plugin, with the template for its type, if there
+/// is one.
 pub fn of_event(
     id: String,
     at: Timestamp,

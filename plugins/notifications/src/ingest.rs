@@ -18,7 +18,7 @@ struct Told {
     data: Json,
 }
 
-/// An event that can be told.
+/// A valid event.
 pub struct Happened {
     event: Event,
     at: Timestamp,

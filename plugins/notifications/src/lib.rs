@@ -96,7 +96,7 @@ use hearth_plugin::prelude::*;
 use crate::draft::Draft;
 use crate::later::Job;
 
-/// When a message is tried again while something is away.
+/// When a message is tried again while a backend is unavailable.
 const AGAIN: Duration = Duration::from_secs(2);
 
 fn router() -> Router {
@@ -151,7 +151,7 @@ fn consume(batch: &Batch) -> Vec<Disposition> {
 /// The queue of other plugins' events; the other one is the plugin's own.
 const EVENTS: &str = "notification-events";
 
-/// Does what the plugin told itself, or makes a draft of an event.
+/// Carries out a message of the plugin to itself, or makes a draft of an event.
 fn take(
     customer: &str,
     message: &Message,

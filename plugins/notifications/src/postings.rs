@@ -39,7 +39,7 @@ pub enum State {
     Unseen,
 }
 
-/// What a list is about: a state, in one category or all.
+/// The subject of a list: a state, in one category or all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     pub state: State,
@@ -171,7 +171,7 @@ pub struct List {
     pub upper: String,
     /// Ids, the oldest first.
     places: Vec<String>,
-    /// How many were passed in vain by whoever made it.
+    /// How many items were read without a match when it was made.
     saved: i64,
     /// When it was made, in microseconds since 1970.
     at: i64,

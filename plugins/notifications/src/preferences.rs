@@ -44,7 +44,7 @@ impl Channel {
         }
     }
 
-    /// Where nobody says anything.
+    /// The default of a channel.
     pub const fn is_on(self) -> bool {
         !matches!(self, Channel::Webhook)
     }

@@ -13,7 +13,7 @@ use crate::watermarks::Lines;
 
 /// The sort key of the item, behind all notifications.
 const SORT: &str = "summary";
-/// How often somebody else may come first.
+/// How often another call may come first.
 const TRIES_MAX: usize = 8;
 
 /// As it is stored.
@@ -93,10 +93,10 @@ pub fn change(
     Err(busy())
 }
 
-/// Enters notifications, each with its category, that may have become what somebody looks
-/// for. To be called behind the write that made them so, and before it is acknowledged:
-/// whoever made a list meanwhile, and did not see it, finds the number risen and does not
-/// keep that list; and a list that was kept before is there to be entered.
+/// Enters notifications, each with its category, that may now match a filter. Call it
+/// after the write that made them match, and before it is acknowledged: a request that
+/// built a list meanwhile without them finds the number increased and does not store
+/// that list; and in a list that was stored before they are entered.
 pub fn enter<'n>(
     inbox: &Inbox,
     them: impl IntoIterator<Item = (&'n str, &'n str)> + Clone,

@@ -39,7 +39,7 @@ pub struct Line {
 /// What [`Line::raise`] came to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Raised {
-    /// The watermark tells it.
+    /// The watermark decides it.
     Yes,
     /// It lies below the watermark: those of this range that are not so are to be
     /// marked one by one.

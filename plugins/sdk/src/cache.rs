@@ -32,8 +32,8 @@ use std::time::Duration;
 
 use crate::bindings::imports::hearth::plugin::cache as host;
 
-/// The tag that the host invalidates for a customer whose tier changes: for what is
-/// made of `hearth.customer`.
+/// The tag that the host invalidates for a customer when its tier changes: for values
+/// that depend on `hearth.customer`.
 pub const CUSTOMER: &str = "hearth:customer";
 
 /// How long a value is good, and how it is found again.
@@ -125,8 +125,8 @@ impl From<host::Error> for Error {
     }
 }
 
-/// The right to compute a missing value. Dropped without [`Lease::fulfil`], by an
-/// error for example, whoever waits next gets it.
+/// The right to compute a missing value. If it is dropped without [`Lease::fulfil`],
+/// for example by an error, the next waiting call gets it.
 #[derive(Debug)]
 pub struct Lease(host::Lease);
 

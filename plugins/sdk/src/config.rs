@@ -7,7 +7,7 @@
 
 use crate::bindings::imports::hearth::plugin::config;
 
-/// A setting; `None` where nobody set it.
+/// A setting; `None` if it is not set.
 pub fn get(key: &str) -> Option<String> {
     config::get(key)
 }

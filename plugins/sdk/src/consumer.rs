@@ -43,7 +43,7 @@ impl Batch {
         Database::until(self.context.deadline)
     }
 
-    /// The customer; `None` for scheduled messages that belong to nobody.
+    /// The customer; `None` for scheduled messages without a customer.
     pub fn customer(&self) -> Option<&str> {
         let caller = self.context.caller.as_ref();
         caller.map(|caller| caller.customer_id.as_str())

@@ -33,7 +33,7 @@ pub const KEY_NAME: &str = "hearth.cursor_key";
 
 /// The form of a cursor. 1 was hashed and not signed.
 const VERSION: u8 = 2;
-/// Bytes of a cursor's signature: nobody finds one of 128 bits by trying.
+/// Bytes of a cursor's signature: 128 bits cannot be guessed.
 const TAG_BYTES: usize = 16;
 /// A cursor's length in characters at most.
 const LENGTH_MAX: usize = 1024;

@@ -89,8 +89,8 @@ pub fn parse_body(content_type: Option<&str>, body: &[u8]) -> Result<Value, Prob
     })
 }
 
-/// A member of the JSON object that a text is, byte for byte as it is written there:
-/// what shall be passed on as somebody sent it. `None` where there is none.
+/// A member of the JSON object in a text, byte for byte as it is written there: to pass
+/// it on unchanged. `None` if there is none.
 ///
 /// ```
 /// use hearth_plugin::json::member;

@@ -112,7 +112,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One reason why a request would not be sent, with a text for whoever wrote it.
+/// One reason why a request would not be sent, with a text for its author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The method cannot be sent.
@@ -159,7 +159,7 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -209,7 +209,7 @@ pub enum Error {
     BlockedAddress,
     /// The name has no address.
     Dns(String),
-    /// Nobody took the connection.
+    /// The connection could not be opened.
     Connect(String),
     /// TLS failed.
     Tls(String),

@@ -5,9 +5,8 @@ use crate::percent;
 use crate::problem::{FieldError, Place, Problem};
 use crate::time::Timestamp;
 
-/// The parameters of a query string. Each is asked for by name and type;
-/// `finish` then answers 400 which names every wrong one, every empty one, and
-/// every one that nobody asked for.
+/// The parameters of a query string. Each is read by name and type; `finish` then
+/// returns 400 with every invalid, empty or unknown one.
 ///
 /// ```
 /// use hearth_plugin::Query;

@@ -143,7 +143,7 @@ impl Request {
         })
     }
 
-    /// The body as a JSON object whose fields are to be read one by one.
+    /// The body as a JSON object, to read its fields one by one.
     pub fn fields(&self) -> Result<Fields, Problem> {
         Fields::of(self.json()?)
     }
@@ -161,8 +161,7 @@ impl Request {
         &self.context
     }
 
-    /// Who asks. 401 where nobody is known, which the host lets through on
-    /// public routes alone.
+    /// The caller. 401 if there is none, which the host allows only on public routes.
     pub fn caller(&self) -> Result<&Caller, Problem> {
         let anonymous = || Problem::new(401, "unauthenticated", "An API key is required");
         self.context.caller.as_ref().ok_or_else(anonymous)

@@ -32,7 +32,7 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// Reads what a client wants changed, whoever it is.
+    /// Reads the changes that a client asks for, with any scopes.
     pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let patch = Patch {
             subject: ticket::subject(&mut fields).optional(),

@@ -85,8 +85,8 @@ pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
     Response::json(201, &comment)
 }
 
-/// Writes a comment, and what it is to the ticket and to others. Of an internal one
-/// nobody hears.
+/// Writes a comment with its effects on the ticket and its events. An internal comment
+/// sends no event.
 fn write(
     tx: &Transaction,
     ticket: Summary,

@@ -92,7 +92,7 @@ impl New {
         }
     }
 
-    /// What is told of it when it is made then.
+    /// The event that is sent when it is created at that time.
     fn event(&self, now: Timestamp) -> Event {
         let ticket = Summary {
             created_at: now,
@@ -128,8 +128,8 @@ fn insert(request: &Request) -> Result<(Summary, String), Problem> {
     }
 }
 
-/// Makes tickets, but for those whose external id is taken: nobody knows before
-/// Postgres says so, and then the others are tried again.
+/// Creates tickets, except those whose external id is in use: only Postgres knows that,
+/// and then the others are tried again.
 pub fn insert_all(
     database: &Database,
     tickets: &[New],

@@ -73,7 +73,7 @@ impl Event {
         Event::of("ticket.redacted", ticket, description, ticket.updated_at)
     }
 
-    /// Of a ticket that is no more. Nothing of what it said is told.
+    /// The event for a deleted ticket, without its contents.
     pub fn deleted(ticket_id: &str, occurred_at: Timestamp) -> Self {
         Event {
             kind: "ticket.deleted",
@@ -83,7 +83,7 @@ impl Event {
         }
     }
 
-    /// Of a clock that is about to be due, or was.
+    /// The event for a clock that is due soon, or overdue.
     pub fn of_clock(
         kind: &'static str,
         ticket: &Summary,

@@ -98,9 +98,9 @@ impl Filter {
         Binding::of(request, &parts)
     }
 
-    /// Words are looked up by the rarest of them; few tickets have one tag, one assignee
-    /// or one type. Those that are at work are fewer than those that are done, and so are
-    /// those that nobody has.
+    /// How the tickets are found. Words are looked up by the rarest of them; few
+    /// tickets have a given tag, assignee or type. Open tickets are fewer than solved
+    /// ones, and so are unassigned ones.
     pub fn way(&self) -> Way {
         match self {
             Filter {

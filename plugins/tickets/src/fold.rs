@@ -12,7 +12,7 @@ use std::collections::btree_map::Entry;
 
 use unicode_normalization::char::{canonical_combining_class, decompose_canonical};
 
-/// Different terms of a text at most. What comes behind them is not found.
+/// The most different terms of a text. Text after that is not found.
 const TERMS_MAX: usize = 2_000;
 /// Characters of a word that count.
 const WORD_CHARS_MAX: usize = 100;

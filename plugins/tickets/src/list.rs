@@ -89,8 +89,8 @@ fn answer(tickets: Vec<Map<String, Value>>, next: Option<&str>, page: Option<i64
     body
 }
 
-/// `GET /tickets/count`: how many tickets the filters choose. Exact to 10,000;
-/// whoever has more is told that there are at least as many.
+/// `GET /tickets/count`: how many tickets match the filters. Exact up to 10,000; above,
+/// the answer says that there are at least as many.
 pub fn count(request: &Request) -> Answer {
     let mut query = request.query()?;
     let filter = Filter::read(&mut query);

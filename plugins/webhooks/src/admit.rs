@@ -14,7 +14,7 @@ use hearth_plugin::prelude::*;
 
 use crate::sql::deliveries::Standing;
 
-/// Attempts of one endpoint under way at once, by how it fares.
+/// How many attempts to one endpoint may be in progress at once, by its health.
 const WELL_MAX: i64 = 8;
 const UNPROVEN_EACH_MAX: i64 = 2;
 const HANGING_MAX: i64 = 1;
@@ -35,7 +35,7 @@ const COUNTED_MAX: i64 = 1_000;
 /// For how long a time that the rate gave holds when its delivery comes late.
 const SLOT_HOLDS: Duration = Duration::from_secs(1);
 
-/// What becomes of a delivery whose message came.
+/// The decision for a delivery whose message was received.
 #[derive(Debug, PartialEq)]
 pub enum Admission {
     /// It is over, or another message carries it on.
@@ -75,7 +75,7 @@ pub fn admit(standing: &Standing, round: i64, now: Timestamp) -> Admission {
     at_rate(standing, now)
 }
 
-/// How an endpoint fares.
+/// The health of an endpoint.
 #[derive(Clone, Copy, PartialEq)]
 enum Fares {
     /// It answered, and its last attempt was neither slow nor in vain.
@@ -114,8 +114,8 @@ pub fn is_full(standing: &Standing) -> bool {
         || (unproven && standing.to_unproven >= UNPROVEN_MAX)
 }
 
-/// How long somebody waits in a line of so many others. `fraction` is a random number
-/// from 0 to 1.
+/// How long a delivery waits behind so many others. `fraction` is a random number from
+/// 0 to 1.
 pub fn wait(standing: &Standing, others: i64, fraction: f64) -> Duration {
     let step = match fares(standing) {
         Fares::Well => STEP,

@@ -27,7 +27,7 @@ const SLOW: Duration = Duration::from_secs(5);
 const PAUSE_THROTTLED: Duration = Duration::from_secs(1);
 const PAUSE_HANGING: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// What stands for a value that is not shown.
+/// The mask for a value that is not shown.
 const MASK: &str = "***";
 
 /// What is sent, and where to.
@@ -48,7 +48,7 @@ pub struct Attempt {
     pub outcome: &'static str,
     pub status: Option<u16>,
     pub error: Option<String>,
-    /// What was amiss with an answer whose status counts all the same.
+    /// What was wrong with an answer whose status counts nevertheless.
     pub note: Option<String>,
     pub response: Vec<u8>,
     /// How long the receiver asked to be left alone.
@@ -131,7 +131,7 @@ impl<'d> Delivery<'d> {
             })
     }
 
-    /// The headers of the request for whoever looks at the attempt.
+    /// The headers of the request as they are shown in the list of attempts.
     fn shown(&self, head: [(&'static str, String); 5]) -> Value {
         let own = self.headers.0.keys().cloned();
         let own = own.map(|name| (name, Value::from(MASK)));

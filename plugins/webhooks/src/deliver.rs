@@ -28,9 +28,10 @@ use crate::sign::Key;
 use crate::sql::deliveries::{Next, give_back, parcel};
 use crate::sql::endpoints::secrets_of;
 
-/// A call ends by then (`wall_ms_max` of the manifest), and whoever leased with it.
+/// How long a delivery is leased: a call ends by then (`wall_ms_max` of the manifest),
+/// and so does the worker that leased it.
 const LEASE: Duration = Duration::from_secs(20);
-/// What an attempt leaves of the call's time for writing down what came of it.
+/// How much of the call's time is reserved for writing the outcome of an attempt.
 const TO_WRITE: Duration = Duration::from_secs(2);
 /// Between two looks of an ordered endpoint's first delivery, which waits.
 const LOOK_MIN: Duration = Duration::from_secs(2);
@@ -195,8 +196,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Nothing was sent: the delivery is due again after so long, and at once for
-    /// whoever has time to take it along.
+    /// Nothing was sent: the delivery is due again after this time, and at once for a
+    /// worker that has time for it.
     fn give_back(&self, wait: Duration) -> Result<Disposition, Error> {
         let order = self.order;
         let due_at = Timestamp::now().after(wait);

@@ -53,7 +53,7 @@ impl PathParameter for EndpointId {
 /// Why an endpoint gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Somebody wished it.
+    /// A client asked for it.
     Requested,
     /// It answered 410.
     Gone,

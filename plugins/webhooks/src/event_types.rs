@@ -41,8 +41,8 @@ pub fn show(request: &Request, TypeName(name): TypeName) -> Answer {
     Response::json(200, &found.ok_or_else(Problem::not_found)?)
 }
 
-/// `PUT /event-types/{name}`: makes it, 201, or replaces it. From then on an event of
-/// this type whose payload does not fit the schema is refused.
+/// `PUT /event-types/{name}`: creates it, 201, or replaces it. From then on an event of
+/// this type whose payload does not match the schema is rejected.
 pub fn replace(request: &Request, TypeName(name): TypeName) -> Answer {
     let mut found = read(request.fields()?, name)?;
     let now = Timestamp::now();

@@ -31,7 +31,7 @@ pub const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 /// Characters of a sender's own id at most.
 const SENDER_ID_MAX: usize = 256;
 
-/// What a client tells.
+/// The event in a request.
 struct Told {
     id: Option<String>,
     sender_id: Option<String>,
@@ -88,7 +88,7 @@ impl Told {
         }
     }
 
-    /// The event that is there already, where it is what the client tells once more.
+    /// The existing event, if the request repeats it.
     fn there(&self, database: &Database) -> Result<Option<Accepted>, Error> {
         let by_sender_id = |id| event_by_sender_id(database, id);
         let mut there = self.sender_id.as_deref().map_or(Ok(None), by_sender_id)?;
@@ -98,7 +98,7 @@ impl Told {
         Ok(there.filter(|there| self.is(there)))
     }
 
-    /// Whether an event is what the client tells once more.
+    /// Whether the request repeats an event.
     fn is(&self, event: &Accepted) -> bool {
         let payload = accept::payload(&event.body).and_then(|text| Json::parse(text.get()));
         self.id.as_ref().is_none_or(|id| *id == event.id)

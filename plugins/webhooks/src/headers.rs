@@ -14,8 +14,8 @@ const NAME_MAX: usize = 64;
 const VALUE_MAX: usize = 1024;
 const TOO_MANY: &str = "an endpoint may have at most 20 headers";
 
-/// Headers that a delivery sets, or that say through whom a request came and on whose
-/// behalf. Those of the connection are the host's to refuse.
+/// Headers that a delivery sets, or that name the client and proxies of a request.
+/// Headers of the connection are refused by the host.
 const RESERVED: [&str; 6] = [
     "accept-encoding",
     "cookie",

@@ -30,7 +30,7 @@ pub const EVENTS: &str = "webhook-events";
 /// Deliveries that begin in one transaction, but for those of an event that has more.
 const DELIVERIES_MAX: usize = 100;
 
-/// An event with those who get it.
+/// An event with the endpoints that get it.
 type Addressed = (Event, Vec<Target>);
 
 /// Accepts the events of a call's messages, and answers what shall become of each.

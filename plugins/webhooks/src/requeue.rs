@@ -55,8 +55,8 @@ pub fn replay_missing(request: &Request, id: EndpointId) -> Answer {
     between(request, id, Kind::ReplayMissing)
 }
 
-/// Nobody waits any more for these endpoints to have rested, and ordered ones not for the
-/// time of what is first in their order. Answers how many such there were.
+/// Ends the pauses of these endpoints, and for ordered ones the wait for the first
+/// delivery in line. Returns how many such there were.
 pub fn lift(on: &dyn Connection, ids: &[String], now: Timestamp) -> Result<usize, sql::Error> {
     lift_pauses(on, ids)?;
     let hastened = hasten(on, ids, now)?;

@@ -40,7 +40,7 @@ pub use evaluate::evaluate;
 
 /// Bytes of a schema at most, as JSON text.
 pub const BYTES_MAX: usize = 32 * 1024;
-/// Mistakes that are told at once.
+/// The most errors that are reported at once.
 const FAULTS_MAX: usize = 20;
 
 /// What is wrong at a place of a value.

@@ -78,8 +78,8 @@ pub fn open(keys: &Keys, customer: &str, endpoint: &str, stored: &StoredSecret) 
     Key::from_bytes(Scheme::parse(&stored.signature)?, &opened.plain)
 }
 
-/// Seals anew what an older version of the host's root secret sealed, so that the
-/// version can be taken away.
+/// Encrypts again what was encrypted with an older version of the host's root secret,
+/// so that the version can be removed.
 pub fn renew(database: &Database, customer: &str) -> Result<(), Problem> {
     let keys = Keys::of_host()?;
     if !keys.has_older() {

@@ -15,7 +15,7 @@ use crate::sql::months::{Coverage, GroupSum, MonthSum, by_group, coverage, curre
 /// Recent months, by which groups are ordered.
 const RECENT_MONTHS: i64 = 12;
 
-/// What part of the costs a budget is about; all of them where nothing is said.
+/// The costs that a budget covers; all if no filter is set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     pub service: Option<String>,

@@ -22,7 +22,7 @@ pub struct Origin {
     pub training: usize,
     /// The forecast amounts, as far as the history goes.
     pub forecast: Vec<f64>,
-    /// What came; `None` where it is missing.
+    /// The actual amounts; `None` if missing.
     pub actual: Vec<Option<f64>>,
     /// By what its errors are scaled; see [`naive_error`].
     pub naive_error: Option<f64>,

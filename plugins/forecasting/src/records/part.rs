@@ -61,7 +61,7 @@ pub fn write(
     }
 }
 
-/// Begins a load, and ends those that nobody goes on with. Answers its id.
+/// Begins a load, and deletes abandoned ones. Returns its id.
 fn begin(tx: &Transaction, target: &Target, part: &Part) -> Result<String, Problem> {
     forget_finished_loads(tx)?;
     let given_up = unfinished_loads(tx)?;

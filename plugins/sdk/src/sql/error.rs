@@ -3,10 +3,11 @@
 use crate::bindings::imports::hearth::plugin::sql as wire;
 use crate::problem::Problem;
 
-/// Why a statement had no effect. As a problem (`?` in a handler) it answers 503
-/// with Retry-After where Postgres is away, a queue is full or other transactions kept
-/// coming first, 504 past the deadline, 409 for a unique key, and else 500: what a
-/// violated constraint means to a client, the plugin knows better and says itself.
+/// Why a statement had no effect. As a problem (`?` in a handler) it is 503 with
+/// Retry-After if Postgres is unavailable, a queue is full or other transactions kept
+/// coming first, 504 past the deadline, 409 for a unique key, and otherwise 500: the
+/// plugin knows best what a violated constraint means to a client, and should say it
+/// itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// A unique or primary key; the constraint's name.
@@ -22,7 +23,7 @@ pub enum Error {
     /// More rows or bytes than the limits allow, or more memory or temporary files than
     /// Postgres gives one statement.
     TooLarge,
-    /// Postgres is away or all connections are taken.
+    /// Postgres is unavailable or all connections are in use.
     Unavailable,
     /// This queue has no room for a message. Nothing had an effect; without the
     /// message it would.

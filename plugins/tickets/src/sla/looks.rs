@@ -14,9 +14,9 @@ use hearth_plugin::prelude::*;
 use super::order::Order;
 use crate::sql::sla::looks_after;
 
-/// Whatever was ordered for sooner than this is relied on by nobody: it may be
-/// carried out before the transaction of the change commits, and see nothing of it.
-/// It is longer than any call of the plugin (`wall_ms_max`).
+/// Orders for an earlier time than this do not count: they may be carried out before
+/// the transaction of the change commits, and not see it. It is longer than any call of
+/// the plugin (`wall_ms_max`).
 pub const MARGIN: Duration = Duration::from_secs(30);
 /// Orders that other hosts sent are heard of so late. Until then a change may send
 /// one too many, which finds nothing to do.

@@ -145,7 +145,7 @@ fn built_in(tier: &str) -> PolicyRow {
     )
 }
 
-/// Nobody wrote the built-in ones, so they have no time of it.
+/// The policy as JSON. Built-in ones have no time of their last change.
 fn to_json(policy: &PolicyRow) -> Value {
     let mut members = sql::to_json(policy);
     let built_in = policy.id.starts_with(BUILT_IN);

@@ -13,7 +13,7 @@ const TARGET_MINUTES_MAX: i64 = 525_600;
 /// What part of a target is left at the warning where nothing else is said.
 const WARN_BEFORE_PERCENT: i64 = 20;
 
-/// Ids of the policies that are there without anybody having made them.
+/// The prefix of the ids of built-in policies.
 pub const BUILT_IN: &str = "built-in-";
 
 /// The targets of one priority, in business minutes.

@@ -50,8 +50,8 @@ pub fn review(database: &Database, after: &str) -> Result<(), Error> {
     })
 }
 
-/// The clocks, as the policy is now, at which nobody will look in time, or which are due
-/// at another time than lists have them.
+/// The clocks, by the current policy, that will not be checked in time, or whose due
+/// time differs from the stored one.
 fn overlooked(on: &dyn sql::Connection, ids: &[String], tier: &str) -> Result<Vec<Tracked>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());

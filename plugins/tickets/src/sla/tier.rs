@@ -8,7 +8,7 @@ use hearth_plugin::prelude::*;
 
 use crate::sql::sla::customer;
 
-/// The tier of a customer that the host does not tell.
+/// The tier of a customer if the host gives none.
 const TIER: &str = "standard";
 /// It is read again now and then, whatever was heard.
 const KEPT: Duration = Duration::from_secs(10 * 60);

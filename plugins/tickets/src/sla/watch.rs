@@ -24,7 +24,7 @@ use crate::sql::sla::{due_clocks, in_force, insert_look, next_check, remove_look
 use crate::sql::{Described, lock_order, lock_tickets, short_descriptions};
 use crate::ticket::Summary;
 
-/// How long an order waits where Postgres is away or busy.
+/// How long an order waits when Postgres is unavailable or busy.
 const WAIT: Duration = Duration::from_secs(1);
 /// Tickets of one look at most.
 const PAGE: i64 = 100;
@@ -107,7 +107,7 @@ fn next_look(looks: &Looks, next: Timestamp, now: Timestamp, is_full: bool) -> O
     }
 }
 
-/// Locks tickets and tells what is due of their clocks.
+/// Locks tickets and sends the due events of their clocks.
 fn tell(tx: &Transaction, tier: &str, ids: &[String]) -> Result<Vec<Event>, Error> {
     let tickets = lock_tickets(tx, ids)?;
     let now = Timestamp::now();

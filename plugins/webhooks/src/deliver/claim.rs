@@ -22,7 +22,7 @@ const LOOKS_MAX: u32 = 3;
 /// When a message comes again that was too late each time.
 const TOO_LATE: Duration = Duration::from_millis(50);
 
-/// What came of a message so far.
+/// The state of a message so far.
 pub(super) enum Claim {
     Leased(Leased),
     /// With the next one of the line, where it was leased in place of this one.
