@@ -1,5 +1,5 @@
 //! Two hosts with one DynamoDB between them: what one forecast the other serves, and
-//! each goes on alone where DynamoDB is away.
+//! each goes on alone where DynamoDB is unavailable.
 
 use reqwest::Response;
 use tokio::sync::watch;

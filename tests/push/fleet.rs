@@ -1,4 +1,4 @@
-//! Several hosts, many listeners, and a Postgres that goes away.
+//! Several hosts, many listeners, and a Postgres that becomes unavailable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};

@@ -111,7 +111,7 @@ pub enum QueueError {
     /// Nobody: consumers do not keep up. Later it may work.
     #[error("the queue is full")]
     Full,
-    /// The backend is away, or too slow. Later it may work.
+    /// The backend is unavailable, or too slow. Later it may work.
     #[error("the queue is unavailable: {0}")]
     Unavailable(String),
     /// The customer: its messages take its share of the queue, or of what waits to be
@@ -193,7 +193,7 @@ impl Queues {
     /// runtime that shall give back what dropped calls received.
     ///
     /// # Errors
-    /// Where Postgres is away. Of SQS nothing is asked yet.
+    /// Where Postgres is unavailable. Of SQS nothing is asked yet.
     pub async fn open(
         config: &Config,
         server: Server,

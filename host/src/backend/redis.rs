@@ -46,7 +46,7 @@ pub enum OpenError {
     Root(#[from] std::io::Error),
 }
 
-/// The backend's: Redis is away, or did not do what it was asked.
+/// The backend's: Redis is unavailable, or did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(#[from] redis::RedisError);

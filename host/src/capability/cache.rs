@@ -94,7 +94,7 @@ pub struct Config {
     /// A host that could not read the invalidations of other hosts for so long serves
     /// nothing from its cache.
     pub fleet_stale_ms_max: u64,
-    /// How long invalidations are kept for hosts that were away.
+    /// How long invalidations are kept for hosts that were unavailable.
     pub fleet_kept_ms: u64,
     /// Invalidations of one plugin that wait to be told; one more, and all that
     /// the plugin cached on other hosts goes instead.

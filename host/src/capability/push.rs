@@ -159,7 +159,7 @@ impl Default for Config {
 pub enum Error {
     #[error("the event is too large")]
     TooLarge,
-    /// The backend's: Postgres is away, or slower than what is published.
+    /// The backend's: Postgres is unavailable, or slower than what is published.
     #[error("push is unavailable: {0}")]
     Unavailable(String),
     #[error("{0}")]

@@ -12,7 +12,7 @@ use crate::backend::postgres::{Server, chain};
 use crate::plugin::deployment::Approved;
 use crate::plugin::package::{Digest, Package};
 
-/// Postgres is away or answered what it should not.
+/// Postgres is unavailable or answered what it should not.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("Postgres: {0}")]

@@ -1,4 +1,5 @@
-//! A shared tier that is slow or away: every answer comes, and it is found out once.
+//! A shared tier that is slow or unavailable: every answer comes, and it is found out
+//! once.
 
 use super::*;
 

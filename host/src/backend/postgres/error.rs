@@ -70,7 +70,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Whether the error means that Postgres, or the way to it, is away for the
+/// Whether the error means that Postgres, or the way to it, is unavailable for the
 /// moment: the request is answered 503, and a later one may succeed. Nothing
 /// follows from it on whether the statement took effect.
 pub fn unavailable(error: &tokio_postgres::Error) -> bool {

@@ -83,7 +83,7 @@ impl Stale {
     }
 }
 
-/// The backend's: Postgres is away or refused; try again.
+/// The backend's: Postgres is unavailable or refused; try again.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     #[error("no connection to Postgres: {0}")]
@@ -103,7 +103,7 @@ const APPEND: &str = "
     SELECT tick FROM clock";
 
 /// One statement, so one snapshot: the clock and the rows belong together. A tick
-/// that was swept tells a reader whether it was away for too long.
+/// that was swept shows a reader whether it was disconnected for too long.
 const READ: &str = "
     SELECT clock.tick, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
            coalesce((SELECT max(tick) FROM hearth.cache_swept), 0),

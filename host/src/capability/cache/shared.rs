@@ -150,7 +150,8 @@ struct Core {
 }
 
 impl SharedTier {
-    /// Begins to write, and to reach the store where it is away. Asks for a runtime
+    /// Begins to write, and to reach the store where it is unavailable. Asks for a
+    /// runtime
     /// and does not wait for the store.
     pub fn open(
         store: Store,
@@ -258,7 +259,7 @@ impl Core {
     }
 }
 
-/// Reaches the store at first, and whenever it is away, until it answers: no call
+/// Reaches the store at first, and whenever it is unavailable, until it answers: no call
 /// pays for finding out. Ends with the tier.
 async fn probe(core: std::sync::Weak<Core>) {
     let mut first = true;

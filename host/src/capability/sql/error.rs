@@ -97,7 +97,7 @@ impl Halt {
         }
     }
 
-    /// Why Postgres is away, where it is.
+    /// Why Postgres is unavailable, where it is.
     pub(super) fn away(&self) -> Option<String> {
         let reason = |error: &Error| match error {
             Error::Unavailable(reason) => Some(reason.clone()),
@@ -253,7 +253,8 @@ fn class(code: &str) -> &str {
     code.get(..2).unwrap_or_default()
 }
 
-/// What the operator's log has of an answer. That Postgres is away the log has from the
+/// What the operator's log has of an answer. That Postgres is unavailable the log has
+/// from the
 /// watch.
 fn tell(db: &DbError) {
     let (code, message) = (db.code().code(), db.message());

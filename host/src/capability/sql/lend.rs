@@ -34,7 +34,7 @@ pub enum LendError {
     /// it could be found out together.
     #[error("the plugin's SQL is invalid in {} places", .0.len())]
     Refused(Vec<Refusal>),
-    /// Postgres is away or refuses the host; a later attempt may succeed.
+    /// Postgres is unavailable or refuses the host; a later attempt may succeed.
     #[error("Postgres: {0}")]
     Backend(String),
 }

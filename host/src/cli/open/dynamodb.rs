@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::embedded::dynamodb::{Embedded, Options};
 use crate::telemetry::BackendWatch;
 
-/// How often a DynamoDB that was away at start is asked for its tables.
+/// How often a DynamoDB that was unavailable at start is asked for its tables.
 const TABLES_RETRY: Duration = Duration::from_secs(5);
 
 /// The DynamoDB that was configured, or a private one, which then runs for as long
@@ -27,7 +27,8 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// Makes or checks the tables. A DynamoDB that is away keeps nothing from serving
+    /// Makes or checks the tables. A DynamoDB that is unavailable keeps nothing from
+    /// serving
     /// that does not need it, and is asked again beside the requests.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
 
-/// `None` where each host has its memory alone. A store that is away is none that
+/// `None` where each host has its memory alone. A store that is unavailable is none that
 /// is missing: the host starts, and goes on with its memory until it is back.
 pub(super) fn open(
     config: &Config,

@@ -139,7 +139,7 @@ impl Core {
         self.written(put.unwrap_or_else(|_| Err(StoreError::Away("timed out".into()))));
     }
 
-    /// A store that answers is not away, whatever it answers.
+    /// A store that answers is available, whatever it answers.
     fn written(&self, put: Result<(), StoreError>) {
         match put {
             // It says nothing of how soon the store answers a look.
