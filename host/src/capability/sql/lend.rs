@@ -32,7 +32,7 @@ pub struct Deployment<'a> {
 pub enum LendError {
     /// The plugin is to blame: everything that is wrong with its SQL, as far as
     /// it could be found out together.
-    #[error("the plugin's SQL is invalid in {} places", .0.len())]
+    #[error("{} errors in the plugin's SQL", .0.len())]
     Refused(Vec<Refusal>),
     /// Postgres is unavailable or refuses the host; a later attempt may succeed.
     #[error("Postgres: {0}")]
