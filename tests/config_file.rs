@@ -121,12 +121,7 @@ mount = "support/"
             "plugins.tickets.grants",
             "unknown grant \"sqll\", did you mean \"sql\"?",
         ),
-        (
-            17,
-            10,
-            "plugins.tickets.grants",
-            "\"log\" stands here twice",
-        ),
+        (17, 10, "plugins.tickets.grants", "\"log\" is given twice"),
         (
             17,
             33,
@@ -260,7 +255,7 @@ fn a_section_without_a_file_is_of_a_plugin_that_is_deployed_by_command() {
 fn a_cache_that_is_to_be_shared_in_redis_wants_its_url() {
     let text = "[cache]\nshared = \"redis\"\n[redis]\nconnect_ms_max = 0\n";
     let told = mistakes(text);
-    let wanted = "there is no redis.url, and no HEARTH_REDIS_URL";
+    let wanted = "Redis is not configured: set redis.url or HEARTH_REDIS_URL";
     assert!(
         told.iter()
             .any(|(line, .., text)| *line == 2 && text == wanted),

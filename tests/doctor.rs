@@ -127,7 +127,7 @@ async fn sound_database_by_url_has_no_finding_and_what_sql_cannot_see_is_noted()
     assert_eq!(found, (0, vec![], vec!["statement-memory".to_owned()]));
     let output = doctor(folder.path(), Some(&url), &[]);
     assert!(
-        text(&output.stdout).ends_with("nothing found\n"),
+        text(&output.stdout).ends_with("no problems found\n"),
         "{output:?}"
     );
 }

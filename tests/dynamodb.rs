@@ -156,7 +156,7 @@ async fn host_serves_while_dynamodb_is_away() {
     drop(port);
     let host = on(&url, "").start();
     assert!(
-        host.log().contains("could not be looked at yet"),
+        host.log().contains("could not be checked yet"),
         "{}",
         host.log()
     );

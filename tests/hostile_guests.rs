@@ -168,7 +168,7 @@ async fn host_that_may_not_reserve_a_pool_serves_without_one_and_its_limits_hold
         .guest("bomb", &[], "")
         .start();
     assert!(
-        host.log().contains("no pool of instances"),
+        host.log().contains("instances cannot be pooled"),
         "{}",
         host.log()
     );

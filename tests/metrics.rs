@@ -245,7 +245,7 @@ fn the_hosts_own_metrics_are_on_the_page() {
         "hearth_guest_traps_total{plugin=\"tickets\",kind=\"memory\"} 1",
         "hearth_request_seconds_count{plugin=\"tickets\"} 1",
         "hearth_instances_in_flight{plugin=\"tickets\"} 1",
-        "hearth_backend_trouble{backend=\"postgres\",state=\"away\"} 0",
+        "hearth_backend_trouble{backend=\"postgres\",state=\"unavailable\"} 0",
         "hearth_build_info{version=\"",
     ] {
         assert!(page.contains(line), "{line} is missing from\n{page}");

@@ -186,7 +186,7 @@ fn files_that_are_no_plugin_are_refused_with_the_reason() {
     let packed = pack(&component, &parts(MANIFEST)).unwrap();
     assert!(read(&packed[..packed.len() - 1]).contains("truncated or damaged"));
     let twice = [packed.clone(), packed[component.len()..].to_vec()].concat();
-    assert!(read(&twice).contains("hearth:manifest is there twice"));
+    assert!(read(&twice).contains("hearth:manifest is given twice"));
     let large = vec![0; 64 * 1024 * 1024 + 1];
     assert!(read(&large).contains("component_bytes_max"));
 }
@@ -221,29 +221,32 @@ fn imports_must_exist_and_be_asked_for() {
     let cases = [
         (
             "hearth:plugin/cache@0.1.0",
-            "imports cache, which the grants",
+            "imports cache, but its manifest does not ask for the grant",
         ),
         (
             "hearth:plugin/queue@0.1.0",
-            "imports queue, which the grants",
+            "imports queue, but its manifest does not ask for the grant",
         ),
         ("hearth:plugin/nothing@0.1.0", "hearth:plugin/nothing@0.1.0"),
         ("hearth:plugin/handler@0.1.0", "hearth:plugin/handler@0.1.0"),
         ("hearth:plugin/sql@0.2.0", "implements version 0.1.0"),
         ("hearth:plugin/sql", "implements version 0.1.0"),
-        ("wasi:sockets/tcp@0.2.6", "no sockets"),
+        ("wasi:sockets/tcp@0.2.6", "sockets are not allowed"),
         (
             "wasi:http/outgoing-handler@0.2.6",
-            "imports wasi:http/outgoing-handler, which the grants",
+            "imports wasi:http/outgoing-handler, but its manifest does not ask for the grant",
         ),
         (
             "wasi:http/incoming-handler@0.2.6",
             "a plugin exports hearth:plugin/handler",
         ),
         ("wasi:cli/stdout@0.3.0", "WASI 0.2"),
-        ("wasi:nn/graph@0.2.0", "no such part of WASI"),
-        ("other:thing/sql@0.1.0", "neither of the contract"),
-        ("sql", "neither of the contract"),
+        ("wasi:nn/graph@0.2.0", "this part of WASI is not supported"),
+        (
+            "other:thing/sql@0.1.0",
+            "belongs to neither hearth:plugin nor WASI",
+        ),
+        ("sql", "belongs to neither hearth:plugin nor WASI"),
     ];
     for (import, reason) in cases {
         let refusal = refusal(&[import], &[HANDLER], MANIFEST);

@@ -238,7 +238,7 @@ vary = ["Accept"]
         "response_cache.ttl_ms` is missing",
         "no parameter `id`",
         "1 to 128 bytes",
-        "no header's name",
+        "not the name of a header",
     ] {
         assert!(told.contains(wanted), "{wanted}: {told}");
     }

@@ -208,10 +208,10 @@ async fn pair_that_does_not_fit_leaves_the_old_one_in_place_and_is_told_of() {
     let host = files.setup("reload_ms = 50").start();
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     replace(&files.path("key.pem"), &other.signing_key.serialize_pem());
-    wait_until(|| async { host.log().contains("is not served") }).await;
+    wait_until(|| async { host.log().contains("the old one stays in use") }).await;
     assert_eq!(files.served(&host).await, good);
     replace(&files.path("chain.pem"), "no certificate");
-    wait_until(|| async { host.log().contains("holds no certificate") }).await;
+    wait_until(|| async { host.log().contains("contains no certificate") }).await;
     assert_eq!(files.served(&host).await, good);
     let better = files.renew();
     wait_until(|| async { files.served(&host).await == better }).await;
@@ -229,7 +229,7 @@ async fn host_does_not_start_with_a_certificate_that_it_cannot_serve() {
         .config("[tls]\nkey_file = \"key.pem\"")
         .refused();
     let told = String::from_utf8_lossy(&half.stderr).into_owned();
-    assert!(told.contains("certificate_file is needed too"), "{told}");
+    assert!(told.contains("certificate_file is required too"), "{told}");
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ fn system_that_is_not_linux_is_told_at_once_to_use_a_container() {
     let (ended_well, told) = mac.run("plugins/toolchain/prerequisites", &[]);
     assert!(!ended_well);
     assert!(
-        told.contains("runs on Linux alone, and this is Darwin"),
+        told.contains("supports only Linux, and this is Darwin"),
         "{told}"
     );
     assert!(told.contains("    docker run "), "{told}");
@@ -84,7 +84,7 @@ fn rust_that_is_missing_or_too_old_is_told_with_what_to_run() {
     let (ended_well, told) = old.run("plugins/toolchain/prerequisites", &[]);
     assert!(!ended_well);
     assert!(
-        told.contains("Rust is 1.85.1, and 1.95 or later is wanted"),
+        told.contains("Rust 1.85.1 is too old: 1.95 or later is required"),
         "{told}"
     );
     let managed = old.with("rustup", "true");

@@ -37,7 +37,7 @@ pub const USAGE: u8 = 64;
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, about, arg_required_else_help = true)]
 pub struct Cli {
-    /// The configuration file; `hearth.toml` here, where there is one.
+    /// The configuration file. Default: `hearth.toml` in this folder, if it exists.
     #[arg(long, global = true, env = "HEARTH_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -46,7 +46,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a folder with a plugin that is built and served as it stands.
+    /// Create a plugin that builds and runs as it is.
     New(new::Args),
     /// Compile a plugin and pack it into one file.
     Build(build::Args),
@@ -57,16 +57,17 @@ enum Command {
     /// API keys of customers.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// The root secret, from which all keys derive.
+    /// The root secret, from which all other keys are derived.
     #[command(subcommand)]
     Secret(secret::Command),
-    /// Send many requests at once to a running host and tell how long they took.
+    /// Load-test a running host and show how long its answers took.
     Load(Box<load::Args>),
-    /// Put component, manifest, migrations, statements and OpenAPI into one file.
+    /// Pack component, manifest, migrations, statements and OpenAPI document into one
+    /// file.
     Pack(pack::Args),
-    /// Send a packed plugin to the running host, which serves it or says why not.
+    /// Deploy a packed plugin to the running host.
     Deploy(deploy::Args),
-    /// Let an earlier deployment of a plugin serve again.
+    /// Return to an earlier deployment of a plugin.
     Rollback(rollback::Args),
     /// Show what the running host serves.
     Status(status::Args),
@@ -74,14 +75,14 @@ enum Command {
     History(history::Args),
     /// Show what changes between two versions of a plugin.
     Diff(diff::Args),
-    /// Messages that nobody could consume.
+    /// Dead letters: messages that could not be consumed.
     #[command(subcommand)]
     Dlq(dlq::Command),
-    /// End a plugin. Its data and its history stay.
+    /// Remove a plugin from the running host. Its data and its history are kept.
     Undeploy(undeploy::Args),
-    /// Look at what the host stands on, and say what is wrong there.
+    /// Check the host's database, and say what is wrong and what to do.
     Doctor(doctor::Args),
-    /// Print what has a shell complete these commands.
+    /// Print a completion script for a shell.
     Completions(completions::Args),
     #[command(hide = true)]
     Compile(compile::Args),

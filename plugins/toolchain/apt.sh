@@ -76,7 +76,7 @@ download() {
 
 download_debian() {
   local mirror suite signed_by
-  fetch_keyring || { say "there is no keyring of Debian's, so nothing of Debian could be verified"; return 1; }
+  fetch_keyring || { say "Debian's keyring is not available, so packages of Debian cannot be verified"; return 1; }
   signed_by="$(keyring)"
   sources=(-o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
     -o APT::Update::Error-Mode=any)

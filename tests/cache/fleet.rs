@@ -65,7 +65,7 @@ async fn what_one_host_declares_stale_every_host_forgets() {
 async fn host_that_cannot_listen_serves_nothing_and_catches_up_when_it_can() {
     let mut cluster = Cluster::start().await;
     let config = Config {
-        fleet_away_ms_max: 1_000,
+        fleet_stale_ms_max: 1_000,
         ..Config::default()
     };
     let (one, two) = (

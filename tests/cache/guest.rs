@@ -128,12 +128,12 @@ async fn hosts_of_a_fleet_share_what_a_guest_computes_and_say_where_an_answer_ca
     assert_eq!(compute(&one, &key, &name, "w").await, made("MISS"));
     until(async || compute(&two, &key, &name, "w").await.1 == "w").await;
 
-    let away = async || two.metric("hearth_cache_shared_away", &[]).await == 1.0;
+    let away = async || two.metric("hearth_cache_shared_unavailable", &[]).await == 1.0;
     redis.kill();
     for number in 0..20 {
         let name = format!("away-{number}");
         let told = compute(&two, &key, &name, "w").await;
-        assert_eq!(told, made("MISS, shared-away"));
+        assert_eq!(told, made("MISS, shared-unavailable"));
     }
     assert!(away().await);
     assert_eq!(

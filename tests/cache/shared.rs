@@ -66,7 +66,7 @@ impl Drop for Host {
     }
 }
 
-/// Quicker than by default to tell that a store is away, and to try it again; slow
+/// Quicker than by default to tell that a store is unavailable, and to try it again; slow
 /// to give one up that is merely busy with other tests.
 fn patient() -> Config {
     Config {

@@ -39,7 +39,7 @@ async fn address_and_token_come_from_the_configuration() {
     let ended = folder.run(&["status"]).await;
     assert_eq!(
         (ended.code, ended.out.as_str()),
-        (0, "no plugin serves\n"),
+        (0, "no plugin is serving\n"),
         "{}",
         ended.told
     );
@@ -93,9 +93,9 @@ async fn wrong_commands_are_refused_before_anything_is_sent() {
     std::fs::write(folder.path().join("two lines"), "a\nb").unwrap();
     let cases: [(&[&str], &str); 6] = [
         (&["deploy", "nothing.wasm"], "nothing.wasm: "),
-        (&["rollback", "../x"], "no name of a plugin"),
-        (&["history", "Tickets"], "no name of a plugin"),
-        (&["undeploy", ""], "no name of a plugin"),
+        (&["rollback", "../x"], "not a valid plugin name"),
+        (&["history", "Tickets"], "not a valid plugin name"),
+        (&["undeploy", ""], "not a valid plugin name"),
         (
             &["status", "--admin", "https://127.0.0.1:1"],
             "http://ADDRESS:PORT",

@@ -114,8 +114,8 @@ async fn what_newly_reads_all_rows_is_shown_with_its_plan_as_the_host_says() {
         .await;
     assert_eq!(ended.code, 0, "{}", ended.told);
     let wanted = "statements that read all rows of a customer\n  + c@sha256:00\n      SELECT c\n      \
-                  FROM t\n      Index Scan \u{fffd}[2J\n        x\n  - a@sha256:00\n  ? d: known once \
-                  its migrations have run\n";
+                  FROM t\n      Index Scan \u{fffd}[2J\n        x\n  - a@sha256:00\n  ? d: unknown \
+                  until its migrations have run\n";
     assert!(ended.out.contains(wanted), "{}", ended.out);
     let asked: Vec<_> = server.seen().into_iter().map(|seen| seen.line).collect();
     assert_eq!(asked[1..], ["POST /plans", "POST /plans"]);
@@ -125,12 +125,12 @@ async fn what_newly_reads_all_rows_is_shown_with_its_plan_as_the_host_says() {
 #[tokio::test]
 async fn what_cannot_be_read_is_told_with_its_name() {
     let cases = [
-        ("nothing.wasm", "nothing.wasm: no such file"),
+        ("nothing.wasm", "nothing.wasm was not found"),
         (
             "my plugin.wasm",
             "my plugin.wasm: the component is truncated",
         ),
-        ("Tickets@1", "Tickets@1: no such file"),
+        ("Tickets@1", "Tickets@1 was not found"),
         ("tickets@latest", "PLUGIN@NUMBER"),
     ];
     for (named, wanted) in cases {

@@ -53,7 +53,7 @@ fn a_plugin_is_deployed_looked_at_rolled_back_and_undeployed() {
         tickets(folder.path(), "0.2.0"),
     );
     let host = Setup::new().start();
-    assert_eq!(done(&host, &["status"]), "no plugin serves\n");
+    assert_eq!(done(&host, &["status"]), "no plugin is serving\n");
     let refused = ask(&host, &["deploy", &old]);
     let told = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{told}");
@@ -94,7 +94,7 @@ fn a_plugin_is_deployed_looked_at_rolled_back_and_undeployed() {
         gone.starts_with(&format!("{first} is undeployed")),
         "{gone}"
     );
-    assert_eq!(done(&host, &["status"]), "no plugin serves\n");
+    assert_eq!(done(&host, &["status"]), "no plugin is serving\n");
     assert!(!done(&host, &["history", "tickets"]).contains('*'));
     let unknown = ask(&host, &["undeploy", "tickets"]);
     assert_eq!(unknown.status.code(), Some(1));

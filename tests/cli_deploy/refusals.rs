@@ -16,9 +16,9 @@ async fn a_refusal_names_plugin_step_and_every_reason() {
     assert_eq!((ended.code, ended.out.as_str()), (1, ""));
     assert_eq!(
         ended.told,
-        "hearth: tickets was not deployed, because the step `grants` (what it asks for, against \
-         what was approved) failed:\n  - it asks for `queue:x`\n  - two\n    lines \u{fffd}[2J\n\
-         Whatever served before serves on.\n"
+        "hearth: tickets was not deployed, because the step `grants` (whether what it asks for is \
+         approved) failed:\n  - it asks for `queue:x`\n  - two\n    lines \u{fffd}[2J\nWhat served \
+         before still serves.\n"
     );
     let (_server, ended) = against(200, refused("[]"), &["rollback", "tickets"]).await;
     assert_eq!(ended.code, 1);
@@ -95,7 +95,7 @@ async fn a_token_that_the_host_does_not_take_is_told_with_its_file() {
         let (_server, ended) = against(401, problem(), args).await;
         assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{}", ended.told);
         assert!(
-            ended.told.contains("does not take the token in token"),
+            ended.told.contains("rejected the token in token"),
             "{}",
             ended.told
         );
@@ -157,7 +157,7 @@ async fn a_plugin_that_there_is_not_is_told_and_another_listener_is_told_apart()
 /// The host refuses a file at its size and closes, while most is still to be sent.
 #[tokio::test]
 async fn an_answer_before_the_file_was_read_is_found() {
-    let problem = vec![text("{\"detail\":\"a plugin may have 1000 bytes\"}")];
+    let problem = vec![text("{\"detail\":\"at most 1000 bytes are allowed\"}")];
     let server = Server::hasty(413, problem).await;
     let folder = Folder::new();
     std::fs::write(folder.path().join("large.wasm"), vec![0; 30 << 20]).unwrap();
@@ -167,7 +167,7 @@ async fn an_answer_before_the_file_was_read_is_found() {
             .await;
         assert_eq!(ended.code, 1, "{}", ended.told);
         assert!(
-            ended.told.contains("a plugin may have 1000 bytes"),
+            ended.told.contains("at most 1000 bytes are allowed"),
             "{}",
             ended.told
         );

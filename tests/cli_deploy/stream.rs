@@ -131,12 +131,14 @@ async fn a_connection_that_is_cut_leaves_the_end_open() {
         let (_server, ended) = against(200, pieces, &["deploy", "my plugin.wasm"]).await;
         assert_eq!((ended.code, ended.out.as_str()), (69, ""), "{}", ended.told);
         assert!(
-            ended.told.contains("ended before the answer was whole"),
+            ended.told.contains("ended before the answer was complete"),
             "{}",
             ended.told
         );
         assert!(
-            ended.told.contains("not known: ask `hearth status`"),
+            ended
+                .told
+                .contains("unknown whether it took effect: check with `hearth status`"),
             "{}",
             ended.told
         );
@@ -149,7 +151,7 @@ async fn a_host_that_falls_silent_is_given_up() {
     let (_server, ended) = against(200, vec![text(READ), Piece::Hang], &args).await;
     assert_eq!(ended.code, 69, "{}", ended.told);
     assert!(
-        ended.told.contains("said nothing for 200 ms"),
+        ended.told.contains("not answered for 200 ms"),
         "{}",
         ended.told
     );

@@ -67,6 +67,6 @@ async fn undeploying_tells_what_ended() {
     assert_eq!(server.seen()[0].line, "DELETE /plugins/tickets");
     assert_eq!(
         ended.out,
-        "tickets@4 is undeployed; its data and its history stay\n"
+        "tickets@4 is undeployed; its data and its history are kept\n"
     );
 }

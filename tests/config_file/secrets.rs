@@ -37,5 +37,5 @@ fn names_of_the_hosts_own_secrets_cannot_be_set() {
     let text =
         "[plugins.a]\nfile = \"a\"\n[plugins.a.secrets]\n\"hearth.cursor_key\" = { env = \"X\" }\n";
     let told = format!("{:?}", mistakes(text));
-    assert!(told.contains("are the host's own"), "{told}");
+    assert!(told.contains("are reserved for the host"), "{told}");
 }

@@ -149,6 +149,6 @@ async fn message_with_which_its_hosts_died_is_dead_in_the_end() {
     }
     worker.until_empty().await;
     let dead = worker.dead().await;
-    assert_eq!(dead[0]["reason"], "no call of it came to an end, 2 times");
+    assert_eq!(dead[0]["reason"], "no call for it ended, in 2 attempts");
     assert_eq!(worker.recorded().await, 0);
 }

@@ -21,7 +21,7 @@ async fn queue_is_consumed_by_one_plugin_alone() {
     );
     let reason = refused["reasons"].to_string();
     assert!(
-        reason.contains("which plugin `worker` consumes already"),
+        reason.contains("which plugin `worker` already consumes"),
         "{reason}"
     );
 }

@@ -59,7 +59,7 @@ async fn function_is_approved_by_its_body_and_asks_again_when_that_changes() {
     let first = version("0.2.0", &[TABLE, SPRING, TOUCH]);
     let refused = deploy(&host, first.clone(), "sql").await;
     assert!(
-        reasons(&refused).contains("whose body was not approved"),
+        reasons(&refused).contains("whose body is not approved"),
         "{refused}"
     );
     assert_eq!(refused["functions"][0]["text"], format!("{TOUCH}\n;"));
@@ -73,7 +73,7 @@ async fn function_is_approved_by_its_body_and_asks_again_when_that_changes() {
 
     let by_name = "sql&approve-functions=touch&approve-shared=loot,spring";
     let refused = deploy(&host, first.clone(), by_name).await;
-    assert!(reasons(&refused).contains("by its name alone"), "{refused}");
+    assert!(reasons(&refused).contains("by its name only"), "{refused}");
     let served = deploy(&host, first, &approving(&refused)).await;
     assert_eq!(
         served["result"], "refused",
@@ -96,7 +96,7 @@ async fn function_is_approved_by_its_body_and_asks_again_when_that_changes() {
         let refused = deploy(&host, version("0.3.0", &changed), "").await;
         let told = reasons(&refused);
         assert!(
-            told.contains("is not the one approved") && told.contains(approval),
+            told.contains("differs from the one approved") && told.contains(approval),
             "{told}"
         );
         let text = refused["functions"][0]["text"].as_str().unwrap();

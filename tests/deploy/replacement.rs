@@ -104,9 +104,13 @@ async fn newer_deploy_by_command_stays_when_the_configurations_file_changes_and_
     written(dir.path(), &echo("0.3.0"));
     host.restart_with("HEARTH_PLUGIN_NOBODY_GREETING", "hello");
     assert_eq!(who(&host, &key, "/echo/none").await, is("echo@2", COMES));
-    says(&host, "echo@2, which was deployed by command, stays").await;
+    says(&host, "echo@2, which was deployed by command, still serves").await;
     says(&host, &format!("`hearth deploy {}`", file.display())).await;
-    says(&host, "a setting of the environment meets no plugin").await;
+    says(
+        &host,
+        "an environment variable sets a plugin that is not configured",
+    )
+    .await;
     says(&host, "HEARTH_PLUGIN_NOBODY_GREETING").await;
 
     // Deployed by command, the file serves.

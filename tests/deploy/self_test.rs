@@ -39,8 +39,8 @@ async fn self_test_that_fails_says_what_the_host_could_not_do_for_it() {
     assert_eq!(refused["step"], "self-test", "{refused}");
     let reason = refused["reasons"][0].as_str().unwrap();
     for part in [
-        "GET /costs/budgets was answered 503 and wants 200",
-        "what the host could not do for it: sql: the database is not available",
+        "GET /costs/budgets was answered 503, expected 200",
+        "what the host could not do for it: sql: the database is unavailable",
         "pg_hba.conf rejects connection",
     ] {
         assert!(reason.contains(part), "`{part}` is missing: {reason}");

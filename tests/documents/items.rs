@@ -153,10 +153,10 @@ async fn what_is_no_object_or_not_dynamodbs_is_refused() {
         "{\"a\":\"\\ud800\"}",
     ] {
         let told = invalid(refused(&mut call, attributes).await);
-        assert!(told.contains("no JSON"), "{attributes}: {told}");
+        assert!(told.contains("not valid JSON"), "{attributes}: {told}");
     }
     let told = invalid(refused(&mut call, r#"{"a":{"b":1,"b":2}}"#).await);
-    assert!(told.contains("\"b\" stands twice"), "{told}");
+    assert!(told.contains("\"b\" is given twice"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -157,16 +157,16 @@ async fn too_few_months_are_422_and_it_says_what_is_missing() {
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(words), "{detail}");
     };
-    missing("/forecast", "needs 3 whole months of costs; 0 are there").await;
+    missing("/forecast", "needs 3 complete months of costs; 0 are there").await;
     costs
         .load(&[row(-2, "a", "1"), row(-1, "a", "2"), row(0, "a", "9")])
         .await;
     missing("/forecast", "2 are there, so 1 more is missing").await;
     missing("/forecast/accuracy", "so 1 more is missing").await;
-    missing("/anomalies", "needs 8 whole months").await;
+    missing("/anomalies", "needs 8 complete months").await;
     costs.load(&[row(-3, "a", "1")]).await;
     assert_eq!(means(&costs.found("/forecast?months=2").await).len(), 2);
-    missing("/forecast?model=theta", "needs 18 whole months").await;
+    missing("/forecast?model=theta", "needs 18 complete months").await;
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ async fn odd_histories_get_a_sane_answer_or_a_clear_422() {
         let (status, problem) = costs.send(Method::POST, "/forecast", body).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(problem["type"], "urn:hearth:problem:not-enough-data");
-        let words = format!("needs 3 whole months of costs; {found} ");
+        let words = format!("needs 3 complete months of costs; {found} ");
         assert!(
             problem["detail"].as_str().unwrap().contains(&words),
             "{problem}"

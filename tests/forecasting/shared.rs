@@ -1,5 +1,5 @@
 //! Two hosts with one DynamoDB between them: what one forecast the other serves, and
-//! each goes on alone where DynamoDB is away.
+//! each goes on alone where DynamoDB is unavailable.
 
 use reqwest::Response;
 use tokio::sync::watch;
@@ -59,7 +59,10 @@ impl Costs {
     }
 
     async fn is_alone(&self) -> bool {
-        self.host.metric("hearth_cache_shared_away", &[]).await == 1.0
+        self.host
+            .metric("hearth_cache_shared_unavailable", &[])
+            .await
+            == 1.0
     }
 }
 
@@ -95,7 +98,7 @@ async fn forecasts_are_answered_while_dynamodb_is_away_and_say_so() {
         assert_eq!(answer.status(), 200, "{months}");
         said.push(x_cache(&answer));
     }
-    assert_eq!(said.last().unwrap(), "MISS, shared-away", "{said:?}");
+    assert_eq!(said.last().unwrap(), "MISS, shared-unavailable", "{said:?}");
     assert!(costs.is_alone().await);
     let again = costs.answer("/forecast?months=18").await;
     assert!(x_cache(&again).starts_with("HIT"), "{}", x_cache(&again));

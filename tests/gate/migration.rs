@@ -169,7 +169,7 @@ fn migrations_that_reach_further_are_refused_with_the_reason() {
         ("DROP FUNCTION other.touch()", "own schema"),
         ("DROP TRIGGER t ON other.a", "own schema"),
         ("COMMENT ON COLUMN other.a.x IS 'y'", "own schema"),
-        ("COMMENT ON ROLE x IS 'y'", "cannot have made"),
+        ("COMMENT ON ROLE x IS 'y'", "migrations cannot create"),
         ("CREATE TYPE other.x AS ENUM ('a')", "own schema"),
         ("CREATE SEQUENCE other.s", "own schema"),
         ("CREATE TEMP TABLE a (id int)", "temporary"),
@@ -296,7 +296,7 @@ fn migrations_that_reach_further_are_refused_with_the_reason() {
         ),
         (
             "CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION sneak()",
-            "did not approve",
+            "is not approved",
         ),
         (
             "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON a DEFERRABLE FOR EACH ROW EXECUTE FUNCTION touch()",
@@ -316,7 +316,7 @@ fn migrations_that_reach_further_are_refused_with_the_reason() {
         ),
         (
             "CREATE FUNCTION sneak() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-            "did not approve",
+            "is not approved",
         ),
         (
             "CREATE FUNCTION other.touch() RETURNS int LANGUAGE sql AS 'SELECT 1'",
@@ -328,11 +328,11 @@ fn migrations_that_reach_further_are_refused_with_the_reason() {
         ),
         (
             "CREATE FUNCTION touch() RETURNS int LANGUAGE c AS 'a', 'b'",
-            "another language",
+            "unsupported language",
         ),
         (
             "CREATE FUNCTION touch() RETURNS int LANGUAGE plpython3u AS 'a'",
-            "another language",
+            "unsupported language",
         ),
         (
             "CREATE FUNCTION touch() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",

@@ -140,7 +140,7 @@ fn set_config_is_found_wherever_an_expression_can_stand() {
         ] {
             let text = position.replace('@', call);
             let answer = check_statement(&text, SCHEMA, &approved(&["lookup"]));
-            assert_refused(answer, &text, "set_config, which no plugin may call");
+            assert_refused(answer, &text, "set_config, which plugins may not call");
         }
     }
 }

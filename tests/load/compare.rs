@@ -143,7 +143,7 @@ async fn file_that_is_no_report_is_named_and_refused() {
             assert!(
                 ended
                     .told
-                    .contains(&format!("{bad} is no report of `hearth load`")),
+                    .contains(&format!("{bad} is not a report of `hearth load`")),
                 "{}",
                 ended.told
             );

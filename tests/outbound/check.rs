@@ -54,7 +54,7 @@ async fn everything_that_is_in_the_way_is_told_at_once() {
         panic!("{told:?}")
     };
     assert!(
-        denied.contains("may grant outbound:http://10.0.0.1:81"),
+        denied.contains("can grant outbound:http://10.0.0.1:81"),
         "{denied}"
     );
     assert!(

@@ -151,7 +151,7 @@ async fn plugin_without_all_its_grants_is_refused() {
     let wrong = ["outbound:https://*/path"];
     let refused = Setup::new().guest("outbound", &wrong, "").refused();
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(told.contains("it has no path"), "{told}");
+    assert!(told.contains("it must not have a path"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -89,11 +89,11 @@ fn the_command_tells_what_an_operator_must_approve_of_the_sql() {
         panic!("{sql} defines one function")
     };
     let more: Vec<&str> = told.lines().skip(1).collect();
-    let touch = format!("  wants the SQL function {}", defined.approval);
+    let touch = format!("  needs the SQL function {}", defined.approval);
     assert_eq!(
         more,
         [
-            "  wants the SQL function pg_sleep",
+            "  needs the SQL function pg_sleep",
             touch.as_str(),
             "  shares the table country among all customers"
         ]
@@ -109,7 +109,7 @@ fn the_command_refuses_what_the_gate_refuses_and_writes_nothing() {
         (
             "CREATE TABLE a (id uuid)",
             set_config,
-            "set_config, which no plugin may call",
+            "set_config, which plugins may not call",
         ),
         ("SET ROLE x", "SELECT 1 AS id", "migration 1_create_ticket"),
         (
@@ -148,7 +148,7 @@ fn missing_files_and_bad_names_are_told() {
         fs::write(&file, "SELECT 1").unwrap();
         let error = packed(folder.path()).unwrap_err();
         assert!(
-            error.contains(&format!("{wrong}: a migration is called like")),
+            error.contains(&format!("{wrong}: the name of a migration is invalid")),
             "{error}"
         );
         fs::remove_file(file).unwrap();

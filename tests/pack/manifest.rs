@@ -85,8 +85,8 @@ fn every_mistake_of_a_manifest_is_told_with_its_line() {
         (3, "`mount`"),
         (4, "`world`"),
         (5, "`files`"),
-        (5, "`outbound` is none of"),
-        (5, "it has no path"),
+        (5, "`outbound` is unknown"),
+        (5, "it must not have a path"),
         (6, "`public`"),
         (7, "`colour`"),
         (9, "`limits.cpu_ms_max`"),
@@ -123,7 +123,9 @@ fn shared_reuse_asks_for_a_grant_which_is_not_asked_for_by_name() {
     let named = MANIFEST.replacen("grants = [", "grants = [\"reuse:shared\", ", 1);
     let error = Manifest::parse(&named).unwrap_err();
     assert!(
-        error.to_string().contains("asked for by `reuse = "),
+        error
+            .to_string()
+            .contains("`reuse = \"shared\" in [instances]` already asks for it "),
         "{error}"
     );
 }

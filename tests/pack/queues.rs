@@ -86,17 +86,20 @@ fn every_mistake_of_queues_is_told_with_its_line() {
     let wanted = [
         (
             4,
-            "`mount`: a plugin of the world worker answers no requests",
+            "`mount` is not allowed: a plugin of the world worker answers no requests",
         ),
-        (5, "`consume:letters` is asked for by `[[queues]]`"),
+        (
+            5,
+            "remove `consume:letters`: `[[queues]]` already asks for it",
+        ),
         (7, "`queues.name`"),
-        (8, "`queues.batch` wants a whole number from 1 to 100"),
+        (8, "`queues.batch` must be a whole number from 1 to 100"),
         (9, "`queues.concurrency`"),
         (12, "`queues.visibility_ms`"),
         (13, "`queues.attempts_max`"),
         (14, "`queues.window_ms`"),
         (15, "`queues.colour`"),
-        (17, "`a` is there twice"),
+        (17, "`a` is given twice"),
         (19, "`queues.backoff_ms_max`"),
         (20, "`queues.name` is missing"),
     ];
@@ -116,17 +119,20 @@ fn every_mistake_of_schedules_is_told_with_its_line() {
     ]
     .concat();
     let wanted = [
-        (8, "`schedule.cron` has minute, hour"),
-        (13, "it never comes"),
+        (8, "`schedule.cron` must have minute, hour"),
+        (13, "it never occurs"),
         (14, "`schedule.queue`"),
-        (15, "`schedule.for` is each-customer or none"),
+        (15, "`schedule.for` must be each-customer or none"),
         (18, "`schedule.cron`"),
         (21, "`schedule.queue` is missing"),
         (21, "`schedule.for` is missing"),
-        (22, "`z` is there twice"),
+        (22, "`z` is given twice"),
         (24, "`schedule.time_zone`"),
-        (25, "`schedule.message` is no JSON"),
-        (26, "`self_test`: a plugin of the world worker"),
+        (25, "`schedule.message` is not valid JSON"),
+        (
+            26,
+            "`self_test` is not allowed: a plugin of the world worker",
+        ),
     ];
     mistakes(&text, &wanted);
 }

@@ -79,7 +79,7 @@ async fn with_a_database_of_its_own(cluster: Cluster) {
     let master = cluster.connect(Some("master")).await;
     run(&master, &rights("OWNER hearth")).await;
     let host = start(&cluster);
-    let kept = "this Postgres lets PUBLIC keep rights";
+    let kept = "did not let Hearth revoke some privileges of PUBLIC";
     until(async || host.log().contains(kept)).await;
     serves(host).await;
 }

@@ -1,4 +1,4 @@
-//! Several hosts, many listeners, and a Postgres that goes away.
+//! Several hosts, many listeners, and a Postgres that becomes unavailable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -313,7 +313,7 @@ async fn streams_live_through_a_postgres_that_stands_still() {
     publish(&host, &key, "inbox", "before").await;
     assert_eq!(stream.data().await, "before");
     let frozen = fleet.cluster.freeze();
-    until(async || host.log().contains("cannot be followed")).await;
+    until(async || host.log().contains("the log of push events cannot be read")).await;
     // It may yet be appended, once Postgres goes on.
     let answer = try_publish(&host, &key, "inbox", "meanwhile").await;
     assert_eq!(answer.status().as_u16(), 503);

@@ -42,7 +42,7 @@ fn wrong_name_is_told_with_the_rule_of_names() {
         contains(
             &told,
             &[
-                &format!("`{name}` cannot be"),
+                &format!("`{name}` is not a valid plugin name"),
                 "lower-case letters, digits and `-`",
             ],
         );
@@ -94,11 +94,11 @@ fn folder_that_is_no_plugin_is_told_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let (code, told) = refused(folder.path(), &["build"]);
     assert_eq!(code, 64, "{told}");
-    contains(&told, &["./Cargo.toml is not there", "`hearth new NAME`"]);
+    contains(&told, &["./Cargo.toml was not found", "`hearth new NAME`"]);
     fs::write(folder.path().join("Cargo.toml"), "").unwrap();
     let (code, told) = refused(folder.path(), &["build"]);
     assert_eq!(code, 64, "{told}");
-    contains(&told, &["./plugin.toml is not there", "`hearth new NAME`"]);
+    contains(&told, &["./plugin.toml was not found", "`hearth new NAME`"]);
 }
 
 #[test]
@@ -115,10 +115,13 @@ fn mistakes_in_the_manifest_are_told_once_with_file_and_line() {
         &told,
         &[
             &format!(
-                "a/plugin.toml:{}: `grants`: `sqll` is none of",
+                "a/plugin.toml:{}: `grants`: `sqll` is unknown",
                 line("grants")
             ),
-            &format!("a/plugin.toml:{}: `self_test.status` wants", line("status")),
+            &format!(
+                "a/plugin.toml:{}: `self_test.status` must be",
+                line("status")
+            ),
         ],
     );
     assert_eq!(told.matches("sqll").count(), 1, "{told}");
@@ -174,7 +177,7 @@ fn crate_that_makes_no_component_is_told_how_it_does() {
     let (_, told) = refused(folder.path(), &["build", "a"]);
     contains(
         &told,
-        &["is a workspace and no crate", "one of its members"],
+        &["is a workspace, not a crate", "one of its members"],
     );
     // What cargo says of the file passes through.
     fs::write(&cargo, "[package\n").unwrap();
@@ -194,7 +197,7 @@ fn what_rustc_says_passes_through_and_a_missing_grant_is_named() {
         &[
             "error[E0308]",
             "src/lib.rs:",
-            "cargo could not build it; the reason is above",
+            "cargo failed to build it; the reason is above",
         ],
     );
     change(&code, "range(\"a\"..=100)", "range(1..=100)");
@@ -232,7 +235,7 @@ fn machine_without_the_target_is_told_how_to_have_it() {
     contains(
         &told(&bare),
         &[
-            "cannot build for wasm32-wasip2",
+            "the target wasm32-wasip2 of Rust is not installed",
             "rustup target add wasm32-wasip2",
         ],
     );
@@ -240,22 +243,28 @@ fn machine_without_the_target_is_told_how_to_have_it() {
         has_rustup: false,
         ..bare.clone()
     };
-    contains(&told(&no_rustup), &["no rustup", "https://rustup.rs"]);
+    contains(
+        &told(&no_rustup),
+        &["rustup was not found", "https://rustup.rs"],
+    );
     let no_cargo = Machine {
         has_cargo: false,
         ..bare.clone()
     };
-    contains(&told(&no_cargo), &["no cargo", "https://rustup.rs"]);
+    contains(
+        &told(&no_cargo),
+        &["cargo was not found", "https://rustup.rs"],
+    );
     let debian = Machine {
         choice: Some("debian".into()),
         ..bare.clone()
     };
-    contains(&told(&debian), &["WASM_TOOLCHAIN=debian wants a checkout"]);
+    contains(&told(&debian), &["WASM_TOOLCHAIN=debian needs a checkout"]);
     let odd = Machine {
         choice: Some("nix".into()),
         ..bare.clone()
     };
-    contains(&told(&odd), &["may be debian or nothing, not `nix`"]);
+    contains(&told(&odd), &["WASM_TOOLCHAIN=`nix` is invalid"]);
     // A checkout has its own ways; the machine's is taken where it has one.
     let script = checkout().join("plugins/toolchain/cargo");
     let checkout = Machine {

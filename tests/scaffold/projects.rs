@@ -55,7 +55,7 @@ fn check_document(told: &str) {
 
 /// Deploys by the command that a build named, in the folder where it was named.
 fn deploy(host: &Host, folder: &Path, told: &str) {
-    let command = next(told, "next, where a host serves:");
+    let command = next(told, "next, with a running host:");
     let (file, rest) = (folder.join(command[1]), &command[2..]);
     let file = file.display().to_string();
     let args = [&["deploy", &file], rest, &["--admin", &host.admin]].concat();

@@ -31,11 +31,11 @@ async fn every_statement_that_does_not_fit_is_told_at_once() {
     let refusals = fixture.refusals(package).await;
     let wanted = [
         "column \"titel\" does not exist",
-        "column 1 (`one`) is declared text, and Postgres answers int8",
-        "column 1 is declared `zwei`, and Postgres calls it `two`",
-        "$1 is declared text, and Postgres expects int8",
-        "0 parameters are declared, and Postgres expects 1",
-        "0 columns are declared, and Postgres answers 1",
+        "column 1 (`one`) is declared text, but Postgres returns int8",
+        "column 1 is declared `zwei`, but Postgres returns `two`",
+        "$1 is declared text, but Postgres expects int8",
+        "0 parameters are declared, but Postgres expects 1",
+        "0 columns are declared, but Postgres returns 1",
         "relation \"missing\" does not exist",
     ];
     assert_eq!(refusals.len(), wanted.len(), "{refusals:#?}");

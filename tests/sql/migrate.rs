@@ -221,7 +221,7 @@ async fn shared_tables_need_no_customer_and_must_exist() {
     assert!(
         refusals
             .iter()
-            .any(|refusal| refusal.contains("cannot be both")),
+            .any(|refusal| refusal.contains("remove one of them")),
         "{refusals:?}"
     );
     let lent = fixture.lend(package("country")).await;

@@ -103,5 +103,5 @@ fn away(context: &FinalizerInterceptorContextRef<'_>) -> Option<String> {
         return Some("it did not answer in time".to_owned());
     }
     let is_lost = error.is_connector_error() || error.is_response_error();
-    is_lost.then(|| "there is no connection to it, or none that holds".to_owned())
+    is_lost.then(|| "no connection could be made, or it was lost".to_owned())
 }

@@ -2,14 +2,14 @@
 //! one of the tables `ready`, `delayed`, `leases` and `blocked` beside it.
 //!
 //! A transaction of a plugin writes its messages through `hearth.enqueue_many`, so they
-//! are there once it has committed. Everything else happens on the host's own pool,
-//! each in one round trip: sends of all requests are merged into one call, as what all
-//! consumers settle is, and receiving and settling are functions of migration 0013,
-//! which says how groups keep their order and how nothing is read that is gone. A
-//! receive takes the customers in turn (`line`).
+//! exist once it has committed. Everything else uses the host's own pool, one round
+//! trip for each operation: the sends of all requests are merged into one call, and so
+//! are the settlements of all consumers. Receiving and settling are functions of
+//! migration 0013, which says how groups keep their order and how no deleted row is
+//! read. A receive takes the customers in turn (`line`).
 //!
-//! With SQS the same rows wait here for the relay, and dead letters and deduplication
-//! are here for both.
+//! With SQS the same rows wait here for the relay. Dead letters and deduplication are
+//! here for both backends.
 
 mod counting;
 mod dead;

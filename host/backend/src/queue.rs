@@ -126,12 +126,12 @@ pub enum QueueError {
     /// Nobody: consumers do not keep up. Later it may work.
     #[error("the queue is full")]
     Full,
-    /// The backend is away, or too slow. Later it may work.
-    #[error("the queue is not available: {0}")]
+    /// The backend is unavailable, or too slow. Later it may work.
+    #[error("the queue is unavailable: {0}")]
     Unavailable(String),
     /// The customer: its messages take its share of the queue, or of what waits to be
     /// sent. Later it may work.
-    #[error("the customer has all that one may have of the queue")]
+    #[error("the customer's share of the queue is full")]
     ShareFull,
     /// The sender has no grant, or the operator named no such queue.
     #[error("{0}")]
@@ -140,7 +140,7 @@ pub enum QueueError {
     #[error("{0}")]
     Invalid(String),
     /// The lease is over: somebody else has the message, or nobody any more.
-    #[error("the lease on the message is over")]
+    #[error("the lease on the message has expired")]
     LeaseLost,
 }
 

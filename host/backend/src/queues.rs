@@ -29,7 +29,7 @@ impl Queues {
     /// runtime that shall give back what dropped calls received.
     ///
     /// # Errors
-    /// Where Postgres is away. Of SQS nothing is asked yet.
+    /// Where Postgres is unavailable. Of SQS nothing is asked yet.
     pub async fn open(
         config: &Config,
         server: Server,
@@ -106,7 +106,7 @@ impl Queues {
         let mut sent = sent.into_iter();
         let mut results = Vec::with_capacity(queues.len());
         for (queue, checked) in queues.iter().zip(checked) {
-            let unanswered = || Err(QueueError::Unavailable("it was not answered".into()));
+            let unanswered = || Err(QueueError::Unavailable("there was no answer".into()));
             let result = match checked {
                 Ok(()) => sent.next().unwrap_or_else(unanswered),
                 Err(error) => Err(error),

@@ -40,13 +40,13 @@ impl Default for Config {
 /// Why there is no client. The operator's to mend; no text holds a password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the URL is not one of Redis (redis.url, HEARTH_REDIS_URL): {0}")]
+    #[error("the Redis URL is invalid (redis.url, HEARTH_REDIS_URL): {0}")]
     Url(String),
-    #[error("the authorities of Redis: {0}")]
+    #[error("the CA certificates for Redis are invalid (redis.tls_root_file): {0}")]
     Root(#[from] std::io::Error),
 }
 
-/// The backend's: Redis is away, or did not do what it was asked.
+/// The backend's: Redis is unavailable, or did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(#[from] redis::RedisError);

@@ -134,7 +134,8 @@ impl Sqs {
     pub(super) fn check(&self, message: &Outgoing) -> Result<(), QueueError> {
         let named = self.named(&message.queue)?;
         if message.group.is_some() && !named.place.is_fifo() {
-            let reason = "messages of a group want a queue whose name in SQS ends in .fifo";
+            let reason = "messages with a group need a FIFO queue: its name in SQS must end in \
+                          .fifo";
             return Err(QueueError::Invalid(reason.into()));
         }
         Ok(())
@@ -143,7 +144,9 @@ impl Sqs {
     fn named(&self, queue: &str) -> Result<&Named, QueueError> {
         self.shared.queues.get(queue).ok_or_else(|| {
             let name: String = queue.chars().take(80).collect();
-            QueueError::Denied(format!("no queue {name} (queue.sqs.queues)"))
+            QueueError::Denied(format!(
+                "the queue {name} is not configured in SQS (queue.sqs.queues)"
+            ))
         })
     }
 

@@ -22,9 +22,9 @@ pub type Customer = Option<Arc<str>>;
 /// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    #[error("all of it is taken")]
+    #[error("the limit is reached")]
     Whole,
-    #[error("the share of one is taken")]
+    #[error("the customer's share is used up")]
     Share,
 }
 

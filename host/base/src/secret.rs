@@ -52,7 +52,7 @@ pub enum SecretError {
         file.display()
     )]
     Malformed { file: PathBuf, line: usize },
-    #[error("the machine gave no random bytes: {0}")]
+    #[error("no random bytes are available: {0}")]
     Random(String),
 }
 

@@ -1,5 +1,5 @@
-//! What the host tells about itself: logs on standard error, metrics on the
-//! admin listener, and the removal of secrets from both.
+//! Logs on standard error, metrics on the admin listener, and the removal of secrets
+//! from both.
 
 pub mod consumer;
 pub mod distribution;

@@ -1,10 +1,11 @@
-//! From queues to guests: what the manifests' `[[queues]]` ask for.
+//! Delivers messages of queues to guests, as `[[queues]]` of their manifests ask.
 //!
-//! Each queue of a deployment that serves has an [`Intake`]. It takes a permit
-//! before it receives, so that messages which nobody has room for stay where they
-//! are, and hands what it receives to calls, each of one customer's messages. A
-//! swap ends the intakes of the old deployment: calls under way end on it, what
-//! they have not begun is given back, and then the new one's intakes begin.
+//! Each queue of a deployment that serves has an [`Intake`]. It takes a permit before
+//! it receives, so that messages stay in the queue until the host has room for them,
+//! and passes what it receives to calls, each with the messages of one customer. A swap
+//! ends the intakes of the old deployment: running calls end on it, messages that are
+//! not in a call yet are returned to the queue, and then the intakes of the new
+//! deployment begin.
 
 mod call;
 mod intake;
@@ -32,15 +33,15 @@ use hearth_base::clock::Clock;
 use hearth_base::pacer::Pacer;
 use hearth_base::telemetry::HostMetrics;
 
-/// The `[consumer]` table of hearth.toml. What belongs to one queue stands in the
-/// manifest of the plugin that consumes it.
+/// The `[consumer]` table of hearth.toml. Settings of one queue are in the manifest of
+/// the plugin that consumes it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Milliseconds that one receive waits for a message.
     pub receive_ms_max: u64,
-    /// Milliseconds between two tries to reach a queue that is away.
-    pub away_ms: u64,
+    /// Milliseconds between two attempts to reach a queue that is unavailable.
+    pub retry_ms: u64,
     /// Tries to settle what a call has consumed. After the last it comes again.
     pub settle_tries_max: u32,
     /// Bytes of the reason that a dead letter keeps.
@@ -55,7 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             receive_ms_max: 20_000,
-            away_ms: 1_000,
+            retry_ms: 1_000,
             settle_tries_max: 5,
             reason_bytes_max: 1_024,
             call_bytes_max: 1024 * 1024,
@@ -128,7 +129,7 @@ impl Consumers {
         }
     }
 
-    /// What is told of requests, which go first.
+    /// The pacer, which is told of requests so that they go first.
     pub fn pacer(&self) -> Arc<Pacer> {
         self.shared.pacer.clone()
     }
@@ -176,10 +177,16 @@ impl Consumers {
         if timeout(bound, &mut ending).await.is_ok() {
             return;
         }
-        tracing::warn!("consumers still ran when the drain ended: their messages are given back");
+        tracing::warn!(
+            "consumers were still running when the drain ended: their messages are returned to the \
+             queue"
+        );
         cuts.iter().for_each(CancellationToken::cancel);
         if timeout(GRACE, ending).await.is_err() {
-            tracing::warn!("messages were not given back in time; they come again by themselves");
+            tracing::warn!(
+                "messages could not be returned to the queue in time; they are delivered again \
+                 when their leases expire"
+            );
         }
     }
 

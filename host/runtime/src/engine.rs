@@ -81,7 +81,7 @@ impl Engines {
     /// Opens both engines. Address space is reserved here; memory is not.
     pub fn open(limits: &Limits) -> Result<Engines, EngineError> {
         Engines::laid_out(limits, Layout::Pooled).or_else(|error| {
-            tracing::warn!(%error, "no pool of instances: they are made one by one, and calls take longer. Where `ulimit -v` bounds this process, lift it");
+            tracing::warn!(%error, "instances cannot be pooled: they are created one by one, and calls take longer. If `ulimit -v` limits this process, lift it");
             Engines::laid_out(limits, Layout::Tight)
         })
     }

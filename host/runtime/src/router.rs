@@ -27,7 +27,7 @@ const OWN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
 pub enum MountTaken {
     #[error("its mount {mount} is already the mount of plugin `{by}`")]
     Plugin { mount: String, by: String },
-    #[error("its mount {mount} is a path of the host's own")]
+    #[error("its mount {mount} is reserved for the host")]
     Host { mount: String },
 }
 
@@ -125,7 +125,7 @@ impl Router {
 
 impl MetricsSource for Router {
     fn write(&self, page: &mut MetricsPage) {
-        let help = "1 while every call of a plugin fails, of requests and of messages.";
+        let help = "1 while every call of a plugin fails, for requests and messages.";
         page.family(FAILING, FamilyKind::Gauge, help);
         for deployment in self.deployments() {
             let failing = deployment.failing.calls().is_some();

@@ -29,7 +29,7 @@ use hearth_runtime::plugin::limits::PluginLimits;
 
 /// Why a plugin does not get to serve: its name, and every reason found.
 #[derive(Debug, thiserror::Error)]
-#[error("plugin `{plugin}` is refused:{}", list(.reasons))]
+#[error("plugin `{plugin}` is rejected:{}", list(.reasons))]
 pub struct Refused {
     pub plugin: String,
     pub reasons: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a request meets before a plugin.
+//! What the host does with a request before and after a plugin.
 
 pub mod conditional;
 pub mod cors;

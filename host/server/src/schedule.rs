@@ -114,11 +114,11 @@ impl Schedules {
         for own in &all {
             if let Err(error) = self.keep(own).await {
                 let (plugin, schedule) = (&own.plugin, &own.schedule.name);
-                tracing::warn!(%plugin, %schedule, %error, "a schedule is not kept");
+                tracing::warn!(%plugin, %schedule, %error, "the occurrences of a schedule could not be stored");
             }
         }
         if let Err(error) = self.resume(&all).await {
-            tracing::warn!(%error, "what was due before is not sent");
+            tracing::warn!(%error, "messages of schedules that are due could not be sent");
         }
     }
 
@@ -209,7 +209,7 @@ impl Schedules {
         }
         self.occurrences.end(&held).await?;
         let (plugin, schedule, due) = (&own.plugin, &own.schedule.name, timestamp(held.due));
-        tracing::info!(%plugin, %schedule, %due, "a schedule was due, and is sent");
+        tracing::info!(%plugin, %schedule, %due, "the messages of a schedule were sent");
         Ok(())
     }
 
@@ -248,7 +248,9 @@ impl Schedules {
                 }
                 // No later try would help; or the customer has too much in the queue, which
                 // keeps no other customer's waiting.
-                Err(error) => tracing::error!(%plugin, %schedule, %error, "a message is refused"),
+                Err(error) => {
+                    tracing::error!(%plugin, %schedule, %error, "a message of a schedule was rejected")
+                }
             }
         }
         Ok(())
@@ -262,7 +264,7 @@ enum Unsent {
     Rows(#[from] Error),
     #[error(transparent)]
     Queue(QueueError),
-    #[error("another host goes on with it")]
+    #[error("another host continues with it")]
     TakenOver,
 }
 

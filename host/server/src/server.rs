@@ -1,7 +1,7 @@
 //! The listener: accepts, bounds connections, and drains.
 //!
-//! The shape is mini-redis's: a listener that accepts until it is told to stop,
-//! a task for each connection, and a shutdown that waits for them, bounded.
+//! It is structured as mini-redis: a listener that accepts until it is stopped, a task
+//! for each connection, and a shutdown that waits for them within a limit.
 
 pub mod access;
 pub mod body;
@@ -50,7 +50,7 @@ pub use unread::RequestBody;
 /// A response, as the public listener sends it.
 pub type Answer = Response<Outgoing>;
 
-/// An answer whose body is known, as a plugin gives it.
+/// An answer with a complete body, as a plugin returns it.
 pub type Whole = Response<Full<Bytes>>;
 
 /// One listening socket.
@@ -199,7 +199,7 @@ async fn served<S, F, B>(
                 Ok(stream) => serving.serve(stream, peer, &place, answer).await,
                 Err(refused) => {
                     metrics.count_connection_ended(refused.reason());
-                    tracing::debug!(%peer, "no TLS: {refused}");
+                    tracing::debug!(%peer, "TLS failed: {refused}");
                 }
             }
         }

@@ -49,15 +49,15 @@ const TOKEN_FILE: &str = "admin-token";
 /// Which host is asked, and with which token.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Reach {
-    /// The admin listener: http://ADDRESS:PORT or unix:/PATH. Without it
-    /// admin.listen of the configuration.
+    /// The admin listener: http://ADDRESS:PORT or unix:/PATH. Default: admin.listen of
+    /// the configuration.
     #[arg(long, env = "HEARTH_ADMIN", value_name = "URL")]
     pub admin: Option<String>,
-    /// A file with the admin token. Without it admin.token_file of the
-    /// configuration, or the file that the host made in its data folder.
+    /// A file with the admin token. Default: admin.token_file of the configuration, or
+    /// the file that the host created in its data folder.
     #[arg(long, env = "HEARTH_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<OsString>,
-    /// How long the host may say nothing, in milliseconds.
+    /// Give up when the host has sent nothing for this time, in milliseconds.
     #[arg(long, default_value_t = 900_000, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub silence_ms_max: u64,
 }
@@ -171,7 +171,7 @@ impl Client {
     /// What an answer means.
     pub fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, Error> {
         let parsed = serde_json::from_str(text);
-        parsed.map_err(|error| self.foreign(&format!("has another shape ({error})")))
+        parsed.map_err(|error| self.foreign(&format!("has an unexpected format ({error})")))
     }
 
     /// Reads the whole body of an answer.
@@ -276,9 +276,9 @@ fn read_token(file: &Path) -> Result<HeaderValue, Error> {
         why,
     };
     let text = read_bounded(file, TOKEN_BYTES_MAX).map_err(|error| refused(error.to_string()))?;
-    let text = std::str::from_utf8(&text).map_err(|_| refused("it is not text".into()))?;
+    let text = std::str::from_utf8(&text).map_err(|_| refused("it must be text".into()))?;
     let mut value = HeaderValue::from_str(&format!("Bearer {}", text.trim()))
-        .map_err(|_| refused("it is not one line of visible characters".into()))?;
+        .map_err(|_| refused("it must be one line of visible characters".into()))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -292,7 +292,7 @@ pub fn read_bounded(file: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     match bytes.len() <= bytes_max {
         true => Ok(bytes),
         false => Err(io::Error::other(format!(
-            "it is larger than {bytes_max} bytes"
+            "it is too large: at most {bytes_max} bytes are allowed"
         ))),
     }
 }
@@ -312,7 +312,7 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     match (1..=NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(letter) {
         true => Ok(()),
         false => Err(Error::Usage(format!(
-            "`{}` is no name of a plugin: lower-case letters, digits and `-`, at most \
+            "`{}` is not a valid plugin name: use lower-case letters, digits and `-`, at most \
              {NAME_CHARS_MAX}",
             table::line(name)
         ))),

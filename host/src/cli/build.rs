@@ -28,8 +28,8 @@ const CONFIG: &str = "hearth.toml";
 /// that names into target/NAME.wasm of its folder.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "It leaves target/NAME.wasm in the folder. WASM_TOOLCHAIN=debian builds \
-                        with the packages of Debian that a checkout of Hearth fetches."
+    after_help = "The result is target/NAME.wasm in the folder. WASM_TOOLCHAIN=debian builds with \
+                  the packages of Debian that a checkout of Hearth fetches."
 )]
 pub struct Args {
     /// The plugin's folder, with Cargo.toml and plugin.toml.
@@ -63,7 +63,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
 fn check_folder(dir: &Path, manifest: &Path) -> Result<(), Error> {
     let wants = |what: &Path, why: &str| {
         Err(Error::Usage(format!(
-            "{} is not there: {why}. Name the folder of a plugin, or make one with `hearth new \
+            "{} was not found: {why}. Name the folder of a plugin, or create one with `hearth new \
              NAME`",
             what.display()
         )))
@@ -76,7 +76,7 @@ fn check_folder(dir: &Path, manifest: &Path) -> Result<(), Error> {
         true => Ok(()),
         false => wants(
             manifest,
-            "a plugin says there what it is called and what it asks for",
+            "a plugin needs it for its name and its permissions",
         ),
     }
 }
@@ -96,7 +96,7 @@ fn tell_next(
         .collect();
     writeln!(out, "  asks for {}", list(&grants))?;
     let file = file.strip_prefix(".").unwrap_or(file);
-    writeln!(out, "next, where a host serves:")?;
+    writeln!(out, "next, with a running host:")?;
     writeln!(out, "  {}", deploy::command(file, package))?;
     if dir.join(CONFIG).is_file() {
         let go = match dir == Path::new(".") {

@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let payload = panic.payload_as_str().unwrap_or("without a message");
         eprintln!("the compiler panicked: {payload}");
     }));
-    confine(args).context("this process cannot be confined")?;
+    confine(args).context("the limits of this process cannot be set")?;
     let mut component = Vec::new();
     std::io::stdin().lock().read_to_end(&mut component)?;
     let limits = Limits {

@@ -60,7 +60,10 @@ pub fn lines(url: &str, key: &str, serving: &[Arc<Deployment>]) -> String {
     let requests: Vec<String> = requests.collect();
     match requests.is_empty() {
         true => format!("The key of the demo customer: {key}\n"),
-        false => format!("Ask as the demo customer:\n\n{}", requests.concat()),
+        false => format!(
+            "Send a request as the demo customer:\n\n{}",
+            requests.concat()
+        ),
     }
 }
 

@@ -36,25 +36,25 @@ pub struct Args {
     /// The packed plugin.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Grants that it may have from now on, for example sql,log,queue:mail.
+    /// Approve these grants, for example sql,log,queue:mail.
     #[arg(long, value_name = "GRANTS", value_delimiter = ',')]
     pub approve: Vec<String>,
-    /// SQL functions that it may use from now on: its own with the digest of their
-    /// body, touch@sha256:..., as a refused deploy shows them.
+    /// Approve these SQL functions: its own with the digest of their body,
+    /// touch@sha256:..., as a rejected deploy shows them.
     #[arg(long, value_name = "FUNCTIONS", value_delimiter = ',')]
     pub approve_function: Vec<String>,
-    /// Tables that all customers may share from now on: each sees every row.
+    /// Approve these tables, which all customers share: each sees every row.
     #[arg(long, value_name = "TABLES", value_delimiter = ',')]
     pub approve_shared: Vec<String>,
-    /// Statements that may read all rows of a customer from now on, with the digest of
-    /// their text, all_notes@sha256:..., as a refused deploy shows them.
+    /// Approve these statements, which read all rows of a customer, with the digest of
+    /// their text, all_notes@sha256:..., as a rejected deploy shows them.
     #[arg(long, value_name = "STATEMENTS", value_delimiter = ',')]
     pub approve_scan: Vec<String>,
-    /// Let it replace what serves under its name although something would be gone or
-    /// other: mount, world, routes, queues or schedules, as a refused deploy shows it.
+    /// Replace the version that serves even if something of it is removed or changed:
+    /// mount, world, routes, queues or schedules, as a rejected deploy shows it.
     #[arg(long)]
     pub replace: bool,
-    /// Print the host's last word as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -88,8 +88,8 @@ fn request(args: &Args, config: Option<&Path>) -> Option<String> {
         false => "KEY".into(),
     };
     Some(format!(
-        "\nAsk it (`hearth keys create --customer NAME` makes a key):\n  \
-         curl -s 'http://{}{}' -H \"X-API-Key: {key}\"\n",
+        "\nSend a request (`hearth keys create --customer NAME` creates a key):\n  curl -s \
+         'http://{}{}' -H \"X-API-Key: {key}\"\n",
         config.listen, test.path
     ))
 }
@@ -102,12 +102,12 @@ fn advice(args: &Args, config: Option<&Path>, refused: &RefusedDeploy) -> String
             ..args.clone()
         };
         let command = approving(&replacing, config, &[]);
-        return format!("\nWhere all of that is meant:\n  {command}\n");
+        return format!("\nIf all of that is intended:\n  {command}\n");
     }
     match refused.asks.as_slice() {
         [] => String::new(),
         asks => format!(
-            "\nIt newly asks for what nobody has approved. To approve it:\n  {}\n",
+            "\nIt asks for permissions that are not approved. To approve them:\n  {}\n",
             approving(args, config, asks)
         ),
     }
@@ -194,24 +194,26 @@ fn refusal(refused: &RefusedDeploy, done: &str) -> String {
         let approval = line(&scan.approval);
         text.push_str(&format!("The plan of {approval}:\n    {shown}\n"));
     }
-    text.push_str("Whatever served before serves on.\n");
+    text.push_str("What served before still serves.\n");
     text
 }
 
 /// What a step looks at.
 fn meaning(step: &str) -> &'static str {
     match step {
-        "read" => " (is the file a whole plugin of the right world)",
-        "grants" => " (what it asks for, against what was approved)",
-        "openapi" => " (its part of the OpenAPI document, as a whole of its own)",
-        "compile" => " (the component becomes machine code within its bounds)",
-        "link" => " (its imports meet the host)",
-        REPLACE => " (what it would take away of what serves under its name)",
-        "migrate" => " (its migrations, with the statements of the version that serves)",
-        "statements" => " (each SQL statement and its plan, against the real database)",
-        "self-test" => " (the request that its manifest names)",
-        "swap" => " (new requests go to it)",
-        "drain" => " (the version before ends its requests)",
+        "read" => " (whether the file is a complete plugin of the right world)",
+        "grants" => " (whether what it asks for is approved)",
+        "openapi" => " (whether its OpenAPI document is valid)",
+        "compile" => " (compiling the component to machine code within the limits)",
+        "link" => " (linking its imports to the host)",
+        REPLACE => " (whether it lacks anything of the version that serves)",
+        "migrate" => {
+            " (its migrations, and whether the statements of the version that serves still work)"
+        }
+        "statements" => " (each SQL statement and its plan, in the real database)",
+        "self-test" => " (the self-test request of its manifest)",
+        "swap" => " (sending new requests to it)",
+        "drain" => " (waiting for the requests of the version before)",
         _ => "",
     }
 }

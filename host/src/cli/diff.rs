@@ -107,7 +107,7 @@ fn source(named: &str) -> Result<Source<'_>, Error> {
         Some((plugin, number)) if !path.exists() => Ok(Source::Deployment { plugin, number }),
         _ if path.exists() => Ok(Source::File(path)),
         _ => Err(Error::Usage(format!(
-            "{named}: no such file, nor a deployment, which is written PLUGIN@NUMBER"
+            "{named} was not found: name a file, or a deployment as PLUGIN@NUMBER"
         ))),
     }
 }

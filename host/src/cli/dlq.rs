@@ -14,25 +14,26 @@ const ID_CHARS_MAX: usize = 128;
 
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
-    /// Show what the queues hold, or the dead letters of one, the newest first.
+    /// Show how many messages each queue has, or the dead letters of one queue, newest
+    /// first.
     List(List),
-    /// Show one dead letter whole. What looks like a secret is taken out.
+    /// Show one dead letter completely. What looks like a secret is removed.
     Show(Show),
     /// Put dead letters back into their queue, as if they had just been sent.
     Redrive(Chosen),
-    /// Forget dead letters.
+    /// Delete dead letters.
     Drop(Chosen),
 }
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct List {
-    /// The queue; without it, all queues are counted.
+    /// The queue. Without it, the messages of all queues are counted.
     #[arg(long, value_name = "NAME")]
     pub queue: Option<String>,
-    /// At most so many.
+    /// How many to show at most.
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub limit: u16,
-    /// Those before this one: where an earlier page said that there are more.
+    /// Show those before this number, which the page before ends with.
     #[arg(long, value_name = "NUMBER", requires = "queue")]
     pub before: Option<i64>,
     /// Print the host's answer as JSON.
@@ -62,7 +63,7 @@ pub struct Chosen {
     pub queue: String,
     #[arg(value_name = "ID", num_args = 1..=100, required_unless_present = "all", conflicts_with = "all")]
     pub ids: Vec<String>,
-    /// All of the queue.
+    /// All dead letters of the queue.
     #[arg(long)]
     pub all: bool,
     /// Print the host's answer as JSON.
@@ -160,7 +161,7 @@ fn count(args: &List, config: Option<&Path>, out: &mut dyn Write) -> anyhow::Res
         return Ok(writeln!(out, "{}", text.trim())?);
     }
     if found.queues.is_empty() {
-        return Ok(writeln!(out, "every queue is empty")?);
+        return Ok(writeln!(out, "all queues are empty")?);
     }
     let rows: Vec<[String; 6]> = found.queues.iter().map(depth).collect();
     let head = ["QUEUE", "WAITING", "DELAYED", "LEASED", "DEAD", "OLDEST MS"];
@@ -298,7 +299,7 @@ fn check_id(id: &str) -> Result<(), Error> {
     match (1..=ID_CHARS_MAX).contains(&id.len()) && id.chars().all(plain) {
         true => Ok(()),
         false => Err(Error::Usage(format!(
-            "`{}` is no id of a message",
+            "`{}` is not a valid message id",
             line(id)
         ))),
     }

@@ -23,7 +23,7 @@ const UNSEEN: u8 = 2;
 /// could not look.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print what was found as JSON.
+    /// Print the findings as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -107,7 +107,7 @@ fn write(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
         )?;
     }
     match report.findings.len() {
-        0 => writeln!(out, "nothing found"),
+        0 => writeln!(out, "no problems found"),
         1 => writeln!(out, "1 finding"),
         count => writeln!(out, "{count} findings"),
     }

@@ -12,7 +12,7 @@ use hearth_server::edge::keys::register::{Ensured, LIST_MAX, Listed, Register, R
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Make a key, and its customer if the name is new. The last line of the
+    /// Create a key, and its customer if the name is new. The last line of the
     /// output is the key, which cannot be shown again.
     Create(Create),
     /// List keys, newest first. Keys themselves are never shown.
@@ -24,7 +24,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// End a key for good. Every host refuses it within a second.
+    /// Revoke a key permanently. Every host rejects it within a second.
     Revoke {
         /// The key's id, as `list` shows it.
         #[arg(value_name = "KEY_ID")]
@@ -37,13 +37,13 @@ pub struct Create {
     /// The customer's name.
     #[arg(long, value_name = "NAME")]
     pub customer: String,
-    /// The customer's tier. A customer of another tier gets this one.
+    /// The customer's tier. An existing customer of another tier is changed to it.
     #[arg(long)]
     pub tier: Tier,
-    /// What the key may do; may be repeated.
+    /// A scope of the key: what it may do. Can be repeated.
     #[arg(long = "scope", value_name = "SCOPE", default_value = "customer")]
     pub scopes: Vec<String>,
-    /// After so many days the key stops to work.
+    /// Let the key expire after this number of days.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub expires_in_days: Option<u32>,
 }
@@ -76,7 +76,7 @@ async fn run_create(
         .await?;
     let customer = ensured.customer();
     match &ensured {
-        Ensured::Created(_) => eprintln!("made customer {} ({})", customer.name, customer.id),
+        Ensured::Created(_) => eprintln!("created customer {} ({})", customer.name, customer.id),
         Ensured::Found(_) => {}
         Ensured::Changed { from, .. } => eprintln!(
             "customer {} ({}) had tier {from} and now has {}",
@@ -95,7 +95,7 @@ fn in_days(days: u32) -> anyhow::Result<SystemTime> {
     let ahead = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
     SystemTime::now()
         .checked_add(ahead)
-        .context("that is too far ahead")
+        .context("the expiry is too far in the future")
 }
 
 async fn run_list(
@@ -126,7 +126,7 @@ fn line(key: &Listed) -> String {
         (None, None) => "never expires".to_owned(),
     };
     format!(
-        "{}  {}...  {} ({})  {}  made {}  {state}",
+        "{}  {}...  {} ({})  {}  created {}  {state}",
         key.id,
         key.prefix,
         key.customer,
@@ -139,7 +139,7 @@ fn line(key: &Listed) -> String {
 async fn run_revoke(register: &Register<'_>, key: &str, out: &mut dyn Write) -> anyhow::Result<()> {
     match register.revoke(key).await? {
         Revoked::Now => writeln!(out, "{key} is revoked")?,
-        Revoked::Before => writeln!(out, "{key} was revoked before")?,
+        Revoked::Before => writeln!(out, "{key} was already revoked")?,
     }
     Ok(())
 }

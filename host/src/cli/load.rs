@@ -55,7 +55,7 @@ pub struct Args {
     /// How many requests are sent, at most 1,000,000.
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = value_parser!(u64).range(1..=1_000_000))]
     pub requests: u64,
-    /// How many of them are under way at the same time, at most 10,000.
+    /// How many of them run at the same time, at most 10,000.
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
     pub concurrency: u32,
     /// The method of every request.
@@ -64,8 +64,7 @@ pub struct Args {
     /// The path, and the query where there is one.
     #[arg(long, default_value = "/support/tickets/create", value_parser = path)]
     pub path: PathAndQuery,
-    /// The body, sent as application/json. POST, PUT and PATCH send a ticket
-    /// where none is given.
+    /// The body, sent as application/json. Default for POST, PUT and PATCH: a ticket.
     #[arg(long, value_name = "JSON")]
     pub body: Option<String>,
     /// The status that counts as success.
@@ -83,11 +82,11 @@ pub struct Args {
     /// Allow a host that is not this machine: be sure that it is yours.
     #[arg(long)]
     pub any_address: bool,
-    /// Send nothing: tell what changed between two files of --out.
+    /// Send nothing: compare two files of --out.
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"],
         conflicts_with_all = ["url", "requests", "concurrency", "method", "path", "body", "expect", "timeout_ms", "out", "any_address"])]
     pub compare: Option<Vec<PathBuf>>,
-    /// By how much a latency may grow before --compare fails.
+    /// How much a latency may grow before --compare fails.
     #[arg(long, default_value_t = 10.0, value_name = "PERCENT", value_parser = threshold, requires = "compare")]
     pub threshold_percent: f64,
 }
@@ -97,18 +96,18 @@ pub struct Args {
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
     #[error(
-        "--url {0}: an http:// URL with a host and no path is wanted, such as http://127.0.0.1:8080; the path goes into --path"
+        "--url {0} is invalid: use an http:// URL with a host and no path, such as http://127.0.0.1:8080; the path goes into --path"
     )]
     NotAnAddress(Uri),
     #[error(
-        "{0} is not this machine ({1}). A load test can bring a stranger's host down; if this one is yours, say --any-address"
+        "{0} is not this machine ({1}). A load test can overload other people's hosts; if this one is yours, add --any-address"
     )]
     NotLoopback(String, std::net::IpAddr),
     #[error(
-        "{wanted} requests at once want {wanted} connections, but this process may open {allowed} files in all; raise `ulimit -n` or lower --concurrency"
+        "{wanted} requests at once need {wanted} connections, but this process may open {allowed} files in all; raise `ulimit -n` or lower --concurrency"
     )]
     TooFewFiles { wanted: u32, allowed: u64 },
-    #[error("{} is no report of `hearth load`: {why}", path.display())]
+    #[error("{} is not a report of `hearth load`: {why}", path.display())]
     NotAReport { path: PathBuf, why: String },
 }
 
@@ -180,7 +179,7 @@ fn hint(report: &Report, args: &Args) -> &'static str {
 
 fn compare_files(files: &[PathBuf], args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let [before, after] = files else {
-        anyhow::bail!("--compare wants two files");
+        anyhow::bail!("--compare needs two files");
     };
     let (before, after) = (Report::read(before)?, Report::read(after)?);
     compare::run(&before, &after, args.threshold_percent, args.json, out)
@@ -202,8 +201,8 @@ fn cannot_write(path: &Path) -> String {
 
 /// A key is kept as a header value, which does not show itself when printed.
 fn key(text: &str) -> Result<HeaderValue, String> {
-    let mut key =
-        HeaderValue::from_str(text).map_err(|_| "a key has visible ASCII characters only")?;
+    let mut key = HeaderValue::from_str(text)
+        .map_err(|_| "the key must have visible ASCII characters only")?;
     key.set_sensitive(true);
     Ok(key)
 }
@@ -215,7 +214,7 @@ fn method() -> impl clap::builder::TypedValueParser<Value = Method> {
 
 fn path(text: &str) -> Result<PathAndQuery, String> {
     if !text.starts_with('/') {
-        return Err("a path begins with `/`".into());
+        return Err("the path must begin with `/`".into());
     }
     text.parse().map_err(|error| format!("{error}"))
 }
@@ -223,7 +222,7 @@ fn path(text: &str) -> Result<PathAndQuery, String> {
 fn threshold(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(percent) if (0.0..=1000.0).contains(&percent) => Ok(percent),
-        _ => Err("a number from 0 to 1000 is wanted".into()),
+        _ => Err("it must be a number from 0 to 1000".into()),
     }
 }
 
@@ -235,7 +234,7 @@ fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     match u64::try_from(bytes.len()) {
         Ok(length) if length <= bytes_max => Ok(bytes),
         _ => Err(io::Error::other(format!(
-            "it is larger than {bytes_max} bytes"
+            "it is too large: at most {bytes_max} bytes are allowed"
         ))),
     }
 }

@@ -35,14 +35,14 @@ const WORKSPACE: &str =
                         serve --demo`."
 )]
 pub struct Args {
-    /// What the plugin and its folder are called, for example `notes`.
+    /// The name of the plugin and of its folder, for example `notes`.
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// What it serves.
+    /// The template that it is created from.
     #[arg(long, value_enum, default_value_t = Template::Http)]
     pub template: Template,
-    /// The folder of the SDK (plugins/sdk of a checkout). Without it that of the checkout
-    /// around this folder; where there is none, a copy is written into the project.
+    /// The folder of the SDK (plugins/sdk of a checkout). Default: that of the checkout
+    /// around this folder; outside a checkout, a copy is written into the project.
     #[arg(long, value_name = "PATH")]
     pub sdk: Option<PathBuf>,
 }
@@ -52,9 +52,9 @@ pub struct Args {
 pub enum Template {
     /// Answers HTTP requests, and keeps notes in SQL.
     Http,
-    /// Consumes messages of a queue, which the host sends by the clock.
+    /// Consumes messages of a queue, which the host sends on a schedule.
     Worker,
-    /// Both, with an OpenAPI document.
+    /// Does both, with an OpenAPI document.
     Full,
 }
 
@@ -84,7 +84,7 @@ pub fn make(args: &Args, within: &Path, out: &mut dyn Write) -> anyhow::Result<(
         write(&folder.join(name), text)?;
     }
     let (name, template) = (&args.name, args.template.name());
-    writeln!(out, "{name}, made of the template {template}:")?;
+    writeln!(out, "created {name} from the template {template}:")?;
     for (file, _) in &files {
         writeln!(out, "  {name}/{file}")?;
     }
@@ -95,12 +95,12 @@ pub fn make(args: &Args, within: &Path, out: &mut dyn Write) -> anyhow::Result<(
 
 fn check_name(name: &str) -> Result<(), Error> {
     let wrong = match name {
-        SDK_NAME => "may not be the SDK's own",
+        SDK_NAME => "must not be the SDK's own",
         name if is_name(name) => return Ok(()),
         _ => NAME_RULE,
     };
     Err(Error::Usage(format!(
-        "`{}` cannot be the name of a plugin, which {wrong}: choose another one",
+        "`{}` is not a valid plugin name, which {wrong}: choose another one",
         line(name)
     )))
 }
@@ -114,8 +114,8 @@ fn check_folder(folder: &Path, name: &str) -> Result<(), Error> {
     match taken {
         false => Ok(()),
         true => Err(Error::Usage(format!(
-            "{name} is there already, and is no empty folder: choose another name, or go \
-             elsewhere; nothing was changed"
+            "{name} already exists and is not an empty folder: choose another name or another \
+             folder; nothing was changed"
         ))),
     }
 }

@@ -39,8 +39,8 @@ pub fn clock() -> Clock {
     };
     tracing::warn!(
         file,
-        "HEARTH_CLOCK_FILE IS SET: the clock of guests, queues and schedules is put forward by the \
-         milliseconds in that file. This is for tests alone"
+        "HEARTH_CLOCK_FILE IS SET: the clock of guests, queues and schedules is moved forward by \
+         the milliseconds in that file. This is for tests only"
     );
     Clock::of_file(Path::new(&file))
 }
@@ -118,9 +118,8 @@ pub fn warn_of_unmet_settings(config: &Config) {
     for variable in &config.unmet_settings {
         tracing::warn!(
             variable,
-            "a setting of the environment meets no plugin: the configuration has no section \
-             [plugins.NAME] for it; one without `file` is enough for a plugin that is deployed by \
-             command"
+            "an environment variable sets a plugin that is not configured: add a section \
+             [plugins.NAME]; one without `file` is enough for a plugin that is deployed by command"
         );
     }
 }

@@ -14,7 +14,7 @@ pub fn raise(connections_max: usize) {
         maximum: limit.maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "the limit of open files could not be raised");
     }
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let wanted = (connections_max as u64).saturating_add(OTHERS);
@@ -22,7 +22,7 @@ pub fn raise(connections_max: usize) {
         tracing::warn!(
             allowed,
             wanted,
-            "fewer files may be open (ulimit -n) than server.connections_max wants"
+            "the limit of open files (ulimit -n) is too low for server.connections_max"
         );
     }
 }

@@ -19,7 +19,7 @@ pub struct Args {
     /// The component, as the compiler wrote it.
     #[arg(long, value_name = "FILE")]
     pub component: PathBuf,
-    /// The manifest, `plugin.toml`. The files that it names lie beside it.
+    /// The manifest, `plugin.toml`. The files that it names must be beside it.
     #[arg(long, value_name = "FILE")]
     pub manifest: PathBuf,
     /// Where the packed plugin is written.
@@ -56,7 +56,7 @@ pub fn tell(package: &Package, out: &mut dyn Write) -> anyhow::Result<()> {
         writeln!(out, "  sends {schedule}")?;
     }
     for function in function_approvals(package) {
-        writeln!(out, "  wants the SQL function {function}")?;
+        writeln!(out, "  needs the SQL function {function}")?;
     }
     for table in &manifest.sql.shared {
         writeln!(out, "  shares the table {table} among all customers")?;
@@ -84,7 +84,7 @@ pub fn check_openapi(package: &Package) -> anyhow::Result<Fragment> {
         mount: &package.manifest.mount,
     };
     Fragment::read(text, whose).map_err(|mistakes| {
-        anyhow::anyhow!("its part of the OpenAPI document:\n{}", mistakes.join("\n"))
+        anyhow::anyhow!("its OpenAPI document is invalid:\n{}", mistakes.join("\n"))
     })
 }
 

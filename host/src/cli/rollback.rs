@@ -19,11 +19,11 @@ pub struct Args {
     /// The plugin's name.
     #[arg(value_name = "PLUGIN")]
     pub plugin: String,
-    /// The number of the deployment, as `hearth history` shows it. Without it
-    /// the one that served before the present one.
+    /// The number of the deployment, as `hearth history` shows it. Default: the one
+    /// that served before the current one.
     #[arg(long, value_name = "NUMBER")]
     pub to: Option<u64>,
-    /// Print the host's last word as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -11,15 +11,16 @@ use hearth_server::config::Config;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Go on with this host's root secret, after the one that the database was written
-    /// with was lost for good. Every API key made with the lost one ends.
+    /// Continue with this host's root secret after the one that the database was
+    /// written with was lost. API keys made with the lost one become invalid.
     Adopt,
 }
 
-const LOST: &str = "What was made with another one is lost: API keys (make new ones with `hearth \
-keys create`), the secrets and headers of webhook endpoints (delete and create them again), \
-cursors of pages, kept answers to idempotency keys, messages that wait in SQS, and what is cached \
-in a second tier. Copy the file to every host of the fleet, then start them.";
+const LOST: &str = "What was made with another one is lost: API keys (create new ones with `hearth \
+                    keys create`), the secrets and headers of webhook endpoints (delete and create \
+                    them again), cursors of pages, kept answers to idempotency keys, messages that \
+                    wait in SQS, and what is cached in a second tier. Copy the file to every host \
+                    of the fleet, then start them.";
 
 /// Runs one command. The schema of the database must be prepared.
 pub async fn run(

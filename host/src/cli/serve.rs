@@ -375,7 +375,9 @@ async fn listen(
     );
     let draining = async {
         signals.stop().await;
-        tracing::info!("draining: no new connections, requests under way end");
+        tracing::info!(
+            "draining: no new connections are accepted, requests in progress are completed"
+        );
         edge.draining.store(true, Relaxed);
         edge.push.drain();
         drop(stop);

@@ -87,7 +87,7 @@ pub fn run(args: &Args, config: Option<&Path>, out: &mut dyn Write) -> anyhow::R
 
 fn write(plugins: &[Plugin], out: &mut dyn Write) -> std::io::Result<()> {
     if plugins.is_empty() {
-        return writeln!(out, "no plugin serves");
+        return writeln!(out, "no plugin is serving");
     }
     let rows: Vec<[String; 9]> = plugins.iter().map(row).collect();
     table::write(HEAD, &rows, out)?;
@@ -104,7 +104,11 @@ fn write(plugins: &[Plugin], out: &mut dyn Write) -> std::io::Result<()> {
         }
         for old in &plugin.draining {
             let (name, number) = (line(&plugin.plugin), old.number);
-            writeln!(out, "{name}@{number} drains, {} in flight", old.in_flight)?;
+            writeln!(
+                out,
+                "{name}@{number} is draining, {} calls in progress",
+                old.in_flight
+            )?;
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ pub fn run(args: &Args, config: Option<&Path>, out: &mut dyn Write) -> anyhow::R
         true => writeln!(out, "{}", text.trim())?,
         false => writeln!(
             out,
-            "{}@{} is undeployed; its data and its history stay",
+            "{}@{} is undeployed; its data and its history are kept",
             line(&done.plugin),
             done.number
         )?,

@@ -203,7 +203,7 @@ fn open(dir: &Path, sync: EmbeddedSync) -> Result<(Database, File), StartError> 
     };
     let text = path
         .to_str()
-        .ok_or_else(|| refused("its path is no UTF-8".to_owned()))?;
+        .ok_or_else(|| refused("its path is not UTF-8".to_owned()))?;
     let database = Database::new(text).map_err(|error| refused(error.to_string()))?;
     relax(&database, sync).map_err(|error| refused(error.to_string()))?;
     Ok((database, lock))

@@ -48,10 +48,10 @@ pub use folder::running_url;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(
-        "no Postgres of version 14 or newer is installed: install the package postgresql, name the folder of its binaries in HEARTH_POSTGRES_BIN, or point HEARTH_DATABASE_URL to a server"
+        "Postgres 14 or newer is not installed: install the package postgresql, name the folder of its binaries in HEARTH_POSTGRES_BIN, or point HEARTH_DATABASE_URL to a server"
     )]
     NoBinaries,
-    #[error("{} holds no postgres and initdb", .0.display())]
+    #[error("{} does not contain postgres and initdb", .0.display())]
     NotBinaries(PathBuf),
     #[error("{} was made by Postgres {made_by}, which is not installed: install it, or name the folder of its binaries in HEARTH_POSTGRES_BIN", folder.display())]
     OtherVersion { folder: PathBuf, made_by: String },
@@ -59,25 +59,21 @@ pub enum StartError {
     InUse(PathBuf),
     #[error("{}: {source}", path.display())]
     Folder { path: PathBuf, source: io::Error },
-    #[error("{} belongs to somebody else or is open to others, so the socket cannot be put there", .0.display())]
+    #[error("{} belongs to another user or is open to other users, so the socket cannot be created there", .0.display())]
     Socket(PathBuf),
     #[error(
-        "Postgres does not run as root, and neither a user namespace nor another user could be had: {0}"
+        "Postgres cannot run as root, and neither a user namespace nor another user is available: {0}"
     )]
     Root(String),
     #[error(
-        "Postgres runs as no user without a name, user {uid} has none, and a user namespace in \
-         which it has one could not be had ({reason}). Give it a name: a line \
-         `hearth:x:{uid}:0::/:/sbin/nologin` in /etc/passwd, which an image's entry point can \
-         write where the file is writable for group 0. Or use a Postgres of your own: \
-         HEARTH_DATABASE_URL"
+        "Postgres cannot run as a user without a name: user {uid} has none, and a user namespace in which it has one is unavailable ({reason}). Give it a name: a line `hearth:x:{uid}:0::/:/sbin/nologin` in /etc/passwd, which an image's entry point can write where the file is writable for group 0. Or use a Postgres of your own: HEARTH_DATABASE_URL"
     )]
     Nameless { uid: u32, reason: String },
-    #[error("the database folder could not be made: {0}")]
+    #[error("the database folder could not be created: {0}")]
     InitDb(String),
     #[error("Postgres did not start: {0}")]
     Postmaster(String),
-    #[error("the thread that watches over Postgres could not be started: {0}")]
+    #[error("the thread that supervises Postgres could not be started: {0}")]
     Thread(String),
 }
 

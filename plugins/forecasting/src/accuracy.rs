@@ -1,4 +1,4 @@
-//! `GET /forecast/accuracy`: how good forecasts of these costs would have been.
+//! `GET /forecast/accuracy`: how accurate forecasts of these costs would have been.
 
 use hearth_plugin::prelude::*;
 
@@ -11,14 +11,18 @@ use crate::money::Rounding;
 use crate::month::Month;
 use crate::selection::Selection;
 
-/// Forecasts as they would have been made at up to twelve earlier months, beside
-/// what came, and the measures over all of them. Each is the one that `POST
+/// Forecasts as they would have been made in up to twelve earlier months, with the
+/// actual costs, and the measures over all of them. Each is the one that `POST
 /// /forecast` gives for the costs up to its `data_through`.
 pub fn get(request: &Request) -> Answer {
     let mut query = request.query()?;
     let selection = Selection::read(&mut query);
     if selection.group_by.is_some() {
-        query.refuse("group_by", "not_allowed", "accuracy is that of the total");
+        query.refuse(
+            "group_by",
+            "not_allowed",
+            "accuracy is available only for the total",
+        );
     }
     let (months, model) = (months(&mut query), model(&mut query));
     query.finish()?;

@@ -1,4 +1,4 @@
-//! `GET /anomalies`: months that cost much more, or less, than was to be expected.
+//! `GET /anomalies`: months that cost much more, or less, than expected.
 
 use hearth_plugin::prelude::*;
 
@@ -56,7 +56,11 @@ fn answer(costs: &Costs, selection: &Selection, months: usize) -> Result<Value, 
 }
 
 fn too_few(found: usize) -> Problem {
-    costs::not_enough(model::surprise::MONTHS_MIN, found, "looking for anomalies")
+    costs::not_enough(
+        model::surprise::MONTHS_MIN,
+        found,
+        "the search for anomalies",
+    )
 }
 
 fn to_json(surprise: &Surprise, costs: &Costs, group: Option<&Value>) -> Value {

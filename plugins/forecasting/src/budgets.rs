@@ -1,4 +1,5 @@
-//! `/budgets`: what may be spent in a period, and who is told when it is, or will be.
+//! `/budgets`: limits for the costs of a period, with alerts when they are reached, or
+//! forecast to be.
 
 mod definition;
 mod period;
@@ -41,7 +42,7 @@ pub fn list(request: &Request) -> Answer {
     Response::json(200, &json!({"budgets": budgets}))
 }
 
-/// `GET /budgets/{id}`: with where it stands now.
+/// `GET /budgets/{id}`: a budget with its current state.
 pub fn show(request: &Request, BudgetId(id): BudgetId) -> Answer {
     let database = request.database();
     let budget = budget_by_id(&database, &id)?.ok_or_else(Problem::not_found)?;
@@ -110,19 +111,19 @@ fn write(tx: &Transaction, id: &str, definition: &Definition) -> Result<Budget, 
         BUDGETS_MAX,
     )?;
     if written.is_none() {
-        let detail = format!("a customer may have {BUDGETS_MAX} budgets");
+        let detail = format!("too many budgets: a customer may have at most {BUDGETS_MAX}");
         return Err(Problem::new(409, "limit-reached", "Too many").detail(detail));
     }
     lock_budget(tx, id)?.ok_or_else(Problem::internal)
 }
 
-/// Where a budget stands changes with it, with every load and with the month.
+/// The ETag changes with the budget, with every load and with the month.
 fn etag_of(budget: &Budget, loads: &Option<Ledger>) -> String {
     let loads = loads.as_ref().map_or(0, |loads| loads.version);
     format!("\"{}-{loads}-{}\"", budget.version, Month::now().0)
 }
 
-/// A budget and where it stands.
+/// A budget with its state.
 fn answer(database: &Database, status: u16, budget: &Budget) -> Answer {
     // Read first: should a load come in between, the tag is too old and not too new.
     let tag = etag_of(budget, &ledger(database)?);

@@ -1,4 +1,4 @@
-//! Answers that are computed once for each last data point.
+//! Answers that are computed once after each load, and cached.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;

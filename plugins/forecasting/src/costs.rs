@@ -1,4 +1,4 @@
-//! The costs of a selection, month by month, as far as they are whole.
+//! The costs of a selection, month by month, up to the last complete month.
 
 mod metric;
 mod partial;
@@ -16,7 +16,7 @@ pub use read::{Filter, Scope, read, read_filtered, read_to_forecast};
 
 /// Months of history that are read: more than any model looks at.
 pub const MONTHS_MAX: i64 = 180;
-/// Groups that are told apart; the smaller ones are one.
+/// How many groups are shown separately; the smaller ones are combined.
 pub const GROUPS_MAX: i64 = 49;
 
 /// Costs by month.
@@ -105,7 +105,8 @@ pub fn not_enough(wanted: usize, found: usize, what: &str) -> Problem {
     let are = |count| if count == 1 { "is" } else { "are" };
     let missing = wanted.saturating_sub(found);
     let detail = format!(
-        "{what} needs {wanted} whole months of costs; {found} {} there, so {missing} more {} missing",
+        "{what} needs {wanted} complete months of costs; {found} {} there, so {missing} more {} \
+         missing",
         are(found),
         are(missing)
     );

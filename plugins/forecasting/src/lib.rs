@@ -1,8 +1,7 @@
-//! Costs, at `/costs`: records in, their history, what the coming months will cost
-//! and how sure that is, how good such forecasts were, budgets that tell when they are
-//! used up, and months that stand out. `model` reckons and asks nobody; everything
-//! else happens on behalf of the caller's customer, whose rows are the only ones that
-//! Postgres shows.
+//! Costs, at `/costs`: cost records, their history, forecasts with intervals, the
+//! accuracy of forecasts, budgets with alerts, and anomalies. `model` only computes,
+//! without HTTP or SQL; everything else is done for the caller's customer, whose rows
+//! are the only ones that Postgres shows.
 
 mod accuracy;
 mod anomalies;

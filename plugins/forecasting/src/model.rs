@@ -14,8 +14,8 @@
 //! 26 and more       the three
 //! ```
 //!
-//! Before that, what models are not to learn from is taken out: see [`baseline`]. How sure
-//! a forecast is comes from what earlier ones missed by: see [`spread`].
+//! Before that, outliers and ended levels are removed: see [`baseline`]. The interval
+//! of a forecast comes from the errors of earlier ones: see [`spread`].
 
 pub mod accuracy;
 mod backtest;
@@ -107,9 +107,10 @@ impl Model {
 /// What is to be said of each month beside its mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bounds {
-    /// The part (0 to 1) of what comes that the interval is to hold.
+    /// The share (0 to 1) of actual amounts that the interval should contain.
     pub level: f64,
-    /// Below each of these parts of what comes an amount is answered.
+    /// The quantiles to return: the amounts below which these shares of actual amounts
+    /// should be.
     pub quantiles: Vec<f64>,
 }
 

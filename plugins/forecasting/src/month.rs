@@ -59,4 +59,4 @@ impl fmt::Display for Month {
 }
 
 /// A month of a query or a field.
-pub const NO_MONTH: &str = "this must be a month, as 2026-11";
+pub const NO_MONTH: &str = "this must be a month, such as 2026-11";

@@ -1,4 +1,4 @@
-//! `/records`: loading costs, and taking them away.
+//! `/records`: loads costs and deletes them.
 
 mod body;
 mod column;
@@ -44,8 +44,8 @@ pub fn load(request: &Request) -> Answer {
     Response::json(200, &loaded)
 }
 
-/// `DELETE /records?source=&billing_period=`: takes away what a source has loaded of a
-/// billing period, rows with an `x_RowId` among it.
+/// `DELETE /records?source=&billing_period=`: deletes what a source has loaded of a
+/// billing period, including rows with an `x_RowId`.
 pub fn delete(request: &Request) -> Answer {
     let mut query = request.query()?;
     let source = target::source(&mut query);
@@ -123,9 +123,9 @@ impl<'t> Rows<'t> {
 
 fn too_many() -> Problem {
     let detail = format!(
-        "one request may have {ROWS_MAX} rows, and nothing was loaded; send the file in parts to \
-         POST /records?load=ID&part=1, part=2 and so on, the same ID of your own with each, and \
-         last=true with the last: then they are loaded together"
+        "too many rows: one request may have at most {ROWS_MAX}, and nothing was loaded; send the \
+         file in parts to POST /records?load=ID&part=1, part=2 and so on, the same ID of your own \
+         with each, and last=true with the last: then they are loaded together"
     );
     Problem::new(422, "too-many-records", "Too many records").detail(detail)
 }

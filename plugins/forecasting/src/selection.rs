@@ -1,4 +1,4 @@
-//! Which costs a request is about: metric, currency, and by what they are grouped.
+//! Which costs a request selects: metric, currency and grouping.
 
 use hearth_plugin::Query;
 use hearth_plugin::prelude::*;

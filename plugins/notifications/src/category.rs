@@ -2,12 +2,12 @@
 
 use hearth_plugin::fields::Field;
 
-/// Where nobody says one.
+/// The default category.
 pub const DEFAULT: &str = "general";
 /// Characters at most.
 const LENGTH_MAX: usize = 64;
 
-pub const WRONG: &str = "this must be 1 to 64 small letters, digits and . _ -";
+pub const WRONG: &str = "this must be 1 to 64 lower-case letters, digits and . _ -";
 
 /// Whether a text can name a category.
 pub fn is_category(text: &str) -> bool {

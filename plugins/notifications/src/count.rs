@@ -1,11 +1,11 @@
-//! Counting what is unread and unseen, up to a number.
+//! Counts unread and unseen notifications, up to a maximum.
 //!
-//! There is no counter: what is delivered is written by batches, which can neither add to
-//! a number nor hold on a condition, and a transaction for each delivery would have all
-//! deliveries of an inbox wait for each other. Nor could a counter know what expires, or
-//! comes back from its snooze, at which instant. So they are met one by one, from the
-//! newest on, and no more than the client asks for: those that are neither unread nor
-//! unseen are passed over once (`postings`), and not again by the next who counts.
+//! There is no stored counter: deliveries are written in batches, which can neither
+//! increment a number nor have a condition, and a transaction for each delivery would
+//! make all deliveries of an inbox wait for each other. Nor could a counter know when
+//! notifications expire or end their snooze. So they are counted one by one, newest
+//! first, up to the number that the client asks for. Ranges without unread or unseen
+//! ones are recorded (`postings`), so that the next count skips them.
 
 use std::ops::ControlFlow;
 

@@ -70,7 +70,7 @@ impl Maker {
 }
 
 fn unknown_template() -> Problem {
-    let detail = "there is no such template; PUT it first";
+    let detail = "this template does not exist; create it with PUT first";
     Problem::new(422, "unknown-template", "Unknown template").detail(detail)
 }
 

@@ -1,9 +1,11 @@
-//! Digests: for a while what has the same key is gathered, and then told as one.
+//! Digests: notifications with the same key are gathered for a while and then sent as
+//! one.
 //!
-//! The first one opens a window, and a delayed message closes it. Nobody joins in the
-//! window's last seconds: whoever joined has written by the time at which it is read. What
-//! was gathered stays for a day, so a digest that is made again is the same. What comes
-//! again while its window is open is counted once; later it is gathered again.
+//! The first one opens a window, and a delayed message closes it. In the last seconds
+//! of the window none is added, so that every one that was added has been written when
+//! the window is read. What was gathered stays for a day, so a digest that is built
+//! again is the same. A notification that is sent again while its window is open counts
+//! once; after that it is gathered again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +25,7 @@ use crate::render;
 const LAST_CALL: Duration = Duration::from_secs(30);
 /// For how long what was gathered stays.
 const KEPT: Duration = Duration::from_secs(86_400);
-/// How often somebody else may open a window first.
+/// How often another call may open a window first.
 const TRIES_MAX: usize = 8;
 /// Titles that a digest has.
 const TITLES_MAX: u32 = 10;
@@ -100,7 +102,7 @@ impl Group {
         })
     }
 
-    /// Opens a window, unless somebody else did so first.
+    /// Opens a window, unless another call did so first.
     fn open(&self, there: Option<i64>, due: Timestamp) -> Result<bool, Error> {
         let condition = there.map_or(Condition::Absent, |there| {
             Condition::Equals("due".into(), there.into())
@@ -171,7 +173,7 @@ fn length(seconds: i64) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
-/// Ends a window: what was gathered in it is told as one.
+/// Closes a window: sends what was gathered in it as one.
 pub fn close(customer: &str, due: &Due, now: Timestamp) -> Result<(), Problem> {
     let Due {
         inbox,

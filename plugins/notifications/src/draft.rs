@@ -1,4 +1,4 @@
-//! A notification before it is decided what becomes of it.
+//! A notification before preferences decide how it is delivered.
 
 use hearth_plugin::prelude::*;
 
@@ -156,7 +156,8 @@ impl New {
     }
 }
 
-/// What another plugin told, with the template for its type, if there is one.
+/// The draft for an event of another plugin, with the template for its type, if there
+/// is one.
 pub fn of_event(
     id: String,
     at: Timestamp,

@@ -1,4 +1,4 @@
-//! Whose notifications they are, and where they lie.
+//! An inbox: whose notifications it has, and in which partition they are stored.
 
 use hearth_plugin::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ impl Inbox {
         Inbox(recipient)
     }
 
-    /// The inbox that a request is about: `?recipient=`.
+    /// The inbox of a request: `?recipient=`.
     pub fn read(query: &mut Query) -> Self {
         let recipient = query.text("recipient");
         let recipient = recipient.check("not_allowed", WRONG, |text| is_recipient(text));
@@ -57,7 +57,7 @@ impl Inbox {
         ["inbox/", self.name()].concat()
     }
 
-    /// Where lies what is to be told later.
+    /// The partition of notifications that are sent later.
     pub fn later(&self) -> String {
         ["later/", self.name()].concat()
     }

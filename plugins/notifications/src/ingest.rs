@@ -1,5 +1,5 @@
-//! What other plugins tell, from the queue `notification-events`: notifications of the
-//! customer's own inbox, whose ids derive from the events'.
+//! Events of other plugins, from the queue `notification-events`: notifications in the
+//! customer's own inbox, whose ids are derived from those of the events.
 
 use hearth_plugin::consumer::Message;
 use hearth_plugin::prelude::*;
@@ -18,7 +18,7 @@ struct Told {
     data: Json,
 }
 
-/// An event that can be told.
+/// A valid event.
 pub struct Happened {
     event: Event,
     at: Timestamp,
@@ -27,16 +27,18 @@ pub struct Happened {
 
 /// Reads a message; what is wrong with it, if anything is.
 pub fn read(message: &Message) -> Result<Happened, &'static str> {
-    let told: Told = message.json().ok_or("the body is no event")?;
+    let told: Told = message
+        .json()
+        .ok_or("the message body is not a valid event")?;
     if !id::is("evt", &told.event_id) {
-        return Err("event_id is not evt_ and a UUID");
+        return Err("event_id is invalid: it must be evt_ and a UUID");
     }
     if TemplateId::read(&told.r#type).is_none() {
-        return Err("type is no name of an event type");
+        return Err("type is not a valid event type name");
     }
-    let at = Timestamp::parse(&told.occurred_at).ok_or("occurred_at is no time")?;
+    let at = Timestamp::parse(&told.occurred_at).ok_or("occurred_at is not a valid time")?;
     if at < Timestamp::default() {
-        return Err("occurred_at is before 1970");
+        return Err("occurred_at is invalid: it is before 1970");
     }
     let event = Event {
         id: told.event_id,

@@ -1,6 +1,6 @@
-//! What comes late: an event of a while ago, or a request that is run again. Its id may
-//! be below a watermark that was drawn before anybody could see it, and it would be read
-//! before it was there.
+//! Notifications that arrive late: of an old event, or of a request that is run again.
+//! Their ids may be below a watermark that was set before they could be seen, and they
+//! would be read before they existed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

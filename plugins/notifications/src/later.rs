@@ -1,4 +1,4 @@
-//! What is due later: delayed messages of the plugin to itself.
+//! Work that is due later: delayed messages of the plugin to itself.
 
 use std::time::Duration;
 

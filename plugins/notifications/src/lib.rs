@@ -1,6 +1,6 @@
-//! Notifications, at `/notifications`: what other plugins and the customer's own programs
-//! tell, kept in an inbox, pushed as it comes, muted, held back and gathered as its
-//! reader wants.
+//! Notifications, at `/notifications`: messages of other plugins and of the customer's
+//! own programs, stored in an inbox, streamed as they arrive, and muted, delayed or
+//! gathered as their reader prefers.
 //!
 //! # Whose
 //! Everything is the caller's customer's. Each customer has an inbox of its own and one
@@ -97,7 +97,7 @@ use hearth_plugin::prelude::*;
 use crate::draft::Draft;
 use crate::later::Job;
 
-/// When a message is tried again while something is away.
+/// When a message is tried again while a backend is unavailable.
 const AGAIN: Duration = Duration::from_secs(2);
 
 fn router() -> Router {
@@ -125,7 +125,7 @@ hearth_plugin::handler!(router);
 fn consume(batch: &Batch) -> Vec<Disposition> {
     let now = Timestamp::now();
     let Some(customer) = batch.customer() else {
-        let nobody = || Disposition::DeadLetter("it belongs to no customer".into());
+        let nobody = || Disposition::DeadLetter("the message has no customer".into());
         return batch.messages.iter().map(|_| nobody()).collect();
     };
     // What one call brings is written by one call.
@@ -152,7 +152,7 @@ fn consume(batch: &Batch) -> Vec<Disposition> {
 /// The queue of other plugins' events; the other one is the plugin's own.
 const EVENTS: &str = "notification-events";
 
-/// Does what the plugin told itself, or makes a draft of an event.
+/// Carries out a message of the plugin to itself, or makes a draft of an event.
 fn take(
     customer: &str,
     message: &Message,
@@ -164,7 +164,9 @@ fn take(
         let draft = happened.drafted(customer).map_err(failed)?;
         return Ok(Some(Box::new(draft)));
     }
-    let job: Job = message.json().ok_or_else(|| dead("the body is no job"))?;
+    let job: Job = message
+        .json()
+        .ok_or_else(|| dead("the message body is not a valid job"))?;
     later::work(customer, &job, now).map_err(failed)?;
     Ok(None)
 }
@@ -174,7 +176,7 @@ fn take(
 fn failed(problem: Problem) -> Disposition {
     match problem.status() {
         503 | 504 => Disposition::RetryAfter(AGAIN),
-        status => Disposition::DeadLetter(format!("it was refused with {status}")),
+        status => Disposition::DeadLetter(format!("it was rejected with status {status}")),
     }
 }
 

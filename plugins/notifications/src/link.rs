@@ -1,15 +1,16 @@
-//! Where a notification leads: what looks like a path of the reader's own site is one, also
-//! as a browser reads it.
+//! The link of a notification. A link that looks like a path of the reader's own site
+//! must also be one for a browser.
 //!
-//! A browser takes tabs and line ends out of a URL, reads `\` as `/`, and what begins with
-//! two of these as another host (WHATWG URL Standard, 4.4, URL parsing). What stands before
-//! an `@` is no host, though it may look like one (RFC 3986, 7.6).
+//! A browser removes tabs and line ends from a URL, reads `\` as `/`, and takes a path
+//! that begins with two of these for another host (WHATWG URL Standard, 4.4, URL
+//! parsing). The part before an `@` is not the host, though it may look like one (RFC
+//! 3986, 7.6).
 
 /// Characters at most.
 pub const LENGTH_MAX: usize = 2_048;
 
-pub const WRONG: &str = "this must be https:// or http:// with a host, or a path that begins \
-                         with a single /, without control characters and backslashes";
+pub const WRONG: &str = "this must be a URL with https:// or http:// and a host, or a path that \
+                         begins with a single /, without control characters and backslashes";
 
 /// Whether a text leads somewhere, runs no script, and leads where it seems to.
 pub fn is_link(text: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Listing notifications and counting them.
+//! Lists notifications and counts them.
 
 use std::ops::ControlFlow;
 

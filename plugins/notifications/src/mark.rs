@@ -1,5 +1,5 @@
-//! What becomes of a notification: it is seen, read, archived, snoozed, deleted. Each
-//! is an item of its own beside the notification, which never changes.
+//! Marks of notifications: seen, read, archived, snoozed, deleted. Each mark is a
+//! separate item beside the notification, which never changes.
 
 use hearth_plugin::documents::{Item, Key};
 use hearth_plugin::prelude::*;

@@ -1,4 +1,4 @@
-//! Saying something of all notifications that match: one watermark.
+//! Marks all notifications that match, with one watermark.
 
 use std::ops::ControlFlow;
 
@@ -72,7 +72,7 @@ fn mark(request: &Request, kind: Kind) -> Answer {
 }
 
 fn too_many() -> Problem {
-    let detail = "too many categories were marked by themselves; mark all categories at once";
+    let detail = "too many categories are marked one by one; mark all categories at once";
     Problem::new(409, "too-many-categories", "Too many categories").detail(detail)
 }
 
@@ -100,7 +100,7 @@ fn mark_each(
     match end {
         End::Bottom | End::Enough => Ok(()),
         End::Spent(_) => Err(Problem::new(503, "busy", "Too much to mark")
-            .detail("the newest were marked; ask again for the rest")
+            .detail("only the newest were marked; send the request again for the rest")
             .header("retry-after", "1")),
     }
 }

@@ -1,4 +1,4 @@
-//! Saying something of one notification.
+//! Marks one notification.
 
 use std::time::Duration;
 

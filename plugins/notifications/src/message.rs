@@ -9,8 +9,8 @@ use crate::inbox::Inbox;
 use crate::mark::Kind;
 use crate::watermarks::Lines;
 
-/// Written once and never changed. The category stands by itself, in front, where it
-/// is read without the rest.
+/// A stored notification: written once and never changed. The category is a separate
+/// attribute, where it is read without the rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     pub category: String,
@@ -43,14 +43,14 @@ pub struct Content {
     pub held_until: Option<i64>,
 }
 
-/// What it tells of.
+/// The event that it reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     pub id: String,
     pub r#type: String,
 }
 
-/// What it stands for. The times are in microseconds since 1970.
+/// The digest that it is. The times are in microseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Digest {
     pub key: String,

@@ -1,13 +1,13 @@
-//! Where in an inbox those lie that are looked for, where they are few among many: posting
-//! lists, as search engines have them.
+//! Posting lists, as search engines have them: where in an inbox the few notifications
+//! are that a filter matches.
 //!
-//! A list says of a stretch of the inbox that what is looked for lies at these places and
-//! nowhere else in it. It is made by a request that passed over hundreds in vain, so that
-//! the next one need not. All of its places are looked at before anything is said of them:
-//! one too many does no harm. None may be missing, so whatever makes a notification one
-//! that could be looked for (it comes late, a mark of it is taken back) is entered before
-//! it is acknowledged (`summary::enter`), and a list is kept on the condition that nothing
-//! was entered since the request began.
+//! A list says for a range of the inbox that matches are at these positions and nowhere
+//! else in it. It is written by a request that read hundreds without a match, so that
+//! the next request need not. Every position is checked before it is used, so one too
+//! many does no harm. None may be missing: whatever makes a notification match (it
+//! arrives late, or a mark of it is removed) is entered before it is acknowledged
+//! (`summary::enter`), and a list is stored only on the condition that nothing was
+//! entered since the request began.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub enum State {
     Unseen,
 }
 
-/// What a list is about: a state, in one category or all.
+/// The subject of a list: a state, in one category or all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     pub state: State,
@@ -171,7 +171,7 @@ pub struct List {
     pub upper: String,
     /// Ids, the oldest first.
     places: Vec<String>,
-    /// How many were passed in vain by whoever made it.
+    /// How many items were read without a match when it was made.
     saved: i64,
     /// When it was made, in microseconds since 1970.
     at: i64,

@@ -1,5 +1,5 @@
-//! What a recipient wants to hear of, by category and channel; what the customer's own
-//! preferences say holds for those of its recipients who say nothing themselves.
+//! The preferences of a recipient, by category and channel. Those of the customer are
+//! the defaults for its recipients.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ impl Channel {
         }
     }
 
-    /// Where nobody says anything.
+    /// The default of a channel.
     pub const fn is_on(self) -> bool {
         !matches!(self, Channel::Webhook)
     }

@@ -1,5 +1,5 @@
-//! Quiet hours: the time of day, on the wall of a zone, in which listeners hear of
-//! nothing but what is critical.
+//! Quiet hours: the time of day, in a time zone, in which only critical notifications
+//! are sent to streams and webhooks.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::zone::Zone;

@@ -1,4 +1,5 @@
-//! Texts with places for data: `{{ticket.subject}}`. There is nothing else in them.
+//! Templates: texts with placeholders for data, such as `{{ticket.subject}}`, and
+//! nothing else.
 
 use hearth_plugin::percent;
 use hearth_plugin::prelude::*;
@@ -39,10 +40,12 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, &'static str> {
     while let Some((before, behind)) = rest.split_once("{{") {
         let (path, after) = behind
             .split_once("}}")
-            .ok_or("a place that begins with {{ has to end with }}")?;
+            .ok_or("a placeholder that begins with {{ must end with }}")?;
         let path = path.trim();
         if !is_path(path) {
-            return Err("a place holds names with dots between them, like {{ticket.subject}}");
+            return Err(
+                "a placeholder must have names with dots between them, like {{ticket.subject}}",
+            );
         }
         parts.extend([Part::Text(before), Part::Place(path)]);
         rest = after;

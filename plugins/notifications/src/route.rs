@@ -1,4 +1,4 @@
-//! Which way a request goes through an inbox to find what it looks for.
+//! Chooses how a request reads an inbox to find what it looks for.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -1,5 +1,5 @@
-//! What holds for an inbox: its recipient's preferences, and the customer's where these say
-//! nothing.
+//! The settings of an inbox: its recipient's preferences, with those of the customer as
+//! defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -14,8 +14,8 @@ use crate::preferences::{self, Category, Channel, Preferences, RETENTION_DAYS_MA
 
 /// For how long the host remembers preferences.
 const KEPT: Duration = Duration::from_secs(60);
-/// Inboxes of a request whose preferences the host remembers; those of more are read by
-/// one call.
+/// How many inboxes of a request have their preferences cached by the host; if there
+/// are more, they are read with one call.
 const REMEMBERED_MAX: usize = 10;
 /// Days for which notifications are kept, where the operator does not set
 /// `retention_days`.

@@ -1,4 +1,4 @@
-//! `GET /stream`: server-sent events, held by the host.
+//! `GET /stream`: server-sent events, on a connection that the host keeps open.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::push;

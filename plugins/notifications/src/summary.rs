@@ -1,6 +1,6 @@
-//! The one item of an inbox that says something of many notifications: the watermarks,
-//! and where those lie that are looked for. It has a number that rises with each change,
-//! and is changed on the condition that it is still what was read.
+//! The summary of an inbox: one item with the watermarks and the posting lists. It has
+//! a number that increases with each change, and is only changed on the condition that
+//! it is still the version that was read.
 
 use hearth_plugin::documents::{self, Change, Condition, Error, Item, Key};
 use hearth_plugin::log;
@@ -13,7 +13,7 @@ use crate::watermarks::Lines;
 
 /// The sort key of the item, behind all notifications.
 const SORT: &str = "summary";
-/// How often somebody else may come first.
+/// How often another call may come first.
 const TRIES_MAX: usize = 8;
 
 /// As it is stored.
@@ -50,7 +50,7 @@ impl Summary {
             && error != Error::ConditionFailed
         {
             // The next request finds it out again.
-            log::warn!("the places of notifications were not kept");
+            log::warn!("the index of an inbox could not be stored");
         }
     }
 }
@@ -93,10 +93,10 @@ pub fn change(
     Err(busy())
 }
 
-/// Enters notifications, each with its category, that may have become what somebody looks
-/// for. To be called behind the write that made them so, and before it is acknowledged:
-/// whoever made a list meanwhile, and did not see it, finds the number risen and does not
-/// keep that list; and a list that was kept before is there to be entered.
+/// Enters notifications, each with its category, that may now match a filter. Call it
+/// after the write that made them match, and before it is acknowledged: a request that
+/// built a list meanwhile without them finds the number increased and does not store
+/// that list; and in a list that was stored before they are entered.
 pub fn enter<'n>(
     inbox: &Inbox,
     them: impl IntoIterator<Item = (&'n str, &'n str)> + Clone,
@@ -118,7 +118,7 @@ pub fn enter<'n>(
 }
 
 fn busy() -> Problem {
-    let detail = "others change this inbox at the same time; try again";
+    let detail = "others changed this inbox at the same time; try again";
     let busy = Problem::new(503, "busy", "Too much contention").detail(detail);
     busy.header("retry-after", "1")
 }

@@ -168,7 +168,7 @@ const BUILT_IN: [(&str, &str, &str, &str, &str); 11] = [
     (
         "ticket.deleted",
         "Ticket deleted",
-        "{{ticket.id}} is gone for good.",
+        "{{ticket.id}} was deleted permanently.",
         "ticket",
         "{{ticket.id}}",
     ),

@@ -1,4 +1,4 @@
-//! Going through an inbox, from the newest on, within bounds.
+//! Reads an inbox from the newest notification on, within limits.
 
 use std::ops::ControlFlow;
 
@@ -35,7 +35,7 @@ const MARKS: [&str; 4] = ["category", "on", "at", "until"];
 pub enum End {
     /// There is no more.
     Bottom,
-    /// Whoever looks has enough.
+    /// The reader has enough.
     Enough,
     /// There was too much to be looked through. This was the last that was met.
     Spent(Option<String>),
@@ -185,7 +185,7 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// Takes away what belongs to a notification that the next page has.
+/// Removes the items of a notification that is completed by the next page.
 fn incomplete(items: &mut Vec<RawItem>) -> Vec<RawItem> {
     let Some(last) = items.last().filter(|last| last.sort.len() > ID_LENGTH) else {
         return Vec::new();

@@ -1,10 +1,10 @@
-//! What was said of all notifications of an inbox at once.
+//! Watermarks: marks of all notifications of an inbox at once.
 //!
 //! A watermark says "read, up to here, at this time", for all categories or for one. A
-//! notification that is not newer is read, unless a mark of its own was made since that
-//! time: the latest word holds. Where such a mark says the contrary, the notification
-//! is below the watermark and not read all the same; the floor says how far down such
-//! ones may lie, so that a listing need not look further.
+//! notification that is not newer is read, unless it has its own mark of a later time:
+//! the latest one counts. If such a mark says the opposite, the notification is below
+//! the watermark and unread all the same; the floor says how far down there may be such
+//! notifications, so that a listing need not read further.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub struct Line {
 /// What [`Line::raise`] came to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Raised {
-    /// The watermark tells it.
+    /// The watermark decides it.
     Yes,
     /// It lies below the watermark: those of this range that are not so are to be
     /// marked one by one.

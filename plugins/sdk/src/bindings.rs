@@ -1,9 +1,9 @@
-//! What wit-bindgen makes of the contract. Authors never need it; the `handler!`
-//! macro and the other modules stand in front of it.
+//! The bindings that wit-bindgen generates from the contract. Authors never need them;
+//! they use the `handler!` macro and the other modules.
 //!
-//! The imports are generated once, apart from the exports, so that a component
-//! exports what its author wrote and nothing else. An import that nobody calls
-//! is not in the component, for the linker drops what the code does not use.
+//! The imports are generated once, apart from the exports, so that a component exports
+//! what its author wrote and nothing else. An import that is never called is not in the
+//! component, as the linker drops unused code.
 #![allow(missing_docs, clippy::all)]
 
 pub mod imports {

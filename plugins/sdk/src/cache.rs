@@ -1,8 +1,8 @@
-//! Values that are dear to compute, kept by the host for this plugin and the
+//! Values that are expensive to compute, cached by the host for this plugin and the
 //! caller's customer.
 //!
-//! [`get_or_compute`] is what most handlers want: of all requests of a host that
-//! miss a key at once, one computes, and the others wait for its value.
+//! [`get_or_compute`] is right for most handlers: of all requests on a host that miss a
+//! key at the same time, one computes, and the others wait for its value.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -21,19 +21,19 @@
 //! # }
 //! ```
 //!
-//! That something does not exist is worth remembering, too: store an empty value.
+//! To cache that something does not exist, store an empty value.
 //!
-//! What is dear enough to be fetched from another host gets [`Options::shared`]. It
-//! is then looked for in memory and in the tier that all hosts share; with
-//! [`get_local`] and [`lookup_local`], and in [`get_or_compute`] without that option,
-//! in this host's memory alone.
+//! A value that is worth fetching from another host gets [`Options::shared`]. It is
+//! then looked up in memory and in the tier that all hosts share; with [`get_local`]
+//! and [`lookup_local`], and in [`get_or_compute`] without that option, only in this
+//! host's memory.
 
 use std::time::Duration;
 
 use crate::bindings::imports::hearth::plugin::cache as host;
 
-/// The tag that the host invalidates for a customer whose tier changes: for what is
-/// made of `hearth.customer`.
+/// The tag that the host invalidates for a customer when its tier changes: for values
+/// that depend on `hearth.customer`.
 pub const CUSTOMER: &str = "hearth:customer";
 
 /// How long a value is good, and how it is found again.
@@ -125,8 +125,8 @@ impl From<host::Error> for Error {
     }
 }
 
-/// The right to compute a missing value. Dropped without [`Lease::fulfil`], by an
-/// error for example, whoever waits next gets it.
+/// The right to compute a missing value. If it is dropped without [`Lease::fulfil`],
+/// for example by an error, the next waiting call gets it.
 #[derive(Debug)]
 pub struct Lease(host::Lease);
 

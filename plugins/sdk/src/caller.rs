@@ -1,4 +1,4 @@
-//! Who asks, as the host established it.
+//! The caller of a request, as the host authenticated it.
 
 /// The caller of a request. The host found it from the API key; a plugin reads
 /// it and can neither choose nor forge it.

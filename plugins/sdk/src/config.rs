@@ -1,4 +1,4 @@
-//! What the operator set for the plugin in hearth.toml or the environment.
+//! The plugin's settings, which an operator sets in hearth.toml or the environment.
 //!
 //! ```no_run
 //! use hearth_plugin::config;
@@ -7,7 +7,7 @@
 
 use crate::bindings::imports::hearth::plugin::config;
 
-/// A setting; `None` where nobody set it.
+/// A setting; `None` if it is not set.
 pub fn get(key: &str) -> Option<String> {
     config::get(key)
 }

@@ -5,7 +5,7 @@
 //! fn consume(batch: &Batch) -> Vec<Disposition> {
 //!     let consumed = batch.messages.iter().map(|message| match message.text() {
 //!         Some(_) => Disposition::Done,
-//!         None => Disposition::DeadLetter("the body is no text".into()),
+//!         None => Disposition::DeadLetter("the message body is not text".into()),
 //!     });
 //!     consumed.collect()
 //! }
@@ -13,9 +13,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! A plugin of the world `full` has both `handler!` and `consumer!`. A message comes
-//! at least once: keep its id in the transaction of its effect, or make an effect
-//! that can happen twice.
+//! A plugin of the world `full` has both `handler!` and `consumer!`. A message is
+//! delivered at least once: store its id in the transaction of its effect, or make the
+//! effect idempotent.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Batch {
         Database::until(self.context.deadline)
     }
 
-    /// The customer; `None` for scheduled messages that belong to nobody.
+    /// The customer; `None` for scheduled messages without a customer.
     pub fn customer(&self) -> Option<&str> {
         let caller = self.context.caller.as_ref();
         caller.map(|caller| caller.customer_id.as_str())

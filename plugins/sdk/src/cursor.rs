@@ -1,15 +1,15 @@
 //! Opaque, signed cursors for lists.
 //!
-//! A cursor holds the sort key of the last row that was answered. It is signed
-//! (HMAC-SHA256, RFC 2104, cut to 128 bits) together with the customer and
-//! whatever else chooses rows and their order. So one that was changed, or is of
-//! another customer, filter or list, is refused. It is not encrypted: it holds
-//! what the client saw in the row anyway.
+//! A cursor contains the sort key of the last row of a page. It is signed (HMAC-SHA256,
+//! RFC 2104, cut to 128 bits) together with the customer and everything else that
+//! determines rows and their order. So a cursor that was changed, or is of another
+//! customer, filter or list, is rejected. It is not encrypted: the client saw its
+//! content in the row anyway.
 //!
-//! The key is the host's, derived for the plugin from the fleet's root secret,
-//! and comes as the secret [`KEY_NAME`] of the interface `config`: a plugin with
-//! cursors wants the grant `config`. After a rotation of the root secret the
-//! newest version signs, and what older versions signed stays valid.
+//! The host derives the key for the plugin from the fleet's root secret and provides it
+//! as the secret [`KEY_NAME`] of the interface `config`: a plugin with cursors needs
+//! the grant `config`. After a rotation of the root secret the newest version signs,
+//! and signatures of older versions stay valid.
 //!
 //! ```
 //! use hearth_plugin::cursor::{Binding, Keys};
@@ -33,7 +33,7 @@ pub const KEY_NAME: &str = "hearth.cursor_key";
 
 /// The form of a cursor. 1 was hashed and not signed.
 const VERSION: u8 = 2;
-/// Bytes of a cursor's signature: nobody finds one of 128 bits by trying.
+/// Bytes of a cursor's signature: 128 bits cannot be guessed.
 const TAG_BYTES: usize = 16;
 /// A cursor's length in characters at most.
 const LENGTH_MAX: usize = 1024;
@@ -47,7 +47,7 @@ impl Keys {
     /// none, which a host does that is older than the plugin.
     pub fn of_host() -> Result<Self, Problem> {
         let missing = || {
-            let detail = "the host gave the plugin no usable key for cursors (hearth.cursor_key)";
+            let detail = "the key for cursors is missing or invalid (hearth.cursor_key)";
             Problem::new(500, "no-cursor-key", "Internal error").detail(detail)
         };
         let text = config::secret(KEY_NAME).ok_or_else(missing)?;
@@ -151,7 +151,7 @@ impl Binding {
 /// assert_eq!(hearth_plugin::cursor::refused().status(), 400);
 /// ```
 pub fn refused() -> Problem {
-    let detail = "it is no cursor of this list with this filter; begin without one".into();
+    let detail = "the cursor is invalid for this list and filter; start again without one".into();
     let place = Place::Parameter("cursor".into());
     Problem::invalid_query(vec![FieldError {
         place,

@@ -83,7 +83,7 @@ fn instant(ms: Option<u64>) -> Option<Timestamp> {
 pub enum Change {
     /// Gives an attribute a value.
     Set(String, Value),
-    /// Takes an attribute away.
+    /// Removes an attribute.
     Remove(String),
     /// Adds to a number, which begins as zero.
     Add(String, i64),
@@ -163,7 +163,7 @@ pub enum Error {
     ConditionFailed,
     /// The call's deadline passed first.
     DeadlineExceeded,
-    /// DynamoDB is away, throttles, or the writer's queue is full.
+    /// DynamoDB is unavailable or throttles, or the writer's queue is full.
     Unavailable,
     /// A key or value that DynamoDB does not take.
     Invalid(String),

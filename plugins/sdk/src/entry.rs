@@ -1,4 +1,4 @@
-//! From the host's call to a handler and back.
+//! Converts the host's call into a request for a handler, and its answer back.
 
 use std::time::Duration;
 

@@ -68,12 +68,12 @@ impl Request {
     pub fn check_preconditions(&self, etag: Option<&str>) -> Result<(), Problem> {
         if self.names("if-match", |tag| matches_strongly(tag, etag)) == Some(false) {
             return Err(failed(match etag {
-                Some(_) => "it has changed since; read it again",
-                None => "it is not there",
+                Some(_) => "it has changed since it was read; read it again",
+                None => "it was not found",
             }));
         }
         match self.names("if-none-match", |tag| matches_weakly(tag, etag)) {
-            Some(true) => Err(failed("it is there already")),
+            Some(true) => Err(failed("it already exists")),
             _ => Ok(()),
         }
     }

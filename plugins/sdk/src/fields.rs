@@ -1,4 +1,4 @@
-//! JSON bodies, read field by field, every mistake collected.
+//! Reads JSON bodies field by field, and collects all errors.
 //!
 //! ```
 //! use hearth_plugin::{Fields, Json};
@@ -25,13 +25,12 @@ use crate::time::Timestamp;
 pub(crate) use field::State;
 pub use field::{Change, Field};
 
-/// Fields that nobody asked for, and that are named: a body may have any number.
+/// How many unknown fields are named: a body may have any number.
 const UNKNOWN_MAX: usize = 20;
 
-/// The fields of a JSON object. Each is asked for by name and type; a wrong one
-/// answers a default and is remembered; `finish` then answers 422 which names
-/// every wrong field, and the first 20 that nobody asked for. So do nothing with
-/// the values before `finish`.
+/// The fields of a JSON object. Each is read by name and type; an invalid one returns a
+/// default and is recorded; `finish` then returns 422 with every invalid field, and the
+/// first 20 unknown ones. So do nothing with the values before `finish`.
 #[derive(Debug)]
 pub struct Fields {
     members: Map<String, Value>,
@@ -45,8 +44,8 @@ impl Fields {
         Fields::at(String::new(), body)
     }
 
-    /// The fields of an object somewhere in the body, whose mistakes are then
-    /// named below this JSON pointer; 422 where it is not an object.
+    /// The fields of an object within the body. Their errors are reported below this
+    /// JSON pointer; 422 if it is not an object.
     ///
     /// ```
     /// # use hearth_plugin::{Fields, json::json};
@@ -120,7 +119,7 @@ impl Fields {
     pub fn texts(&mut self, name: &str) -> Field<'_, Vec<String>> {
         self.read(name, |value| match value {
             Value::Array(items) => texts_of(items),
-            _ => State::wrong("wrong_type", "this must be a list of texts"),
+            _ => State::wrong("wrong_type", "this must be a list of strings"),
         })
     }
 
@@ -256,7 +255,7 @@ impl Fields {
     fn name_unknown(&mut self) {
         let members = std::mem::take(&mut self.members);
         for name in members.keys().take(UNKNOWN_MAX) {
-            self.refuse(name, "unknown", "there is no such field");
+            self.refuse(name, "unknown", "unknown field");
         }
     }
 
@@ -281,14 +280,14 @@ fn escaped(name: &str) -> String {
 }
 
 fn nul<T>() -> State<T> {
-    State::wrong("nul_character", "NUL characters cannot be stored")
+    State::wrong("nul_character", "NUL characters are not allowed")
 }
 
 fn text_of(value: Value) -> State<String> {
     match value {
         Value::String(text) if text.contains('\0') => nul(),
         Value::String(text) => State::Value(text),
-        _ => State::wrong("wrong_type", "this must be text"),
+        _ => State::wrong("wrong_type", "this must be a string"),
     }
 }
 

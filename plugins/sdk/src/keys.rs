@@ -1,4 +1,4 @@
-//! Keys as the host hands them to a plugin, in the secrets of its own.
+//! Keys that the host provides to a plugin among its secrets.
 
 use crate::base64url;
 

@@ -1,4 +1,4 @@
-//! Everything that the author of a Hearth plugin needs.
+//! The SDK: everything that the author of a Hearth plugin needs.
 //!
 //! A plugin is a router, some handlers and some declared statements:
 //!

@@ -1,4 +1,4 @@
-//! Lines in the host's log, with fields. The host adds plugin, deployment,
+//! Writes lines with fields to the host's log. The host adds plugin, deployment,
 //! request id and customer.
 //!
 //! ```no_run

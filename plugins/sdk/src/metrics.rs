@@ -1,4 +1,4 @@
-//! Numbers on the host's `/metrics`, in Prometheus's text format.
+//! Counters and histograms on the host's `/metrics`, in Prometheus's text format.
 //!
 //! ```no_run
 //! use hearth_plugin::metrics;

@@ -1,7 +1,7 @@
-//! HTTP to the outside, through the host's connections. Each destination wants a
-//! grant, such as `outbound:https://*` (any host at port 443; `https://*:*` is any
-//! port, too), and the host refuses addresses that no plugin may reach, whatever
-//! name leads to them. Redirects are not followed.
+//! Outbound HTTP requests, over the host's connections. Each destination needs a grant,
+//! such as `outbound:https://*` (any host at port 443; `https://*:*` is any port, too),
+//! and the host blocks addresses that plugins may not reach, whatever name leads to
+//! them. Redirects are not followed.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -112,7 +112,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One reason why a request would not be sent, with a text for whoever wrote it.
+/// One reason why a request would not be sent, with a text for its author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The method cannot be sent.
@@ -159,7 +159,7 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -209,7 +209,7 @@ pub enum Error {
     BlockedAddress,
     /// The name has no address.
     Dns(String),
-    /// Nobody took the connection.
+    /// The connection could not be opened.
     Connect(String),
     /// TLS failed.
     Tls(String),
@@ -250,14 +250,16 @@ impl std::fmt::Display for Error {
         match self {
             Error::BlockedAddress => out.write_str("the address is blocked"),
             Error::Dns(reason) => write!(out, "the name was not found: {reason}"),
-            Error::Connect(reason) => write!(out, "no connection: {reason}"),
+            Error::Connect(reason) => write!(out, "the connection failed: {reason}"),
             Error::Tls(reason) => write!(out, "TLS failed: {reason}"),
-            Error::Timeout => out.write_str("the time was over"),
+            Error::Timeout => out.write_str("the request timed out"),
             Error::TooLarge => out.write_str("the answer is too large"),
-            Error::BreakerOpen(_) => out.write_str("it took no connection of late"),
+            Error::BreakerOpen(_) => {
+                out.write_str("the destination is suspended: requests to it failed")
+            }
             Error::Denied(reason) => write!(out, "denied: {reason}"),
-            Error::Protocol(reason) => write!(out, "the answer broke off: {reason}"),
-            Error::Invalid(reason) => write!(out, "no valid request: {reason}"),
+            Error::Protocol(reason) => write!(out, "the answer is incomplete: {reason}"),
+            Error::Invalid(reason) => write!(out, "the request is invalid: {reason}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Pages of a list: by cursor, and by number as the old functions had it.
+//! Pages of a list: by cursor, or by number for clients of the old functions.
 //!
 //! ```no_run
 //! use hearth_plugin::cursor::Binding;

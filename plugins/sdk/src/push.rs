@@ -1,6 +1,6 @@
 //! Server-sent events. A handler answers with [`hold`] and ends; the host keeps the
-//! client's connection, and [`publish`] reaches it from any host of the fleet.
-//! Channels are the plugin's and the customer's own. Wants the grant `push`.
+//! client's connection open, and [`publish`] reaches it from any host of the fleet.
+//! Channels belong to the plugin and the customer. Needs the grant `push`.
 //!
 //! ```no_run
 //! use hearth_plugin::prelude::*;
@@ -13,9 +13,9 @@
 //! }
 //! ```
 //!
-//! A client that comes back sends `Last-Event-ID` by itself, and the host goes on from
-//! there: a handler has nothing to do for it. One that cannot be served from the log
-//! any more gets `event: reset` and reads anew what it shows.
+//! A client that reconnects sends `Last-Event-ID`, and the host continues from there: a
+//! handler need not do anything. If the log no longer has the events, the client gets
+//! `event: reset` and reads its data again.
 
 use crate::bindings::imports::hearth::plugin::push as host;
 use crate::problem::Problem;
@@ -65,7 +65,7 @@ impl Event {
 pub enum Error {
     /// Larger than an event may be.
     TooLarge,
-    /// The fleet cannot be told now. The event may come all the same.
+    /// Push is unavailable. The event may be delivered all the same.
     Unavailable,
     /// A channel, id or kind that has no form on the wire.
     Invalid(String),
@@ -93,8 +93,8 @@ impl From<Error> for Problem {
     }
 }
 
-/// Publishes to a channel of the caller's customer, durably; answers the id that
-/// clients get. To be called after the commit of what it tells of.
+/// Publishes to a channel of the caller's customer, durably; returns the id that
+/// clients get. Call it after the commit of the change that the event reports.
 pub fn publish(channel: &str, event: &Event) -> Result<String, Error> {
     Ok(host::publish(channel, &event.lowered())?)
 }
@@ -112,11 +112,11 @@ pub fn publish_many(publications: &[(&str, Event)]) -> Result<Vec<String>, Error
     Ok(host::publish_many(&publications)?)
 }
 
-/// An answer that becomes a stream of these channels' events. With the last id that
-/// the handler saw (what `publish` answered, or the plugin's own), what came since is
-/// sent first; without, what came since the client's `Last-Event-ID`, or else since the
-/// handler was called. An answer's body is sent before anything: add one with
-/// [`Response::body`].
+/// An answer that becomes a stream of the events of these channels. With the last id
+/// that the handler saw (the result of `publish`, or the plugin's own), later events
+/// are sent first; without one, events since the client's `Last-Event-ID`, or else
+/// since the handler was called. The body of the answer is sent before any event: add
+/// one with [`Response::body`].
 pub fn hold(channels: &[&str], last_id: Option<&str>) -> Response {
     let response = Response::new(200)
         .header("content-type", "text/event-stream")

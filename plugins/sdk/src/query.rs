@@ -1,13 +1,12 @@
-//! The parameters of a query string, read one by one, their mistakes collected.
+//! Reads the parameters of a query string one by one, and collects all errors.
 
 use crate::fields::{Field, State};
 use crate::percent;
 use crate::problem::{FieldError, Place, Problem};
 use crate::time::Timestamp;
 
-/// The parameters of a query string. Each is asked for by name and type;
-/// `finish` then answers 400 which names every wrong one, every empty one, and
-/// every one that nobody asked for.
+/// The parameters of a query string. Each is read by name and type; `finish` then
+/// returns 400 with every invalid, empty or unknown one.
 ///
 /// ```
 /// use hearth_plugin::Query;
@@ -32,7 +31,8 @@ impl Query {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         let parameters: Option<_> = pairs.map(parse_pair).collect();
         let broken = || {
-            let detail = "the query is not percent-encoded text, or holds a NUL character";
+            let detail = "the query is invalid: it must be percent-encoded text without NUL \
+                          characters";
             Problem::invalid_query(Vec::new()).detail(detail)
         };
         Ok(Query {
@@ -134,7 +134,7 @@ impl Query {
     /// 400 where anything was wrong, naming all of it.
     pub fn finish(mut self) -> Result<(), Problem> {
         for (name, _) in std::mem::take(&mut self.parameters) {
-            self.refuse(&name, "unknown", "there is no such parameter");
+            self.refuse(&name, "unknown", "unknown parameter");
         }
         if self.errors.is_empty() {
             Ok(())
@@ -152,7 +152,7 @@ impl Query {
             [text] => {
                 read(text).map_or_else(|detail| State::wrong("wrong_type", detail), State::Value)
             }
-            _ => State::wrong("repeated", "this may be given once"),
+            _ => State::wrong("repeated", "this may be given only once"),
         };
         Field::new(&mut self.errors, place, state)
     }

@@ -28,7 +28,7 @@ use crate::problem::Problem;
 pub struct Message(OutgoingMessage);
 
 impl Message {
-    /// A message of these bytes, for whoever consumes the queue as soon as it can.
+    /// A message with these bytes, to be consumed as soon as possible.
     pub fn new(body: Vec<u8>) -> Self {
         Message(OutgoingMessage {
             body,
@@ -39,8 +39,8 @@ impl Message {
         })
     }
 
-    /// A message that carries a value as JSON. What cannot be written as JSON (a map
-    /// whose keys are no texts) becomes `null`.
+    /// A message that carries a value as JSON. A value that cannot be written as JSON
+    /// (a map whose keys are not strings) becomes `null`.
     pub fn json(value: &impl Serialize) -> Self {
         Message::new(serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()))
     }
@@ -80,7 +80,7 @@ impl Message {
 pub enum Error {
     /// Larger than a message may be.
     TooLarge,
-    /// The queue is away or full: try again later.
+    /// The queue is unavailable or full: try again later.
     Unavailable,
     /// The call's deadline passed first.
     DeadlineExceeded,

@@ -1,5 +1,5 @@
-//! Random bytes that nobody can foresee, from the host's own source
-//! (`wasi:random/random`): for keys, secrets and whatever else must stay unguessed.
+//! Cryptographically secure random bytes, from the host's source
+//! (`wasi:random/random`): for keys and secrets.
 //!
 //! ```
 //! use hearth_plugin::random;
@@ -15,7 +15,7 @@ use crate::problem::Problem;
 pub fn bytes<const N: usize>() -> Result<[u8; N], Problem> {
     let mut bytes = [0; N];
     let missing = |_| {
-        Problem::new(500, "no-randomness", "Internal error").detail("there are no random bytes")
+        Problem::new(500, "no-randomness", "Internal error").detail("no random bytes are available")
     };
     getrandom::fill(&mut bytes).map_err(missing)?;
     Ok(bytes)

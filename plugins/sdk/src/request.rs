@@ -1,4 +1,4 @@
-//! What a handler is asked.
+//! The request that a handler gets.
 
 use serde_json::{Map, Value};
 
@@ -149,7 +149,7 @@ impl Request {
         })
     }
 
-    /// The body as a JSON object whose fields are to be read one by one.
+    /// The body as a JSON object, to read its fields one by one.
     pub fn fields(&self) -> Result<Fields, Problem> {
         Fields::of(self.json()?)
     }
@@ -167,10 +167,9 @@ impl Request {
         &self.context
     }
 
-    /// Who asks. 401 where nobody is known, which the host lets through on
-    /// public routes alone.
+    /// The caller. 401 if there is none, which the host allows only on public routes.
     pub fn caller(&self) -> Result<&Caller, Problem> {
-        let anonymous = || Problem::new(401, "unauthenticated", "An API key is needed");
+        let anonymous = || Problem::new(401, "unauthenticated", "An API key is required");
         self.context.caller.as_ref().ok_or_else(anonymous)
     }
 
@@ -181,7 +180,7 @@ impl Request {
             return Ok(caller);
         }
         Err(Problem::forbidden(format!(
-            "this needs an API key with the scope {scope}"
+            "an API key with the scope {scope} is required"
         )))
     }
 

@@ -1,4 +1,4 @@
-//! What a handler answers with.
+//! The response that a handler returns.
 
 use serde::Serialize;
 

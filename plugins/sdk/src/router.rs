@@ -1,4 +1,4 @@
-//! From method and path to a handler.
+//! Finds the handler for a method and path.
 
 mod parameter;
 mod pattern;
@@ -133,7 +133,7 @@ impl Router {
 
 fn method_not_allowed(allow: &str) -> Problem {
     Problem::new(405, "method-not-allowed", "Method not allowed")
-        .detail(["this path answers ", allow].concat())
+        .detail(["the methods allowed here are ", allow].concat())
         .header("allow", allow)
 }
 

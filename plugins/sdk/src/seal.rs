@@ -1,13 +1,13 @@
-//! Secrets at rest: encrypted before they are stored, with keys that only the host
-//! and the plugin have (XChaCha20-Poly1305, draft-irtf-cfrg-xchacha-03).
+//! Encrypts secrets before they are stored, with keys that only the host and the plugin
+//! have (XChaCha20-Poly1305, draft-irtf-cfrg-xchacha-03).
 //!
-//! What is sealed belongs to a context, such as a customer and an endpoint: put
-//! elsewhere, it does not open. The host's keys are derived for the plugin from the
-//! fleet's root secret and come as the secret [`KEY_NAME`] of the interface
-//! `config`: a plugin that seals wants the grant `config`. After a rotation of the
-//! root secret the newest version seals, and what older versions sealed still
-//! opens, for as long as the root secret has them; [`Opened::is_stale`] says what
-//! is to be sealed anew until then.
+//! A sealed value belongs to a context, such as a customer and an endpoint: in another
+//! context it cannot be decrypted. The host derives the keys for the plugin from the
+//! fleet's root secret and provides them as the secret [`KEY_NAME`] of the interface
+//! `config`: a plugin that seals needs the grant `config`. After a rotation of the root
+//! secret the newest version encrypts, and values of older versions can be decrypted as
+//! long as the root secret has them; [`Opened::is_stale`] says which values to encrypt
+//! again before that.
 //!
 //! ```
 //! use hearth_plugin::seal::Keys;
@@ -49,7 +49,7 @@ impl Keys {
     /// none, which a host does that is older than the plugin.
     pub fn of_host() -> Result<Self, Problem> {
         let missing = || {
-            let detail = "the host gave the plugin no usable key for secrets (hearth.seal_key)";
+            let detail = "the key for secrets is missing or invalid (hearth.seal_key)";
             Problem::new(500, "no-seal-key", "Internal error").detail(detail)
         };
         let text = config::secret(KEY_NAME).ok_or_else(missing)?;

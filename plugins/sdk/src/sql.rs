@@ -1,11 +1,11 @@
 //! SQL on the plugin's own schema: statements declared once, with types.
 //!
-//! A statement is declared with [`sql!`](crate::sql!) and becomes a function. The
-//! host prepares each against the migrated schema when the plugin is deployed,
-//! and compares its types with the declared ones, so that a typo fails the
-//! deploy and not a request. It also looks at each plan: a statement that reads all rows
-//! that a customer has in a table, bound by no key of an index and no LIMIT in the order
-//! of one, wants an operator's approval under the function's name.
+//! A statement is declared with [`sql!`](crate::sql!) and becomes a function. The host
+//! prepares each against the migrated schema when the plugin is deployed, and compares
+//! its types with the declared ones, so that a typo fails the deploy and not a request.
+//! It also checks each plan: a statement that reads all rows that a customer has in a
+//! table, restricted by no key of an index and no LIMIT in the order of one, needs an
+//! operator's approval under the function's name.
 //!
 //! ```no_run
 //! use hearth_plugin::prelude::*;
@@ -57,9 +57,9 @@ pub use row::{Column, Row};
 pub use transaction::{Isolation, Transaction};
 pub use value::{Cell, Numeric, Parameter, Uuid, Value};
 
-/// Declares the rows of an answer: a struct whose fields are the columns, in the
-/// order of the statement and under its names (`r#type` for a column `type`).
-/// `Option` where a column may be NULL. It can be written as JSON.
+/// Declares the rows of a result: a struct with the columns as fields, in the order of
+/// the statement and under its names (`r#type` for a column `type`). `Option` if a
+/// column may be NULL. It can be written as JSON.
 ///
 /// Its fields may have the types that implement [`sql::Cell`](crate::sql::Cell).
 ///
@@ -124,9 +124,9 @@ macro_rules! row {
 /// `Option<Row>`, `Row` (exactly one, else an error) or `u64` (the number of rows
 /// changed), where `Row` was declared with [`row!`](crate::row!).
 ///
-/// The function's first argument is what it runs on: `&Database`, or the
-/// `&Transaction` of a closure. Beside the function there is a module of its name
-/// whose `step` makes a step of a [`Batch`](crate::sql::Batch).
+/// The function's first argument is the connection: `&Database`, or the `&Transaction`
+/// of a closure. There is also a module with the function's name; its `step` makes a
+/// step of a [`Batch`](crate::sql::Batch).
 ///
 /// ```
 /// use hearth_plugin::prelude::*;

@@ -1,5 +1,5 @@
-//! The time zones of the IANA database, from 1970 on: a component has no files, so the
-//! table is in it, where it is asked for. `build.rs` says how it is written; a test
+//! The time zones of the IANA database, from 1970 on. A component has no files, so the
+//! table is compiled into it if it uses one. `build.rs` says how it is written; a test
 //! compares it with the database itself.
 //!
 //! ```
@@ -13,8 +13,8 @@
 
 use crate::time::{civil_from_days, days_from_civil};
 
-/// Without a zone in it nothing could be looked up: a table that cannot be read is
-/// an empty one, and the tests would tell.
+/// The compiled table. A table that cannot be read counts as empty, and tests would
+/// fail.
 static TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/zones.bin"));
 
 const SECONDS_PER_DAY: i64 = 86_400;

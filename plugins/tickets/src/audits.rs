@@ -1,7 +1,7 @@
-//! Who changed what. Each change of a ticket writes one audit in its own
-//! transaction: a list of events, such as
-//! `{"type": "change", "field": "status", "from": "new", "to": "open"}`. Where what a field
-//! said was taken away, by redaction or deletion, `redacted` stands for `from` and `to`.
+//! Audits: who changed what. Each change of a ticket writes one audit in its own
+//! transaction: a list of events, such as `{"type": "change", "field": "status",
+//! "from": "new", "to": "open"}`. If a value was removed by redaction or deletion,
+//! `redacted` replaces `from` and `to`.
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;

@@ -1,5 +1,5 @@
-//! Many tickets in one request, by agents. All that is good happens in one
-//! transaction; what is not is told for each ticket and stops no other.
+//! Creates or updates many tickets in one request, for agents. All valid items are done
+//! in one transaction; errors are reported for each item and do not affect the others.
 
 use std::collections::HashSet;
 
@@ -147,7 +147,7 @@ fn read_updates(items: Vec<Value>) -> Vec<Result<(String, Patch), Problem>> {
             .check("wrong_type", "this must be the id of a ticket", |id| {
                 id::is("tkt", id)
             })
-            .check("repeated", "this ticket is named twice", |id| {
+            .check("repeated", "this ticket is given twice", |id| {
                 seen.insert(id.clone())
             })
             .required();

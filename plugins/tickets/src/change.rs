@@ -1,4 +1,4 @@
-//! Changing a ticket.
+//! Changes a ticket.
 
 use hearth_plugin::prelude::*;
 
@@ -32,7 +32,7 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// Reads what a client wants changed, whoever it is.
+    /// Reads the changes that a client asks for, with any scopes.
     pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let patch = Patch {
             subject: ticket::subject(&mut fields).optional(),
@@ -99,7 +99,7 @@ fn merge(before: &Json, patch: &Map<String, Value>) -> Result<Json, Problem> {
     let mut merged = before.clone();
     hearth_plugin::json::merge(&mut merged.0, patch);
     if !merged.0.as_object().is_some_and(ticket::fits) {
-        let detail = "with this the custom fields would be more than 16 KiB";
+        let detail = "the custom fields would be too large: at most 16 KiB are allowed";
         return Err(Problem::new(422, "too-large", "Too many custom fields").detail(detail));
     }
     Ok(merged)

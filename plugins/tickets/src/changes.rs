@@ -1,11 +1,11 @@
-//! The feed of changes: which tickets changed since, each once and as it is now; of one
-//! that was deleted, that it was.
+//! The feed of changes: which tickets changed since a position, each once and in its
+//! current state; for a deleted one, that it was deleted.
 //!
-//! Positions are given by readers, to what is committed (see the migration), so
-//! nothing is passed over however late it commits. A ticket that changes again
-//! moves to the end. One customer's numbering is done by one reader at a time, a
-//! thousand tickets in a few milliseconds; a reader who finds a full page, or
-//! nothing to number, writes nothing and waits for nobody.
+//! Readers assign positions, to committed changes only (see the migration), so nothing
+//! is skipped however late it commits. A ticket that changes again moves to the end.
+//! One reader at a time numbers the changes of a customer, a thousand tickets in a few
+//! milliseconds; a reader who finds a full page, or nothing to number, writes nothing
+//! and waits for no lock.
 
 use hearth_plugin::cursor::{self, Binding};
 use hearth_plugin::prelude::*;
@@ -19,7 +19,11 @@ pub fn list(request: &Request) -> Answer {
     let mut query = request.query()?;
     let paging = Paging::read(&mut query);
     if paging.page().is_some() {
-        query.refuse("page", "not_allowed", "changes have a cursor and no pages");
+        query.refuse(
+            "page",
+            "not_allowed",
+            "pages are not supported for changes; use the cursor",
+        );
     }
     query.finish()?;
     let binding = Binding::of(request, &["changes"])?;

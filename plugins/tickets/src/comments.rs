@@ -86,8 +86,8 @@ pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
     Response::json(201, &comment)
 }
 
-/// Writes a comment, and what it is to the ticket and to others. Of an internal one
-/// nobody hears.
+/// Writes a comment with its effects on the ticket and its events. An internal comment
+/// sends no event.
 fn write(
     tx: &Transaction,
     ticket: Summary,
@@ -184,7 +184,11 @@ pub fn list(request: &Request, id: TicketId) -> Answer {
     let mut query = request.query()?;
     let paging = Paging::read(&mut query);
     if paging.page().is_some() {
-        query.refuse("page", "not_allowed", "comments have a cursor and no pages");
+        query.refuse(
+            "page",
+            "not_allowed",
+            "pages are not supported for comments; use the cursor",
+        );
     }
     query.finish()?;
     let binding = Binding::of(request, &["comments", &id.0])?;

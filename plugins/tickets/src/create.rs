@@ -120,7 +120,7 @@ impl New {
         }
     }
 
-    /// What is told of it when it is made then.
+    /// The event that is sent when it is created at that time.
     fn event(&self, now: Timestamp) -> Event {
         let ticket = Summary {
             created_at: now,
@@ -156,8 +156,8 @@ fn insert(request: &Request) -> Result<(Summary, String), Problem> {
     }
 }
 
-/// Makes tickets, but for those whose external id is taken: nobody knows before
-/// Postgres says so, and then the others are tried again.
+/// Creates tickets, except those whose external id is in use: only Postgres knows that,
+/// and then the others are tried again.
 pub fn insert_all(
     database: &Database,
     tickets: &[New],
@@ -230,7 +230,7 @@ fn insert_free(
 /// 409 for an external id that is taken.
 pub fn exists() -> Problem {
     Problem::new(409, "already-exists", "Already exists")
-        .detail("there is a ticket with this external_id")
+        .detail("another ticket has this external_id")
 }
 
 /// The same, with the `Location` of the ticket that has it: a client that was cut

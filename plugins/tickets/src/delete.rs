@@ -1,4 +1,4 @@
-//! Deleting a ticket for good.
+//! Deletes a ticket permanently.
 
 use hearth_plugin::prelude::*;
 

@@ -1,7 +1,7 @@
-//! What other plugins are told of tickets, as customers see them: nothing internal.
+//! Events about tickets for other plugins, as customers see them: nothing internal.
 //!
-//! An event goes to each queue that the operator named with the same id, in the
-//! transaction of what it tells. Those of one ticket keep their order.
+//! An event is sent to each queue that the operator configured, with the same id, in
+//! the transaction of the change. The events of one ticket keep their order.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::queue::Message;
@@ -73,7 +73,7 @@ impl Event {
         Event::of("ticket.redacted", ticket, description, ticket.updated_at)
     }
 
-    /// Of a ticket that is no more. Nothing of what it said is told.
+    /// The event for a deleted ticket, without its contents.
     pub fn deleted(ticket_id: &str, occurred_at: Timestamp) -> Self {
         Event {
             kind: "ticket.deleted",
@@ -83,7 +83,7 @@ impl Event {
         }
     }
 
-    /// Of a clock that is about to be due, or was.
+    /// The event for a clock that is due soon, or overdue.
     pub fn of_clock(
         kind: &'static str,
         ticket: &Summary,

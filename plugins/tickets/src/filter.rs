@@ -1,4 +1,4 @@
-//! Which tickets a list, a count or an export is about, and in which order.
+//! The filter of a list, a count or an export: which tickets, and in which order.
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::fields::Field;
@@ -54,7 +54,7 @@ impl Filter {
             assignee: query.text("assignee").length(1..=255).optional(),
             unassigned: query
                 .boolean("unassigned")
-                .check("not_allowed", "this can be true alone", |only| *only)
+                .check("not_allowed", "only true is allowed", |only| *only)
                 .or(false),
             tag: query.text("tag").length(1..=64).optional(),
             kind: query.text("type").length(1..=64).optional(),
@@ -98,9 +98,9 @@ impl Filter {
         Binding::of(request, &parts)
     }
 
-    /// Words are looked up by the rarest of them; few tickets have one tag, one assignee
-    /// or one type. Those that are at work are fewer than those that are done, and so are
-    /// those that nobody has.
+    /// How the tickets are found. Words are looked up by the rarest of them; few
+    /// tickets have a given tag, assignee or type. Open tickets are fewer than solved
+    /// ones, and so are unassigned ones.
     pub fn way(&self) -> Way {
         match self {
             Filter {
@@ -169,7 +169,7 @@ fn each<'f>(
     all: &[&str],
     known: fn(&str) -> Option<&'static str>,
 ) -> Field<'f, Vec<String>> {
-    let detail = ["this must have some of ", &all.join(", ")].concat();
+    let detail = ["this must be one or more of ", &all.join(", ")].concat();
     field.convert("not_allowed", &detail, |values| {
         let values = values.iter().map(|value| known(value).map(String::from));
         let values = values.collect::<Option<Vec<String>>>()?;

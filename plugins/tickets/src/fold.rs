@@ -1,18 +1,18 @@
-//! What a text is found by: terms that are the same however people type them.
+//! Search terms of a text, which are the same however people type it.
 //!
-//! A text is folded first: into one width, its canonical decomposition (UAX #15, NFD),
-//! lower case, and without the marks that people leave out. Then it is cut into runs of letters
-//! and digits. A run of a script that writes spaces is a word, and a term. In Chinese,
-//! Japanese, Thai, Lao, Khmer and Burmese a run is a sentence, whose words no rule finds:
-//! there each two neighbours are a term, and the last character is one, so that every
-//! part of the sentence is found.
+//! A text is normalised first: to one width, canonical decomposition (UAX #15, NFD),
+//! lower case, and without the marks that people leave out. Then it is split into runs
+//! of letters and digits. In a script with spaces a run is a word, and a term. In
+//! Chinese, Japanese, Thai, Lao, Khmer and Burmese a run is a sentence, which no rule
+//! splits into words: there each two adjacent characters are a term, and so is the last
+//! character, so that every part of the sentence is found.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use unicode_normalization::char::{canonical_combining_class, decompose_canonical};
 
-/// Different terms of a text at most. What comes behind them is not found.
+/// The most different terms of a text. Text after that is not found.
 const TERMS_MAX: usize = 2_000;
 /// Characters of a word that count.
 const WORD_CHARS_MAX: usize = 100;

@@ -1,7 +1,7 @@
 //! What `include=` adds to tickets: their descriptions, and their comments.
 //!
-//! A page with descriptions ends early rather than grow past what a response may hold;
-//! of comments a ticket shows the first, and the cursor of the others.
+//! A page with descriptions ends early rather than exceed the limit of a response; of
+//! its comments a ticket has the first, and the cursor of the others.
 
 use std::collections::HashMap;
 
@@ -42,7 +42,7 @@ impl Include {
         let names = query.list("include");
         let include = names.convert(
             "not_allowed",
-            "this must have some of description, comments",
+            "this must be one or more of description, comments",
             known,
         );
         include.or(Include::default())

@@ -43,7 +43,7 @@ pub fn list(request: &Request) -> Answer {
         query.refuse(
             "page",
             "not_allowed",
-            "a list with descriptions has a cursor and no pages",
+            "pages are not supported for a list with descriptions; use the cursor",
         );
     }
     query.finish()?;
@@ -89,8 +89,8 @@ fn answer(tickets: Vec<Map<String, Value>>, next: Option<&str>, page: Option<i64
     body
 }
 
-/// `GET /tickets/count`: how many tickets the filters choose. Exact to 10,000;
-/// whoever has more is told that there are at least as many.
+/// `GET /tickets/count`: how many tickets match the filters. Exact up to 10,000; above,
+/// the answer says that there are at least as many.
 pub fn count(request: &Request) -> Answer {
     let mut query = request.query()?;
     let filter = Filter::read(&mut query);
@@ -107,7 +107,11 @@ pub fn export(request: &Request) -> Answer {
     let mut query = request.query()?;
     let (filter, paging) = (Filter::read(&mut query), Paging::read(&mut query));
     if paging.page().is_some() {
-        query.refuse("page", "not_allowed", "an export has a cursor and no pages");
+        query.refuse(
+            "page",
+            "not_allowed",
+            "pages are not supported for an export; use the cursor",
+        );
     }
     query.finish()?;
     let binding = filter.binding(request, "export")?;

@@ -1,5 +1,5 @@
-//! Merging a ticket into another: the source is closed and says where it went,
-//! and both get a public comment and an audit.
+//! Merges a ticket into another: the source is closed and names the target, and both
+//! get a public comment and an audit.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::{FieldError, problem::Place};
@@ -64,7 +64,7 @@ fn pair(locked: &[Summary], source: &str, into: &str) -> Result<[Summary; 2], Pr
         Problem::invalid_fields(vec![FieldError {
             place: Place::Pointer("/into".into()),
             code: "not_found",
-            detail: "there is no such ticket".into(),
+            detail: "this ticket was not found".into(),
         }])
     })?;
     Ok([source, target])

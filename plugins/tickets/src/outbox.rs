@@ -1,8 +1,8 @@
-//! Messages that are sent with a change: events to whom the operator named, and
-//! orders to the plugin itself to look at clocks later.
+//! Messages that are sent with a change: events for other plugins, and delayed messages
+//! to this plugin to check clocks.
 //!
-//! A queue that is full stops no change. What it would have been sent is lost, which
-//! is counted and logged; of clocks the hourly review makes up for it.
+//! A full queue does not fail a change. The message is dropped, counted and logged; for
+//! clocks the hourly review makes up for it.
 
 use std::cell::RefCell;
 
@@ -45,7 +45,7 @@ pub fn check_setting() -> Result<(), Problem> {
     told(&setting).map(drop).map_err(|unknown| {
         let known = EVENT_QUEUES.join(", ");
         log::error!(
-            "the setting events names another queue",
+            "the setting events names an unknown queue",
             queue = unknown,
             known = known
         );
@@ -144,7 +144,7 @@ impl Outbox {
         for queue in self.full.borrow().iter() {
             metrics::count("queue_full", 1, &[("queue", queue)]);
             log::error!(
-                "a change was not told, for a queue is full",
+                "the event of a change was not sent: the queue is full",
                 queue = queue.as_str()
             );
         }

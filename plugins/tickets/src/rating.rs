@@ -1,4 +1,4 @@
-//! What a customer does with a solved ticket: rate it, or take it up again.
+//! Ratings: a customer rates a solved ticket, or opens it again.
 
 use hearth_plugin::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Making a text unreadable wherever a ticket says it: a number of a card, an address.
+//! Redacts a text in all parts of a ticket: a card number, an address.
 
 use hearth_plugin::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::sql::{insert_audits, lock_ticket};
 use crate::ticket::{AGENT, Author, Stamp, Summary, TicketId};
 use crate::{audits, fold};
 
-/// What stands for each character (source: Zendesk, "Redacting ticket content").
+/// The replacement for each character (source: Zendesk, "Redacting ticket content").
 const BLOCK: &str = "▇";
 
 /// `POST /tickets/{id}/redact`: by agents, of closed tickets too. The text goes from
@@ -41,7 +41,7 @@ pub fn redact(request: &Request, TicketId(id): TicketId) -> Answer {
     ticket.answer(200, &description)
 }
 
-/// A text, and what stands for it.
+/// A text and its replacement.
 struct Redaction<'t> {
     text: &'t str,
     block: String,
@@ -143,11 +143,11 @@ fn in_json(text: &str) -> String {
     inner.unwrap_or_default().to_string()
 }
 
-/// 409, for it is what the ticket says that is in the way (RFC 9110, section 15.5.10):
-/// whoever mistyped the text has to hear that it is there yet.
+/// 409, as the state of the ticket prevents it (RFC 9110, section 15.5.10): a client
+/// that mistyped the text must learn that it is still there.
 fn missing() -> Problem {
-    let detail = "neither the ticket nor its comments nor its audits have this text";
-    Problem::new(409, "text-not-found", "The text is not there").detail(detail)
+    let detail = "this text was not found in the ticket, its comments or its audits";
+    Problem::new(409, "text-not-found", "Text not found").detail(detail)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Folding tickets that were made before they were folded: some with each message of
-//! the queue `ticket-clocks`, which the hourly review begins.
+//! Adds the search terms of tickets that were created before there were any: some with
+//! each message of the queue `ticket-clocks`, which the hourly review starts.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Error;

@@ -1,5 +1,5 @@
-//! The person who asks, or who wrote a comment, where one key is used for many: a name
-//! and an e-mail address, or one of them.
+//! The requester: the person who opened a ticket or wrote a comment, if one key is used
+//! for many people. A name, an e-mail address, or both.
 
 use hearth_plugin::prelude::*;
 
@@ -7,7 +7,7 @@ const NAME_CHARS_MAX: usize = 255;
 /// Source: RFC 5321, section 4.5.3.1: 64 octets, the sign and 255 octets.
 const EMAIL_CHARS_MAX: usize = 320;
 
-/// What a body says of a requester: members to set, or null to take away.
+/// The changes of a requester in a body: members to set, or null to remove.
 pub fn read(fields: &mut Fields) -> Change<Map<String, Value>> {
     let given = fields.object("requester").change();
     if let Change::Set(members) = &given {
@@ -27,8 +27,8 @@ fn fault(name: &str, value: &Value) -> Option<(&'static str, &'static str)> {
         ("email", Value::String(text)) if is_email(text) => None,
         ("name", Value::String(_)) => Some(("not_allowed", "this must have 1 to 255 characters")),
         ("email", Value::String(_)) => Some(("not_allowed", "this must be an e-mail address")),
-        ("name" | "email", _) => Some(("wrong_type", "this must be text")),
-        _ => Some(("unknown", "there is no such field")),
+        ("name" | "email", _) => Some(("wrong_type", "this must be a string")),
+        _ => Some(("unknown", "unknown field")),
     }
 }
 
@@ -36,8 +36,8 @@ fn is_name(text: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&text.chars().count())
 }
 
-/// Whether it can be one: something, the sign, and something behind it. Whether anybody
-/// reads what is sent there only sending tells.
+/// Whether it can be an e-mail address: something, `@`, and something after it. Only
+/// sending shows whether it exists.
 fn is_email(text: &str) -> bool {
     let plain = |part: &str| !part.is_empty() && !part.contains(['@', ' ']);
     let parts = text.rsplit_once('@');

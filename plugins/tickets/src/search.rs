@@ -1,11 +1,11 @@
-//! What is searched for. A ticket is found where its subject and description together
-//! have all words of the search, in any case and order, with accents or without; a word
-//! finds those that begin with it too. In scripts without spaces it is what stands
-//! between two spaces of the search that is found, anywhere in a sentence.
+//! Full-text search. A ticket is found if its subject and description together have all
+//! words of the search, in any case and order, with or without accents; a word also
+//! finds words that begin with it. In scripts without spaces each part of the search
+//! between two spaces is found anywhere in a sentence.
 //!
-//! Tickets are looked up by the rarest word (`sql/words.rs`), and of those that are found
-//! each is held against the whole search, which is what Postgres's `@@` does. It is not
-//! leakproof, so under row-level security no index answers it.
+//! Tickets are looked up by the rarest word (`sql/words.rs`), and each of those is
+//! compared with the whole search by Postgres's `@@`. That operator is not leakproof,
+//! so under row-level security no index answers it.
 
 use hearth_plugin::prelude::*;
 
@@ -37,12 +37,14 @@ impl Search {
     pub fn read(query: &mut Query) -> Option<(String, Self)> {
         let text = query.text("q").length(1..=255);
         let text = text
-            .check("too_short", "there is no word in this", |text| {
+            .check("too_short", "this contains no word", |text| {
                 fold::runs(text).next().is_some()
             })
-            .check("too_long", "this may have 8 different words", |text| {
-                distinct(text).len() <= WORDS_MAX
-            })
+            .check(
+                "too_long",
+                "this may have at most 8 different words",
+                |text| distinct(text).len() <= WORDS_MAX,
+            )
             .optional()?;
         let search = Search::of(&text);
         Some((text, search))

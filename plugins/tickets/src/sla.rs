@@ -1,9 +1,9 @@
 //! Service levels: how soon a ticket is answered and solved, in business time.
 //!
-//! `calendar` and `clock` reckon and ask nobody; `policy` and `hours` are what
-//! customers write; `plan` is what holds for a ticket, and `track` keeps its clocks
-//! in the transaction of each change. `looks` says where an `order` to look at them goes
-//! with it, which `watch` carries out; `review` goes through all of them.
+//! `calendar` and `clock` only compute; `policy` and `hours` are what customers write;
+//! `plan` is what applies to a ticket, and `track` updates its clocks in the
+//! transaction of each change. `looks` decides whether an `order` to check the clocks
+//! is sent with it, which `watch` carries out; `review` goes through all tickets.
 
 pub mod calendar;
 pub mod calendars;
@@ -50,7 +50,7 @@ fn is_id(text: &str) -> bool {
 }
 
 fn too_many(what: &str) -> Problem {
-    let detail = format!("a customer may have {KEPT_MAX} {what}");
+    let detail = format!("too many {what}: a customer may have at most {KEPT_MAX}");
     Problem::new(409, "limit-reached", "Too many").detail(detail)
 }
 

@@ -1,10 +1,10 @@
 //! The statements of the plugin. None names customer_id: the host's policy adds
 //! it to each, and its default fills it in.
 //!
-//! None depends on statistics, which a table that grows has too late. What is wanted
-//! by a list of keys is a LATERAL with LIMIT 1, which looks each of them up, for
-//! `= ANY ($1)` and joins may read all rows of the customer instead. And nothing that
-//! is at hand is read back: a foreign key to the customer's ticket says that it is the
+//! None depends on statistics, which come too late for a table that grows. Rows for a
+//! list of keys are read by a LATERAL with LIMIT 1, which looks each of them up, as `=
+//! ANY ($1)` and joins may read all rows of the customer instead. And nothing that is
+//! known is read back: a foreign key to the customer's ticket ensures that it is the
 //! customer's.
 
 pub mod candidates;

@@ -38,6 +38,6 @@ pub fn refuse_closed(status: &str) -> Result<(), Problem> {
     if status != "closed" {
         return Ok(());
     }
-    let detail = "a closed ticket does not change any more; open a new one";
+    let detail = "a closed ticket cannot be changed; open a new one";
     Err(Problem::new(409, "ticket-closed", "The ticket is closed").detail(detail))
 }

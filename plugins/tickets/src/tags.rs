@@ -1,5 +1,5 @@
-//! Adding and removing single tags. As in Zendesk, PUT adds to the tags that there
-//! are, DELETE takes some away, and a PATCH of the ticket sets all of them.
+//! Adds and removes single tags. As in Zendesk, PUT adds tags to those of the ticket,
+//! DELETE removes some, and a PATCH of the ticket sets all of them.
 
 use hearth_plugin::prelude::*;
 
@@ -13,7 +13,10 @@ pub fn add(request: &Request, id: TicketId) -> Answer {
     set(request, &id, |tags| {
         let all = ticket::sorted(tags.iter().chain(&added).cloned().collect());
         if all.len() > TAGS_MAX {
-            let detail = format!("with these the ticket would have {} tags of 50", all.len());
+            let detail = format!(
+                "the ticket would have {} tags; at most 50 are allowed",
+                all.len()
+            );
             return Err(Problem::new(409, "too-many-tags", "Too many tags").detail(detail));
         }
         Ok(all)

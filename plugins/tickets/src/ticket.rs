@@ -1,4 +1,4 @@
-//! What a ticket is, and what its fields may hold.
+//! The ticket and the rules for its fields.
 
 use hearth_plugin::etag;
 use hearth_plugin::fields::Field;
@@ -196,7 +196,7 @@ pub fn assignee(fields: &mut Fields) -> Field<'_, String> {
 /// Tags, sorted and each once.
 pub fn tags(fields: &mut Fields) -> Field<'_, Vec<String>> {
     let field = fields.texts("tags").count(0..=TAGS_MAX).each_length(1..=64);
-    field.convert("not_allowed", "these are no tags", |tags| {
+    field.convert("not_allowed", "these are not valid tags", |tags| {
         Some(sorted(tags))
     })
 }

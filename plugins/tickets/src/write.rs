@@ -76,7 +76,7 @@ impl Edit {
         self.before.subject != self.after.subject
     }
 
-    /// What others are told of it, once it has its stamp.
+    /// Its events, once it has its stamp.
     fn events(&self) -> Vec<Event> {
         let (ticket, description) = (&self.after, self.short_description.as_deref());
         let mut events = Vec::new();
@@ -149,9 +149,9 @@ pub fn locked(
     Ok((edit, description))
 }
 
-/// Writes tickets as they shall be, with all that follows; nothing of those in which
-/// nothing differs. However many they are, it takes the same few statements, and one for
-/// each whose words or tags are others.
+/// Writes the new state of tickets, with everything that follows; nothing for those
+/// without a difference. For any number of tickets it takes the same few statements,
+/// and one for each whose words or tags changed.
 pub fn apply(
     tx: &Transaction,
     edits: &mut [Edit],

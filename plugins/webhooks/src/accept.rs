@@ -1,5 +1,5 @@
-//! How an event becomes durable: its row, its deliveries and their messages in one
-//! transaction. Whoever sends events, and however, they come through here.
+//! Accepts an event: writes its row, its deliveries and their messages in one
+//! transaction. All events come through here, whoever sends them.
 
 use hearth_plugin::consumer::{Batch as Messages, Disposition};
 use hearth_plugin::json::{self, RawValue};
@@ -80,7 +80,7 @@ pub struct Target {
     pub ordered: bool,
 }
 
-/// Those who want the event.
+/// The endpoints that subscribe to the event.
 pub fn targets(met: &Met) -> Vec<Target> {
     let list = match &met.targets {
         Some(Json(Value::Array(list))) => list.as_slice(),
@@ -98,8 +98,8 @@ fn ids(targets: &[Target]) -> Vec<String> {
     targets.iter().map(|target| target.id.clone()).collect()
 }
 
-/// The messages of an event: one for each endpoint, those first whose order is kept,
-/// and one for every so many of the rest.
+/// The messages of an event: one for each ordered endpoint, first, and one for every so
+/// many of the rest.
 fn messages(event: &Event, targets: &[Target]) -> Vec<Message> {
     let mut targets: Vec<&Target> = targets.iter().collect();
     targets.sort_by_key(|target| !target.ordered);

@@ -1,13 +1,12 @@
-//! Whether a delivery may be attempted now. A slow or broken receiver must not hold
-//! back the others: an attempt keeps a worker busy for as long as its receiver takes,
-//! up to fifteen seconds, and there are only so many workers.
+//! Decides whether a delivery may be attempted now. A slow or broken receiver must not
+//! delay the others: an attempt occupies a worker for as long as its receiver takes, up
+//! to fifteen seconds, and the number of workers is limited.
 //!
-//! So each endpoint has a few attempts under way and no more, fewer where it does not
-//! fare well or never answered; all of those together have a part of what the customer
-//! may have, which itself is a part of the workers there are. A delivery that has to
-//! wait is told when to come again: the waiting ones of an endpoint are spread over
-//! time, however many they are, for each waits at random for as long as there are
-//! others.
+//! So each endpoint may have a few attempts in progress, fewer if it fails or never
+//! answered; all of those together have a share of what the customer may have, which
+//! itself is a share of all workers. A delivery that has to wait gets a time to come
+//! again: the waiting ones of an endpoint are spread over time, however many they are,
+//! as each waits a random time that grows with their number.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use hearth_plugin::prelude::*;
 
 use crate::sql::deliveries::Standing;
 
-/// Attempts of one endpoint under way at once, by how it fares.
+/// How many attempts to one endpoint may be in progress at once, by its health.
 const WELL_MAX: i64 = 8;
 const UNPROVEN_EACH_MAX: i64 = 2;
 const HANGING_MAX: i64 = 1;
@@ -36,7 +35,7 @@ const COUNTED_MAX: i64 = 1_000;
 /// For how long a time that the rate gave holds when its delivery comes late.
 const SLOT_HOLDS: Duration = Duration::from_secs(1);
 
-/// What becomes of a delivery whose message came.
+/// The decision for a delivery whose message was received.
 #[derive(Debug, PartialEq)]
 pub enum Admission {
     /// It is over, or another message carries it on.
@@ -76,7 +75,7 @@ pub fn admit(standing: &Standing, round: i64, now: Timestamp) -> Admission {
     at_rate(standing, now)
 }
 
-/// How an endpoint fares.
+/// The health of an endpoint.
 #[derive(Clone, Copy, PartialEq)]
 enum Fares {
     /// It answered, and its last attempt was neither slow nor in vain.
@@ -115,8 +114,8 @@ pub fn is_full(standing: &Standing) -> bool {
         || (unproven && standing.to_unproven >= UNPROVEN_MAX)
 }
 
-/// How long somebody waits in a line of so many others. `fraction` is a random number
-/// from 0 to 1.
+/// How long a delivery waits behind so many others. `fraction` is a random number from
+/// 0 to 1.
 pub fn wait(standing: &Standing, others: i64, fraction: f64) -> Duration {
     let step = match fares(standing) {
         Fares::Well => STEP,

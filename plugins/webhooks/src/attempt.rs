@@ -1,4 +1,4 @@
-//! One attempt: what is sent, what came back, and what that means.
+//! One attempt: the request, the answer, and the outcome.
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ const SLOW: Duration = Duration::from_secs(5);
 const PAUSE_THROTTLED: Duration = Duration::from_secs(1);
 const PAUSE_HANGING: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// What stands for a value that is not shown.
+/// The mask for a value that is not shown.
 const MASK: &str = "***";
 
 /// What is sent, and where to.
@@ -48,7 +48,7 @@ pub struct Attempt {
     pub outcome: &'static str,
     pub status: Option<u16>,
     pub error: Option<String>,
-    /// What was amiss with an answer whose status counts all the same.
+    /// What was wrong with an answer whose status counts nevertheless.
     pub note: Option<String>,
     pub response: Vec<u8>,
     /// How long the receiver asked to be left alone.
@@ -131,7 +131,7 @@ impl<'d> Delivery<'d> {
             })
     }
 
-    /// The headers of the request for whoever looks at the attempt.
+    /// The headers of the request as they are shown in the list of attempts.
     fn shown(&self, head: [(&'static str, String); 5]) -> Value {
         let own = self.headers.0.keys().cloned();
         let own = own.map(|name| (name, Value::from(MASK)));
@@ -192,7 +192,7 @@ impl Attempt {
         } else {
             self.error = Some(format!("the receiver answered {}", answer.status));
         }
-        self.note = cut.map(|why| format!("the answer was not read to its end: {why}"));
+        self.note = cut.map(|why| format!("the answer is incomplete: {why}"));
         self.response = answer.body;
         self.response.truncate(RESPONSE_KEPT_BYTES);
         self

@@ -1,5 +1,5 @@
-//! `/events/{id}/attempts` and `/endpoints/{id}/attempts`: every attempt, the newest
-//! first. A page ends early rather than grow past what a response may hold.
+//! `/events/{id}/attempts` and `/endpoints/{id}/attempts`: all attempts, newest first.
+//! A page ends early rather than exceed the limit of a response.
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;

@@ -1,11 +1,12 @@
-//! One delivery from its message to its disposition: it is admitted and leased
-//! (`claim`), sent while no transaction is open, and what came of it is written in one
-//! (`write`). Should the host end in between, the message comes again, and the receiver
-//! may see the event twice, under the same id.
+//! One delivery, from its message to its disposition: it is admitted and leased
+//! (`claim`), sent while no transaction is open, and the outcome is written in one
+//! (`write`). If the host ends in between, the message is delivered again, and the
+//! receiver may see the event twice, under the same id.
 //!
-//! Whoever has delivered takes the next one of the endpoint's line along, in its place:
-//! a receiver that answers soon gets what waits for it as fast as it takes it. The
-//! messages of those come later, find them over, and take the next ones along.
+//! A worker that has delivered takes the next delivery of the endpoint's line in the
+//! same place: a receiver that answers quickly gets waiting deliveries as fast as it
+//! accepts them. When the messages of those are received later, the deliveries are
+//! done, and the worker takes the next ones.
 
 mod claim;
 mod write;
@@ -27,9 +28,10 @@ use crate::sign::Key;
 use crate::sql::deliveries::{Next, give_back, parcel};
 use crate::sql::endpoints::secrets_of;
 
-/// A call ends by then (`wall_ms_max` of the manifest), and whoever leased with it.
+/// How long a delivery is leased: a call ends by then (`wall_ms_max` of the manifest),
+/// and so does the worker that leased it.
 const LEASE: Duration = Duration::from_secs(20);
-/// What an attempt leaves of the call's time for writing down what came of it.
+/// How much of the call's time is reserved for writing the outcome of an attempt.
 const TO_WRITE: Duration = Duration::from_secs(2);
 /// Between two looks of an ordered endpoint's first delivery, which waits.
 const LOOK_MIN: Duration = Duration::from_secs(2);
@@ -69,7 +71,7 @@ pub fn deliver(messages: &Messages, customer: &str, order: &Order) -> Dispositio
 /// a dead letter.
 pub fn failed(error: Error) -> Disposition {
     match is_final(&error) {
-        true => Disposition::DeadLetter(format!("the database refused it: {error:?}")),
+        true => Disposition::DeadLetter(format!("the database rejected it: {error:?}")),
         false => Disposition::RetryAfter(spread(2)),
     }
 }
@@ -194,8 +196,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Nothing was sent: the delivery is due again after so long, and at once for
-    /// whoever has time to take it along.
+    /// Nothing was sent: the delivery is due again after this time, and at once for a
+    /// worker that has time for it.
     fn give_back(&self, wait: Duration) -> Result<Disposition, Error> {
         let order = self.order;
         let due_at = Timestamp::now().after(wait);
@@ -227,7 +229,7 @@ impl Worker<'_> {
         else {
             let endpoint = order.endpoint_id.as_str();
             log::error!(
-                "no key of this host opens an endpoint's secrets",
+                "the secrets of an endpoint cannot be decrypted with this host's keys",
                 endpoint = endpoint
             );
             return Ok(Some(Err(spread(60))));

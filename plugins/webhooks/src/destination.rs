@@ -1,6 +1,6 @@
-//! Where deliveries go, and with which headers. The host judges both when an endpoint
-//! is made or changed, by what it judges each delivery by, so what it would refuse then
-//! is told early. Beside that an endpoint's URL has one plain spelling.
+//! The destination of deliveries: URL and headers. The host checks both when an
+//! endpoint is created or changed, by the rules for each delivery, so errors are
+//! reported early. In addition an endpoint's URL must have one plain spelling.
 
 use std::net::Ipv4Addr;
 
@@ -62,7 +62,8 @@ pub fn warnings(url: &str, header_names: &[String]) -> Vec<Value> {
     let mut warnings = Vec::new();
     let scheme = url.split(':').next().unwrap_or_default();
     if scheme.eq_ignore_ascii_case("http") {
-        let detail = "whoever carries deliveries over plain HTTP can read them";
+        let detail = "deliveries over plain HTTP are not encrypted: others on the network can read \
+                      them";
         warnings.push(json!({"code": "plain_http", "detail": detail}));
     }
     // Their values were checked by themselves.
@@ -79,7 +80,7 @@ pub fn warnings(url: &str, header_names: &[String]) -> Vec<Value> {
 /// what only a program decodes is refused, however the host would read it.
 pub fn unclear(url: &str) -> Option<&'static str> {
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some("a URL has no spaces and only ASCII characters; encode the others");
+        return Some("the URL contains spaces or characters other than ASCII; encode them");
     }
     if url.contains('#') {
         return Some("a fragment is never sent; leave it out");

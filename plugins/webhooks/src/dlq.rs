@@ -17,7 +17,7 @@ pub fn list(request: &Request) -> Answer {
     let is_id = |text: &String| id::is("ep", text);
     let endpoint = query.text("endpoint_id");
     let endpoint = endpoint
-        .check("not_allowed", "this is no id of an endpoint", is_id)
+        .check("not_allowed", "this is not a valid endpoint id", is_id)
         .optional();
     let paging = Paging::by_cursor(&mut query);
     query.finish()?;
@@ -57,10 +57,14 @@ impl Wanted {
         let is_endpoint = |text: &String| id::is("ep", text);
         let are_events = |ids: &Vec<String>| ids.iter().all(|text| id::is("evt", text));
         let endpoint = fields.text("endpoint_id");
-        let endpoint = endpoint.check("not_allowed", "this is no id of an endpoint", is_endpoint);
+        let endpoint = endpoint.check(
+            "not_allowed",
+            "this is not a valid endpoint id",
+            is_endpoint,
+        );
         let endpoint_id = endpoint.optional();
         let events = fields.texts("event_ids").count(1..=EVENTS_MAX);
-        let events = events.check("not_allowed", "these are no ids of events", are_events);
+        let events = events.check("not_allowed", "these are not valid event ids", are_events);
         let event_ids = events.optional();
         let all = fields.boolean("all").or(false);
         if !all && endpoint_id.is_none() && event_ids.is_none() {

@@ -1,4 +1,4 @@
-//! What an endpoint is, and what its fields may hold.
+//! The endpoint and the rules for its fields.
 
 use hearth_plugin::etag;
 use hearth_plugin::fields::Field;
@@ -53,7 +53,7 @@ impl PathParameter for EndpointId {
 /// Why an endpoint gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Somebody wished it.
+    /// A client asked for it.
     Requested,
     /// It answered 410.
     Gone,
@@ -132,8 +132,7 @@ pub fn description(fields: &mut Fields) -> Field<'_, String> {
 
 /// Sorted and each once.
 pub fn event_types(fields: &mut Fields) -> Field<'_, Vec<String>> {
-    let wrong = "each must be the name of an event type, the beginning of names as `invoice.*`, \
-                 or `*`";
+    let wrong = "each must be the name of an event type, a prefix such as `invoice.*`, or `*`";
     let field = fields.texts("event_types").count(0..=EVENT_TYPES_MAX);
     field.convert("not_allowed", wrong, |mut patterns| {
         patterns.sort_unstable();

@@ -126,14 +126,14 @@ fn refuse(fields: &mut Fields, url: &str, headers: &Headers) {
 /// 409 for one ordered endpoint too many.
 fn check_ordered(on: &dyn Connection, endpoint: &Endpoint) -> Result<(), Problem> {
     if endpoint.ordered && other_ordered(on, &endpoint.id)?.count >= ORDERED_MAX {
-        let detail = format!("there are {ORDERED_MAX} ordered endpoints already");
+        let detail = format!("too many ordered endpoints: at most {ORDERED_MAX} are allowed");
         return Err(Problem::new(409, "too-many-endpoints", "Too many endpoints").detail(detail));
     }
     Ok(())
 }
 
 fn too_many() -> Problem {
-    let detail = format!("there are {COUNT_MAX} endpoints already; delete some first");
+    let detail = format!("too many endpoints: at most {COUNT_MAX} are allowed; delete some first");
     Problem::new(409, "too-many-endpoints", "Too many endpoints").detail(detail)
 }
 
@@ -195,7 +195,7 @@ impl Patch {
             errors.push(FieldError {
                 place: Place::Pointer("/metadata".into()),
                 code: "too_long",
-                detail: "with this it would be more than 4 KiB".into(),
+                detail: "this would be too large: at most 4 KiB are allowed".into(),
             });
         }
         match errors.is_empty() {

@@ -1,4 +1,5 @@
-//! `/event-types`: what the customer says of its events, and checks them by.
+//! `/event-types`: the customer's descriptions of its events, and the schemas that
+//! events are checked by.
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::etag;
@@ -42,8 +43,8 @@ pub fn show(request: &Request, TypeName(name): TypeName) -> Answer {
     Response::json(200, &found.ok_or_else(Problem::not_found)?)
 }
 
-/// `PUT /event-types/{name}`: makes it, 201, or replaces it. From then on an event of
-/// this type whose payload does not fit the schema is refused.
+/// `PUT /event-types/{name}`: creates it, 201, or replaces it. From then on an event of
+/// this type whose payload does not match the schema is rejected.
 pub fn replace(request: &Request, TypeName(name): TypeName) -> Answer {
     let mut wanted = read(request.fields()?, name)?;
     let now = Timestamp::now();
@@ -119,7 +120,7 @@ fn read(mut fields: Fields, name: String) -> Result<EventType, Problem> {
 }
 
 fn too_many() -> Problem {
-    let detail = "there are a thousand event types already; delete some first";
+    let detail = "too many event types: at most 1,000 are allowed; delete some first";
     Problem::new(409, "too-many-event-types", "Too many event types").detail(detail)
 }
 

@@ -1,4 +1,4 @@
-//! `/events`: what happened, as the customer itself tells it, and what came of it.
+//! `/events`: events that the customer sends, and their deliveries.
 
 use hearth_plugin::cursor::{self, Binding};
 use hearth_plugin::json::{self, RawValue};
@@ -31,7 +31,7 @@ pub const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 /// Characters of a sender's own id at most.
 const SENDER_ID_MAX: usize = 256;
 
-/// What a client tells.
+/// The event in a request.
 struct Told {
     id: Option<String>,
     sender_id: Option<String>,
@@ -59,7 +59,7 @@ impl Told {
                 .text("type")
                 .check(
                     "not_allowed",
-                    "this must be words with dots between them",
+                    "this is not a valid event type name: it must be words with dots between them",
                     is_name,
                 )
                 .required(),
@@ -88,7 +88,7 @@ impl Told {
         }
     }
 
-    /// The event that is there already, where it is what the client tells once more.
+    /// The existing event, if the request repeats it.
     fn there(&self, database: &Database) -> Result<Option<Accepted>, Error> {
         let by_sender_id = |id| event_by_sender_id(database, id);
         let mut there = self.sender_id.as_deref().map_or(Ok(None), by_sender_id)?;
@@ -98,7 +98,7 @@ impl Told {
         Ok(there.filter(|there| self.is(there)))
     }
 
-    /// Whether an event is what the client tells once more.
+    /// Whether the request repeats an event.
     fn is(&self, event: &Accepted) -> bool {
         let payload = accept::payload(&event.body).and_then(|text| Json::parse(text.get()));
         self.id.as_ref().is_none_or(|id| *id == event.id)
@@ -135,8 +135,7 @@ pub fn create(request: &Request) -> Answer {
 }
 
 fn taken() -> Problem {
-    Problem::new(409, "already-exists", "Already exists")
-        .detail("there is another event with this id")
+    Problem::new(409, "already-exists", "Already exists").detail("another event has this id")
 }
 
 /// 422 with the places where a payload does not fit its type's schema.
@@ -164,9 +163,11 @@ pub fn errors(at: &str, code: &'static str, faults: Vec<schema::Fault>) -> Vec<F
 pub fn list(request: &Request) -> Answer {
     let mut query = request.query()?;
     let is_name = |text: &String| topic::is_name(text);
-    let kind = query
-        .text("type")
-        .check("not_allowed", "this is no name of a type", is_name);
+    let kind = query.text("type").check(
+        "not_allowed",
+        "this is not a valid event type name",
+        is_name,
+    );
     let kind = kind.optional();
     let since = query.timestamp("since").optional().unwrap_or(FIRST);
     let paging = Paging::by_cursor(&mut query);

@@ -1,5 +1,5 @@
-//! The headers that an endpoint wants on its deliveries beside the signature's.
-//! Their values may be secrets, so they are sealed and never shown.
+//! The custom headers of an endpoint, which are sent in addition to those of the
+//! signature. Their values may be secrets, so they are encrypted and never shown.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ const COUNT_MAX: usize = 20;
 /// Characters of a name and of a value at most.
 const NAME_MAX: usize = 64;
 const VALUE_MAX: usize = 1024;
-const TOO_MANY: &str = "an endpoint has at most 20 headers";
+const TOO_MANY: &str = "an endpoint may have at most 20 headers";
 
-/// Headers that a delivery sets, or that say through whom a request came and on whose
-/// behalf. Those of the connection are the host's to refuse.
+/// Headers that a delivery sets, or that name the client and proxies of a request.
+/// Headers of the connection are refused by the host.
 const RESERVED: [&str; 6] = [
     "accept-encoding",
     "cookie",
@@ -128,11 +128,11 @@ pub fn context<'c>(customer: &'c str, endpoint: &'c str) -> [&'c str; 3] {
 fn read(name: &str, value: &Value) -> Result<(String, Option<String>), &'static str> {
     let lower = name.to_ascii_lowercase();
     if !(1..=NAME_MAX).contains(&name.len()) {
-        return Err("the name of a header has 1 to 64 characters");
+        return Err("the name of a header must have 1 to 64 characters");
     }
     let reserved = |prefix: &&str| lower.starts_with(*prefix);
     if RESERVED.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(reserved) {
-        return Err("this header is set by the delivery itself");
+        return Err("this header is reserved: the delivery sets it");
     }
     let text = match value {
         Value::Null => return Ok((lower, None)),

@@ -1,5 +1,5 @@
-//! Events of other plugins, from the queue `webhook-events`. They are accepted once,
-//! however often their messages come, and those of one call together.
+//! Events of other plugins, from the queue `webhook-events`. Each is accepted once,
+//! however often its message is delivered, and those of one call together.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub const EVENTS: &str = "webhook-events";
 /// Deliveries that begin in one transaction, but for those of an event that has more.
 const DELIVERIES_MAX: usize = 100;
 
-/// An event with those who get it.
+/// An event with the endpoints that get it.
 type Addressed = (Event, Vec<Target>);
 
 /// Accepts the events of a call's messages, and answers what shall become of each.
@@ -123,17 +123,20 @@ fn fitting(events: &[Addressed]) -> usize {
 }
 
 fn read(message: &Message, now: Timestamp) -> Result<Event, &'static str> {
-    let told: Told = message.json().ok_or("the body is no event")?;
+    let told: Told = message
+        .json()
+        .ok_or("the message body is not a valid event")?;
     if !id::is("evt", &told.event_id) {
-        return Err("event_id is not evt_ and a UUID");
+        return Err("event_id is invalid: it must be evt_ and a UUID");
     }
     if !topic::is_name(&told.r#type) {
-        return Err("type is no name of an event type");
+        return Err("type is not a valid event type name");
     }
     if !accept::fits(told.data.get()) {
-        return Err("data is larger than a webhook may be");
+        return Err("data is too large for a webhook");
     }
-    let occurred_at = Timestamp::parse(&told.occurred_at).ok_or("occurred_at is no time")?;
+    let occurred_at =
+        Timestamp::parse(&told.occurred_at).ok_or("occurred_at is not a valid time")?;
     Ok(Event::new(
         told.event_id,
         &told.r#type,

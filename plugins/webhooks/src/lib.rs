@@ -1,12 +1,12 @@
 //! Webhooks, at `/webhooks`, by Standard Webhooks: a customer's endpoints, the events
-//! that it tells or that other plugins tell, and their deliveries, at least once each,
-//! signed, tried again for three days, and each attempt kept.
+//! that the customer or other plugins send, and their deliveries: at least once each,
+//! signed, retried for three days, with a record of each attempt.
 //!
 //! An event is accepted in one transaction with its deliveries and their messages
-//! (`accept`). A worker takes the message, asks whether it is the endpoint's turn
-//! (`admit`), sends (`attempt`), and writes down what came of it (`deliver`); the
-//! message itself waits for the next attempt. What a delivery is at lies in its row, and
-//! a message is void once its row says something else.
+//! (`accept`). A worker takes the message, checks whether it is the endpoint's turn
+//! (`admit`), sends (`attempt`), and writes the outcome (`deliver`); the message itself
+//! waits for the next attempt. The state of a delivery is in its row, and a message is
+//! void once its row has moved on.
 
 mod accept;
 mod admit;
@@ -77,7 +77,7 @@ hearth_plugin::handler!(router);
 fn consume(batch: &Batch) -> Vec<Disposition> {
     let messages = batch.messages.iter();
     let Some(customer) = batch.customer() else {
-        let nobody = || Disposition::DeadLetter("it belongs to no customer".into());
+        let nobody = || Disposition::DeadLetter("the message has no customer".into());
         return messages.map(|_| nobody()).collect();
     };
     match batch.messages.first().map(|first| first.queue.as_str()) {
@@ -99,7 +99,7 @@ fn own(batch: &Batch, customer: &str, message: &Message) -> Disposition {
     }
     match message.json::<Job>() {
         Some(job) => requeue::work(batch, &job),
-        None => Disposition::DeadLetter("the body is no order".into()),
+        None => Disposition::DeadLetter("the message body is invalid".into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Deliveries that begin anew: one that was asked for, or many, a page in a
+//! Deliveries that are started again: one on request, or many, one page in a
 //! transaction with its messages and with the message of the next page.
 
 use std::collections::BTreeSet;
@@ -66,8 +66,8 @@ pub fn replay_missing(request: &Request, id: EndpointId) -> Answer {
     between(request, id, Kind::ReplayMissing)
 }
 
-/// Nobody waits any more for these endpoints to have rested, and ordered ones not for the
-/// time of what is first in their order. Answers how many such there were.
+/// Ends the pauses of these endpoints, and for ordered ones the wait for the first
+/// delivery in line. Returns how many such there were.
 pub fn lift(on: &dyn Connection, ids: &[String], now: Timestamp) -> Result<usize, sql::Error> {
     lift_pauses(on, ids)?;
     let mut hastened = 0;

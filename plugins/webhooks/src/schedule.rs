@@ -1,4 +1,5 @@
-//! When an attempt that failed is made again (the schedule of Standard Webhooks).
+//! The retry schedule: when a failed attempt is repeated (the schedule of Standard
+//! Webhooks).
 
 use std::time::{Duration, SystemTime};
 

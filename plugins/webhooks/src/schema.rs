@@ -1,4 +1,4 @@
-//! JSON Schemas of event types: a part of draft 2020-12, in full where it is there.
+//! JSON Schemas of event types: a subset of draft 2020-12, each keyword in full.
 //!
 //! The crates that know all of it are too large for a component of a megabyte
 //! (measured, optimised for size: boon 0.6 1.5 MB, jsonschema 0.61 2.8 MB, both
@@ -19,11 +19,10 @@
 //!
 //! Numbers are compared and divided by all of their digits.
 //!
-//! A schema with any other keyword (`unevaluatedProperties`, `$dynamicRef`,
-//! `$anchor` and so on) is refused when it is put, for nobody shall believe that it
-//! checks what it does not. `pattern` is of the crate regex-lite, without
-//! look-around, references and classes of Unicode; one that it does not know is
-//! refused, too.
+//! A schema with any other keyword (`unevaluatedProperties`, `$dynamicRef`, `$anchor`
+//! and so on) is rejected when it is put, so that no one relies on a check that is not
+//! made. `pattern` is that of the crate regex-lite, without look-around, references and
+//! Unicode classes; a pattern that it does not support is rejected, too.
 
 mod check;
 mod decimal;
@@ -41,7 +40,7 @@ pub use evaluate::evaluate;
 
 /// Bytes of a schema at most, as JSON text.
 pub const BYTES_MAX: usize = 32 * 1024;
-/// Mistakes that are told at once.
+/// The most errors that are reported at once.
 const FAULTS_MAX: usize = 20;
 
 /// What is wrong at a place of a value.

@@ -1,5 +1,5 @@
-//! The secrets of endpoints: made or brought along, sealed at rest, shown to their
-//! owner, and rotated with a time in which the old one signs, too.
+//! The secrets of endpoints: generated or provided, encrypted at rest, shown to their
+//! owner, and rotated with an overlap in which the old one signs, too.
 
 use std::time::Duration;
 
@@ -78,8 +78,8 @@ pub fn open(keys: &Keys, customer: &str, endpoint: &str, stored: &StoredSecret) 
     Key::from_bytes(Scheme::parse(&stored.signature)?, &opened.plain)
 }
 
-/// Seals anew what an older version of the host's root secret sealed, so that the
-/// version can be taken away.
+/// Encrypts again what was encrypted with an older version of the host's root secret,
+/// so that the version can be removed.
 pub fn renew(database: &Database, customer: &str) -> Result<(), Problem> {
     let keys = Keys::of_host()?;
     if !keys.has_older() {
@@ -187,7 +187,7 @@ fn sign_by(
 }
 
 fn too_many() -> Problem {
-    let detail = "five secrets sign already; wait until one of them has ended";
+    let detail = "five secrets are in use already; wait until one of them has expired";
     Problem::new(409, "too-many-secrets", "Too many secrets").detail(detail)
 }
 
@@ -221,6 +221,6 @@ fn member(
 
 /// The host lost the version of its root secret that sealed it.
 fn unusable() -> Problem {
-    let detail = "the endpoint's secret cannot be opened with this host's root secret";
+    let detail = "the endpoint's secret cannot be decrypted with this host's root secret";
     Problem::new(500, "unusable-secret", "Internal error").detail(detail)
 }

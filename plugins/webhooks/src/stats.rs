@@ -1,4 +1,4 @@
-//! `GET /endpoints/{id}/stats`: how an endpoint fares.
+//! `GET /endpoints/{id}/stats`: the health of an endpoint.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! What happens by itself, every quarter of an hour for each customer: what is old is
-//! forgotten, deliveries whose messages were lost get new ones, and secrets that an
-//! older root secret sealed are sealed anew.
+//! Maintenance every quarter of an hour for each customer: old rows are deleted,
+//! deliveries whose messages were lost get new ones, and secrets that were encrypted
+//! with an older root secret are encrypted again.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const PAGE: u64 = 500;
 pub fn sweep(batch: &Batch, customer: &str) -> Disposition {
     let database = batch.database();
     if secrets::renew(&database, customer).is_err() {
-        log::warn!("secrets could not be sealed anew");
+        log::warn!("secrets could not be encrypted with the newest key");
     }
     match run(&database, Timestamp::now()) {
         Ok(true) => Disposition::RetryAfter(Duration::from_secs(1)),
@@ -56,7 +56,7 @@ fn run(database: &Database, now: Timestamp) -> Result<bool, sql::Error> {
     if revived > 0 {
         let count = u64::try_from(revived).unwrap_or_default();
         log::warn!(
-            "deliveries without a message were begun anew",
+            "deliveries without a message were started again",
             count = count
         );
     }

@@ -1,4 +1,4 @@
-//! Enabling endpoints and disabling them, which is an event itself.
+//! Enables and disables endpoints; disabling is an event itself.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::queue::Message;

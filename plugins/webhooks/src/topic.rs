@@ -1,5 +1,5 @@
-//! Names of event types, such as `invoice.paid`, and what endpoints say of those
-//! that they want: a name, the beginning of names as `invoice.*`, or `*`.
+//! Names of event types, such as `invoice.paid`, and the patterns of endpoints for
+//! them: a name, a prefix such as `invoice.*`, or `*`.
 
 /// Characters of a name or pattern at most.
 const LENGTH_MAX: usize = 128;

@@ -1,5 +1,4 @@
-//! `POST /endpoints/{id}/test`: an event for one endpoint alone, to see whether it
-//! arrives.
+//! `POST /endpoints/{id}/test`: a test event for one endpoint only.
 
 use hearth_plugin::prelude::*;
 
@@ -17,9 +16,11 @@ const TEST: &str = "endpoint.test";
 pub fn send(request: &Request, EndpointId(id): EndpointId) -> Answer {
     let mut fields = request.fields_if_any()?;
     let is_name = |text: &String| topic::is_name(text);
-    let kind = fields
-        .text("type")
-        .check("not_allowed", "this is no name of a type", is_name);
+    let kind = fields.text("type").check(
+        "not_allowed",
+        "this is not a valid event type name",
+        is_name,
+    );
     let kind = kind.or(TEST);
     fields.finish()?;
     let endpoint = endpoints::find(request, &id)?;

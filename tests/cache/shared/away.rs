@@ -1,17 +1,18 @@
-//! A shared tier that is slow or away: every answer comes, and it is found out once.
+//! A shared tier that is slow or unavailable: every answer comes, and it is found out
+//! once.
 
 use super::*;
 
 use crate::harness::host::runs;
 
 fn is_away(host: &Host) -> bool {
-    host.count("hearth_cache_shared_away", "") == 1
+    host.count("hearth_cache_shared_unavailable", "") == 1
 }
 
 /// Every look is answered, the first ones after their time, the others at once.
 async fn goes_on_alone(host: &Host, round: usize) {
     let failed = || host.count("hearth_cache_shared_errors_total", "failed");
-    let refused = || host.count("hearth_cache_shared_errors_total", "away");
+    let refused = || host.count("hearth_cache_shared_errors_total", "unavailable");
     let (before, turned_away) = (failed(), refused());
     for number in 0..50 {
         host.compute(&format!("away-{round}-{number}"), "v", &[])

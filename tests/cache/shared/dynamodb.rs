@@ -134,8 +134,8 @@ async fn dynamodb_that_hangs_or_is_away_costs_no_answer_and_is_used_again_when_i
     let (one, _) = fleet.two().await;
     let two = fleet.host(hasty()).await;
     two.ready().await;
-    let away = |host: &Host| host.count("hearth_cache_shared_away", "") == 1;
-    let refused = || two.count("hearth_cache_shared_errors_total", "away");
+    let away = |host: &Host| host.count("hearth_cache_shared_unavailable", "") == 1;
+    let refused = || two.count("hearth_cache_shared_errors_total", "unavailable");
     for state in [State::Stopped, State::Cut] {
         let before = refused();
         fleet.store.state.send_replace(state);

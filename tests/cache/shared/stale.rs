@@ -133,7 +133,7 @@ async fn what_is_older_than_the_log_is_not_trusted_by_a_host_that_was_not_there(
 async fn host_that_cannot_listen_serves_nothing_of_the_shared_tier() {
     let fleet = Fleet::with(Redis::start().await).await;
     let config = Config {
-        fleet_away_ms_max: 1_000,
+        fleet_stale_ms_max: 1_000,
         ..patient()
     };
     let (one, two) = (fleet.host(config.clone()).await, fleet.host(config).await);

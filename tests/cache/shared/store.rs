@@ -148,7 +148,7 @@ async fn store_without_memory_left_keeps_nothing_new_and_is_read_on() {
         one.compute(&format!("full-{number}"), "v", &[]).await;
     }
     until(async || failed() == 30).await;
-    assert_eq!(one.count("hearth_cache_shared_away", ""), 0);
+    assert_eq!(one.count("hearth_cache_shared_unavailable", ""), 0);
     assert_eq!(two.get("k").await.unwrap(), "v");
     fleet.store.command(&["CONFIG", "SET", "maxmemory", "0"]);
     one.share("later", "v", &[]).await;

@@ -98,7 +98,7 @@ async fn setting_that_names_another_queue_is_refused() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("self-test"), "{told}");
     assert!(
-        told.contains("the setting events names another queue"),
+        told.contains("the setting events names an unknown queue"),
         "{told}"
     );
 }

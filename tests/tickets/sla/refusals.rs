@@ -79,7 +79,7 @@ async fn every_wrong_field_is_named_by_its_pointer() {
     assert_eq!(
         status,
         StatusCode::UNPROCESSABLE_ENTITY,
-        "there is no such calendar"
+        "this calendar was not found"
     );
     assert_eq!(pointers(&problem), ["/calendar_id"]);
     for body in [

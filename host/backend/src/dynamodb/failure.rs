@@ -7,19 +7,19 @@ use aws_smithy_types::error::metadata::ErrorMetadata;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// DynamoDB did not do it and says to come again later.
-    #[error("DynamoDB throttles: {0}")]
+    #[error("DynamoDB throttled the request: {0}")]
     Throttled(String),
     /// It did not answer, or not with an answer: the operation may have been done.
-    #[error("DynamoDB is away: {0}")]
+    #[error("DynamoDB is unavailable: {0}")]
     Away(String),
     /// The condition of a write did not hold.
-    #[error("the condition did not hold")]
+    #[error("the condition was not met")]
     ConditionFailed,
     /// DynamoDB did not do it and would not do the same the next time.
-    #[error("DynamoDB refuses: {0}")]
+    #[error("DynamoDB rejected the request: {0}")]
     Invalid(String),
     /// The operator is to blame: credentials, permissions, a table that is gone.
-    #[error("DynamoDB refuses this host: {0}")]
+    #[error("DynamoDB denied this host access: {0}")]
     Denied(String),
 }
 

@@ -18,10 +18,10 @@ const POLL: Duration = Duration::from_millis(200);
 /// Why a table cannot be used. All of it is for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
-    #[error("DynamoDB did not answer: {0}")]
+    #[error("DynamoDB is unavailable: {0}")]
     Away(String),
     #[error(
-        "the DynamoDB table {0} is missing: make it, or set `create_tables = true` in [dynamodb]"
+        "the DynamoDB table {0} does not exist: create it, or set `create_tables = true` in [dynamodb]"
     )]
     Missing(String),
     #[error("the DynamoDB table {table} has {found} and should have {wanted}")]
@@ -74,7 +74,7 @@ pub(super) async fn prepare(dynamo: &Dynamo) -> Result<(), PrepareError> {
         Ok(prepared) => prepared.map(|_| ()),
         Err(_) => {
             let waited = dynamo.shared.start_max.as_millis();
-            let text = format!("nothing within {waited} ms (dynamodb.start_ms_max)");
+            let text = format!("no answer within {waited} ms (dynamodb.start_ms_max)");
             Err(PrepareError::Away(text))
         }
     }

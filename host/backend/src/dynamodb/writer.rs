@@ -281,7 +281,9 @@ impl<'a> Pending<'a> {
                 WriteReceiver::Admitted(_, _, outcome) => match timeout_at(deadline, outcome).await
                 {
                     Ok(Ok(outcome)) => outcome,
-                    Ok(Err(_)) => Err(WriteError::Unavailable("the host stops".to_owned())),
+                    Ok(Err(_)) => Err(WriteError::Unavailable(
+                        "the host is shutting down".to_owned(),
+                    )),
                     Err(_) => {
                         all = false;
                         Err(WriteError::Deadline)

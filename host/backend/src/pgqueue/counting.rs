@@ -1,4 +1,5 @@
-//! How much is in the queues. One host of the fleet counts, the others read.
+//! Counts the messages in the queues. One host of the fleet counts, the others read the
+//! result.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use crate::queue::{Depth, QueueError};
 
 /// For counting, which reads whole tables. Milliseconds.
 const COUNT_MS_MAX: u64 = 60_000;
-/// Whoever has less than so much of a share is not counted by name.
+/// A customer with less than this part of a share is not counted by name.
 const HEAVY: u64 = 10;
 /// Counting takes a twentieth of one connection at most.
 const REST: u32 = 20;
@@ -39,7 +40,7 @@ const COUNT: &str = "
 
 const COUNT_DEAD: &str = "SELECT queue, count(*) FROM hearth.dead_letters GROUP BY queue";
 
-/// Taken by whoever comes first when it is time.
+/// Starts a count: of all hosts, the first one after it is due gets it.
 const BEGIN: &str = "
     UPDATE hearth.queue_depths SET begun_at = clock_timestamp()
     WHERE begun_at < clock_timestamp() - $1::bigint * interval '1 millisecond'";
@@ -70,7 +71,7 @@ impl PgQueue {
         let pause = Duration::from_millis(self.shared.config.count_ms);
         loop {
             if let Err(error) = self.count_or_read().await {
-                tracing::debug!(%error, "the queues were not counted");
+                tracing::debug!(%error, "the messages in the queues could not be counted");
             }
             sleep(pause).await;
         }

@@ -1,4 +1,4 @@
-//! Dead letters, of whatever backend.
+//! Dead letters of both backends.
 
 use std::sync::Arc;
 use std::time::SystemTime;

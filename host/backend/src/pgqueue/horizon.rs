@@ -1,9 +1,10 @@
-//! Where receiving stands, kept for hosts that start.
+//! The position of receiving, stored for hosts that start.
 //!
-//! A host without a horizon looks for messages from the beginning of each index, which
-//! is far away while somebody has an old snapshot open. So now and then each host writes
-//! down where it is, and one that starts goes on from there: a horizon may be as old as
-//! it likes.
+//! A host without a position looks for messages from the beginning of each index, which
+//! is slow to reach while another session has an old snapshot open: deleted rows are
+//! still there. So each host stores its position from time to time, and a host that
+//! starts continues from there. The position may be of any age: an older one only costs
+//! more reads.
 
 use tokio_postgres::Client;
 

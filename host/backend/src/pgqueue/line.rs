@@ -1,14 +1,15 @@
-//! The customers who have messages in a queue, in turn, and where each one's begin.
+//! The customers with messages in a queue, in turn, and where the messages of each
+//! begin.
 //!
-//! Postgres cannot keep that for us: a row that changes with each receive becomes as
-//! many dead ones as there were receives, for as long as anybody has an old snapshot
-//! open. So each host has its own, and shows it when it receives. It may be as old as
-//! it likes, or none: what has come since is found by the horizon that goes with it.
+//! It is kept in memory, not in Postgres: a row that changes with each receive leaves a
+//! dead row each time, for as long as another session has an old snapshot open. So each
+//! host has its own line and passes it to Postgres when it receives. It may be out of
+//! date or empty: newer messages are found by the horizon that goes with it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
-/// Customers whose turn one receive may reach.
+/// The number of customers that one receive may serve.
 const CUSTOMERS_MAX: usize = 32;
 
 /// As many customers as have messages in the queue, of which there are no more than
@@ -19,7 +20,7 @@ pub(super) struct CustomerLines {
     horizon: Option<String>,
     /// Whether it is another one than was saved.
     is_dirty: bool,
-    /// The customer whose turn was last.
+    /// The customer that was served last.
     turn: String,
     /// Behind which seat all messages of a customer are.
     seats: BTreeMap<String, i64>,

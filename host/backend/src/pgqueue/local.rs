@@ -1,5 +1,5 @@
-//! What this process knows of a queue: who waits for it, whose turn it is, how full
-//! it is.
+//! What this process knows of a queue: which receives wait for it, whose turn it is,
+//! and how full it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,16 +21,16 @@ const PAUSE_MIN: Duration = Duration::from_millis(5);
 pub(crate) struct Local {
     pub name: Arc<str>,
     pub metrics: QueueMetrics,
-    /// Wakes one who waits for messages. Whoever finds some wakes the next.
+    /// Wakes one waiting receive. One that finds messages wakes the next.
     arrived: Notify,
-    /// Of those who wait, one looks now and then for what other hosts have sent.
+    /// Held by the one waiting receive that polls for messages of other hosts.
     lookout: tokio::sync::Mutex<()>,
     /// One receive at a time changes them, so that each begins where the one before
     /// has ended.
     pub(super) lines: tokio::sync::Mutex<CustomerLines>,
     counted: AtomicU64,
     sent_since: AtomicU64,
-    /// Customers who have a good part of the queue, and those who sent since.
+    /// Customers with a large part of the queue, and those who sent since.
     heavy: Mutex<HashMap<String, u64>>,
 }
 
@@ -48,7 +48,7 @@ impl Local {
         }
     }
 
-    /// This host has sent messages: somebody who waits looks at once.
+    /// This host has sent messages: a waiting receive looks at once.
     pub fn sent(&self, messages: u64) {
         self.sent_since.fetch_add(messages, Relaxed);
         self.wake();

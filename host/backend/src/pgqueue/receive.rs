@@ -1,4 +1,4 @@
-//! Receiving: leases, and their heartbeat.
+//! Receives messages under a lease, and extends leases (the heartbeat).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ use crate::queue::{
 const RECEIVE: &str =
     "SELECT * FROM hearth.lease_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
-/// As of this transaction, or nobody would hear of a lease that ends sooner now.
+/// Extends leases. The row gets the current transaction, by which hosts find changed
+/// leases: otherwise none would learn of a lease that now ends earlier.
 const EXTEND: &str = "
     UPDATE hearth.leases AS l
     SET due_at = clock_timestamp() + ($3::bigint + $4::bigint) * interval '1 millisecond',
@@ -45,7 +46,8 @@ struct ReceiveResult {
     due_in: Option<Duration>,
 }
 
-/// Messages that nobody has got yet. Dropped, they are given back.
+/// Received messages that no caller has taken yet. Dropped, they are returned to the
+/// queue.
 struct UnclaimedRows {
     queues: PgQueue,
     queue: Arc<str>,
@@ -112,7 +114,7 @@ impl PgQueue {
         }
     }
 
-    /// Goes to its end once begun, whoever still waits for it.
+    /// Runs to its end once begun, even if no caller waits for it any more.
     async fn look(
         &self,
         local: &Arc<Local>,
@@ -131,7 +133,7 @@ impl PgQueue {
                 found: Some(found),
             }));
         });
-        let stopped = || Err(QueueError::Unavailable("the host is stopping".into()));
+        let stopped = || Err(QueueError::Unavailable("the host is shutting down".into()));
         answered.await.unwrap_or_else(|_| stopped())
     }
 
@@ -159,7 +161,7 @@ fn in_order(mut deliveries: Vec<(i64, Delivery)>) -> Vec<Delivery> {
         .collect()
 }
 
-/// What a receipt of this backend stands for.
+/// The lease and message of a receipt of this backend.
 pub(super) fn held(receipt: &Receipt) -> Option<(Uuid, Uuid)> {
     match receipt.0 {
         Lease::Postgres { row, lease } => Some((row, lease)),
@@ -229,7 +231,7 @@ impl Table {
     }
 }
 
-/// The rows of `hearth.lease_messages`; the one without an id tells of the rest.
+/// The rows of `hearth.lease_messages`; the row without an id describes the rest.
 fn found(
     rows: &[Row],
     queue: &Arc<str>,

@@ -1,4 +1,4 @@
-//! Sending outside a transaction: many requests' messages in one statement.
+//! Sends messages outside a transaction: those of many requests in one statement.
 
 use std::sync::Arc;
 
@@ -84,8 +84,8 @@ impl PgQueue {
         results
     }
 
-    /// One after the other, and with nobody else's: a message with a deduplication id
-    /// may have to wait until a transaction with the same one has ended.
+    /// Sends messages one by one and not merged with others: a message with a
+    /// deduplication id may have to wait for the end of a transaction with the same id.
     async fn send_alone(&self, entries: Vec<Entry>) -> Vec<Result<String, QueueError>> {
         let queues = self.clone();
         let sending = tokio::spawn(async move {
@@ -107,7 +107,7 @@ impl PgQueue {
 }
 
 fn stopping() -> QueueError {
-    QueueError::Unavailable("the host is stopping".into())
+    QueueError::Unavailable("the host is shutting down".into())
 }
 
 impl Table {

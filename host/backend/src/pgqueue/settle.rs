@@ -1,4 +1,4 @@
-//! Ending leases.
+//! Ends leases: deletes, delays or returns messages, or makes them dead letters.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -135,18 +135,19 @@ impl PgQueue {
             (ending, bytes)
         });
         let Ok(answers) = self.shared.settles.add(&None, sized.collect()) else {
-            return vec![unavailable("too much is being settled"); count];
+            return vec![unavailable("too many messages are being settled at once"); count];
         };
         let mut results = Vec::with_capacity(count);
         for answer in answers {
             let ended = answer.await;
-            results.push(ended.unwrap_or_else(|_| unavailable("the host is stopping")));
+            results.push(ended.unwrap_or_else(|_| unavailable("the host is shutting down")));
         }
         results
     }
 }
 
-/// What comes again at once, or was before others of its group.
+/// Whether it wakes a receive: the message is available again at once, or others of its
+/// group waited behind it.
 fn wakes((received, settlement): &(Received, Settlement)) -> bool {
     match settlement {
         Settlement::GiveBack => true,

@@ -1,4 +1,4 @@
-//! What is too old goes, and where receiving stands is kept.
+//! Deletes what is too old, and stores the position of receiving.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ const DEAD: &str = "
         WHERE died_at < clock_timestamp() + ($1::bigint - $2::bigint) * interval '1 millisecond'
         ORDER BY died_at LIMIT $3 FOR UPDATE SKIP LOCKED)";
 
-/// Of the customer who has most the oldest, so that nobody's letters push out others'.
+/// Deletes the oldest of the customer with the most, so that one customer's dead
+/// letters do not push out those of others.
 const DEAD_BEYOND: &str = "
     DELETE FROM hearth.dead_letters WHERE id IN (
         SELECT id FROM (
@@ -47,7 +48,7 @@ impl PgQueue {
         loop {
             sleep(pause).await;
             if let Err(error) = self.sweep().await {
-                tracing::debug!(%error, "the queues were not swept");
+                tracing::debug!(%error, "old rows of the queues could not be deleted");
             }
         }
     }
@@ -62,7 +63,7 @@ impl PgQueue {
         self.sweep_messages().await
     }
 
-    /// Drops what nobody has received in the time of retention.
+    /// Deletes messages that were not received within the retention time.
     async fn sweep_messages(&self) -> Result<(), Failure> {
         let table = &self.shared.table;
         let retention = i64::try_from(self.shared.config.retention_ms).unwrap_or(i64::MAX);
@@ -71,7 +72,10 @@ impl PgQueue {
         let params: [&(dyn ToSql + Sync); 3] = [&table.offset_ms(), &retention, &chunk];
         let messages: i64 = client.query_one(EXPIRE, &params).await?.try_get(0)?;
         if messages > 0 {
-            tracing::warn!(messages, "messages that nobody consumed were dropped");
+            tracing::warn!(
+                messages,
+                "messages that nothing consumed within queue.retention_ms were deleted"
+            );
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The way to the queues' tables: connections, time limits, errors.
+//! Access to the queues' tables: connections, time limits, errors.
 
 use std::future::Future;
 use std::time::Duration;
@@ -94,11 +94,11 @@ impl Table {
 /// Why a statement gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("no connection: {0}")]
+    #[error("no connection to Postgres: {0}")]
     Pool(#[from] PoolError),
     #[error("{}", chain(.0))]
     Postgres(#[from] tokio_postgres::Error),
-    #[error("the host is stopping")]
+    #[error("the host is shutting down")]
     Stopping,
 }
 

@@ -207,7 +207,7 @@ pub struct Login {
 pub enum ConnectError {
     #[error("no connection to Postgres: {0}")]
     Postgres(#[from] tokio_postgres::Error),
-    #[error("the host is stopping")]
+    #[error("the host is shutting down")]
     Stopping,
 }
 
@@ -260,7 +260,7 @@ impl managed::Manager for Login {
         let (client, driver) = self.connect.connect(self.tls.clone()).await?;
         let task = tokio::spawn(async move {
             if let Err(error) = driver.await {
-                tracing::debug!(%error, "a connection to Postgres ended");
+                tracing::debug!(%error, "a connection to Postgres was lost");
             }
         });
         Ok(Connection {
@@ -280,7 +280,9 @@ impl managed::Manager for Login {
     ) -> RecycleResult<ConnectError> {
         match connection.standing {
             Standing::Idle if !connection.is_closed() => Ok(()),
-            _ => Err(RecycleError::message("closed, or not clean")),
+            _ => Err(RecycleError::message(
+                "the connection is closed, or has state of an earlier session",
+            )),
         }
     }
 }

@@ -10,31 +10,31 @@ use tokio_postgres::error::SqlState;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The operator's mistake.
-    #[error("the Postgres URL is not valid: {}", chain(.0.as_ref()))]
+    #[error("the Postgres URL is invalid: {}", chain(.0.as_ref()))]
     Url(#[source] Box<tokio_postgres::Error>),
     /// The operator's mistake.
-    #[error("the limits of [database] contradict each other: {0}")]
+    #[error("the limits in [database] are inconsistent: {0}")]
     Limits(&'static str),
     /// The file of `tls_root_file` or `sslrootcert`, or the machine's certificate store.
     #[error("TLS for Postgres: {0}")]
     Roots(String),
     /// The server has no TLS, or its certificate does not verify.
     #[error(
-        "TLS with Postgres failed: {0}. Name the file of its authority in database.tls_root_file, or in the URL's sslrootcert; or add sslmode=disable to the URL to do without TLS"
+        "TLS with Postgres failed: {0}. Name the file of the CA certificate in database.tls_root_file or in the URL's sslrootcert, or add sslmode=disable to the URL to connect without TLS"
     )]
     Tls(String),
     /// It did not answer within `start_ms_max`.
     #[error("Postgres did not answer within {waited_ms} ms: {last}")]
     Away { waited_ms: u128, last: String },
     /// It answered, and the answer was no.
-    #[error("Postgres refused the host: {0}")]
+    #[error("Postgres rejected the host: {0}")]
     Refused(String),
-    #[error("Postgres is of version {found}, and 14 is the oldest that Hearth knows")]
+    #[error("Postgres {found} is unsupported: Hearth needs version 14 or newer")]
     TooOld { found: String },
     /// Somebody changed a migration after it had run, or another program owns
     /// the schema `hearth`.
     #[error(
-        "migration {version} of the schema hearth is not the one that this database was made with"
+        "migration {version} of the schema hearth differs from the one that this database was created with: use a version of Hearth that knows this database"
     )]
     MigrationChanged { version: i32 },
     #[error("migration {version} of the schema hearth failed: {reason}")]
@@ -70,7 +70,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Whether the error means that Postgres, or the way to it, is away for the
+/// Whether the error means that Postgres, or the way to it, is unavailable for the
 /// moment: the request is answered 503, and a later one may succeed. Nothing
 /// follows from it on whether the statement took effect.
 pub fn unavailable(error: &tokio_postgres::Error) -> bool {

@@ -81,7 +81,7 @@ pub(super) async fn harden(client: &mut Client, config: &Config) -> Result<(), O
     if let Err(error) = take(&mut transaction, &rights).await {
         tracing::debug!(
             error = chain(&error),
-            "not every right can be taken at once"
+            "some privileges could not be revoked together"
         );
         take_one_by_one(&mut transaction, &rights).await?;
     }
@@ -135,7 +135,7 @@ async fn take_one_by_one(
             tracing::debug!(
                 right = right.name,
                 error = chain(&error),
-                "PUBLIC keeps a right"
+                "PUBLIC keeps a privilege"
             );
         }
     }
@@ -149,7 +149,8 @@ fn warn_of_rest(rest: &[Right]) {
     if !names.is_empty() {
         tracing::warn!(
             rights = names.join(", "),
-            "this Postgres lets PUBLIC keep rights that Hearth wanted to take; the statement gate alone refuses them"
+            "Postgres did not let Hearth revoke some privileges of PUBLIC: the statement gate \
+             alone keeps plugins from using them"
         );
     }
 }

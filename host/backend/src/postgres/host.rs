@@ -91,7 +91,7 @@ async fn prepare_session(
         if unavailable(&error) {
             return Err(error);
         }
-        tracing::debug!(%error, "Postgres does not watch for clients that went away");
+        tracing::debug!(%error, "Postgres does not support client_connection_check_interval here: statements of lost clients run to their end");
     }
     Ok(())
 }
@@ -151,7 +151,7 @@ fn judge_pool(error: PoolError) -> Attempt {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
             judge(error)
         }
-        PoolError::Timeout(_) => Attempt::Again("connecting took too long".to_owned()),
+        PoolError::Timeout(_) => Attempt::Again("connecting timed out".to_owned()),
         other => Attempt::Final(OpenError::from(other)),
     }
 }

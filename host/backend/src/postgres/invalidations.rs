@@ -83,14 +83,14 @@ impl Stale {
     }
 }
 
-/// The backend's: Postgres is away or refused; try again.
+/// The backend's: Postgres is unavailable or refused; try again.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    #[error("no connection: {0}")]
+    #[error("no connection to Postgres: {0}")]
     Pool(#[from] PoolError),
     #[error("{0}")]
     Postgres(#[from] tokio_postgres::Error),
-    #[error("the row of hearth.cache_clock is gone")]
+    #[error("the row of hearth.cache_clock is missing")]
     NoClock,
 }
 
@@ -103,7 +103,7 @@ const APPEND: &str = "
     SELECT tick FROM clock";
 
 /// One statement, so one snapshot: the clock and the rows belong together. A tick
-/// that was swept tells a reader whether it was away for too long.
+/// that was swept shows a reader whether it was disconnected for too long.
 const READ: &str = "
     SELECT clock.tick, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
            coalesce((SELECT max(tick) FROM hearth.cache_swept), 0),
@@ -277,7 +277,7 @@ impl Log {
         match asked.await {
             Ok(row) => Ok(Era::of(row.try_get(0)?)),
             Err(error) if is_refusal(&error) => {
-                tracing::warn!(%error, "Postgres does not tell its timeline: empty the cache's shared tier when a database is put back or a standby takes over");
+                tracing::warn!(%error, "the timeline of Postgres cannot be read: empty the cache's shared tier after a restore or a failover");
                 self.era_denied = true;
                 Ok(Era::of(""))
             }
@@ -297,7 +297,9 @@ impl Log {
 /// The clock went back: the database forgot what this host has seen of it. What any
 /// host computed until now was perhaps made of what was forgotten.
 async fn renew(client: &Client, last: Tick) -> Result<(), LogError> {
-    tracing::warn!("the database went back in time: nothing that was cached before is served");
+    tracing::warn!(
+        "the database was restored to an earlier state: nothing that was cached before is served"
+    );
     client.execute(RENEW, &[&last]).await?;
     Ok(())
 }

@@ -29,7 +29,7 @@ struct Held {
 
 /// The lease has been given back already.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the connection was given back")]
+#[error("the connection was returned to the pool")]
 pub struct GivenBack;
 
 impl Lease {

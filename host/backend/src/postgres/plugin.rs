@@ -67,9 +67,9 @@ struct Shared {
 /// Why a call got no connection. Waiting may mend each.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    #[error("all connections of the plugin are taken")]
+    #[error("all connections of the plugin are in use")]
     Taken,
-    #[error("Postgres is away: {0}")]
+    #[error("Postgres is unavailable: {0}")]
     Away(String),
 }
 

@@ -72,14 +72,18 @@ pub fn write(pools: &[PoolView<'_>], page: &mut MetricsPage) {
         page.sample(COUNT, &pool.with(("state", "used")), used);
         page.sample(COUNT, &pool.with(("state", "idle")), idle);
     }
-    page.family(MAX, FamilyKind::Gauge, "Connections that a pool may have.");
+    page.family(
+        MAX,
+        FamilyKind::Gauge,
+        "Largest number of connections of a pool.",
+    );
     for pool in pools {
         page.sample(MAX, &pool.labels(), pool.status.max_size);
     }
     page.family(
         PENDING,
         FamilyKind::Gauge,
-        "Calls that wait for a connection of a pool.",
+        "Calls waiting for a connection of a pool.",
     );
     for pool in pools {
         let waiting = pool.waiting + pool.status.waiting;
@@ -88,7 +92,7 @@ pub fn write(pools: &[PoolView<'_>], page: &mut MetricsPage) {
     page.family(
         WAIT,
         FamilyKind::Histogram,
-        "Time until a call had a connection of a pool.",
+        "Time that calls waited for a connection of a pool.",
     );
     for pool in pools {
         page.histogram(WAIT, &pool.labels(), &pool.metrics.waited);
@@ -96,7 +100,7 @@ pub fn write(pools: &[PoolView<'_>], page: &mut MetricsPage) {
     page.family(
         TIMEOUTS,
         FamilyKind::Counter,
-        "Calls that had no connection of a pool in time.",
+        "Calls that got no connection of a pool in time.",
     );
     for pool in pools {
         let timeouts = pool.metrics.timeouts.load(Relaxed);

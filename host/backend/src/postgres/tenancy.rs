@@ -17,7 +17,9 @@ pub struct Tenant(Arc<str>);
 /// A customer's id that may not be put into SQL. The host is to blame: the edge
 /// gives out ids of this shape alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a customer's id has 1 to {CUSTOMER_BYTES_MAX} characters of A-Z, a-z, 0-9, _ and -")]
+#[error(
+    "the customer's id is invalid: it must have 1 to {CUSTOMER_BYTES_MAX} characters of A-Z, a-z, 0-9, _ and -"
+)]
 pub struct InvalidTenant;
 
 impl Tenant {

@@ -35,7 +35,7 @@ fn roots_of_file(file: &Path) -> Result<RootCertStore, OpenError> {
             .map_err(|error| OpenError::Roots(format!("{name}: {error}")))?;
     }
     if roots.is_empty() {
-        return Err(OpenError::Roots(format!("{name} holds no certificate")));
+        return Err(OpenError::Roots(format!("{name} contains no certificate")));
     }
     Ok(roots)
 }
@@ -45,7 +45,7 @@ fn roots_of_file(file: &Path) -> Result<RootCertStore, OpenError> {
 fn roots_of_machine() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
-        tracing::debug!(%error, "a certificate of this machine could not be read");
+        tracing::debug!(%error, "a CA certificate of this machine could not be read");
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);

@@ -136,7 +136,7 @@ impl Config {
         check_name("deduplication id", draft.deduplication_id.as_deref())?;
         match draft.delay_ms > self.delay_ms_max {
             true => Err(invalid(format!(
-                "the delay is {} ms and may be {} (queue.delay_ms_max)",
+                "the delay is too long: {} ms, and at most {} ms are allowed (queue.delay_ms_max)",
                 draft.delay_ms, self.delay_ms_max
             ))),
             false => Ok(()),
@@ -146,15 +146,17 @@ impl Config {
     fn check_attributes(&self, attributes: &[(String, String)]) -> Result<(), QueueError> {
         let max = self.attributes_max;
         if attributes.len() > max {
-            let reason = format!("a message may have {max} attributes (queue.attributes_max)");
+            let reason = format!(
+                "too many attributes: a message may have at most {max} (queue.attributes_max)"
+            );
             return Err(invalid(reason));
         }
         for (index, (name, _)) in attributes.iter().enumerate() {
             let before = attributes.iter().take(index);
             if !is_attribute(name, self.attribute_name_bytes_max) {
                 return Err(invalid(
-                    "an attribute's name has letters, digits, '-', '_' and '.', with none of the \
-                     latter at its ends or twice in a row"
+                    "the name of an attribute is invalid: it must have letters, digits, '-', '_' \
+                     and '.', and no '.' at its ends or twice in a row"
                         .into(),
                 ));
             }
@@ -187,7 +189,8 @@ fn check_name(what: &str, name: Option<&str>) -> Result<(), QueueError> {
         return Ok(());
     }
     Err(invalid(format!(
-        "the {what} has 1 to {NAME_CHARS_MAX} letters, digits and punctuation marks of ASCII"
+        "the {what} is invalid: it must have 1 to {NAME_CHARS_MAX} letters, digits and punctuation \
+         marks of ASCII"
     )))
 }
 

@@ -96,7 +96,7 @@ pub(super) async fn url(client: &Client, place: &QueueAddress) -> Result<String,
         let asked = client.get_queue_url().queue_name(&place.given).send().await;
         let answer = asked.map_err(failed)?;
         answer.queue_url.ok_or_else(|| {
-            QueueError::Unavailable(format!("SQS gave no URL for the queue {}", place.given))
+            QueueError::Unavailable(format!("SQS returned no URL for the queue {}", place.given))
         })
     });
     found.await.cloned()

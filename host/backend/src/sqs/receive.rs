@@ -91,7 +91,7 @@ impl Sqs {
                 messages,
             }));
         });
-        let stopped = || Err(QueueError::Unavailable("the host is stopping".into()));
+        let stopped = || Err(QueueError::Unavailable("the host is shutting down".into()));
         answered.await.unwrap_or_else(|_| stopped())
     }
 
@@ -149,7 +149,9 @@ impl Sqs {
             match more {
                 Ok(more) => found.extend(more),
                 // What was found is not lost for what was not.
-                Err(error) => tracing::debug!(%error, "SQS was not asked for more"),
+                Err(error) => {
+                    tracing::debug!(%error, "more messages could not be received from SQS")
+                }
             }
         }
         Ok(found)
@@ -217,7 +219,7 @@ impl Sqs {
             .metrics
             .foreign
             .increment(1);
-        tracing::warn!(%queue, message = found.message, "a message in SQS does not carry this fleet's stamp");
+        tracing::warn!(%queue, message = found.message, "a message in SQS was not signed by this fleet");
         let receipt = found.receipt();
         let foreign = Received {
             id: id_text(uuid::Uuid::now_v7()),
@@ -231,7 +233,7 @@ impl Sqs {
             sent_at: self.shared.postgres.clock().now(),
             receipt,
         };
-        let reason = "it does not carry this fleet's stamp: somebody else put it into the queue";
+        let reason = "it was not signed by this fleet: another program put it into the queue";
         let dead = Settlement::DeadLetter(reason.into());
         let settled = self.settle(queue, vec![(foreign, dead)]).await;
         settled.into_iter().collect()

@@ -35,7 +35,7 @@ async fn relay(sqs: Sqs, queue: String) {
             Ok(()) => away = false,
             Err(error) => {
                 if !away {
-                    tracing::warn!(queue, %error, "the outbox cannot be relayed");
+                    tracing::warn!(queue, %error, "the messages of the outbox cannot be sent to SQS");
                 }
                 away = true;
                 sleep(Duration::from_millis(sqs.config().relay_retry_ms)).await;
@@ -83,7 +83,7 @@ fn settlement(handed: &Result<(), QueueError>, retry: Duration) -> Settlement {
     match handed {
         Ok(()) => Settlement::Done,
         Err(QueueError::TooLarge | QueueError::Invalid(_)) => {
-            Settlement::DeadLetter("SQS does not take it".into())
+            Settlement::DeadLetter("SQS rejected a message of the outbox".into())
         }
         Err(_) => Settlement::RetryAfter(retry),
     }

@@ -106,7 +106,7 @@ async fn send(
     let answer = asked.send().await.map_err(client::failed)?;
     let unanswered = || {
         Err(QueueError::Unavailable(
-            "SQS: an entry has no answer".into(),
+            "SQS: the answer lacks an entry".into(),
         ))
     };
     let mut results: Vec<_> = parcels.iter().map(|_| unanswered()).collect();
@@ -152,7 +152,7 @@ impl Sqs {
             SendMethod::Direct => sent.next(),
             SendMethod::Outbox => kept.next(),
         };
-        let unanswered = || Err(QueueError::Unavailable("it was not answered".into()));
+        let unanswered = || Err(QueueError::Unavailable("there was no answer".into()));
         ways.iter()
             .map(result)
             .map(|result| result.unwrap_or_else(unanswered))
@@ -325,5 +325,5 @@ fn group_id(message: &Outgoing, id: &str) -> String {
 }
 
 fn stopping() -> QueueError {
-    QueueError::Unavailable("the host is stopping".into())
+    QueueError::Unavailable("the host is shutting down".into())
 }

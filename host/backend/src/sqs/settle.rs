@@ -162,7 +162,7 @@ impl Sqs {
             .map(|(_, message, _)| message.to_owned())
             .collect();
         if let Err(error) = self.forget(queue, &known).await {
-            tracing::debug!(%error, queue, "what was known of messages was not forgotten");
+            tracing::debug!(%error, queue, "the delivery counts of deleted messages could not be deleted");
         }
     }
 

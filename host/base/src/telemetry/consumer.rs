@@ -1,5 +1,5 @@
-//! The metrics of queues that are consumed, and of schedules: as `host` has those
-//! of everything else.
+//! The metrics of consumed queues and of schedules; those of everything else are in
+//! `host`.
 
 use metrics::{Counter, Gauge, Histogram};
 
@@ -16,12 +16,15 @@ pub(super) fn describe(metrics: &Metrics) {
         MESSAGES,
         "Messages whose delivery ended, by plugin, queue and disposition.",
     );
-    metrics.describe_histogram(BATCH_MESSAGES, "Messages that were received together.");
-    metrics.describe_gauge(IN_FLIGHT, "Messages that a guest works on now.");
-    metrics.describe_histogram(SECONDS, "Time from sending a message to its being done.");
+    metrics.describe_histogram(BATCH_MESSAGES, "Messages received in one batch.");
+    metrics.describe_gauge(IN_FLIGHT, "Messages that plugins are handling now.");
+    metrics.describe_histogram(
+        SECONDS,
+        "Time from sending a message to the end of its handling.",
+    );
     metrics.describe_counter(
         SCHEDULED,
-        "Messages that were sent by the clock, by plugin and schedule.",
+        "Messages sent by schedules, by plugin and schedule.",
     );
 }
 

@@ -1,4 +1,4 @@
-//! How long something took, each time, in a few buckets. To add to it takes three atomic
+//! A histogram of durations in a few buckets. Recording a duration takes three atomic
 //! additions and no lock, and nothing has to be drained.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -58,9 +58,9 @@ pub(super) fn describe(metrics: &Metrics) {
         (CALLS, "Calls of BatchWriteItem."),
         (
             UNPROCESSED,
-            "Documents that DynamoDB left unprocessed, each time anew.",
+            "Documents that DynamoDB left unprocessed, counted each time.",
         ),
-        (RETRIES, "Documents that were put in line to be sent again."),
+        (RETRIES, "Documents queued to be sent again."),
     ];
     for (name, text) in counters {
         metrics.describe_counter(name, text);
@@ -76,6 +76,9 @@ pub(super) fn describe(metrics: &Metrics) {
     for (name, text) in histograms {
         metrics.describe_histogram(name, text);
     }
-    metrics.describe_gauge(WAITING, "Documents in the batch writer without an outcome.");
-    metrics.describe_gauge(WAITING_BYTES, "Bytes of the documents that wait.");
+    metrics.describe_gauge(WAITING, "Documents waiting in the batch writer.");
+    metrics.describe_gauge(
+        WAITING_BYTES,
+        "Bytes of the documents waiting in the batch writer.",
+    );
 }

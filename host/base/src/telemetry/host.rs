@@ -1,6 +1,5 @@
-//! The host's own metrics. Their names, labels and help texts live here, those of
-//! queues that are consumed in `consumer`, and nowhere else; a dashboard is written
-//! against these files.
+//! The host's own metrics: their names, labels and help texts. Those of consumed queues
+//! are in `consumer`; there are no others. Dashboards depend on these files.
 
 mod cache;
 mod outbound;
@@ -41,7 +40,7 @@ const IDEMPOTENT: &str = "hearth_idempotency_total";
 const COUNTERS: [(&str, &str); 15] = [
     (
         IDEMPOTENT,
-        "Requests whose Idempotency-Key was used before, by what they were told.",
+        "Requests whose Idempotency-Key was used before, by outcome.",
     ),
     (
         CONNECTIONS_ENDED,
@@ -49,31 +48,30 @@ const COUNTERS: [(&str, &str); 15] = [
     ),
     (
         RESPONSE_CACHE,
-        "Requests of routes whose answers are kept, by outcome.",
+        "Requests to routes with a response cache, by outcome.",
     ),
-    (
-        CACHE_LOOKUPS,
-        "Looks into the cache by the guest, by plugin and outcome.",
-    ),
+    (CACHE_LOOKUPS, "Cache lookups, by plugin and outcome."),
     (
         CACHE_SHARED_LOOKS,
-        "Looks into the shared tier that it answered, by plugin and outcome: stale is what was found and not served.",
+        "Lookups in the cache's shared tier that it answered, by plugin and outcome; stale: found, \
+         but invalidated.",
     ),
     (
         CACHE_SHARED_ERRORS,
-        "Looks into the shared tier that it did not answer, or not with what this fleet wrote, by reason.",
+        "Lookups in the cache's shared tier that failed, by reason; forged: not written by this \
+         fleet.",
     ),
     (
         CACHE_SHARED_WRITES,
-        "Values for the shared tier, by what became of them.",
+        "Values for the cache's shared tier, by outcome.",
     ),
     (
         "hearth_cache_coalesced_total",
-        "Looks into the cache that waited for somebody else's computation.",
+        "Cache lookups that waited for another call to compute the value.",
     ),
     (
         "hearth_cache_invalidations_total",
-        "Tags and keys that plugins declared stale on this host.",
+        "Tags and keys that plugins invalidated on this host.",
     ),
     (
         "hearth_requests_total",
@@ -93,50 +91,50 @@ const COUNTERS: [(&str, &str); 15] = [
     ),
     (
         PLUGIN_LOG_LINES_DROPPED,
-        "Lines of a plugin's log that went past a limit, by reason.",
+        "Log lines of plugins that were dropped, by reason.",
     ),
     (
         PLUGIN_METRICS_DROPPED,
-        "Samples of a plugin's own metrics that broke a rule or a limit, by reason.",
+        "Samples of plugins' own metrics that were dropped, by reason.",
     ),
 ];
 const GAUGES: [(&str, &str); 13] = [
     (
         BODIES_BYTES,
-        "Memory that bodies of requests under way take, by size: small or large.",
+        "Memory used by request bodies in progress, by size: small or large.",
     ),
     (
         "hearth_answers_bytes",
-        "Bytes of answers that clients have not taken yet.",
+        "Bytes of answers that clients have not read yet.",
     ),
     (
         "hearth_requests_under_way",
-        "Requests from their heads to the last byte of their answers, streams aside.",
+        "Requests in progress, without streams.",
     ),
     (
         "hearth_response_cache_bytes",
-        "Bytes of answers that are kept.",
+        "Bytes in the response cache.",
     ),
     (
         "hearth_calls_waiting",
-        "Calls that wait for their turn, by plugin.",
+        "Calls waiting for an instance, by plugin.",
     ),
-    ("hearth_cache_bytes", "Bytes that a plugin has cached."),
+    ("hearth_cache_bytes", "Bytes in the cache, by plugin."),
     (
-        "hearth_cache_shared_away",
-        "1 while the shared tier is not asked, since it failed of late.",
+        "hearth_cache_shared_unavailable",
+        "1 while the cache's shared tier is unavailable.",
     ),
     (
         "hearth_instances_waiting",
-        "Instances that wait ready for a call.",
+        "Idle instances, ready for a call.",
     ),
     (
         "hearth_deployments_live",
-        "Deployments in memory: those that serve and those that drain.",
+        "Deployments in memory, serving or draining.",
     ),
     (
         "hearth_instances_in_flight",
-        "Instances that run a call now.",
+        "Instances running a call now.",
     ),
     (
         "hearth_process_resident_bytes",
@@ -145,7 +143,7 @@ const GAUGES: [(&str, &str); 13] = [
     ("hearth_connections", "Open connections of clients."),
     (
         "hearth_build_info",
-        "Always 1; the labels say what was built.",
+        "Always 1; the labels have the version.",
     ),
 ];
 const HISTOGRAMS: [(&str, &str); 5] = [
@@ -155,16 +153,16 @@ const HISTOGRAMS: [(&str, &str); 5] = [
     ),
     (
         "hearth_guest_cpu_seconds",
-        "Thread CPU time that one call of a guest took.",
+        "CPU time of one call of a plugin.",
     ),
     (
         "hearth_guest_memory_peak_bytes",
-        "Largest linear memory of one call of a guest.",
+        "Largest linear memory during one call of a plugin.",
     ),
     ("hearth_compile_seconds", "Time to compile a component."),
     (
         CACHE_SHARED_SECONDS,
-        "Time that the shared tier took, by operation.",
+        "Time of operations of the cache's shared tier.",
     ),
 ];
 
@@ -176,7 +174,7 @@ pub struct HostMetrics {
     pub deployments_live: Gauge,
     pub compile_seconds: Histogram,
     pub process_resident_bytes: Gauge,
-    /// What is told of Postgres, DynamoDB and SQS.
+    /// The health of Postgres, DynamoDB and SQS.
     pub watches: Arc<Watches>,
     /// What writes its own families behind those of the registry.
     pub sources: Sources,
@@ -227,7 +225,7 @@ impl HostMetrics {
         self.metrics.counter(REQUESTS_LIMITED, &[("tier", tier)])
     }
 
-    /// Counts a request whose idempotency key was used before, by what it was told.
+    /// Counts a request with an idempotency key that was used before, by outcome.
     pub fn count_idempotent(&self, told: &'static str) {
         self.metrics
             .counter(IDEMPOTENT, &[("told", told)])
@@ -242,7 +240,7 @@ impl HostMetrics {
             .increment(1);
     }
 
-    /// Counts requests of routes whose answers are kept.
+    /// Counts requests to routes with a response cache.
     pub fn response_cache(&self, outcome: &'static str) -> Counter {
         self.metrics
             .counter(RESPONSE_CACHE, &[("outcome", outcome)])

@@ -1,9 +1,9 @@
 //! Logs on standard error, for people or as JSON.
 //!
-//! A line is put into a bounded queue, and redacted and written by a thread of its
-//! own, so that a reader who stops reading never stops a request, and many lines are
-//! one write. What does not fit is dropped, and the next line that fits says how many
-//! were.
+//! A line is put into a bounded queue, and redacted and written by a separate thread,
+//! so that a reader who stops reading never stops a request, and many lines become one
+//! write. A line that does not fit is dropped, and the next line that fits says how
+//! many were.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -214,8 +214,8 @@ fn write_lines(
     let _ = writer.flush();
 }
 
-/// Adds a line without its secrets; answers how many bytes it had. Lines are redacted
-/// one by one, for what stands in one says nothing of the next.
+/// Adds a line without its secrets; returns its size in bytes. Lines are redacted one
+/// by one, as they are independent of each other.
 fn append(text: &mut Vec<u8>, line: &[u8], redactor: &Redactor) -> usize {
     let readable = String::from_utf8_lossy(line);
     text.extend_from_slice(redactor.redact(&readable).as_bytes());

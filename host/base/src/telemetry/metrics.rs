@@ -1,7 +1,7 @@
 //! The registry behind the admin listener's `/metrics`.
 //!
-//! It is held by value and handed to whoever counts; there is no global
-//! recorder. Hot paths take a handle once and keep it:
+//! It is passed by value to the parts that count; there is no global recorder. Hot
+//! paths take a handle once and keep it:
 //!
 //! ```
 //! use hearth_base::telemetry::{Config, Metrics};

@@ -1,6 +1,6 @@
-//! The page of metrics in Prometheus's text format, for families that the registry does
-//! not keep: those whose series end with what they are about, and those that are read
-//! only when somebody asks.
+//! Writes metrics in Prometheus's text format for families that the registry does not
+//! keep: those whose series end with their subject, and those that are only read for a
+//! scrape.
 
 use std::fmt::{Display, Write};
 use std::sync::{Arc, Weak};
@@ -21,7 +21,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Has it write for as long as somebody else keeps it.
+    /// Adds a source, which is written for as long as its owner keeps it.
     pub fn add<S: MetricsSource + 'static>(&self, source: &Arc<S>) {
         let source: Weak<S> = Arc::downgrade(source);
         self.all.lock().push(source);

@@ -1,4 +1,4 @@
-//! The metrics of queues, as `host` has those of everything else.
+//! The metrics of queues; those of everything else are in `host`.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const OUTCOMES: [&str; 5] = ["done", "retry", "failed", "given_back", "dead"];
 pub(super) fn describe(metrics: &Metrics) {
     metrics.describe_counter(
         SENT,
-        "Messages that this host sent, transactions' included, by queue.",
+        "Messages sent by this host, in transactions and outside, by queue.",
     );
     metrics.describe_counter(
         REFUSED,
@@ -35,20 +35,21 @@ pub(super) fn describe(metrics: &Metrics) {
     );
     metrics.describe_gauge(
         DEPTH,
-        "Messages in a queue of the fleet, by state (waiting, delayed, leased, dead); counted now and then.",
+        "Messages in a queue of the fleet, by state (waiting, delayed, leased, dead); counted \
+         periodically.",
     );
     metrics.describe_gauge(
         OLDEST,
-        "Since when the oldest message waits that could be received.",
+        "Age of the oldest message that is ready to be received.",
     );
     metrics.describe_counter(RELAYED, "Messages of the outbox handed over to SQS.");
     metrics.describe_histogram(
         RELAY_LAG,
-        "Time from when a message of the outbox was due to when SQS had it.",
+        "Time from when a message of the outbox was due to its arrival in SQS.",
     );
     metrics.describe_counter(
         FOREIGN,
-        "Messages that were found in SQS and did not come from this fleet.",
+        "Messages in SQS that were not signed by this fleet.",
     );
 }
 

@@ -1,7 +1,7 @@
-//! Takes secrets out of text on its way to a log.
+//! Removes secrets from text on its way to a log.
 //!
-//! Two kinds go: the ones that the host knows by value, and whatever has the
-//! form of a secret. The scan is linear in the text, since guests write it.
+//! Two kinds are removed: secrets that the host knows by value, and text that has the
+//! form of a secret. The scan is linear in the length of the text, as guests write it.
 //!
 //! ```
 //! use hearth_base::telemetry::Redactor;
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What stands where a secret was.
+/// The replacement for a secret.
 pub const REDACTED: &str = "[redacted]";
 
 /// Shorter values are no secrets, and taking them out would garble everything.
@@ -115,7 +115,7 @@ fn without(text: &str, ranges: &[Range<usize>]) -> String {
     kept
 }
 
-/// Where something stands that looks like a secret, in order.
+/// The places, in order, that have the form of a secret.
 fn look_alikes(text: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut at = 0;

@@ -1,6 +1,6 @@
-//! How long the declared statements of plugins take, by the names that their authors
-//! gave them. A series is there from the first use of its statement until the last
-//! deployment goes that declares it.
+//! The durations of the declared statements of plugins, by the names that their authors
+//! gave them. A series exists from the first use of its statement until the last
+//! deployment that declares it ends.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -166,8 +166,8 @@ impl StatementRegistry {
 impl MetricsSource for StatementRegistry {
     fn write(&self, page: &mut MetricsPage) {
         let all = self.deployed();
-        let help = "Time that a declared statement took in Postgres, by plugin, statement, \
-                    operation and outcome.";
+        let help = "Time of a declared statement in Postgres, by plugin, statement, operation and \
+                    outcome.";
         page.family(DURATION, FamilyKind::Histogram, help);
         for statement in &all {
             statement.write_durations(page);

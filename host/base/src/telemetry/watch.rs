@@ -1,7 +1,7 @@
-//! The health of backends: one line of the log when Postgres, DynamoDB or SQS is slow or
-//! unavailable, and one when it is well again, however many calls suffer. The cache itself
-//! reports its shared tier, Redis or DynamoDB, for it does not ask it while it is
-//! unavailable.
+//! The health of backends: one line in the log when Postgres, DynamoDB or SQS is slow
+//! or unavailable, and one when it is well again, however many calls are affected. The
+//! cache reports its shared tier, Redis or DynamoDB, itself, as it does not ask it
+//! while it is unavailable.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub struct BackendWatch {
     slow: Duration,
     repeat: Duration,
     recovered: Duration,
-    /// What `seen` has too, for those who have nothing to tell.
+    /// A copy of the state in `seen`, to read without its lock when all is well.
     state: AtomicU8,
     seen: Mutex<Incident>,
 }
@@ -49,7 +49,7 @@ struct Incident {
     /// Since when it is not well.
     since: Instant,
     last: Instant,
-    /// When a line told of it last: of slowness, and of absence.
+    /// When a line was last logged: for slow, and for unavailable.
     reported: [Option<Instant>; 2],
     /// Whether any did since it was well.
     was_reported: bool,
@@ -86,8 +86,8 @@ impl BackendWatch {
         }
     }
 
-    /// Nobody waited for its answer any longer, after so long. That is slow, or it says
-    /// nothing.
+    /// The caller gave up waiting for its answer, after so long. If that is long
+    /// enough, the backend counts as slow.
     pub fn gave_up(&self, asked: BackendCall<'_>, waited: Duration) {
         if waited >= self.slow {
             self.note(State::Slow, asked, waited, None);
@@ -221,7 +221,7 @@ impl Watches {
 
 impl MetricsSource for Watches {
     fn write(&self, page: &mut MetricsPage) {
-        let help = "1 while a backend is slow, or unavailable, as the log says it.";
+        let help = "1 while a backend is slow or unavailable, by backend and state.";
         page.family(TROUBLE, FamilyKind::Gauge, help);
         for watch in [&self.postgres, &self.dynamodb, &self.sqs] {
             let now = watch.state.load(Relaxed);

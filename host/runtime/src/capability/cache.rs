@@ -91,9 +91,10 @@ pub struct Config {
     pub marks_max: usize,
     /// How often a host asks what others have invalidated.
     pub fleet_poll_ms: u64,
-    /// A host that has not been told for so long serves nothing from its cache.
-    pub fleet_away_ms_max: u64,
-    /// How long invalidations are kept for hosts that were away.
+    /// A host that could not read the invalidations of other hosts for so long serves
+    /// nothing from its cache.
+    pub fleet_stale_ms_max: u64,
+    /// How long invalidations are kept for hosts that were unavailable.
     pub fleet_kept_ms: u64,
     /// Invalidations of one plugin that wait to be told; one more, and all that
     /// the plugin cached on other hosts goes instead.
@@ -141,7 +142,7 @@ impl Default for Config {
             lease_ms_max: 5_000,
             marks_max: 100_000,
             fleet_poll_ms: 250,
-            fleet_away_ms_max: 5_000,
+            fleet_stale_ms_max: 5_000,
             fleet_kept_ms: 600_000,
             fleet_waiting_max: 1_000,
             shared: None,
@@ -162,7 +163,7 @@ impl Config {
         self.check_name("key", key, self.key_bytes_max)?;
         if options.tags.len() > self.tags_max {
             return Err(Error::Invalid(format!(
-                "an entry may have {} tags (cache.tags_max)",
+                "too many tags: an entry may have at most {} (cache.tags_max)",
                 self.tags_max
             )));
         }
@@ -184,7 +185,8 @@ impl Config {
         match name.len() {
             0 => Err(Error::Invalid(format!("the {what} is empty"))),
             bytes if bytes > bytes_max => Err(Error::Invalid(format!(
-                "the {what} has {bytes} bytes and may have {bytes_max} (cache.{what}_bytes_max)"
+                "the {what} is too large: {bytes} bytes, and at most {bytes_max} are allowed \
+                 (cache.{what}_bytes_max)"
             ))),
             _ => Ok(()),
         }
@@ -194,7 +196,7 @@ impl Config {
 /// Why something was not cached. The guest is to blame for each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("the value is larger than an entry may be")]
+    #[error("the value is too large (cache.entry_bytes_max)")]
     TooLarge,
     #[error("{0}")]
     Invalid(String),

@@ -143,7 +143,7 @@ impl generated::Host for View<'_> {
             if self.state.lines == lines_max {
                 self.emit(
                     Level::WARN,
-                    "log.lines_max is reached, this call writes no more",
+                    "log.lines_max is reached: further lines of this call are dropped",
                     "",
                 );
             }

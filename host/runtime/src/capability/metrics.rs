@@ -71,13 +71,13 @@ impl Default for Config {
 /// Why a sample was dropped. The guest is to blame for each; it is not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("the name or unit is none that Prometheus allows")]
+    #[error("the name or unit is invalid: Prometheus does not allow it")]
     Name,
-    #[error("a label is none that Prometheus allows, or there are too many")]
+    #[error("a label is invalid: Prometheus does not allow it, or there are too many labels")]
     Label,
     #[error("the value is not a finite number")]
     Value,
-    #[error("the plugin has all the series that it may have")]
+    #[error("too many series: the plugin has reached its limit")]
     Series,
 }
 

@@ -276,7 +276,7 @@ fn tell_what_is_opened(ranges: &[AllowedRanges]) {
     }
     let ranges: Vec<String> = ranges.iter().map(AllowedRanges::to_string).collect();
     tracing::warn!(
-        "PLUGINS MAY REACH ADDRESSES THAT ARE CLOSED OTHERWISE: {} (outbound.allow_addresses, \
+        "PLUGINS MAY REACH ADDRESSES THAT ARE BLOCKED BY DEFAULT: {} (outbound.allow_addresses, \
          HEARTH_OUTBOUND_ALLOW_ADDRESSES)",
         ranges.join(", ")
     );
@@ -320,7 +320,8 @@ fn check_calls(sent: u32, config: &Config) -> Result<(), Error> {
     match sent < max {
         true => Ok(()),
         false => Err(Error::Denied(format!(
-            "one call of a plugin may send {max} requests (outbound.request_calls_max)"
+            "too many requests: one call of a plugin may send at most {max} \
+             (outbound.request_calls_max)"
         ))),
     }
 }

@@ -157,10 +157,10 @@ impl Default for Config {
 /// Why nothing was published. The guest is to blame for all but the second.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("an event is larger than one may be")]
+    #[error("the event is too large")]
     TooLarge,
-    /// The backend's: Postgres is away, or slower than what is published.
-    #[error("nothing can be published now: {0}")]
+    /// The backend's: Postgres is unavailable, or slower than what is published.
+    #[error("push is unavailable: {0}")]
     Unavailable(String),
     #[error("{0}")]
     Invalid(String),
@@ -169,9 +169,9 @@ pub enum Error {
 /// Why a stream was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StreamLimit {
-    #[error("this host has all the streams that it may have")]
+    #[error("too many streams: this host has reached its limit")]
     HostFull,
-    #[error("the customer has all the streams that it may have")]
+    #[error("too many streams: the customer has reached its limit")]
     CustomerFull,
 }
 

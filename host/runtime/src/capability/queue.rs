@@ -113,7 +113,7 @@ impl Host for View<'_> {
         self.call.host_call()?;
         let bytes = messages.iter().map(|message| message.body.len()).sum();
         if self.lent.sender.is_too_much(messages.len(), bytes) {
-            let reason = "more messages or bytes than a call may send (queue.call_messages_max, \
+            let reason = "too many messages or bytes in one call (queue.call_messages_max, \
                           queue.call_bytes_max)";
             let refused = || Err(GuestError::Invalid(reason.into()));
             return Ok(messages.iter().map(|_| refused()).collect());
@@ -183,7 +183,7 @@ fn convert_error(error: Error) -> GuestError {
         Error::Queue(QueueError::Denied(reason)) => GuestError::Denied(reason),
         Error::Queue(QueueError::Invalid(reason)) => GuestError::Invalid(reason),
         Error::Queue(QueueError::Unavailable(reason)) => {
-            tracing::warn!(blame = "backend", reason, "a message was not sent");
+            tracing::warn!(blame = "backend", reason, "a message could not be sent");
             GuestError::Unavailable
         }
         Error::Queue(QueueError::Full | QueueError::ShareFull | QueueError::LeaseLost) => {

@@ -17,7 +17,7 @@ use crate::plugin::manifest::Consumed;
 use hearth_backend::queue::{QueueError, Received};
 use hearth_base::telemetry::ConsumerMetrics;
 
-/// How often what comes within a window is looked for.
+/// How often messages are polled for within a window.
 const GATHER_LOOK: Duration = Duration::from_millis(50);
 
 pub(super) struct Intake {
@@ -73,7 +73,7 @@ impl Intake {
         while let Some((slot, permit)) = self.or_stop(self.room()).await {
             if let Err(error) = self.round(slot, permit).await {
                 let plugin = self.deployment.label();
-                tracing::warn!(%plugin, queue = %self.queue, %error, "nothing can be received");
+                tracing::warn!(%plugin, queue = %self.queue, %error, "messages cannot be received");
                 self.or_stop(sleep(self.away())).await;
             }
         }
@@ -140,9 +140,10 @@ impl Intake {
         self.or_stop(entering).await?.ok()
     }
 
-    /// At most one batch: what comes first, and what comes within the window. The queue
-    /// is asked now and then, for to ask for each message costs more than to handle it;
-    /// while requests come, and messages with them, the first time is behind a wait too.
+    /// At most one batch: the first messages, and those that arrive within the window.
+    /// The queue is polled at intervals, as polling for each message would cost more
+    /// than handling it. While requests arrive, and messages with them, the first poll
+    /// waits for an interval too.
     async fn receive(&self, messages: &mut Vec<Received>) -> Result<(), QueueError> {
         let wait = Duration::from_millis(self.shared.config.receive_ms_max);
         let mut window = Duration::from_millis(self.consumed.window_ms);

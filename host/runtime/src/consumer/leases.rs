@@ -1,4 +1,5 @@
-//! The heartbeat: what is being consumed stays invisible to everybody else.
+//! The heartbeat: extends the leases of messages in progress, so that no other consumer
+//! receives them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -70,10 +71,10 @@ async fn beat(queues: Queues, queue: Arc<str>, visibility: Duration, held: Arc<R
                 // Settled meanwhile, or this host stood still for too long.
                 Err(QueueError::LeaseLost) => {
                     held.0.lock().remove(id);
-                    tracing::debug!(%queue, message = %id, "a lease is over");
+                    tracing::debug!(%queue, message = %id, "a lease has expired");
                 }
                 Err(error) => {
-                    tracing::warn!(%queue, message = %id, %error, "a lease was not prolonged");
+                    tracing::warn!(%queue, message = %id, %error, "a lease could not be extended");
                 }
             }
         }

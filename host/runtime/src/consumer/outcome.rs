@@ -1,4 +1,4 @@
-//! What becomes of a message, from what its call came to.
+//! The outcome of each message, from the result of its call.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) enum Outcome {
     Answered(Vec<Disposition>),
     /// The guest is to blame, and this is why.
     Failed(String),
-    /// The host ended it: nobody is to blame.
+    /// The host ended it: no one is to blame.
     Cut,
     /// The host had no room for it after all.
     NoRoom,

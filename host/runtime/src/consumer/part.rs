@@ -1,4 +1,4 @@
-//! One customer's messages of a batch, and what becomes of each.
+//! One customer's messages of a batch, and the outcome of each.
 
 use std::collections::HashSet;
 use std::slice;
@@ -99,7 +99,7 @@ impl Intake {
         }
     }
 
-    /// Answers the groups whose message has to come again.
+    /// Returns the groups with a message that must be delivered again.
     async fn consume(
         &self,
         customer: Option<&Arc<str>>,
@@ -121,8 +121,8 @@ impl Intake {
         held_up
     }
 
-    /// A message that came more often than it may, and whose calls never ended: its
-    /// hosts died, perhaps of it.
+    /// Removes messages that were delivered too often without any of their calls
+    /// ending: their hosts died, perhaps because of them.
     async fn without_worn_out(&self, wave: Wave) -> Wave {
         let attempts_max = self.consumed.attempts_max;
         let (worn_out, rest): (Wave, Wave) = wave
@@ -130,7 +130,7 @@ impl Intake {
             .partition(|message| message.attempt > attempts_max);
         let dead = |message: Received| {
             let attempts = message.attempt.saturating_sub(1);
-            let reason = format!("no call of it came to an end, {attempts} times");
+            let reason = format!("no call for it ended, in {attempts} attempts");
             (message, Settlement::DeadLetter(reason))
         };
         self.settle(worn_out.into_iter().map(dead).collect()).await;
@@ -166,8 +166,8 @@ impl Intake {
         settlement.unwrap_or(Settlement::GiveBack)
     }
 
-    /// What becomes of each message. Nothing, where one of several is to blame and
-    /// nobody knows yet which.
+    /// The settlement of each message. `None` if one of several is to blame and it is
+    /// not known which.
     fn judge(&self, outcome: Outcome, messages: &[Received]) -> Option<Vec<Settlement>> {
         let reason_bytes_max = self.shared.config.reason_bytes_max;
         let all = |settlement: Settlement| Some(vec![settlement; messages.len()]);

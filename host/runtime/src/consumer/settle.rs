@@ -1,4 +1,4 @@
-//! Ending deliveries: the queue is told, and so are the metrics and the log.
+//! Ends deliveries: settles messages in the queue, and reports them to metrics and log.
 
 use std::slice;
 use std::time::Duration;
@@ -15,8 +15,8 @@ impl Intake {
         self.settle(messages.into_iter().map(back).collect()).await;
     }
 
-    /// Settles, and tries again where the queue is away for a moment: what was
-    /// consumed and cannot be settled is consumed once more.
+    /// Settles messages, and retries if the queue is unavailable for a moment: a
+    /// message that cannot be settled is consumed once more.
     pub(super) async fn settle(&self, mut settled: Vec<(Received, Settlement)>) {
         if settled.is_empty() {
             return;
@@ -67,7 +67,7 @@ impl Intake {
         let attempt = message.attempt;
         match settlement {
             Settlement::DeadLetter(_) => {
-                tracing::warn!(%plugin, %queue, message = %id, attempt, "a message is a dead letter");
+                tracing::warn!(%plugin, %queue, message = %id, attempt, "a message became a dead letter");
             }
             _ => tracing::debug!(%plugin, %queue, message = %id, attempt, became, "settled"),
         }
@@ -93,10 +93,10 @@ impl Intake {
     fn tell_unsettled(&self, message: &Received, settlement: &Settlement, error: &QueueError) {
         let (plugin, queue, id) = (self.deployment.label(), &self.queue, &message.id);
         let wanted = outcome::name(settlement);
-        tracing::warn!(%plugin, %queue, message = %id, wanted, %error, "a message was not settled");
+        tracing::warn!(%plugin, %queue, message = %id, wanted, %error, "a message could not be settled");
     }
 
     pub(super) fn away(&self) -> Duration {
-        Duration::from_millis(self.shared.config.away_ms)
+        Duration::from_millis(self.shared.config.retry_ms)
     }
 }

@@ -91,7 +91,7 @@ pub enum Shed {
     QueueFull,
     #[error("too many requests of this customer are waiting")]
     ShareFull,
-    #[error("no instance came free in time")]
+    #[error("no instance became free in time")]
     WaitedTooLong,
 }
 

@@ -41,7 +41,7 @@ impl CachedRoutes {
             .iter()
             .filter(|route| !is_get(route))
             .map(|route| text(&route.path))
-            .map(|path| format!("[[response_cache]] {path}: its OpenAPI part has no GET there"))
+            .map(|path| format!("[[response_cache]] {path}: its OpenAPI document has no GET there"))
             .collect();
         if !mistakes.is_empty() {
             return Err(mistakes);

@@ -21,10 +21,10 @@ use crate::capability::Call;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The host had no room: come again.
-    #[error("shed: {0}")]
+    #[error("overloaded: {0}")]
     Shed(#[from] Shed),
     /// The guest computed for longer than it may.
-    #[error("the guest used all its CPU time")]
+    #[error("the guest exceeded its CPU time")]
     Cpu,
     /// The wall clock's deadline passed.
     #[error("the deadline passed")]
@@ -36,7 +36,7 @@ pub enum Failure {
     #[error("the guest trapped: {0}")]
     Trapped(String),
     /// The pool of instances has no room although a permit was given.
-    #[error("no instance could be made: {0}")]
+    #[error("no instance could be created: {0}")]
     Exhausted(String),
 }
 
@@ -237,7 +237,7 @@ pub fn top_up(deployment: &Arc<Deployment>, background: &Arc<BackgroundRuntime>)
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(failure) => {
-                    tracing::warn!(plugin = %deployment.label(), "an instance was not made ready: {failure}");
+                    tracing::warn!(plugin = %deployment.label(), "an instance could not be prepared: {failure}");
                     break;
                 }
             }

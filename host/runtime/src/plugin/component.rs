@@ -34,13 +34,13 @@ pub enum CompileError {
     #[error("the component does not compile: {0}")]
     Invalid(String),
     #[error(
-        "compiling takes more than the {0} ms of CPU time that it may (engine.compile_cpu_ms_max)"
+        "compiling takes too much CPU time: at most {0} ms are allowed (engine.compile_cpu_ms_max)"
     )]
     Cpu(u64),
-    #[error("compiling takes longer than the {0} ms that it may (engine.compile_wall_ms_max)")]
+    #[error("compiling takes too long: at most {0} ms are allowed (engine.compile_wall_ms_max)")]
     Wall(u64),
     #[error(
-        "compiling takes more than the {0} bytes of memory that it may (engine.compile_memory_bytes_max)"
+        "compiling takes too much memory: at most {0} bytes are allowed (engine.compile_memory_bytes_max)"
     )]
     Memory(usize),
     #[error("the compiling process could not be run: {0}")]

@@ -4,7 +4,9 @@ use wasmtime::ResourceLimiter;
 
 /// The guest wanted more linear memory than its plugin may have.
 #[derive(Debug, thiserror::Error)]
-#[error("the guest wanted {wanted_bytes} bytes of memory and may have {bytes_max}")]
+#[error(
+    "the guest needs too much memory: {wanted_bytes} bytes, and at most {bytes_max} are allowed"
+)]
 pub struct MemoryExhausted {
     pub wanted_bytes: usize,
     pub bytes_max: usize,
@@ -12,7 +14,7 @@ pub struct MemoryExhausted {
 
 /// The guest wanted a larger table than it may have.
 #[derive(Debug, thiserror::Error)]
-#[error("the guest wanted a table of {wanted} elements and may have {max}")]
+#[error("the guest needs too large a table: {wanted} elements, and at most {max} are allowed")]
 pub struct TableExhausted {
     pub wanted: usize,
     pub max: usize,

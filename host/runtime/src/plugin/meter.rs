@@ -15,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// The call used all the CPU time that its plugin may use for one call.
 #[derive(Debug, thiserror::Error)]
-#[error("the guest used its {0:?} of CPU time")]
+#[error("the guest exceeded its CPU time of {0:?}")]
 pub struct CpuExhausted(pub Duration);
 
 /// The CPU account of one call.

@@ -116,7 +116,8 @@ pub fn common() -> Map<String, Value> {
 fn parse(text: &str) -> Result<Map<String, Value>, String> {
     if text.len() > OPENAPI_BYTES_MAX {
         return Err(format!(
-            "it has {} bytes and may have {OPENAPI_BYTES_MAX} (openapi_bytes_max)",
+            "it is too large: {} bytes, and at most {OPENAPI_BYTES_MAX} are allowed \
+             (openapi_bytes_max)",
             text.len()
         ));
     }
@@ -132,7 +133,7 @@ fn check_top(document: &Map<String, Value>, mistakes: &mut Mistakes) {
     if !version.is_some_and(|version| version.starts_with("3.1.")) {
         mistakes.at(
             &Pointer::top("openapi"),
-            "this must be a version 3.1, as \"3.1.0\"",
+            "this must be version 3.1, for example \"3.1.0\"",
         );
     }
     for (name, member) in document {
@@ -142,9 +143,9 @@ fn check_top(document: &Map<String, Value>, mistakes: &mut Mistakes) {
             "info" | "paths" | "webhooks" | "components" => {
                 mistakes.object(&place, member);
             }
-            "servers" => mistakes.at(&place, "where a plugin is served is the host's to say"),
+            "servers" => mistakes.at(&place, "this is not allowed: the host adds the servers"),
             name if name.starts_with("x-") => {}
-            _ => mistakes.at(&place, "there is no such member"),
+            _ => mistakes.at(&place, "unknown member"),
         }
     }
     let nothing = ["paths", "webhooks"]
@@ -161,9 +162,12 @@ fn check_components(document: &Map<String, Value>, mistakes: &mut Mistakes) {
     for (section, members) in components.into_iter().flatten() {
         let place = top.under(section);
         if section == "securitySchemes" {
-            mistakes.at(&place, "the host checks keys and says how");
+            mistakes.at(
+                &place,
+                "this is not allowed: the host adds the security schemes",
+            );
         } else if !SECTIONS.contains(&section.as_str()) {
-            mistakes.at(&place, "there is no such section of components");
+            mistakes.at(&place, "unknown section of components");
         }
         for (name, member) in mistakes.object(&place, members).into_iter().flatten() {
             let place = place.under(name);
@@ -178,7 +182,7 @@ fn check_components(document: &Map<String, Value>, mistakes: &mut Mistakes) {
     }
 }
 
-const NAME_RULE: &str = "a name has 1 to 64 letters, digits, `.`, `-` and `_`";
+const NAME_RULE: &str = "a name must have 1 to 64 letters, digits, `.`, `-` and `_`";
 
 fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -197,7 +201,7 @@ fn mounted(
         if all.insert(full, item).is_some() {
             mistakes.at(
                 &top.under(&path),
-                "this path is there twice, with the mount and without",
+                "this path is given twice, with the mount and without",
             );
         }
     }

@@ -109,7 +109,9 @@ pub struct Package {
 /// it is to blame.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
-    #[error("the file has {bytes} bytes; a plugin may have {max} (component_bytes_max)")]
+    #[error(
+        "the file is too large: {bytes} bytes, and at most {max} are allowed (component_bytes_max)"
+    )]
     TooLarge { bytes: usize, max: usize },
     #[error("the file is not WebAssembly")]
     NotWebAssembly,
@@ -122,7 +124,7 @@ pub enum PackageError {
     Damaged(String),
     #[error("the component has no section hearth:manifest: run `hearth pack`")]
     NotPacked,
-    #[error("the section {0} is there twice")]
+    #[error("the section {0} is given twice")]
     Twice(&'static str),
     #[error("the section {section} cannot be read: {reason}")]
     Section {
@@ -130,24 +132,24 @@ pub enum PackageError {
         reason: String,
     },
     // No `source`: what is told of an error tells its sources, too, and would say it twice.
-    #[error("the manifest is wrong:\n{0}")]
+    #[error("the manifest is invalid:\n{0}")]
     Manifest(ManifestError),
     #[error(transparent)]
     Statements(#[from] SectionError),
     #[error("migration {version}: {reason}")]
     Migration { version: u32, reason: &'static str },
-    #[error("it has {0} migrations; a plugin may have {MIGRATIONS_MAX} (migrations_max)")]
+    #[error(
+        "it has too many migrations: {0}, and at most {MIGRATIONS_MAX} are allowed (migrations_max)"
+    )]
     TooManyMigrations(usize),
-    #[error("it imports {name}, which this host does not have: {reason}")]
+    #[error("it imports {name}, which this host does not support: {reason}")]
     UnknownImport { name: String, reason: &'static str },
     #[error(
-        "it imports {name}, which the grants of its manifest do not ask for: add \"{grant}\" to \
-         `grants`"
+        "it imports {name}, but its manifest does not ask for the grant: add \"{grant}\" to `grants`"
     )]
     NotAskedFor { name: String, grant: &'static str },
     #[error(
-        "its manifest says world {world}, but the component does not export {export}: say \
-         another `world`, or export that (hearth_plugin::handler! or consumer!)"
+        "its manifest says world {world}, but the component does not export {export}: set another `world`, or export that (hearth_plugin::handler! or consumer!)"
     )]
     WrongWorld { world: &'static str, export: String },
 }
@@ -210,10 +212,12 @@ fn check_migrations(migrations: &[Migration]) -> Result<(), PackageError> {
             })
         };
         if *version <= last {
-            return refuse("versions begin at 1 and each is greater than the one before");
+            return refuse(
+                "versions must begin at 1, and each must be greater than the one before",
+            );
         }
         if sql.len() > MIGRATION_BYTES_MAX {
-            return refuse("its text is longer than 1 MiB (migration_bytes_max)");
+            return refuse("its text is too long: at most 1 MiB is allowed (migration_bytes_max)");
         }
         last = *version;
     }
@@ -231,7 +235,8 @@ fn read_openapi(openapi: Option<&str>) -> Result<Option<Map<String, Value>>, Pac
     };
     if text.len() > OPENAPI_BYTES_MAX {
         let bytes = text.len();
-        let bound = format!("it has {bytes} bytes and may have {OPENAPI_BYTES_MAX}");
+        let bound =
+            format!("it is too large: {bytes} bytes, and at most {OPENAPI_BYTES_MAX} are allowed");
         return Err(refuse(bound + " (openapi_bytes_max)"));
     }
     let object = serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?;

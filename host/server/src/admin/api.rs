@@ -116,7 +116,7 @@ impl Admin {
         let number = match wanted {
             Some((_, number)) => number
                 .parse()
-                .map_err(|_| Problem::bad_request("`to` is the number of a deployment."))?,
+                .map_err(|_| Problem::bad_request("`to` must be the number of a deployment."))?,
             None => {
                 let previous = self.rollout.store.previous(plugin).await;
                 previous.map_err(away)?.ok_or_else(Problem::not_found)?
@@ -254,7 +254,7 @@ fn ended(outcome: Result<Serving, Rejected>) -> Ended {
     match outcome {
         Ok(serving) => Ended::Serving(serving),
         Err(rejected) => {
-            tracing::warn!(plugin = %rejected.plugin, step = rejected.step, reasons = ?rejected.reasons, "a deploy was refused");
+            tracing::warn!(plugin = %rejected.plugin, step = rejected.step, reasons = ?rejected.reasons, "a deploy was rejected");
             Ended::Refused(rejected)
         }
     }
@@ -286,7 +286,7 @@ pub(super) fn json_answer(value: &Value) -> Answer {
 }
 
 fn under_way() -> Problem {
-    let mut problem = Problem::bad_request("another deployment is under way");
+    let mut problem = Problem::bad_request("another deployment is in progress");
     problem.kind = "deployment-under-way";
     problem.title = "Conflict";
     problem.status = StatusCode::CONFLICT;
@@ -305,7 +305,7 @@ fn unread(error: BodyError) -> Problem {
         BodyError::TooLarge(bytes_max) => Problem::payload_too_large(bytes_max),
         BodyError::Idle(_) | BodyError::Slow(_) => Problem::request_timeout(),
         BodyError::Broken => {
-            Problem::bad_request("The body ended early, or its framing is broken.")
+            Problem::bad_request("The body is incomplete, or its framing is invalid.")
         }
         BodyError::TooSlow(least) => Problem::body_too_slow(least),
         BodyError::ShareFull | BodyError::NoRoom => Problem::overloaded(COME_AGAIN),
@@ -317,7 +317,7 @@ fn away(error: StoreError) -> Problem {
         StoreError::Locked => under_way(),
         StoreError::Missing(_) => Problem::not_found(),
         StoreError::Backend(reason) => {
-            tracing::error!(reason, "the table of deployments cannot be used");
+            tracing::error!(reason, "the table of deployments is unavailable");
             Problem::unavailable(COME_AGAIN)
         }
     }

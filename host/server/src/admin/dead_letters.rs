@@ -154,7 +154,7 @@ fn which(query: &str) -> Result<Which, Problem> {
         (true, 0) => Ok(Which::All),
         (false, 1..=IDS_MAX) => Ok(Which::Ids(ids)),
         _ => Err(Problem::bad_request(
-            "Wanted are 1 to 100 ids (id=...), or all=true and no id.",
+            "Name 1 to 100 ids (id=...), or all=true and no id.",
         )),
     }
 }
@@ -163,14 +163,14 @@ fn number<T: std::str::FromStr>(query: &str, wanted: &str) -> Result<Option<T>, 
     let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted);
     let read = found.map(|(_, value)| value.parse());
     read.transpose()
-        .map_err(|_| Problem::bad_request("`limit` and `before` are whole numbers."))
+        .map_err(|_| Problem::bad_request("`limit` and `before` must be whole numbers."))
 }
 
 fn no_such_queue(queue: &str) -> Problem {
     let mut problem = Problem::not_found();
     problem.detail = format!(
-        "There is no queue `{queue}`: no plugin that serves sends to it or consumes it, and it \
-         has no dead letters. `hearth dlq list` shows the queues that hold anything."
+        "The queue `{queue}` was not found: no plugin that serves sends to it or consumes it, and \
+         it has no dead letters. `hearth dlq list` shows the queues that have messages."
     );
     problem
 }
@@ -179,7 +179,7 @@ fn away(error: QueueError) -> Problem {
     match error {
         QueueError::Denied(_) => Problem::not_found(),
         error => {
-            tracing::error!(%error, "the queues cannot be used");
+            tracing::error!(%error, "the queues are unavailable");
             Problem::unavailable(COME_AGAIN)
         }
     }

@@ -78,7 +78,7 @@ impl Guard {
         match presented(request).is_some_and(|token| self.token.is(token)) {
             true => Ok(()),
             false => Err(unauthorized(
-                "The admin token is needed, as a bearer token.",
+                "The admin token is required, as a bearer token.",
             )),
         }
     }
@@ -93,7 +93,7 @@ impl Guard {
         match presented(request).is_some_and(may) {
             true => Ok(()),
             false => Err(unauthorized(
-                "The token of metrics is needed, as a bearer token (admin.metrics_token_file).",
+                "The token for metrics is required, as a bearer token (admin.metrics_token_file).",
             )),
         }
     }
@@ -139,8 +139,9 @@ fn misdirected(host: &str) -> Problem {
     problem.title = "Misdirected request";
     problem.status = StatusCode::MISDIRECTED_REQUEST;
     problem.detail = format!(
-        "The admin listener answers to localhost, to IP addresses and to the names in admin.hosts, \
-         and not to {shown:?}. Add the name to admin.hosts in hearth.toml if it is this host's."
+        "The host name {shown:?} is not allowed: the admin listener answers to localhost, to IP \
+         addresses and to the names in admin.hosts. Add the name to admin.hosts in hearth.toml if \
+         it is this host's."
     );
     problem
 }
@@ -148,8 +149,8 @@ fn misdirected(host: &str) -> Problem {
 fn of_another_site() -> Problem {
     let mut problem = Problem::forbidden();
     problem.kind = "cross-site-request";
-    problem.detail = "A page of another site made the browser send this (Sec-Fetch-Site). The \
-                      admin listener is for tools, and for pages of its own."
+    problem.detail = "Requests from pages of other sites are not allowed (Sec-Fetch-Site). The \
+                      admin listener is for tools, and for its own pages."
         .to_owned();
     problem
 }

@@ -239,7 +239,7 @@ pub(super) fn check_stores(
 ) {
     let redis = config.redis.url.is_some() || env(REDIS_URL).is_some_and(|url| !url.is_empty());
     if config.cache.shared == Some(SharedStore::Redis) && !redis {
-        let text = format!("there is no redis.url, and no {REDIS_URL}");
+        let text = format!("Redis is not configured: set redis.url or {REDIS_URL}");
         document.blame(&["cache", "shared"], text);
     }
 }
@@ -253,7 +253,7 @@ fn read_secret(
         (Some(path), None) => read_secret_file(path).map(Some),
         (None, Some(variable)) => match env(variable) {
             Some(text) => Ok(Some(Secret::new(&text))),
-            None => Err(format!("the environment has no variable {variable}")),
+            None => Err(format!("the environment variable {variable} is not set")),
         },
         _ => Ok(None),
     }

@@ -99,7 +99,7 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
         if !GRANTS.contains(&capability) {
             document.blame(&path, unknown_grant(grant, capability));
         } else if grant == "outbound" {
-            let text = "expected where to, for example \"outbound:https://example.com\"";
+            let text = "expected a destination, for example \"outbound:https://example.com\"";
             document.blame(&path, text.to_owned());
         } else if capability == "reuse" && grant != SHARED_REUSE {
             let text = format!("{grant:?}: expected {SHARED_REUSE:?}");
@@ -109,7 +109,7 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
         {
             document.blame(&path, format!("{grant:?}: {reason}"));
         } else if !seen.insert(grant) {
-            document.blame(&path, format!("{grant:?} stands here twice"));
+            document.blame(&path, format!("{grant:?} is given twice"));
         }
     }
 }
@@ -121,9 +121,9 @@ fn check_functions(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
         .filter(|text| !is_approval(text))
     {
         let text = format!(
-            "{approval:?}: expected the name of a function of Postgres, or of the plugin's own with \
-             the digest of its body, \"touch@sha256:\" and 64 hexadecimal digits, as a refused \
-             deploy shows it"
+            "{approval:?}: expected the name of a function of Postgres, or of the plugin's own \
+             with the digest of its body, \"touch@sha256:\" and 64 hexadecimal digits, as a \
+             rejected deploy shows it"
         );
         document.blame(&["plugins", name, "sql_functions"], text);
     }
@@ -133,7 +133,7 @@ fn check_scans(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
     for approval in plugin.sql_scans.iter().filter(|text| !is_pinned(text)) {
         let text = format!(
             "{approval:?}: expected the name of a statement with the digest of its text, \
-             \"all_notes@sha256:\" and 64 hexadecimal digits, as a refused deploy shows it"
+             \"all_notes@sha256:\" and 64 hexadecimal digits, as a rejected deploy shows it"
         );
         document.blame(&["plugins", name, "sql_scans"], text);
     }
@@ -156,7 +156,7 @@ fn check_secrets(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
             document.blame_once(&["plugins", name, "secrets", key], text);
         }
         if key.starts_with(RESERVED) {
-            let text = format!("names that begin with {RESERVED:?} are the host's own");
+            let text = format!("names that begin with {RESERVED:?} are reserved for the host");
             document.blame(&["plugins", name, "secrets", key], text);
         }
     }

@@ -8,11 +8,11 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     let tls = &config.tls;
     match (&tls.certificate_file, &tls.key_file) {
         (Some(_), None) => {
-            let text = "key_file is needed too".to_owned();
+            let text = "key_file is required too".to_owned();
             document.blame(&["tls", "certificate_file"], text);
         }
         (None, Some(_)) => {
-            let text = "certificate_file is needed too".to_owned();
+            let text = "certificate_file is required too".to_owned();
             document.blame(&["tls", "key_file"], text);
         }
         _ => {

@@ -78,7 +78,7 @@ pub fn approve_scans(plugin: &str, found: Vec<Scan>, approved: &[String]) -> Res
     wanted.truncate(SHOWN_SCANS_MAX);
     let mut reasons: Vec<String> = wanted.iter().map(unapproved_scan).collect();
     if further > 0 {
-        reasons.push(format!("so do {further} further statements"));
+        reasons.push(format!("so do {further} more statements"));
     }
     let asks = wanted.iter().map(|scan| format!("scan:{}", scan.approval));
     Err(Rejected {
@@ -93,9 +93,9 @@ fn unapproved_scan(scan: &Scan) -> String {
     let name = approved_name(approval);
     format!(
         "its statement `{name}` reads all rows that a customer has in `{tables}`, however many \
-         these become, and nobody approved that: bind it by the key of an index, or by a LIMIT in \
-         the order of one. Where the rows stay few, approve `{approval}` (--approve-scan, or \
-         sql_scans in its section of the configuration); another text will ask again"
+         these become, which is not approved: restrict it by the key of an index, or by a LIMIT in \
+         the order of one. If the rows stay few, approve `{approval}` (--approve-scan, or \
+         sql_scans in its section of the configuration); a changed text needs a new approval"
     )
 }
 
@@ -149,15 +149,17 @@ impl Function {
         let (name, approval) = (&self.name, &self.approval);
         let of_this = |other: &&String| approved_name(other) == name;
         let why = match (&self.definition, given.functions.iter().find(of_this)) {
-            (None, _) => "which is none of its own and was not approved".to_owned(),
-            (Some(_), None) => "whose body was not approved".to_owned(),
+            (None, _) => "which is not its own and is not approved".to_owned(),
+            (Some(_), None) => "whose body is not approved".to_owned(),
             (Some(_), Some(other)) if other == name => {
-                "which is approved by its name alone, and its body must be".to_owned()
+                "which is approved by its name only: its body must be approved".to_owned()
             }
-            (Some(_), Some(other)) => format!("whose body is not the one approved as `{other}`"),
+            (Some(_), Some(other)) => {
+                format!("whose body differs from the one approved as `{other}`")
+            }
         };
         refused.reasons.push(format!(
-            "it asks for the SQL function `{name}`, {why}: where it may run, approve `{approval}` \
+            "it asks for the SQL function `{name}`, {why}: to allow it, approve `{approval}` \
              (--approve-function, or sql_functions in its section of the configuration)"
         ));
         refused.asks.push(format!("function:{approval}"));
@@ -172,13 +174,13 @@ impl Function {
 /// Why a grant was refused, and what else there is to do where its name does not say
 /// what it opens.
 fn unapproved(grant: &str) -> String {
-    let reason = format!("it asks for the grant `{grant}`, which was not approved");
+    let reason = format!("it asks for the grant `{grant}`, which is not approved");
     match grant {
         SHARED_REUSE => format!(
             "{reason}: with `reuse = \"shared\"` in its manifest an instance serves one customer \
-             after another, and what it keeps in memory of the one is there in the calls of the \
-             next. Approve it where that cannot be a secret; else `reuse = \"serial\"` keeps \
-             customers apart"
+             after another, and calls of the next can read what it keeps in memory of the one \
+             before. Approve it if that cannot be a secret; otherwise set `reuse = \"serial\"`, \
+             which separates customers"
         ),
         _ => reason,
     }
@@ -186,8 +188,8 @@ fn unapproved(grant: &str) -> String {
 
 fn refuse_shared(table: &str, refused: &mut Rejected) {
     refused.reasons.push(format!(
-        "it asks to share the table `{table}` among all customers, which was not approved: each \
-         would see and change every row of it. Where that is meant, approve `{table}` \
+        "it asks to share the table `{table}` among all customers, which is not approved: each \
+         would see and change every row of it. If that is intended, approve `{table}` \
          (--approve-shared, or sql_shared in its section of the configuration)"
     ));
     refused.asks.push(format!("shared:{table}"));

@@ -90,7 +90,8 @@ impl Deployer {
         let max = self.engine.component_bytes_max;
         if bytes.len() > max {
             let reason = format!(
-                "the file has {} bytes and may have {max} (engine.component_bytes_max)",
+                "the file is too large: {} bytes, and at most {max} are allowed \
+                 (engine.component_bytes_max)",
                 bytes.len()
             );
             return Err(Rejected::because("", "read", reason));
@@ -187,8 +188,8 @@ impl Deployer {
         steps: &mut Steps,
     ) -> Result<Lents, Rejected> {
         if candidate.is_granted("documents") && !self.clients.documents.is_there() {
-            let reason = "it wants `documents`, and this host has no DynamoDB: set `region` or \
-                          `endpoint_url` in [dynamodb]";
+            let reason = "it needs `documents`, but DynamoDB is not configured on this host: set \
+                          `region` or `endpoint_url` in [dynamodb]";
             return Err(candidate.rejected("link", reason));
         }
         let sql = self.sql(candidate, number, beside).await?;

@@ -12,7 +12,7 @@ impl Rollout {
         loop {
             tokio::time::sleep(Duration::from_millis(sql.analyse_look_ms())).await;
             if let Err(error) = sql.analyse_grown(&self.with_tables()).await {
-                tracing::debug!(%error, "nobody looked for tables that have grown");
+                tracing::debug!(%error, "tables that have grown could not be checked");
             }
         }
     }

@@ -43,7 +43,7 @@ pub async fn probe(
         call::warm(deployment, background)
             .await
             .map_err(|failure| {
-                let reason = format!("an instance does not start: {failure}");
+                let reason = format!("an instance cannot be started: {failure}");
                 Rejected::because(&deployment.plugin, STEP, reason)
             })?;
     }
@@ -91,7 +91,7 @@ async fn ask(
     match status == test.status || !exactly {
         true => Ok(format!("{title} {status}")),
         false => Err(rejected(format!(
-            "{title} was answered {status} and wants {}{}",
+            "{title} was answered {status}, expected {}{}",
             test.status,
             causes(&faults)
         ))),

@@ -40,13 +40,13 @@ pub fn differences(next: &Surface<'_>, serving: &Surface<'_>, label: &str) -> Ve
     let mut told = Vec::new();
     if world != old_world {
         told.push(format!(
-            "its world is {world}, and that of {label} is {old_world}"
+            "its world is {world}, but that of {label} is {old_world}"
         ));
     }
     let (mount, old_mount) = (next.mount, serving.mount);
     if mount != old_mount && worlds.iter().all(|world| world.handles()) {
         told.push(format!(
-            "it is mounted at {mount}, and {label} at {old_mount}"
+            "it is mounted at {mount}, but {label} at {old_mount}"
         ));
     }
     told.extend(routes_gone(next, serving, label));
@@ -100,7 +100,10 @@ fn queues_gone<'s>(
         !here.any(|queue| queue.name == **name)
     });
     gone.map(move |name| {
-        format!("it does not consume the queue `{name}`, as {label} does: its messages would wait")
+        format!(
+            "it does not consume the queue `{name}`, as {label} does: the messages of the queue \
+             would wait"
+        )
     })
 }
 
@@ -115,7 +118,7 @@ fn schedules_changed<'s>(
             None => Some(format!("it lacks the schedule `{}` of {label}", old.name)),
             Some(new) if new == old => None,
             Some(new) => Some(format!(
-                "its schedule is `{new}`, and that of {label} `{old}`"
+                "its schedule is `{new}`, but that of {label} is `{old}`"
             )),
         }
     })
@@ -232,7 +235,8 @@ mod tests {
         let gone = told((&manifest(PLUGIN), &none), (&old, &none));
         let wanted = [
             "its world is plugin, and that of notes@3 is worker",
-            "it does not consume the queue `letters`, as notes@3 does: its messages would wait",
+            "it does not consume the queue `letters`, as notes@3 does: the messages of the queue \
+             would wait",
             "it lacks the schedule `digest` of notes@3",
         ];
         assert_eq!(gone, wanted);

@@ -110,7 +110,7 @@ impl Rollout {
         if served.is_err()
             && let Err(error) = self.store.forget(&digest).await
         {
-            tracing::warn!(%error, "the bytes of a refused deployment stay in the database");
+            tracing::warn!(%error, "the bytes of a rejected deployment could not be deleted from the database");
         }
         served
     }
@@ -126,7 +126,7 @@ impl Rollout {
         let _turn = turn.map_err(|error| Rejected::because(plugin, "read", error))?;
         let serving = self.router.serving(plugin);
         if serving.is_some_and(|serving| serving.number == number) {
-            let reason = format!("{plugin}@{number} serves already");
+            let reason = format!("{plugin}@{number} is already serving");
             return Err(Rejected::because(plugin, "read", reason));
         }
         self.restore(plugin, number, Probe::Deployed, steps).await
@@ -144,7 +144,7 @@ impl Rollout {
         let stored = self.store.load(plugin, number).await.map_err(rejected)?;
         let package = self.deployer.read(stored.bytes).await?;
         if package.digest.0.as_slice() != stored.digest.as_slice() {
-            let reason = "the bytes in the database are not those that were deployed";
+            let reason = "the bytes in the database differ from those that were deployed";
             return Err(Rejected::because(plugin, "read", reason));
         }
         steps.done("read", note(&package));
@@ -205,7 +205,7 @@ impl Rollout {
             let by = &other.plugin;
             if **by != *plugin {
                 reasons.extend(both.map(|name| {
-                    format!("it consumes the queue `{name}`, which plugin `{by}` consumes already")
+                    format!("it consumes the queue `{name}`, which plugin `{by}` already consumes")
                 }));
             }
         }
@@ -321,7 +321,7 @@ impl Rollout {
         let bound = (old.wall_max() + GRACE).min(self.drain_max);
         let mut ended = until_alone(&old, began + bound).await;
         if !ended {
-            tracing::warn!(plugin = %label, "calls still ran when the drain ended: they are stopped");
+            tracing::warn!(plugin = %label, "calls were still running when the drain ended: they are cancelled");
             old.stop.cancel();
             ended = until_alone(&old, Instant::now() + GRACE).await;
         }

@@ -70,8 +70,8 @@ impl Rollout {
         let Some(number) = serving else {
             tracing::warn!(
                 plugin = name,
-                "nothing serves: it was undeployed, or its section has no file and nobody has \
-                 deployed it yet"
+                "the plugin is not serving: it was undeployed, or its section has no file and it \
+                 was never deployed"
             );
             return Ok(());
         };
@@ -123,7 +123,8 @@ impl Rollout {
         let bytes_max = self.deployer.engine.component_bytes_max;
         if size > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
             return Err(format!(
-                "{file} has {size} bytes and may have {bytes_max} (engine.component_bytes_max)"
+                "{file} is too large: {size} bytes, and at most {bytes_max} are allowed \
+                 (engine.component_bytes_max)"
             ));
         }
         let bytes = std::fs::read(path).map_err(unreadable)?;
@@ -206,8 +207,8 @@ fn warn_of_newer(name: &str, number: u64, section: &config::Plugin) {
     tracing::warn!(
         plugin = name,
         file = %file.display(),
-        "the file of the configuration is another one and has never served; {name}@{number}, which \
-         was deployed by command, stays: to have the file serve, run `hearth deploy {}`",
+        "the file of the configuration has never served; {name}@{number}, which was deployed by \
+         command, still serves: to serve the file, run `hearth deploy {}`",
         file.display()
     );
 }

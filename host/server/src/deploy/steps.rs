@@ -98,7 +98,7 @@ impl Steps {
     pub fn done(&mut self, step: &'static str, note: impl Into<String>) {
         let ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let note = note.into();
-        tracing::debug!(step, ms, note, "a deploy goes on");
+        tracing::debug!(step, ms, note, "a step of a deploy is done");
         self.send(Line::Step { step, ms, note });
         self.since = Instant::now();
     }

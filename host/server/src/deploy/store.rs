@@ -12,14 +12,14 @@ use hearth_backend::postgres::{Server, chain};
 use hearth_runtime::plugin::deployment::Approved;
 use hearth_runtime::plugin::package::{Digest, Package};
 
-/// Postgres is away or answered what it should not.
+/// Postgres is unavailable or answered what it should not.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("Postgres: {0}")]
     Backend(String),
-    #[error("another host deploys this plugin at the moment")]
+    #[error("another host is deploying this plugin")]
     Locked,
-    #[error("deployment {0} is not in the database")]
+    #[error("the deployment {0} was not found in the database")]
     Missing(u64),
 }
 
@@ -129,7 +129,7 @@ impl Store {
             .await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::warn!(%error, "the connection that holds a deploy's lock ended");
+                tracing::warn!(%error, "the connection with the lock of a deploy was lost");
             }
         });
         Ok(client)

@@ -1,9 +1,8 @@
 //! ETags and conditional requests (RFC 9110, sections 8.8.3 and 13).
 //!
-//! The plugin's own ETag wins. Only where a GET is answered with 200 and has none
-//! does the host make one, of the body. `If-Match` on a request that changes
-//! something is the plugin's to judge, since only its transaction can: it reaches
-//! the plugin as it is, and nothing here looks at it.
+//! The ETag of a plugin takes precedence. The host makes one, of the body, only if the
+//! answer to a GET is 200 and has none. `If-Match` on a request that changes something
+//! is passed to the plugin unchanged, since only the plugin's transaction can check it.
 //!
 //! ```
 //! use bytes::Bytes;

@@ -1,9 +1,9 @@
-//! Requests of browsers from other origins (the Fetch standard's CORS protocol),
-//! section `[cors]`. Off until an origin is named.
+//! CORS: requests of browsers from other origins (the Fetch standard), section
+//! `[cors]`. Disabled until an origin is configured.
 //!
-//! The host answers a preflight itself, without a key: a browser sends none. An
-//! origin that is not named gets the same answers without the headers, and the
-//! browser keeps them from the page.
+//! The host answers a preflight request itself, without a key, as browsers send none. A
+//! request from an origin that is not configured gets the same answers without the CORS
+//! headers, and the browser hides them from the page.
 
 use bytes::Bytes;
 use http::header::{
@@ -86,7 +86,10 @@ impl Config {
         for (key, list) in lists {
             let is_name = |name: &&String| HeaderName::from_bytes(name.as_bytes()).is_err();
             if let Some(bad) = list.iter().find(is_name) {
-                told.push((key, format!("expected names of HTTP, found {bad:?}")));
+                told.push((
+                    key,
+                    format!("expected the names of HTTP methods or headers, found {bad:?}"),
+                ));
             }
         }
         told

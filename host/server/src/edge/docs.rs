@@ -1,7 +1,6 @@
-//! `GET /docs`: a page for people that shows what `/openapi.json` says and sends
-//! requests with the reader's own key. Page, style and script are part of the
-//! binary: nothing is fetched from anywhere else, and the browser is told to
-//! refuse what would be.
+//! `GET /docs`: an HTML page that shows `/openapi.json` and sends requests with the
+//! reader's own key. Page, style and script are part of the binary: nothing is loaded
+//! from other hosts, and the Content-Security-Policy forbids it.
 
 use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_FRAME_OPTIONS};

@@ -1,4 +1,4 @@
-//! Answers that are the same for everybody, with a strong entity tag.
+//! Answers that are the same for every client, with a strong entity tag.
 
 use bytes::Bytes;
 use http::header::{
@@ -9,7 +9,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of the hash that are enough to tell bodies apart.
+/// How many bytes of the hash are enough to distinguish bodies.
 const TAG_BYTES: usize = 16;
 
 /// A body that is known before anyone asks.

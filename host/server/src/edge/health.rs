@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it should get traffic.
+//! Liveness and readiness: whether the process runs, and whether it should get traffic.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ impl Health {
         let postgres = match state {
             State::Draining => None,
             State::Ready => Some("answers"),
-            State::Unavailable => Some("away"),
+            State::Unavailable => Some("unavailable"),
         };
         let text = json!({"status": said, "postgres": postgres, "plugins": plugins});
         answer(status, text.to_string())

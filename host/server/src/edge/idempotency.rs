@@ -1,29 +1,29 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a POST or PATCH
 //! that is sent again has one effect, and is answered as it was the first time.
 //!
-//! Before the plugin runs, a row says who works on the key: the claim. The
+//! Before the plugin runs, a row, the claim, says which request works on the key. The
 //! plugin's first transaction that writes marks the claim as applied, in the same
-//! commit. Before the client gets the answer, the answer is kept. So after a
-//! crash at any instant:
+//! commit. Before the client gets the answer, the answer is stored. So after a crash at
+//! any instant:
 //!
 //! - before the commit, nothing was done: a retry takes the claim over and runs;
 //! - between commit and kept answer, the mark says so: a retry gets 409
 //!   `already-applied`, never a second effect;
 //! - after it, a retry gets the answer, with `Idempotency-Replayed: true`.
 //!
-//! An answer of 4xx without a mark had no effect, so it is not kept and its key is as
-//! good as new, for this request or another: whoever mends what a 412 or a 422 names
-//! sends it with the same key (Stripe's rule: what fails validation saves no result).
-//! The same holds for an answer of success of which the plugin says so (`hearth-effect:
-//! none`): a 207 in which each item failed.
+//! An answer of 4xx without a mark had no effect. It is not stored, and its key can be
+//! used again, for this request or another: a client that corrects what a 412 or a 422
+//! names sends it with the same key (as at Stripe: failed validation saves no result).
+//! The same holds for a successful answer that the plugin says had none (`hearth-effect:
+//! none`): a 207 in which every item failed.
 //!
-//! Taking over is safe at any time, for the mark of a claim that is no longer the
-//! row's fails the transaction it is in. That a holder is alive only decides how
-//! soon a retry may try: each host moves a row of its own every `beat_ms`.
+//! Taking over is safe at any time: a mark for a claim that is no longer in the row
+//! fails its transaction. Whether the holder is alive only decides how soon a retry may
+//! try: each host updates its own row every `beat_ms`.
 //!
-//! An effect outside of Postgres has no such mark. A plugin makes it one that can
-//! happen twice, of the key and of the time at which it was first seen, which the
-//! guest is told and which stays the same when a request is run again.
+//! An effect outside Postgres has no such mark. A plugin makes it idempotent with the
+//! key and the time at which the key was first used. The host passes both to the guest,
+//! and they stay the same when a request is run again.
 
 mod answer;
 mod claims;
@@ -60,8 +60,8 @@ pub struct Config {
     pub kept_ms_max: u64,
     /// Bytes of a key.
     pub key_bytes_max: usize,
-    /// Bytes of an answer that is kept. A larger one is sent, and a retry is told
-    /// that the request was applied.
+    /// Largest size of a stored answer, in bytes. A larger one is sent, and a retry
+    /// gets the answer that the request was applied.
     pub answer_bytes_max: usize,
     /// Keys of one customer that are kept. Counted every `sweep_ms`, so about; with
     /// more a request with a new key is refused.
@@ -143,7 +143,8 @@ pub enum Decision {
 /// A request as its key sees it.
 pub struct KeyedRequest<'a> {
     pub customer: Option<&'a str>,
-    /// Of the API key. What they let an answer hold, a key with others is not told.
+    /// The scopes of the API key. A key with other scopes does not get an answer that
+    /// may depend on these.
     pub scopes: &'a [String],
     pub plugin: &'a str,
     pub parts: &'a Parts,
@@ -171,8 +172,8 @@ impl Idempotency {
         }
     }
 
-    /// Decides before the plugin runs. Without Postgres nothing with a key runs,
-    /// for nobody could tell whether it ran before.
+    /// Decides before the plugin runs. Without Postgres no request with a key runs, as
+    /// it is unknown whether it ran before.
     pub async fn begin(&self, asked: &KeyedRequest<'_>) -> Result<Decision, Problem> {
         let Some(customer) = asked.customer else {
             return Ok(Decision::Plain);
@@ -200,8 +201,8 @@ impl Idempotency {
         self.turn(found)
     }
 
-    /// A place among those who ask Postgres: the requests of one customer wait for
-    /// one another, and keep no other's waiting.
+    /// A seat among the requests that query Postgres: requests of one customer wait for
+    /// each other, and not for those of other customers.
     async fn seat(&self, customer: &str) -> Result<Seat<Arc<str>>, Problem> {
         let patience = Duration::from_millis(self.config.look_up_ms_max);
         let seat = self.look_ups.enter(Arc::from(customer));
@@ -239,9 +240,9 @@ impl Idempotency {
         turn
     }
 
-    /// Keeps the answer before it is sent, or lets go of a claim that had no
-    /// effect. `None` where the call failed. A failure to keep the answer is no
-    /// failure of the request: a retry is told that it was applied.
+    /// Stores the answer before it is sent, or releases a claim that had no effect.
+    /// `None` if the call failed. If the answer cannot be stored, the request does not
+    /// fail: a retry gets the answer that it was applied.
     pub async fn finish(&self, customer: &str, claim: &Claim, answer: Option<&Response>) {
         let kept = match answer {
             Some(answer) if claim.is_applied() || is_effect(answer) => {
@@ -254,7 +255,7 @@ impl Idempotency {
             _ => self.claims.let_go(claim.id()).await,
         };
         if let Err(error) = kept {
-            tracing::warn!(%error, blame = "backend", "the answer to an idempotency key could not be kept");
+            tracing::warn!(%error, blame = "backend", "the answer to an idempotency key could not be stored");
         }
     }
 
@@ -264,7 +265,7 @@ impl Idempotency {
             tokio::time::sleep(Duration::from_millis(self.config.sweep_ms)).await;
             let began = Instant::now();
             if let Err(error) = self.claims.sweep().await {
-                tracing::debug!(%error, "idempotency keys were not swept");
+                tracing::debug!(%error, "expired idempotency keys could not be deleted");
             }
             // It reads the whole table, so it rests the longer the larger that is.
             tokio::time::sleep(began.elapsed().saturating_mul(REST)).await;
@@ -306,7 +307,7 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// Scopes in whichever order, and however often each stands there.
+/// Scopes as a set: sorted and without duplicates.
 fn set(scopes: &[String]) -> Vec<String> {
     let mut set = scopes.to_vec();
     set.sort_unstable();

@@ -1,14 +1,13 @@
-//! API keys: who is asking.
+//! Authentication by API key.
 //!
-//! A customer has several keys, each with scopes and perhaps an end. Only an
-//! HMAC of a key is stored. A key that is used often costs no query: the host
-//! remembers it, and reads one row (`hearth.key_changes`) every quarter of a
-//! second, for all keys together, to know that nothing it remembers has changed.
-//! So a revocation holds on every host within half a second, as long as Postgres
-//! answers.
+//! A customer has several keys, each with scopes and optionally an expiry. Only an HMAC
+//! of a key is stored. A key in frequent use costs no query: the host caches it, and
+//! reads one row (`hearth.key_changes`) every quarter of a second, for all keys
+//! together, to know that nothing in the cache has changed. So a revocation takes
+//! effect on every host within half a second, as long as Postgres is available.
 //!
-//! While Postgres is away, a remembered key is served for `stale_ms_max` after
-//! the last time that row was read. Nobody can revoke a key in that time either.
+//! While Postgres is unavailable, a cached key is accepted for `stale_ms_max` after
+//! that row was last read. Keys cannot be revoked in that time either.
 //!
 //! ```no_run
 //! # use hearth::{backend::postgres::Server, secret::RootSecret};
@@ -54,9 +53,9 @@ pub struct Config {
     /// How old the knowledge may be that no key has changed. At most 1,000, or
     /// a revocation would take longer than a second.
     pub fresh_ms_max: u64,
-    /// The same while Postgres is away.
+    /// The same while Postgres is unavailable.
     pub stale_ms_max: u64,
-    /// How long one look at Postgres may take before it counts as away.
+    /// How long one query may take before Postgres counts as unavailable.
     pub look_ms_max: u64,
 }
 
@@ -113,10 +112,10 @@ impl FromStr for Tier {
 }
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a tier is free, standard, premium or unlimited")]
+#[error("a tier must be free, standard, premium or unlimited")]
 pub struct UnknownTier;
 
-/// Who is asking, as far as the key tells. Cloning is cheap.
+/// The caller, as the key identifies it. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub customer_id: Arc<str>,
@@ -126,7 +125,7 @@ pub struct Caller {
     pub tier: Tier,
 }
 
-/// Why nobody is known to be asking. All but the last are the client's: 401.
+/// Why authentication failed. All but the last are the client's fault: 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     #[error("an API key is required")]
@@ -137,7 +136,7 @@ pub enum AuthError {
     Expired,
     #[error("the API key was revoked")]
     Revoked,
-    /// The backend's: Postgres is away and the key is not remembered. 503.
+    /// The backend's fault: Postgres is unavailable and the key is not cached. 503.
     #[error("API keys cannot be checked at the moment")]
     Unavailable,
 }
@@ -278,7 +277,7 @@ impl Keys {
         }
     }
 
-    /// The same beside the request, unless somebody is at it.
+    /// The same in the background, unless it is already running.
     fn confirm_soon(&self) {
         let Ok(turn) = Arc::clone(self.shared.freshness.turn()).try_lock_owned() else {
             return;
@@ -304,7 +303,8 @@ impl Keys {
                     let stale_ms = self.shared.config.stale_ms_max;
                     tracing::warn!(
                         stale_ms,
-                        "Postgres is away: remembered API keys serve for so long"
+                        "Postgres is unavailable: known API keys are accepted for stale_ms \
+                         longer"
                     );
                 }
                 Err(AuthError::Unavailable)

@@ -1,9 +1,9 @@
-//! `GET /openapi.json`: what all plugins that serve say of themselves, as one
-//! OpenAPI 3.1 document. It is made when it is first asked for after a swap, and
-//! kept until the next.
+//! `GET /openapi.json`: the OpenAPI documents of all plugins that serve, merged into
+//! one of version 3.1. It is built with the first request after a swap, and cached
+//! until the next.
 //!
-//! Nobody needs a key: the document holds no customer's data and nothing that the
-//! answers themselves would not tell.
+//! No key is required: the document has no data of customers, and nothing that the
+//! answers themselves do not show.
 
 mod describe;
 mod merge;

@@ -1,10 +1,10 @@
-//! What the host itself answers when something went wrong: RFC 9457,
-//! `application/problem+json`.
+//! Problem documents, with which the host answers errors (RFC 9457,
+//! `application/problem+json`).
 //!
-//! Each kind says whose fault it is, so that a client knows whether to change
-//! its request, to try again or to tell the plugin's author. A text here never
-//! holds an address, a statement, a path of this machine or a secret: the
-//! constructors take nothing that could.
+//! Each kind says who is to blame, so that a client knows whether to change its
+//! request, to try again or to report it to the plugin's author. A text never contains
+//! an address, a statement, a path of this machine or a secret: the constructors take
+//! no such values.
 //!
 //! ```
 //! use hearth_server::edge::problem::Problem;
@@ -73,7 +73,7 @@ pub struct Problem {
     /// Whether the connection cannot serve another request, because the rest of
     /// this one was not read.
     pub closes_connection: bool,
-    /// What the answer tells beside that.
+    /// Further headers of the answer.
     pub headers: HeaderMap,
 }
 

@@ -1,21 +1,20 @@
-//! How many requests a customer may send.
+//! Rate limits for customers.
 //!
-//! The limit follows from the customer's tier and is counted for the customer,
-//! over all its keys: counted by key, it would grow with every key that a
-//! customer makes. Each request costs one. A bucket of `burst` requests fills
-//! at `per_second` (the generic cell rate algorithm, ITU-T I.371: one number
-//! for each customer).
+//! The limit depends on the customer's tier and is counted for the customer, over all
+//! its keys: counted by key, it would grow with every key that a customer creates. Each
+//! request costs one. A bucket of `burst` requests fills at `per_second` (the generic
+//! cell rate algorithm, ITU-T I.371: one number for each customer).
 //!
-//! A request is judged by what this host knows, and waits for nothing. Several
-//! times a second each host takes what it admitted for its busy customers out of
-//! the fleet's buckets in Postgres, and reads how full they are then: that
-//! replaces what it thought, and what turns out to have been too much is paid
-//! back. Until then a host foresees that the others go on as before, so that a
-//! fleet's limit does not grow with the number of hosts. While Postgres is away
-//! each host gives out the share of one, by the number of hosts it saw last.
+//! A request is admitted by what this host knows, and waits for nothing. Several times
+//! a second each host takes what it admitted for its busy customers out of the fleet's
+//! buckets in Postgres, and reads how full they are: that replaces its estimate, and
+//! what was admitted in excess is paid back. Until then a host assumes that the other
+//! hosts continue as before, so that the limit of a fleet does not grow with the number
+//! of hosts. While Postgres is unavailable each host admits its even share, by the
+//! number of hosts that it saw last.
 //!
-//! Clients are told by `RateLimit-Policy` and `RateLimit`
-//! (draft-ietf-httpapi-ratelimit-headers-11), and by `Retry-After` when refused.
+//! Clients see the limit in `RateLimit-Policy` and `RateLimit`
+//! (draft-ietf-httpapi-ratelimit-headers-11), and in `Retry-After` of a 429.
 
 mod bucket;
 mod exchange;
@@ -48,7 +47,7 @@ pub struct Config {
     pub customers_max: usize,
     /// Milliseconds between two exchanges with the other hosts.
     pub exchange_ms: u64,
-    /// How long one exchange may take before Postgres counts as away.
+    /// How long one exchange may take before Postgres counts as unavailable.
     pub exchange_ms_max: u64,
     /// The longest `Retry-After`: what other hosts admitted too much beyond it is
     /// not paid back.
@@ -124,8 +123,8 @@ impl Rate {
         }
     }
 
-    /// Counts one request and says how the caller stands. Nothing means that it
-    /// has no limit.
+    /// Counts one request and returns the state of the caller's limit. `None` if it has
+    /// no limit.
     pub fn count(&self, caller: &Caller) -> Option<RateStatus> {
         let rated = self.tiers.iter().find(|rated| rated.tier == caller.tier)?;
         let judged = {

@@ -1,13 +1,13 @@
-//! Answers that the host keeps for a plugin, by route.
+//! The response cache: answers of plugins, by route.
 //!
-//! A plugin's manifest lists the routes. An answer is kept for one deployment, one
-//! customer and one set of scopes, and is found under the tags that the manifest
-//! and the answer's own `Hearth-Cache-Tag` name; `cache.invalidate-tag` makes it
-//! stale at once. An answer whose call began before an invalidation is never kept.
+//! A plugin's manifest lists the routes. An answer is cached for one deployment, one
+//! customer and one set of scopes, under the tags that the manifest and the answer's
+//! own `Hearth-Cache-Tag` name; `cache.invalidate-tag` invalidates it at once. An
+//! answer whose call began before an invalidation is never cached.
 //!
 //! `X-Cache` says what happened: `HIT`, with `Age`; `MISS`; or `BYPASS`, where the
-//! client wanted an answer of its own. Answers are kept in memory alone: what the
-//! hosts share are the values that plugins cache.
+//! client asked for a new answer. Answers are cached in memory only: hosts share the
+//! values that plugins cache, not whole answers.
 
 mod answers;
 mod key;
@@ -41,7 +41,7 @@ type Answer = Response<Full<Bytes>>;
 
 /// Tags of one answer, separated by commas. Clients never see it.
 const HEARTH_CACHE_TAG: HeaderName = HeaderName::from_static("hearth-cache-tag");
-/// Tags of one answer, whoever names them.
+/// The most tags of one answer, of the manifest and of the answer together.
 const TAGS_MAX: usize = 32;
 
 /// Section `[response_cache]`. Times are milliseconds.
@@ -90,7 +90,8 @@ pub enum Begun<'a> {
     Ask(Pending<'a>),
 }
 
-/// A request that the plugin answers. Dropped, whoever waits for it goes on.
+/// A request that the plugin is answering. When it is dropped, requests that wait for
+/// it continue.
 pub struct Pending<'a> {
     cache: &'a ResponseCache,
     /// `None` where the route is none that is kept.

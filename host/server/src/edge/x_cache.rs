@@ -1,10 +1,9 @@
-//! `X-Cache`: what the caches had to do with an answer.
+//! `X-Cache`: what the caches did for an answer.
 //!
-//! A list. First `HIT`, `STALE` or `MISS`, of the response cache where the route is
-//! one whose answers are kept (there also `BYPASS`), else of what the plugin looked
-//! for in the fleet's cache, the worst of it. Then `shared` where another host had
-//! computed something of it, or `shared-away` where the shared tier could not be
-//! asked.
+//! It is a list. First `HIT`, `STALE` or `MISS`: of the response cache if the route has
+//! one (there also `BYPASS`), otherwise the worst of the plugin's lookups in the
+//! fleet's cache. Then `shared` if a value was computed by another host, or
+//! `shared-unavailable` if the shared tier could not be asked.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -23,7 +22,7 @@ pub fn tell_lookups(lookups: &Lookups, headers: &mut HeaderMap) {
     let own = headers.get(X_CACHE).and_then(|own| own.to_str().ok());
     let found = own.unwrap_or(found);
     let said = match (lookups.away(), lookups.shared()) {
-        (true, _) => format!("{found}, {AWAY}"),
+        (true, _) => format!("{found}, {UNAVAILABLE}"),
         (false, true) => format!("{found}, shared"),
         (false, false) => found.to_owned(),
     };
@@ -36,8 +35,8 @@ pub fn tell_lookups(lookups: &Lookups, headers: &mut HeaderMap) {
 pub fn tell_response(did: &str, headers: &mut HeaderMap) {
     let members = headers.get(X_CACHE).and_then(|said| said.to_str().ok());
     let mut members = members.unwrap_or_default().split(',').map(str::trim);
-    let said = match members.any(|member| member == AWAY) {
-        true => format!("{did}, {AWAY}"),
+    let said = match members.any(|member| member == UNAVAILABLE) {
+        true => format!("{did}, {UNAVAILABLE}"),
         false => did.to_owned(),
     };
     if let Ok(said) = HeaderValue::from_str(&said) {
@@ -45,7 +44,7 @@ pub fn tell_response(did: &str, headers: &mut HeaderMap) {
     }
 }
 
-const AWAY: &str = "shared-away";
+const UNAVAILABLE: &str = "shared-unavailable";
 
 #[cfg(test)]
 mod tests {
@@ -72,10 +71,16 @@ mod tests {
         let shared = (Cached::Hit, true, false);
         assert_eq!(told(&[hit, shared], None).unwrap(), "HIT, shared");
         let away = (Cached::Miss, false, true);
-        assert_eq!(told(&[shared, away], None).unwrap(), "MISS, shared-away");
+        assert_eq!(
+            told(&[shared, away], None).unwrap(),
+            "MISS, shared-unavailable"
+        );
         let stale = (Cached::Stale, false, false);
         assert_eq!(told(&[stale, hit], None).unwrap(), "STALE");
-        assert_eq!(told(&[away], Some("HIT")).unwrap(), "HIT, shared-away");
+        assert_eq!(
+            told(&[away], Some("HIT")).unwrap(),
+            "HIT, shared-unavailable"
+        );
     }
 
     #[test]
@@ -86,8 +91,8 @@ mod tests {
         headers.insert(X_CACHE, HeaderValue::from_static("HIT, shared"));
         tell_response("MISS", &mut headers);
         assert_eq!(headers[X_CACHE], "MISS");
-        headers.insert(X_CACHE, HeaderValue::from_static("HIT, shared-away"));
+        headers.insert(X_CACHE, HeaderValue::from_static("HIT, shared-unavailable"));
         tell_response("BYPASS", &mut headers);
-        assert_eq!(headers[X_CACHE], "BYPASS, shared-away");
+        assert_eq!(headers[X_CACHE], "BYPASS, shared-unavailable");
     }
 }

@@ -58,7 +58,7 @@ const CUSTOMERS: &str = "
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("no connection: {0}")]
+    #[error("no connection to Postgres: {0}")]
     Pool(#[from] PoolError),
     #[error("{0}")]
     Postgres(#[from] tokio_postgres::Error),

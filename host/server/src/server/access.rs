@@ -1,8 +1,8 @@
-//! The access log: one line a request, when its answer has gone.
+//! The access log: one line for each request, when its answer has been sent.
 //!
-//! It holds no key, no body and no query, for a query may hold secrets. The lines
-//! have the target `access`, so that `log_filter` can send them away too, and go
-//! through the same bounded queue as every other line.
+//! It contains no key, no body and no query, as a query may contain secrets. The lines
+//! have the target `access`, so that `log_filter` can drop them, and use the same
+//! bounded queue as every other line.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -25,7 +25,7 @@ const AGENT_CHARS_MAX: usize = 200;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub enabled: bool,
-    /// One request in so many is told of. Answers of 500 and more always are.
+    /// One request in so many is logged. Answers of 500 and more always are.
     pub one_in: u64,
 }
 
@@ -38,7 +38,7 @@ impl Default for Config {
     }
 }
 
-/// Decides which requests are told of.
+/// Decides which requests are logged.
 pub struct AccessLog {
     config: Config,
     seen: AtomicU64,
@@ -115,7 +115,7 @@ impl Record {
         self.of.spent.get_or_init(Arc::default).clone()
     }
 
-    /// What tells of the request once the answer's body is dropped.
+    /// The value that logs the request when the answer's body is dropped.
     pub fn end(self, status: StatusCode, request_id: Arc<str>, length: Option<u64>) -> Ended {
         Ended {
             record: self,

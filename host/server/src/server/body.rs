@@ -1,8 +1,8 @@
-//! Reading a request's body, bounded in bytes, in silence, in pace and in time; and
-//! all of them together in memory, of which each customer has a share.
+//! Reads the body of a request, with limits for bytes, pauses, pace and time, and for
+//! the memory of all bodies together, of which each customer has a share.
 //!
-//! Bytes count as they arrive, not as they are announced. Small bodies have memory of
-//! their own, so that large ones, of however many customers, keep none of them out.
+//! Bytes are counted as they arrive, not as announced. Small bodies have their own
+//! memory, so that large ones, of however many customers, cannot keep them out.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -23,19 +23,19 @@ const BLOCK_BYTES: usize = 4 << 10;
 /// Why a body was not read. The client is to blame for each but the last.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    #[error("the body is larger than {0} bytes")]
+    #[error("the body is too large: at most {0} bytes are allowed")]
     TooLarge(usize),
-    #[error("no byte of the body came for {0:?}")]
+    #[error("no byte of the body arrived for {0:?}")]
     Idle(Duration),
     #[error("the body took longer than {0:?}")]
     Slow(Duration),
-    #[error("fewer than {0} bytes a second of the body came")]
+    #[error("the body arrived too slowly: at least {0} bytes a second are required")]
     TooSlow(u64),
-    #[error("the body ended early or broke the protocol")]
+    #[error("the body is incomplete, or its framing is invalid")]
     Broken,
-    #[error("the bodies of this customer take all the memory that one customer's may")]
+    #[error("the bodies of this customer are too large together")]
     ShareFull,
-    #[error("the bodies of all requests take all the memory they may have")]
+    #[error("the bodies of all requests are too large together")]
     NoRoom,
 }
 
@@ -224,8 +224,8 @@ impl Room {
     }
 }
 
-/// Whoever holds much memory with a body has to bring it: so many bytes in each
-/// window of time.
+/// The minimum pace of a large body: so many bytes in each window of time, as it holds
+/// memory.
 struct Pace {
     bytes_per_second_min: u64,
     bytes_min: u64,

@@ -1,4 +1,5 @@
-//! The host's own paths. They win over every plugin's mount, and want no key.
+//! The host's own paths. They take precedence over every plugin's mount, and need no
+//! key.
 
 use bytes::Bytes;
 use http::request::Parts;

@@ -1,12 +1,12 @@
-//! Answers made smaller: gzip, brotli or zstd, as the client prefers
-//! (RFC 9110, section 12.5.3).
+//! Compression of answers: gzip, brotli or zstd, as the client prefers (RFC 9110,
+//! section 12.5.3).
 //!
-//! Compression tells by its length what secret and chosen text have in common
-//! (BREACH). That takes a page that repeats what an attacker sends beside a secret,
-//! in requests that a victim's browser makes with credentials of its own. Here
-//! credentials are headers that no browser adds by itself; beyond that, an answer
-//! that says `Cache-Control: no-store` or sets a cookie is never compressed. A
-//! plugin that answers with a secret says `no-store` anyway.
+//! The length of a compressed answer shows what secret and chosen text have in common
+//! (BREACH). The attack needs a page that repeats what an attacker sends next to a
+//! secret, in requests that a victim's browser makes with its own credentials. Here
+//! credentials are headers that browsers do not add by themselves; besides, an answer
+//! with `Cache-Control: no-store` or a cookie is never compressed, and a plugin that
+//! answers with a secret sets `no-store` anyway.
 
 mod accept;
 mod tags;
@@ -44,8 +44,8 @@ pub struct Config {
     pub body_bytes_min: usize,
     /// Larger ones are compressed on a thread that serves no requests.
     pub inline_bytes_max: usize,
-    /// Bodies that are compressed at once on such threads. One more goes as it is:
-    /// nobody waits for compression.
+    /// Bodies that are compressed at the same time on such threads. One more is sent
+    /// uncompressed: no answer waits for compression.
     pub concurrency_max: usize,
     /// Media types: `text/html`, `text/*`, or `*+json`.
     pub types: Vec<String>,

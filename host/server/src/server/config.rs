@@ -40,7 +40,7 @@ pub struct Config {
     pub body_rate_window_ms: u64,
     /// Requests under way, streams of events aside; one more is answered 503.
     pub requests_max: usize,
-    /// Bytes of answers that clients have not taken yet. While they are more, whoever
+    /// Bytes of answers that clients have not read yet. While they are more, whoever
     /// has some of them gets no further answer.
     pub answers_bytes_max: usize,
     /// What one customer may have of bodies, requests and answers, in percent. All

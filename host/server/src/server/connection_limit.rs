@@ -1,15 +1,15 @@
-//! Who has the places for connections, and who gives one up.
+//! The limit of open connections, and which connection is closed when it is reached.
 //!
-//! Each peer has so many at most. Where all places are taken, a newcomer is not turned
-//! away for those who only keep theirs warm: of whoever has most, the connection gives
-//! way that has been idle for longest, and the newcomer does not wait until it is gone:
-//! a queue of those who want to come in would grow behind it, and the system drops what
-//! does not fit there, whoever it is. A connection is its customer's
-//! from the first key that was good on it, and its peer's before that: so clients
-//! behind one proxy are told apart, and a newcomer is weighed by its address.
+//! Each peer may have a limited number. When the limit of all is reached, a new
+//! connection is accepted all the same, and the longest idle connection of the peer
+//! with the most is closed. The new one does not wait until that is done: a queue would
+//! grow behind it, and the system drops whatever does not fit there. A connection
+//! counts for its customer from the first valid key on it, and for its peer before
+//! that: so clients behind one proxy are distinguished, and a new connection counts for
+//! its address.
 //!
-//! A connection with a request under way never gives way. How many a customer has of
-//! those is bounded by what it may have of requests and of streams.
+//! A connection with a request in progress is never closed for another. How many of
+//! those a customer can have is limited by its requests and its streams.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -59,7 +59,7 @@ impl NoPlace {
     }
 }
 
-/// Whose a connection is.
+/// The owner of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Owner {
     Peer(IpAddr),
@@ -70,7 +70,7 @@ pub struct ConnectionLimit {
     max: usize,
     peer_max: usize,
     state: Mutex<State>,
-    /// Somebody left.
+    /// A connection was closed.
     left: Notify,
 }
 
@@ -99,7 +99,7 @@ pub struct ConnectionPermit {
     evict: Arc<Notify>,
 }
 
-/// Says whose a connection is. Its requests carry it.
+/// Sets the owner of a connection. Its requests carry it.
 #[derive(Clone)]
 pub struct Ownership {
     places: Arc<ConnectionLimit>,
@@ -200,8 +200,8 @@ impl State {
         Ok(())
     }
 
-    /// Of whoever has most, the connection that is idle for longest: of a few, or of all
-    /// where none of these is idle.
+    /// The longest idle connection of the owner with the most: among a sample, or among
+    /// all if none of these is idle.
     fn find_longest_idle(&self) -> Option<u64> {
         let all = self.open.len();
         if all > SAMPLE {

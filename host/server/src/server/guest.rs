@@ -1,4 +1,4 @@
-//! Between HTTP and a guest's records.
+//! Converts HTTP requests and answers to and from the records of a guest.
 
 use std::time::UNIX_EPOCH;
 
@@ -42,13 +42,13 @@ const NOT_THE_GUESTS: [&str; 12] = [
 /// What is wrong with a guest's response.
 #[derive(Debug, thiserror::Error)]
 pub enum BadResponse {
-    #[error("status {0} is not one that a response may have")]
+    #[error("status {0} is invalid for a response")]
     Status(u16),
-    #[error("header `{0}` has a name or a value that HTTP does not allow")]
+    #[error("the name or the value of the header `{0}` is invalid")]
     Header(String),
-    #[error("the body has {0} bytes and may have {1}")]
+    #[error("the body is too large: {0} bytes, and at most {1} are allowed")]
     TooLarge(usize, usize),
-    #[error("the response has more than {0} headers")]
+    #[error("the response has too many headers: at most {0} are allowed")]
     TooManyHeaders(usize),
 }
 
@@ -77,7 +77,8 @@ pub fn request(
     }
 }
 
-/// What tells the guest when the host first saw the request's idempotency key.
+/// The header that gives the guest the time at which the host first saw the request's
+/// idempotency key.
 pub fn since(claim: &Claim) -> (String, Vec<u8>) {
     let since = claim.since().duration_since(UNIX_EPOCH).unwrap_or_default();
     let micros = since.as_micros().to_string();

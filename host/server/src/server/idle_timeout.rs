@@ -1,9 +1,10 @@
-//! The vital signs of one connection, and for how long each may be missing.
+//! The idle timeouts of one connection: which signs of life it shows, and how long each
+//! may be missing.
 //!
-//! Everything that touches a connection notes here what it saw: the wire that
-//! bytes came or could not be written, the listener that a request is under way,
-//! an answer's body that a piece of it was taken. One look at all of it decides
-//! whether the client still does its part.
+//! Everything that handles a connection records here what it saw: the wire, that bytes
+//! arrived or could not be written; the listener, that a request is in progress; an
+//! answer's body, that the client took a piece of it. One check of all of it decides
+//! whether the client still takes part.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,8 +40,8 @@ impl ConnectionTimeouts {
         }
     }
 
-    /// A sign may change while nobody looks, so a look is never further away than
-    /// a quarter of the shortest limit.
+    /// Signs can change between checks, so a check is never later than a quarter of the
+    /// shortest limit.
     fn tick(&self) -> u64 {
         (self.head.min(self.idle).min(self.write_idle) / 4).max(1)
     }
@@ -135,9 +136,9 @@ impl Activity {
         }
     }
 
-    /// Whether a connection that was told to end has nothing more to do: no request
-    /// is under way, and none was for a while. HTTP/2 waits for an answer to its
-    /// farewell, which a client need not give.
+    /// Whether a connection that was asked to end has nothing more to do: no request is
+    /// in progress, and none was for a while. HTTP/2 waits for an answer to GOAWAY,
+    /// which a client need not give.
     pub fn is_done(&self) -> bool {
         self.idle_ms().is_some_and(|idle_ms| idle_ms >= FAREWELL_MS)
     }

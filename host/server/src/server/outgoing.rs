@@ -1,4 +1,4 @@
-//! The body of an answer: known at once, or told bit by bit.
+//! The body of an answer: complete at once, or produced piece by piece.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -71,7 +71,7 @@ impl Outgoing {
         Some(whole.to_bytes())
     }
 
-    /// With what shall be told of when the last byte went.
+    /// Adds the value that reports when the last byte was sent.
     pub fn with_end(mut self, ended: Ended) -> Outgoing {
         self.ended = Some(ended);
         self

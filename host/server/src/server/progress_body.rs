@@ -1,5 +1,5 @@
-//! An answer's body as the connection sees it: in pieces, so that it is known
-//! whether the client takes them.
+//! The body of an answer as the connection sees it: in pieces, which show whether the
+//! client reads.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

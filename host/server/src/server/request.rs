@@ -1,5 +1,5 @@
-//! The way of a request on the public listener: who it is, whether it may pass,
-//! which plugin answers, and what the answer carries.
+//! The way of a request on the public listener: who sent it, whether it is allowed,
+//! which plugin answers, and what the host adds to the answer.
 
 mod serve;
 mod stream;
@@ -42,7 +42,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HEARTH_PLUGIN: HeaderName = HeaderName::from_static("hearth-plugin");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// When a client that was turned away for want of room may well try again.
+/// `Retry-After` of a request that was refused because the host is full.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// The longest request id that is taken over from a client.
@@ -306,8 +306,7 @@ fn note_caller(parts: &Parts, caller: &Caller) {
 }
 
 /// The key of `X-API-Key`, or of `Authorization: Bearer` (RFC 6750). A request with
-/// both, or with two of one, is refused: whoever passed it on may have judged by the
-/// other one.
+/// both, or with two of one, is refused: a proxy may have checked the other one.
 fn presented_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let key = only(headers, &API_KEY)?;
     let authorization = only(headers, &AUTHORIZATION)?;
@@ -323,7 +322,7 @@ fn presented_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     }
 }
 
-/// The value of a header that stands there once or not at all.
+/// The value of a header that is given once or not at all.
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Problem> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

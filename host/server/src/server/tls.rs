@@ -1,5 +1,5 @@
 //! TLS on the public listener, section `[tls]`: rustls with ring, TLS 1.2 and 1.3,
-//! HTTP/2 by ALPN. New certificates are taken while the listener serves.
+//! HTTP/2 by ALPN. New certificates are loaded while the listener serves.
 
 use std::io;
 use std::net::IpAddr;
@@ -62,9 +62,9 @@ impl Default for Config {
 pub enum CertificateError {
     #[error("cannot read {0}: {1}")]
     Unreadable(PathBuf, io::Error),
-    #[error("{0} holds no certificate")]
+    #[error("{0} contains no certificate")]
     NoCertificate(PathBuf),
-    #[error("{0} is no PEM: {1}")]
+    #[error("{0} is not valid PEM: {1}")]
     NoPem(PathBuf, rustls_pki_types::pem::Error),
     #[error("{0} and {1} cannot be used together: {2}")]
     Unusable(PathBuf, PathBuf, rustls::Error),
@@ -73,13 +73,13 @@ pub enum CertificateError {
 /// Why a connection has no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("too many handshakes are under way")]
+    #[error("too many TLS handshakes are in progress")]
     TooMany,
-    #[error("another connection has its place")]
+    #[error("the connection was closed to make room for another one")]
     Evicted,
-    #[error("the handshake took too long")]
+    #[error("the TLS handshake timed out")]
     Slow,
-    #[error("the handshake failed: {0}")]
+    #[error("the TLS handshake failed: {0}")]
     Failed(#[from] io::Error),
 }
 
@@ -173,8 +173,8 @@ impl Tls {
         }
     }
 
-    /// Looks at the files for ever: at every interval, and at once when asked. A
-    /// pair that cannot be served leaves the old one in place, and is told of once.
+    /// Checks the files for ever: at every interval, and at once when asked. An invalid
+    /// pair leaves the old one in place, and is logged once.
     pub async fn keep_fresh(&self, mut asked: Signal) {
         let mut refused = None;
         loop {
@@ -191,7 +191,7 @@ impl Tls {
             {
                 tracing::error!(
                     blame = "operator",
-                    "the new certificate is not served, the old one still is: {error}"
+                    "the new certificate is invalid and the old one stays in use: {error}"
                 );
             }
             refused = told;
@@ -203,7 +203,7 @@ impl Tls {
         let pair = self.files.read(&self.provider)?;
         if pair.digest != self.current.0.load().digest {
             self.current.0.store(Arc::new(pair));
-            tracing::info!("a new certificate is served");
+            tracing::info!("the new certificate is in use");
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
-//! What customers have under way: their requests, and answers that they have not taken.
+//! Limits what a customer has in progress: its requests, and answers that it has not
+//! read.
 //!
-//! An answer is in memory until its client has taken it, and by then it is too late to
-//! refuse it: its request had its effect. So whoever leaves too much unread gets no
-//! further request through.
+//! An answer is in memory until its client has read it, and cannot be refused any more:
+//! the request had its effect. So a customer that leaves too much unread gets no
+//! further request accepted.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::server::config::Config as Limits;
 use hearth_base::budget::{Budget, Customer, Full, Part};
 use hearth_base::telemetry::HostMetrics;
 
-/// When a client that was turned away may well try again.
+/// `Retry-After` of a request that was refused because the customer's share is used up.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 
 pub struct Traffic {

@@ -1,12 +1,14 @@
-//! Answers that come before the request's body was read: 401, 404, 413, 415 and others.
+//! Answers that are sent before the request's body was read: 401, 404, 413, 415 and
+//! others.
 //!
-//! A connection of HTTP/1 can serve no further request before it is past that body
-//! (RFC 9112, section 9.3). So a small rest is read and thrown away first, as Go's server
-//! does; with a larger one the answer says `Connection: close`, and a pooled client does
-//! not take the close for a failure of its next request. `wire` then lingers, so that the
-//! answer is not lost in a reset. HTTP/2 ends the one stream, without an error (RFC 9113,
-//! section 8.1), and lingers before that as well: some clients drop an answer when a reset
-//! comes right behind it. What came of the body takes nothing from the connection's window.
+//! A connection of HTTP/1 can serve no further request before the end of that body (RFC
+//! 9112, section 9.3). So a short rest is read and discarded first, as Go's server
+//! does; with a longer one the answer has `Connection: close`, and a pooled client does
+//! not take the close for a failure of its next request. `wire` then lingers, so that
+//! the answer is not lost in a reset. HTTP/2 ends only the stream, without an error
+//! (RFC 9113, section 8.1), and lingers before that as well: some clients drop an
+//! answer when a reset follows immediately. What arrives of the body does not use up
+//! the connection's window.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,7 +35,7 @@ pub struct RequestBody {
     slot: Option<Slot>,
 }
 
-/// What nobody read of a request's body.
+/// The part of a request's body that was not read.
 pub struct Unread {
     slot: Option<Slot>,
     version: Version,
@@ -42,7 +44,7 @@ pub struct Unread {
     is_expecting: bool,
 }
 
-/// A request whose body is looked after.
+/// Wraps a request so that the unread part of its body is known.
 pub fn watch(request: Request<Incoming>) -> (Request<RequestBody>, Unread) {
     let slot = (!request.body().is_end_stream()).then(Slot::default);
     let unread = Unread {
@@ -96,7 +98,7 @@ async fn rest(mut body: Incoming, limits: &Limits) -> Option<Incoming> {
     }
 }
 
-/// Throws away what still comes on a stream of HTTP/2, and then lets go of it.
+/// Discards what still arrives on a stream of HTTP/2, and then drops it.
 async fn linger(mut body: Incoming, limits: Arc<Limits>) {
     let silence = Duration::from_millis(limits.linger_idle_ms_max);
     let wasting = waste(&mut body, limits.linger_bytes_max, silence);

@@ -1,12 +1,12 @@
 //! The bytes of one connection, between the socket (or TLS) and hyper.
 //!
-//! hyper is lenient where RFC 9112 leaves room: a lone LF ends a line, and a
-//! `Content-Length` beside a `Transfer-Encoding` is overlooked. A proxy in front
-//! may read the same bytes in another way, and where two disagree about the end of
-//! a request, one client's bytes become another's request (CWE-444). So every byte
-//! of HTTP/1 passes a gate that knows one reading only. hyper never sees the end
-//! of a head that the gate refuses: it gets a byte that no head may hold, answers
-//! 400 and closes.
+//! hyper is lenient where RFC 9112 allows it: a lone LF ends a line, and a
+//! `Content-Length` next to a `Transfer-Encoding` is ignored. A proxy in front may read
+//! the same bytes differently, and where two readers disagree about the end of a
+//! request, one client's bytes become another's request (CWE-444). So every byte of
+//! HTTP/1 passes a check that knows one reading only. hyper never sees the end of a
+//! head that the check refuses: it gets a byte that no head may contain, answers 400
+//! and closes.
 
 mod framing;
 mod head;
@@ -24,11 +24,11 @@ use self::framing::{RequestFramer, WireError};
 use super::idle_timeout::Activity;
 use crate::server::config::Config as Limits;
 
-/// What hyper gets in place of what was refused: NUL stands in no head, and in no
+/// What hyper gets instead of a refused part: NUL is not allowed in a head, nor in the
 /// size of a chunk.
 const BREAK: &[u8] = b"\0\r\n\r\n";
 
-/// What is thrown away at once.
+/// How many bytes are discarded in one read.
 const WASTE_BYTES: usize = 8 << 10;
 
 /// One connection's bytes.
@@ -42,8 +42,8 @@ pub struct Wire<S> {
     limits: Arc<Limits>,
 }
 
-/// The rest of a request is thrown away behind the answer, for a while, so that its
-/// arrival does not reset the connection before the client has read the answer (RFC 9112,
+/// Discards the rest of a request after the answer, for a while, so that its arrival
+/// does not reset the connection before the client has read the answer (RFC 9112,
 /// section 9.6).
 struct Linger {
     until: Instant,
@@ -126,7 +126,7 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + Unpin> Wire<S> {
-    /// Throws away what still comes, within bounds.
+    /// Discards what still arrives, within limits.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let limits = &self.limits;
         let linger = self.linger.get_or_insert_with(|| Linger::new(limits));

@@ -23,7 +23,7 @@ impl Address {
     pub fn parse(text: &str) -> Result<Address, Error> {
         let refused = || {
             Error::Usage(format!(
-                "--admin {text}: http://ADDRESS:PORT or unix:/PATH is wanted, such as \
+                "--admin {text} is invalid: use http://ADDRESS:PORT or unix:/PATH, such as \
                  http://127.0.0.1:8081"
             ))
         };
@@ -48,8 +48,8 @@ impl Address {
     pub fn of(listen: SocketAddr) -> Result<Address, Error> {
         if listen.port() == 0 {
             return Err(Error::Usage(
-                "admin.listen leaves the port to the system: name it with --admin, as the host \
-                 printed it"
+                "the admin port is unknown, as admin.listen leaves it to the system: name it with \
+                 --admin, as the host printed it"
                     .into(),
             ));
         }

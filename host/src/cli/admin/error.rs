@@ -26,29 +26,29 @@ pub enum Error {
     /// The command is to blame.
     #[error("{0}")]
     Usage(String),
-    #[error("the admin token cannot be read from {}: {why}. The host makes admin-token in its data folder; name the file with --token-file", file.display())]
+    #[error("the admin token cannot be read from {}: {why}. The host creates admin-token in its data folder; name the file with --token-file", file.display())]
     NoToken { file: PathBuf, why: String },
     #[error("no Hearth host answers at {at}; is `hearth serve` running? ({why})")]
     Unreachable { at: Address, why: String },
     #[error("what answers at {at} is not the admin listener of a Hearth host: its answer {what}")]
     Foreign { at: Address, what: String },
-    #[error("the connection to {at} ended before the answer was whole ({why})")]
+    #[error("the connection to {at} ended before the answer was complete ({why})")]
     Cut { at: Address, why: String },
-    #[error("the host at {at} has said nothing for {ms} ms (--silence-ms-max)")]
+    #[error("the host at {at} has not answered for {ms} ms (--silence-ms-max)")]
     Silent { at: Address, ms: u128 },
-    #[error("the host at {at} does not take the token in {}: name the right file with --token-file", file.display())]
+    #[error("the host at {at} rejected the token in {}: name the right file with --token-file", file.display())]
     Token { at: Address, file: PathBuf },
     /// It ended in the middle of a change.
-    #[error("{0}. Whether it took effect is not known: ask `hearth status`")]
+    #[error("{0}. It is unknown whether it took effect: check with `hearth status`")]
     Unsure(Box<Error>),
-    #[error("the host at {at} has no such {what} ({path})")]
+    #[error("{what} not found on the host at {at} ({path})")]
     Missing {
         at: Address,
         what: &'static str,
         path: String,
     },
     /// The host says why.
-    #[error("the host at {at} refuses: {detail}")]
+    #[error("the host at {at} rejected the request: {detail}")]
     Refused { at: Address, detail: String },
 }
 

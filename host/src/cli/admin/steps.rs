@@ -109,7 +109,7 @@ async fn read(
             Line::Last(outcome) => return Ok(outcome),
         }
     }
-    Err(client.cut("the stream has no last line".into()))
+    Err(client.cut("the stream ended without a result".into()))
 }
 
 fn parse(client: &Client, line: &[u8]) -> Result<Line, Error> {

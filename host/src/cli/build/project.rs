@@ -77,7 +77,7 @@ impl Project {
             .current_dir(dir)
             .stdin(Stdio::null())
             .stderr(Stdio::inherit());
-        let asked = command.output().context("cargo does not start")?;
+        let asked = command.output().context("cargo cannot be started")?;
         ensure!(
             asked.status.success(),
             "cargo cannot read {} (the reason is above)",
@@ -87,13 +87,13 @@ impl Project {
         let mut packages = metadata.packages.iter();
         let Some(package) = packages.find(|one| one.manifest_path == manifest) else {
             bail!(
-                "{} is a workspace and no crate: name the folder of one of its members",
+                "{} is a workspace, not a crate: name the folder of one of its members",
                 manifest.display()
             );
         };
         ensure!(
             package.targets.iter().any(Target::is_component),
-            "{} makes no component: say `crate-type = [\"cdylib\"]` under `[lib]`",
+            "{} does not build a component: set `crate-type = [\"cdylib\"]` under `[lib]`",
             manifest.display()
         );
         Ok(Project {
@@ -120,7 +120,7 @@ impl Project {
                     .arg(format!("profile.{PROFILE}.{setting}"));
             }
         }
-        let mut cargo = command.spawn().context("cargo does not start")?;
+        let mut cargo = command.spawn().context("cargo cannot be started")?;
         let mut component = None;
         for line in cargo
             .stdout
@@ -132,9 +132,9 @@ impl Project {
         }
         ensure!(
             cargo.wait()?.success(),
-            "cargo could not build it; the reason is above"
+            "cargo failed to build it; the reason is above"
         );
-        component.context("cargo named no component that it built")
+        component.context("cargo built no component")
     }
 
     /// The component, where this line names it.

@@ -61,28 +61,25 @@ impl Toolchain {
     pub fn choose(machine: &Machine) -> Result<Toolchain, Error> {
         let fail = |text: String| Err(Error::Usage(text));
         if !machine.has_cargo {
-            return fail(
-                "there is no cargo on this machine: install Rust (https://rustup.rs)".into(),
-            );
+            return fail("cargo was not found: install Rust (https://rustup.rs)".into());
         }
         match (machine.choice.as_deref(), &machine.script) {
             (None, _) if machine.has_target => Ok(Toolchain::Machine),
             (None | Some("debian"), Some(script)) => Ok(Toolchain::Script(script.clone())),
             (Some("debian"), None) => fail(format!(
-                "{CHOICE}=debian wants a checkout of Hearth around the plugin or this program, \
-                 whose .toolchain Debian's packages are fetched into: unset it, and have the \
+                "{CHOICE}=debian needs a checkout of Hearth around the plugin or this program, \
+                 whose .toolchain Debian's packages are fetched into: unset it, and install the \
                  target with `rustup target add {TARGET}`"
             )),
             (Some(other), _) => fail(format!(
-                "{CHOICE} may be debian or nothing, not `{other}`: unset it"
+                "{CHOICE}=`{other}` is invalid: set it to debian, or unset it"
             )),
             (None, None) if machine.has_rustup => fail(format!(
-                "this machine's Rust cannot build for {TARGET}. Run: rustup target add {TARGET}"
+                "the target {TARGET} of Rust is not installed. Run: rustup target add {TARGET}"
             )),
             (None, None) => fail(format!(
-                "this machine's Rust cannot build for {TARGET}, and there is no rustup to add it \
-                 with: install Rust with rustup (https://rustup.rs), then run: rustup target add \
-                 {TARGET}"
+                "the target {TARGET} of Rust is not installed, and rustup was not found: install \
+                 Rust with rustup (https://rustup.rs), then run: rustup target add {TARGET}"
             )),
         }
     }

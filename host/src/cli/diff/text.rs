@@ -107,7 +107,7 @@ fn scans(scans: &Scans) -> Vec<String> {
     let removed = scans.removed.iter().map(|approval| format!("- {approval}"));
     lines.extend(removed);
     let unjudged = scans.unjudged.iter();
-    lines.extend(unjudged.map(|name| format!("? {name}: known once its migrations have run")));
+    lines.extend(unjudged.map(|name| format!("? {name}: unknown until its migrations have run")));
     lines
 }
 

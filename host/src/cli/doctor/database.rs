@@ -44,8 +44,8 @@ pub(super) async fn look(config: &Config, report: &mut Report) -> anyhow::Result
     let url = match by_url {
         Some(url) => url.expose().to_string(),
         None => running_url(&postgres_dir(config)).context(
-            "the private Postgres does not run, so there is nothing to look at: start the host \
-             first, or name a Postgres in HEARTH_DATABASE_URL",
+            "the private Postgres is not running, so it cannot be checked: start the host first, \
+             or name a Postgres in HEARTH_DATABASE_URL",
         )?,
     };
     let server = open(config, &url).await.context("the database")?;
@@ -140,12 +140,12 @@ fn sort_memory(facts: &Facts) -> Option<Finding> {
 
 fn privileges(facts: &Facts) -> Option<Finding> {
     let problem = format!(
-        "the role {} is a superuser: whoever finds a way past the host has the whole server and \
-         its machine",
+        "the role {} is a superuser: an attacker who gets past the host controls the whole \
+         database server and its machine",
         facts.role
     );
-    let remedy = "give the host a role of its own that owns its database and has CREATEROLE and \
-                  no more: CREATE ROLE name LOGIN CREATEROLE PASSWORD '...'; GRANT name TO CURRENT_USER; \
+    let remedy = "give the host its own role that owns its database and has CREATEROLE only: \
+                  CREATE ROLE name LOGIN CREATEROLE PASSWORD '...'; GRANT name TO CURRENT_USER; \
                   CREATE DATABASE name OWNER name";
     facts
         .is_superuser
@@ -157,8 +157,8 @@ fn unseen() -> Note {
     Note {
         area: AREA,
         code: "statement-memory",
-        text: "the memory of one statement has no limit in Postgres, and what bounds it cannot be \
-               seen by SQL: give the server's service or container a limit of memory (MemoryMax, \
+        text: "the memory of one statement has no limit in Postgres, and SQL cannot show limits \
+               outside it: give the server's service or container a limit of memory (MemoryMax, \
                --memory) and LimitAS for each process, let the kernel end a backend before the \
                postmaster (PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj, PG_OOM_ADJUST_VALUE=500), \
                and turn overcommit off (vm.overcommit_memory = 2) where nothing else runs there"

@@ -68,9 +68,9 @@ fn connections(room: i64, each: i64, hosts: i64) -> Option<Finding> {
     let hosts = hosts.max(1);
     let wanted = each.saturating_mul(hosts);
     let problem = format!(
-        "{hosts} host(s) may open {wanted} connections, {each} each (database.connections_max and \
-         {BESIDE} beside them), and the server has {room} for them: under load some requests are \
-         answered 503"
+        "too many connections: {hosts} host(s) may open {wanted} connections, {each} each \
+         (database.connections_max and {BESIDE} more), but the server allows {room}: under load \
+         some requests are answered 503"
     );
     let remedy = "raise the server's max_connections, or lower database.connections_max of each \
                   host; 8 for each plugin carry nearly all that Postgres can do";
@@ -79,11 +79,12 @@ fn connections(room: i64, each: i64, hosts: i64) -> Option<Finding> {
 
 fn unanalysed(table: String, rows: i64) -> Finding {
     let problem = format!(
-        "{table} has {rows} rows and was never analysed: Postgres plans its statements blindly"
+        "{table} has {rows} rows and was never analysed: Postgres plans its statements without \
+         statistics"
     );
     let remedy = format!(
-        "run: ANALYZE {table}. A host that serves does so by itself within \
-         database.analyse_look_ms; the log says why it could not"
+        "run: ANALYZE {table}. A running host does so within database.analyse_look_ms; its log \
+         says why it could not"
     );
     finding("never-analysed", problem, &remedy)
 }

@@ -108,7 +108,7 @@ impl Report {
         let head: Head = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if head.version != VERSION {
             return Err(format!(
-                "its version is {}, and this hearth reads {VERSION}",
+                "its version {} is unsupported: this hearth reads version {VERSION}",
                 head.version
             ));
         }

@@ -42,7 +42,7 @@ impl Sdk {
     fn named(named: &Path, within: &Path) -> anyhow::Result<Sdk> {
         if !is_sdk(&within.join(named)) {
             return Err(Error::Usage(format!(
-                "--sdk {}: that folder holds no crate hearth-plugin; name {IN_CHECKOUT} of a \
+                "--sdk {}: the crate hearth-plugin was not found there; name {IN_CHECKOUT} of a \
                  checkout of Hearth, or leave the option out for a copy",
                 named.display()
             ))

@@ -14,7 +14,7 @@ use hearth_backend::dynamodb::{Dynamo, PrepareError};
 use hearth_base::telemetry::BackendWatch;
 use hearth_server::config::Config;
 
-/// How often a DynamoDB that was away at start is asked for its tables.
+/// How often a DynamoDB that was unavailable at start is asked for its tables.
 const TABLES_RETRY: Duration = Duration::from_secs(5);
 
 /// The DynamoDB that was configured, or a private one, which then runs for as long
@@ -27,7 +27,8 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// Makes or checks the tables. A DynamoDB that is away keeps nothing from serving
+    /// Makes or checks the tables. A DynamoDB that is unavailable keeps nothing from
+    /// serving
     /// that does not need it, and is asked again beside the requests.
     ///
     /// # Errors
@@ -39,7 +40,7 @@ impl DynamoDb {
         match dynamo.prepare().await {
             Ok(()) => Ok(()),
             Err(PrepareError::Away(error)) => {
-                tracing::warn!(error, "the tables in DynamoDB could not be looked at yet");
+                tracing::warn!(error, "the tables in DynamoDB could not be checked yet");
                 beside.spawn(prepare_later(dynamo.clone()));
                 Ok(())
             }
@@ -60,9 +61,11 @@ async fn prepare_later(dynamo: Dynamo) {
     loop {
         sleep(TABLES_RETRY).await;
         match dynamo.prepare().await {
-            Ok(()) => return tracing::info!("the tables in DynamoDB are as they should be"),
-            Err(PrepareError::Away(error)) => tracing::debug!(error, "DynamoDB is still away"),
-            Err(error) => tracing::error!(%error, "the tables in DynamoDB cannot be used"),
+            Ok(()) => return tracing::info!("the tables in DynamoDB are valid"),
+            Err(PrepareError::Away(error)) => {
+                tracing::debug!(error, "DynamoDB is still unavailable")
+            }
+            Err(error) => tracing::error!(%error, "the tables in DynamoDB are invalid"),
         }
     }
 }
@@ -90,8 +93,8 @@ async fn private(config: &Config, watch: &Arc<BackendWatch>) -> anyhow::Result<D
     let private = private.context("the private DynamoDB")?;
     if config.database.url.is_some() {
         tracing::warn!(
-            "documents lie in a DynamoDB of this host's own: another host on the same database \
-             sees none of them. Set `region` in [dynamodb] where there is more than one"
+            "documents are stored in this host's private DynamoDB: other hosts on the same \
+             database do not see them. Set `region` in [dynamodb] if there is more than one host"
         );
     }
     let way = private.connector().http_client();

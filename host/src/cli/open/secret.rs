@@ -25,10 +25,10 @@ pub enum SecretMismatch {
 
 fn hint(file: &Path) -> String {
     format!(
-        "API keys would not be known and what is sealed could not be opened. Copy the file \
+        "API keys would be invalid, and what is encrypted could not be decrypted. Copy the file \
          `secret` from the data folder of a host that served this database to {}, or name it in \
-         HEARTH_SECRET_FILE; all hosts of a fleet have the same. If it is lost for good, `hearth \
-         secret adopt` says what is lost with it and goes on without",
+         HEARTH_SECRET_FILE; all hosts of a fleet need the same. If it is lost, `hearth secret \
+         adopt` lists what is lost with it and continues with this host's secret",
         file.display()
     )
 }

@@ -9,7 +9,7 @@ use hearth_runtime::capability::cache::SharedStore;
 use hearth_runtime::capability::cache::shared::{SharedTier, Store};
 use hearth_server::config::Config;
 
-/// `None` where each host has its memory alone. A store that is away is none that
+/// `None` where each host has its memory alone. A store that is unavailable is none that
 /// is missing: the host starts, and goes on with its memory until it is back.
 pub(super) fn open(
     config: &Config,
@@ -25,7 +25,9 @@ pub(super) fn open(
         (Some(SharedStore::Dynamodb) | None, _, Some(dynamo)) => {
             Store::Dynamodb(CacheTable::of(dynamo))
         }
-        (Some(wanted), ..) => anyhow::bail!("cache.shared is {wanted:?}, which this host has not"),
+        (Some(wanted), ..) => {
+            anyhow::bail!("cache.shared is {wanted:?}, which is not configured on this host")
+        }
     };
     Ok(Some(SharedTier::open(
         store,

@@ -38,7 +38,7 @@ pub(super) fn perform(database: &Database, operation: &str, body: &[u8]) -> Resu
         "UpdateItem" => call(body, |request| database.update_item(request)),
         "UpdateTimeToLive" => call(body, |request| database.update_time_to_live(request)),
         other => Err(DynoxideError::ValidationException(format!(
-            "the private DynamoDB does not have the operation {other}"
+            "the private DynamoDB does not support the operation {other}"
         ))),
     }
 }

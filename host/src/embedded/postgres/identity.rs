@@ -38,7 +38,7 @@ const PASSWD_BYTES_MAX: usize = 4 << 10;
 
 /// Users to be instead of root, if they exist. initdb looks the name up.
 const SERVANTS: [&str; 2] = ["postgres", "nobody"];
-const NO_SERVANT: &str = "there is no user postgres or nobody";
+const NO_SERVANT: &str = "the users postgres and nobody do not exist";
 
 impl Identity {
     /// Tries each way with a harmless run of `postgres --version`.

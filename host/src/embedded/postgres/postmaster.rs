@@ -149,7 +149,7 @@ fn remove_reused_pid_file(data: &Path) {
     if works_in.is_ok_and(|folder| folder != data) {
         tracing::info!(
             pid,
-            "the pid file names a process that is no Postgres of ours"
+            "the pid file names a process that is not this host's Postgres"
         );
         let _ = std::fs::remove_file(path);
     }

@@ -137,7 +137,7 @@ fn watch_over(launch: &Launch, mut postmaster: Postmaster, stop: &Receiver<()>) 
         let start = Instant::now();
         match watch(&mut postmaster, stop) {
             None => return postmaster.stop(),
-            Some(how) => tracing::error!(how, "the private Postgres died and is started again"),
+            Some(how) => tracing::error!(how, "the private Postgres ended and is restarted"),
         }
         if start.elapsed() > BACKOFF_FORGOTTEN_AFTER {
             backoff = BACKOFF_MIN;
@@ -173,7 +173,7 @@ fn start_again(launch: &Launch, stop: &Receiver<()>, backoff: &mut Duration) -> 
         *backoff = (*backoff * 2).min(BACKOFF_MAX);
         match start_once(launch, stop) {
             Ok(postmaster) => {
-                tracing::info!("the private Postgres is back");
+                tracing::info!("the private Postgres is available again");
                 return Some(postmaster);
             }
             Err(Failure::Ended(reason) | Failure::Final(reason)) => {

@@ -1,4 +1,4 @@
-//! What a client says of a budget.
+//! The definition of a budget, as clients write it.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Numeric;
@@ -60,7 +60,7 @@ impl Definition {
         })
     }
 
-    /// Whether a budget is about the same money.
+    /// Whether a budget covers the same costs.
     pub fn is_same(&self, budget: &Budget) -> bool {
         money::number(&self.amount) == money::number(&budget.amount)
             && self.currency == budget.currency
@@ -70,7 +70,7 @@ impl Definition {
     }
 }
 
-/// What a budget is about.
+/// The filter of a budget: which costs it covers.
 pub fn filter_of(budget: &Budget) -> Filter {
     Filter {
         service: budget.service.clone(),

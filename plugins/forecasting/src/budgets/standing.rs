@@ -1,4 +1,4 @@
-//! Where a budget stands: what was spent in its period, and what is expected.
+//! The state of a budget: what was spent in its period, and what is expected.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Numeric;

@@ -1,5 +1,5 @@
-//! Looking at budgets, and telling of thresholds that were reached: once in each
-//! period, in the transaction of what reached them.
+//! Checks budgets and sends alerts for thresholds that are reached: once in each
+//! period, in the transaction that reached them.
 
 use std::collections::HashMap;
 

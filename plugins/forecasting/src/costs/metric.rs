@@ -1,8 +1,9 @@
-//! Which of the four costs is forecast where none is named.
+//! Chooses which of the four costs is forecast if the request names none.
 
 /// Told beside such a forecast.
-pub const REASON: &str = "BilledCost comes in lumps, as payments in advance do, so EffectiveCost, \
-     which spreads them over their use, was forecast; metric=BilledCost forecasts what is invoiced";
+pub const REASON: &str = "BilledCost is irregular, as payments in advance are, so EffectiveCost, \
+                          which spreads them over their use, was forecast; metric=BilledCost \
+                          forecasts what is invoiced";
 
 /// What costs change from month to month, as a part of them, below which none are lumpy.
 const ROUGHNESS_MIN: f64 = 0.1;

@@ -1,4 +1,4 @@
-//! Which month is not over yet, or not loaded to its end.
+//! Finds the month that is not complete: not over yet, or not loaded to its end.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Numeric;

@@ -1,4 +1,4 @@
-//! Reading costs, and making whole series of what rows there are.
+//! Reads costs from the database, and fills them up to complete series.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +15,7 @@ use crate::sql::months::{Coverage, GroupSum, MonthSum, by_group, coverage, curre
 /// Recent months, by which groups are ordered.
 const RECENT_MONTHS: i64 = 12;
 
-/// What part of the costs a budget is about; all of them where nothing is said.
+/// The costs that a budget covers; all if no filter is set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     pub service: Option<String>,
@@ -122,7 +122,10 @@ fn currency(database: &Database, selection: &Selection) -> Result<Option<String>
         _ => Err(Problem::invalid_query(vec![FieldError {
             place: Place::Parameter("currency".into()),
             code: "required",
-            detail: format!("there are costs in {}: say in which", names.join(", ")),
+            detail: format!(
+                "this is required, as there are costs in several currencies: {}",
+                names.join(", ")
+            ),
         }])),
     }
 }

@@ -1,4 +1,4 @@
-//! What a forecast looks like.
+//! The answer of a forecast, as JSON.
 
 use hearth_plugin::prelude::*;
 

@@ -1,4 +1,4 @@
-//! `POST /forecast`: of the caller's own history, of which nothing is kept.
+//! `POST /forecast`: a forecast of the history in the request, which is not stored.
 
 use std::collections::BTreeMap;
 
@@ -105,7 +105,7 @@ fn by_month(items: &[Value], fields: &mut Fields) -> History {
         match amount(item.get("amount").unwrap_or(&Value::Null)) {
             Ok(amount) if months.insert(month, amount).is_none() => {}
             Ok(_) => {
-                let detail = "this month stands here twice";
+                let detail = "this month is given twice";
                 fields.refuse_at(&["history", &index, "month"], "repeated", detail);
             }
             Err(detail) => {
@@ -122,7 +122,7 @@ fn whole(mut months: BTreeMap<Month, Option<f64>>, fields: &mut Fields) -> Histo
     let last = months.last_key_value().map(|(month, _)| *month);
     let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
     if last.since(first) >= HISTORY_MAX as i64 {
-        let detail = format!("a history may have {HISTORY_MAX} months");
+        let detail = format!("the history is too long: at most {HISTORY_MAX} months are allowed");
         fields.refuse("history", "too_long", detail);
         return History::default();
     }

@@ -2,7 +2,7 @@
 
 use super::season::YEAR;
 
-/// A forecast amount and what came.
+/// A forecast amount and the actual one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
     pub forecast: f64,

@@ -1,5 +1,5 @@
-//! What would have been forecast at earlier months, beside what came. Each of these
-//! forecasts is exactly the one that the history up to that month gives.
+//! Forecasts as they would have been made in earlier months, with the actual amounts.
+//! Each is exactly the one that the history up to that month gives.
 
 use super::accuracy::{self, Pair, naive_error};
 use super::scale::Scale;
@@ -22,7 +22,7 @@ pub struct Origin {
     pub training: usize,
     /// The forecast amounts, as far as the history goes.
     pub forecast: Vec<f64>,
-    /// What came; `None` where it is missing.
+    /// The actual amounts; `None` if missing.
     pub actual: Vec<Option<f64>>,
     /// By what its errors are scaled; see [`naive_error`].
     pub naive_error: Option<f64>,

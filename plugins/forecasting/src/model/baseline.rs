@@ -1,6 +1,6 @@
-//! What models are not to learn from: a month far from all around it, and a level that
-//! has ended. One is no trend and no season, and comes again only where it came a year
-//! before.
+//! Removes what models must not learn from: outliers, and levels that have ended. An
+//! outlier is neither trend nor season, and is expected again only if there was one a
+//! year before, too.
 
 use super::season::YEAR;
 

@@ -1,6 +1,6 @@
-//! What the models work on. Costs grow by percentages, so they are logarithms
-//! where every amount is above zero; else they are the amounts themselves. Both
-//! are in units of the mean absolute amount, so that the currency does not matter.
+//! The scale on which the models work. Costs grow by percentages, so it is logarithmic
+//! if every amount is above zero; otherwise the amounts themselves are used. Both are
+//! in units of the mean absolute amount, so that the currency does not matter.
 
 /// No logarithm is of less than this part of the mean: a month that is all but
 /// nothing is an exception, and not a cliff of twenty powers of e.

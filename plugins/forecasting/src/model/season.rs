@@ -1,6 +1,6 @@
-//! What each month of the year adds to the others: the month indices of classical
-//! decomposition, shrunk by how uncertain they are. That takes the place of a test
-//! for season, which is all or nothing.
+//! The seasonal component: the month indices of classical decomposition, shrunk by
+//! their uncertainty. That replaces a test for seasonality, which only answers yes or
+//! no.
 
 use super::scale::Scale;
 

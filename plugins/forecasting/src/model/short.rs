@@ -1,4 +1,4 @@
-//! Forecasts from so little history that a fitted trend or season would be chance.
+//! Forecasts from short histories, in which a fitted trend or season would be chance.
 
 use super::line::Line;
 use super::season::YEAR;

@@ -1,10 +1,10 @@
-//! How far a forecast is off, learnt from forecasts that were made at earlier
-//! origins: the absolute error as a line that rises with the horizon, and the
-//! conformal quantile of what errors are to that line, pooled over all horizons.
+//! The width of intervals, learnt from forecasts that were made at earlier origins: the
+//! absolute error as a line that rises with the horizon, and the conformal quantile of
+//! the errors relative to that line, pooled over all horizons.
 //!
-//! Those forecasts knew less than this one, and are a few: so what they missed by is
-//! made smaller as a whole and larger at the ends, as Student's t is to the normal
-//! distribution. By how much was found on public monthly series.
+//! Those forecasts are few and had a shorter history than this one. So their errors are
+//! scaled down as a whole and up in the tails, as Student's t relates to the normal
+//! distribution. The factors were fitted on public monthly series.
 
 /// The errors of one series overlap and depend on each other, so two more than the
 /// one of split conformal prediction count as worse than all that were seen.

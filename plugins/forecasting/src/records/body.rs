@@ -63,8 +63,8 @@ pub fn text(body: &[u8]) -> Result<&str, Problem> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
             "the file is UTF-16; save it as UTF-8"
         }
-        [0x1f, 0x8b, ..] => "the file is packed with gzip; send what is in it",
-        [b'P', b'K', 3, 4, ..] => "the file is packed with zip; send what is in it",
+        [0x1f, 0x8b, ..] => "the file is compressed with gzip; send it uncompressed",
+        [b'P', b'K', 3, 4, ..] => "the file is compressed with zip; send it uncompressed",
         [b'P', b'A', b'R', b'1', ..] => "the file is Parquet; export it as CSV or JSON lines",
         _ => match std::str::from_utf8(body) {
             Ok(text) => return Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),

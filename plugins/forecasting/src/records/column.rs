@@ -1,4 +1,4 @@
-//! The columns that are kept of FOCUS, of its versions 1.0 to 1.4.
+//! The columns of FOCUS, versions 1.0 to 1.4, that are stored.
 
 macro_rules! columns {
     ($($column:ident $name:literal;)*) => {

@@ -61,7 +61,7 @@ fn no_header(text: &str) -> Problem {
     let separates = |own: &char| first.split(*own).filter_map(named).count() > 1;
     let detail = match FOREIGN_SEPARATORS.into_iter().find(separates) {
         Some(own) => format!("the columns are separated by {own:?}; export them with commas"),
-        None => "the first line must name the columns, as BilledCost,ChargePeriodStart".into(),
+        None => "the first line must name the columns, such as BilledCost,ChargePeriodStart".into(),
     };
     Problem::new(422, "no-header", "No header").detail(detail)
 }
@@ -126,7 +126,7 @@ impl Lines<'_> {
         loop {
             let Some((part, rest)) = self.rest.split_once('"') else {
                 self.rest = "";
-                return Err("a quotation mark is never closed".into());
+                return Err("a quotation mark is not closed".into());
             };
             text.push_str(part);
             self.line += part.bytes().filter(|byte| *byte == b'\n').count();
@@ -146,7 +146,10 @@ impl Lines<'_> {
             false => {
                 let end = self.rest.find('\n').unwrap_or(self.rest.len());
                 self.rest = self.rest.get(end..).unwrap_or_default();
-                Err("something follows a closed quotation mark".into())
+                Err(
+                    "a closing quotation mark must be followed by a comma or the end of the line"
+                        .into(),
+                )
             }
         }
     }

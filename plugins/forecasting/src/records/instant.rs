@@ -1,4 +1,4 @@
-//! Dates and times as exporters of FOCUS write them, all in UTC where they name no
+//! Dates and times in the formats of FOCUS exporters, in UTC unless they have an
 //! offset: `2026-09-01`, `2026-09-01T00:00Z`, `2026-09-01 00:00:00.000 +0000`,
 //! `2026-09-01 00:00:00 UTC`.
 

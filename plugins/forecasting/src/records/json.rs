@@ -1,5 +1,5 @@
-//! Rows as JSON objects: one a line, or a list of them. Each is read when its turn
-//! comes, and only the columns that are wanted, whose numbers are kept as written.
+//! Rows as JSON objects: one on each line, or a list of them. They are read one at a
+//! time, and only the columns that are used, whose numbers are kept as written.
 
 use hearth_plugin::prelude::*;
 use serde::Deserialize;

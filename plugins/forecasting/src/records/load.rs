@@ -1,5 +1,5 @@
-//! Writing a load: its records, the sums of the months that they change, and the
-//! budget alerts that follow, in one transaction.
+//! Writes a load: its records, the sums of the months that they change, and the budget
+//! alerts that follow, in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub fn write(database: &Database, target: &Target, records: &[Record]) -> Result
     })
 }
 
-/// Takes away a billing period of a source. Answers what that did.
+/// Deletes a billing period of a source. Returns the result.
 pub fn remove(database: &Database, source: &str, period: Month) -> Result<Value, Problem> {
     database.transaction(Isolation::ReadCommitted, |tx| {
         begin_load(tx)?;
@@ -62,7 +62,7 @@ pub fn with_ids(records: &[Record]) -> (Vec<&Record>, Vec<&Record>) {
     records.iter().partition(|record| record.row_id.is_some())
 }
 
-/// The loads in parts whose records count for nothing yet.
+/// The unfinished loads, whose records do not count yet.
 pub fn hidden(tx: &Transaction) -> Result<Vec<String>, Problem> {
     let ids = unfinished_loads(tx)?.into_iter();
     Ok(ids.map(|LoadId { id }| id).collect())

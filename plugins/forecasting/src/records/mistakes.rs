@@ -1,4 +1,4 @@
-//! What is wrong with the rows of a load, and what was changed in them.
+//! The errors in the rows of a load, and the warnings about values that were changed.
 
 use std::collections::HashMap;
 

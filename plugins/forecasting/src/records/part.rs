@@ -1,6 +1,6 @@
-//! Loads in parts: what came with a part counts for nothing until all parts are there,
-//! and then all of it counts at once. Rows with an `x_RowId` need no such thing: they
-//! are put with their part.
+//! Loads in several parts: the rows of a part do not count until all parts have been
+//! received, and then all count at once. Rows with an `x_RowId` are stored at once with
+//! their part.
 
 use hearth_plugin::prelude::*;
 
@@ -61,7 +61,7 @@ pub fn write(
     }
 }
 
-/// Begins a load, and ends those that nobody goes on with. Answers its id.
+/// Begins a load, and deletes abandoned ones. Returns its id.
 fn begin(tx: &Transaction, target: &Target, part: &Part) -> Result<String, Problem> {
     forget_finished_loads(tx)?;
     let given_up = unfinished_loads(tx)?;
@@ -113,14 +113,14 @@ fn finish(
 fn refuse_gaps(missing: &[PartNumber], last: &Part, so_far: &Received) -> Result<(), Problem> {
     let detail = match missing {
         [] if so_far.last > last.number => format!(
-            "part {} of this load has come, so part {} is not the last one",
+            "part {} of this load was already received, so part {} cannot be the last one",
             so_far.last, last.number
         ),
         [] => return Ok(()),
         missing => {
             let numbers: Vec<_> = missing.iter().map(|own| own.part.to_string()).collect();
             let numbers = numbers.join(", ");
-            format!("these parts have not come: {numbers}; send them, and then this one again")
+            format!("these parts are missing: {numbers}; send them, and then this one again")
         }
     };
     Err(Problem::new(409, "parts-missing", "Parts missing").detail(detail))
@@ -141,7 +141,8 @@ fn with_load(mut answer: Value, part: &Part, so_far: &Received) -> Value {
 
 fn too_many() -> Problem {
     let detail = format!(
-        "one load may have {RECORDS_MAX} rows; load each billing period, or each source, by itself"
+        "too many rows: one load may have at most {RECORDS_MAX}; load each billing period, or each \
+         source, separately"
     );
     Problem::new(422, "too-many-records", "Too many records").detail(detail)
 }

@@ -1,4 +1,4 @@
-//! Putting records into the database, a thousand a statement.
+//! Writes records into the database, a thousand with each statement.
 
 use hearth_plugin::prelude::*;
 

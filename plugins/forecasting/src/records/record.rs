@@ -1,4 +1,4 @@
-//! One row: the columns that are kept of FOCUS, checked.
+//! One row: the stored columns of FOCUS, validated.
 
 use hearth_plugin::prelude::*;
 
@@ -40,7 +40,7 @@ impl Record {
     pub fn read(cells: &Cells, row: &mut RowMistakes<'_>) -> Option<Record> {
         let before = row.count();
         for column in cells.refused() {
-            row.refuse(column.name(), "wrong_type", "this must be text");
+            row.refuse(column.name(), "wrong_type", "this must be a string");
         }
         for column in cells.twice() {
             row.refuse_twice(column.name(), "this is given twice; give each name once");
@@ -50,7 +50,7 @@ impl Record {
         let charged_until = instant(cells, Column::ChargePeriodEnd, row);
         let start = charged.or(billed);
         if start.is_none() && row.count() == before {
-            row.refuse("ChargePeriodStart", "required", "this must be given");
+            row.refuse("ChargePeriodStart", "required", "this is required");
         }
         if let (Some(start), Some(end)) = (charged, charged_until)
             && end < start
@@ -98,7 +98,7 @@ fn instant(cells: &Cells, column: Column, row: &mut RowMistakes<'_>) -> Option<T
     let text = cells.get(column)?;
     let instant = instant::read(text);
     if instant.is_none() {
-        let detail = "this must be a date or a time, as 2026-09-01 or 2026-09-01T00:00:00Z";
+        let detail = "this must be a date or a time, such as 2026-09-01 or 2026-09-01T00:00:00Z";
         row.refuse(column.name(), "wrong_type", detail);
     }
     instant
@@ -118,14 +118,14 @@ fn costs(cells: &Cells, row: &mut RowMistakes<'_>) -> [String; Metric::ALL.len()
         let text = cells.get(column)?;
         let amount = money::parse_exported(text);
         if amount.is_none() {
-            let detail = "this must be a decimal number below 10^15, as 12.5";
+            let detail = "this must be a decimal number below 10^15, such as 12.5";
             row.refuse(column.name(), "wrong_type", detail);
         }
         amount.map(|amount| amount.0)
     });
     let first = given.iter().flatten().next().cloned();
     if first.is_none() && row.count() == before {
-        row.refuse("BilledCost", "required", "this must be given");
+        row.refuse("BilledCost", "required", "this is required");
     }
     given.map(|own| own.or(first.clone()).unwrap_or_default())
 }
@@ -166,7 +166,7 @@ fn id(cells: &Cells, column: Column, row: &mut RowMistakes<'_>) -> Option<String
 
 fn refuse_nul(text: &str, column: Column, row: &mut RowMistakes<'_>) {
     if text.contains('\0') {
-        let detail = "NUL characters cannot be stored";
+        let detail = "NUL characters are not allowed";
         row.refuse(column.name(), "nul_character", detail);
     }
 }

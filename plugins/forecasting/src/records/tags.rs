@@ -1,4 +1,4 @@
-//! The tags of a row, cut to what is kept.
+//! The tags of a row, cut to the limits.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ pub fn read(cells: &Cells, row: &mut RowMistakes<'_>) -> String {
     let kept: BTreeMap<_, _> = tags.into_iter().take(TAGS_MAX).collect();
     let kept = json!(kept);
     if hearth_plugin::json::has_nul(&kept) {
-        row.refuse("Tags", "nul_character", "NUL characters cannot be stored");
+        row.refuse("Tags", "nul_character", "NUL characters are not allowed");
     }
     kept.to_string()
 }

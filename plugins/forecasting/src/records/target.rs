@@ -1,5 +1,5 @@
-//! What the query of a load says: where its rows come from, what they replace, and
-//! whether they are a part of more.
+//! The query parameters of a load: the source of its rows, what they replace, and which
+//! part of a larger load this is.
 
 use hearth_plugin::Query;
 use hearth_plugin::fields::Field;
@@ -43,11 +43,12 @@ impl Target {
         let is_last = query.boolean("last").optional();
         match (&load, number) {
             (Some(_), None) => {
-                let detail = "say which part of the load this is, from 1";
+                let detail = "this is required with load: the number of the part, from 1";
                 query.refuse("part", "required", detail);
             }
             (None, _) if number.is_some() || is_last.is_some() => {
-                let detail = "say of which load this is a part, by an id of your own";
+                let detail = "this is required with part and last: an id for the load, which you \
+                              choose";
                 query.refuse("load", "required", detail);
             }
             _ => {}
@@ -70,7 +71,8 @@ impl Target {
         if let Some(period) = self.billing_period
             && period != record.billing_month
         {
-            let detail = format!("this is a load of the billing period {period} alone");
+            let detail =
+                format!("this row is not of the billing period {period} that the request loads");
             row.refuse("BillingPeriodStart", "out_of_range", detail);
         }
     }

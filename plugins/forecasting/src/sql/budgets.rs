@@ -102,8 +102,8 @@ sql! {
         "SELECT trim_scale(coalesce(sum(amount::numeric), 0)) AS amount \
          FROM unnest($1::text[]) AS given (amount)";
 
-    /// Which thresholds (percent of a budget) an amount has reached that were not
-    /// told of in this period. From now on they were.
+    /// Returns the thresholds (percent of a budget) that an amount has reached and that
+    /// were not reported in this period, and records them as reported.
     pub write fn reach(
         budget_id: &str,
         period_start: i64,

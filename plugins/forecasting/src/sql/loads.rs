@@ -10,7 +10,7 @@ row! {
 
     pub struct PartNumber { part: i64 }
 
-    /// What has come of a load: its parts, the last of them, and their records.
+    /// The received parts of a load: the last of them, and their records.
     pub struct Received { last: i64, records: i64 }
 
     /// From when to when the records of a billing period charge, in days since 1970.
@@ -23,8 +23,8 @@ sql! {
     pub read fn load_by_name(source: &str, name: &str) -> Option<Load> =
         "SELECT id, answer FROM cost_loads WHERE source = $1 AND name = $2";
 
-    /// Those whose records count for nothing yet, the one first that something came for
-    /// last. A customer has no more of them than the limit (`records::part`).
+    /// The unfinished loads, the most recently used first. A customer has no more of
+    /// them than the limit (`records::part`).
     pub read fn unfinished_loads() -> Vec<LoadId> =
         "SELECT id FROM cost_loads WHERE answer IS NULL \
          ORDER BY touched_at DESC, id DESC LIMIT 100";

@@ -1,5 +1,5 @@
-//! Loading records. Columns come as arrays, which cost a fraction of a list of JSON
-//! objects; the numbers in them as texts, for they are exact.
+//! Statements that load records. Columns are passed as arrays, which cost a fraction of
+//! a list of JSON objects; numbers in them as text, as they are exact.
 
 use hearth_plugin::prelude::*;
 
@@ -7,7 +7,7 @@ row! {
     /// The name of the last data point.
     pub struct Ledger { version: i64 }
 
-    /// A month whose sum changed, and how many records of it were taken away.
+    /// A month whose sum changed, and how many records of it were deleted.
     pub struct Changed { month: i64, replaced: i64 }
 }
 
@@ -22,8 +22,8 @@ sql! {
     /// Keeps loads out while a budget is looked at.
     pub write fn hold_loads() -> Option<Ledger> = "SELECT version FROM cost_ledger FOR UPDATE";
 
-    /// Takes away what records without ids replace: of each billing month those from
-    /// one day to another. What `hidden` loads have brought is not there yet.
+    /// Deletes what records without ids replace: of each billing month those from one
+    /// day to another. Records of `hidden` loads do not count yet.
     pub write fn remove_spans(
         source: &str,
         billing_months: &[i64],
@@ -40,7 +40,7 @@ sql! {
          RETURNING cost_records.month) \
          SELECT month, count(*) AS replaced FROM gone GROUP BY month";
 
-    /// Takes away a billing period of a source, but for what `hidden` loads have brought.
+    /// Deletes a billing period of a source, except records of `hidden` loads.
     pub write fn remove_period(
         source: &str,
         billing_month: i64,

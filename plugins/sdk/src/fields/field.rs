@@ -153,14 +153,14 @@ impl<'f, T> Field<'f, T> {
         }
     }
 
-    /// The value; the mistake `required` where it is absent or null. What comes
-    /// back then is a default, never to be used: `finish` fails.
+    /// The value; the error `required` if it is absent or null. The return value is
+    /// then a default that must not be used: `finish` fails.
     pub fn required(mut self) -> T
     where
         T: Default,
     {
         if matches!(self.state, State::Absent | State::Null) {
-            self.state = State::wrong("required", "this must be given");
+            self.state = State::wrong("required", "this is required");
         }
         self.optional().unwrap_or_default()
     }

@@ -1,10 +1,10 @@
-//! JSON texts (RFC 8259), read as I-JSON has it (RFC 7493): the names of an object
-//! differ, for of two readers one takes the first of equal ones and one the last
-//! (2.3), and a number is one that a double reaches (2.2), though it keeps every digit.
+//! Parses JSON (RFC 8259) with the restrictions of I-JSON (RFC 7493): the names of an
+//! object are unique, as readers differ in which of equal ones they take (2.3), and a
+//! number is in the range of a double (2.2), though every digit is kept.
 //!
-//! serde_json reads numbers of any size as objects with a name of its own, so that such
-//! an object, sent by a client, would be read as a number; and of equal names it takes
-//! the last. So texts of others are read here, in one pass.
+//! serde_json represents numbers of any size as objects with a special name, so that a
+//! client could send such an object to have it read as a number; and of equal names it
+//! takes the last. So texts of clients are parsed here, in one pass.
 
 use serde_json::{Map, Number, Value};
 

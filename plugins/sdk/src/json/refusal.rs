@@ -1,4 +1,4 @@
-//! Why a body is not read as JSON, as its sender shall hear it.
+//! The problems for bodies that are not valid JSON.
 
 use super::read::{DEPTH_MAX, Fault, Reason};
 use crate::problem::Problem;
@@ -25,20 +25,22 @@ pub(super) fn invalid(fault: &Fault, body: &[u8]) -> Problem {
         Reason::TooDeep => (
             "json-too-deep",
             "JSON is nested too deeply",
-            format!("the body is nested more than {DEPTH_MAX} levels deep, {place}"),
+            format!(
+                "the body is nested too deeply: at most {DEPTH_MAX} levels are allowed, {place}"
+            ),
         ),
         Reason::NumberTooLarge => (
             "number-too-large",
             "Number too large",
             format!(
-                "a number of the body is too large to be read, {place}: past 1.8e308, nearer to \
-                 zero than 1e-400, or of more than 1,000 characters; send it as text"
+                "a number in the body is out of range, {place}: past 1.8e308, nearer to zero than \
+                 1e-400, or of more than 1,000 characters; send it as text"
             ),
         ),
         Reason::NameTwice => (
             "name-given-twice",
             "Name given twice",
-            format!("an object of the body has this name twice, {place}; give each name once"),
+            format!("an object in the body has this name twice, {place}; give each name once"),
         ),
     };
     Problem::new(400, kind, title).detail(detail)

@@ -1,4 +1,4 @@
-//! What a statement runs on.
+//! The connection that a statement runs on: the database, a transaction or a batch.
 
 use super::error::Error;
 use super::output::Rows;

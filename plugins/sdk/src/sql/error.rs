@@ -1,12 +1,13 @@
-//! Why a statement had no effect.
+//! Errors of statements.
 
 use crate::bindings::imports::hearth::plugin::sql as wire;
 use crate::problem::Problem;
 
-/// Why a statement had no effect. As a problem (`?` in a handler) it answers 503
-/// with Retry-After where Postgres is away, a queue is full or other transactions kept
-/// coming first, 504 past the deadline, 409 for a unique key, and else 500: what a
-/// violated constraint means to a client, the plugin knows better and says itself.
+/// Why a statement had no effect. As a problem (`?` in a handler) it is 503 with
+/// Retry-After if Postgres is unavailable, a queue is full or other transactions kept
+/// coming first, 504 past the deadline, 409 for a unique key, and otherwise 500: the
+/// plugin knows best what a violated constraint means to a client, and should say it
+/// itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// A unique or primary key; the constraint's name.
@@ -22,7 +23,7 @@ pub enum Error {
     /// More rows or bytes than the limits allow, or more memory or temporary files than
     /// Postgres gives one statement.
     TooLarge,
-    /// Postgres is away or all connections are taken.
+    /// Postgres is unavailable or all connections are in use.
     Unavailable,
     /// This queue has no room for a message. Nothing had an effect; without the
     /// message it would.
@@ -65,16 +66,16 @@ impl From<Error> for Problem {
                 .detail("try again in a moment")
                 .header("retry-after", "1"),
             Error::QueueFull(_) => Problem::new(503, "queue-full", "Queue full")
-                .detail("what follows from this cannot be sent; try again in a moment")
+                .detail("a queue that this change sends messages to is full; try again in a moment")
                 .header("retry-after", "1"),
             Error::SerializationConflict => Problem::new(503, "busy", "Too much contention")
-                .detail("other changes of the same thing came first; try again")
+                .detail("others changed the same data at the same time; try again")
                 .header("retry-after", "1"),
             Error::DeadlineExceeded => Problem::new(504, "deadline-exceeded", "Deadline exceeded")
                 .detail("this took longer than a request may take"),
             Error::UniqueViolation(_) => Problem::new(409, "already-exists", "Already exists"),
             Error::OutcomeUnknown => Problem::new(500, "outcome-unknown", "Outcome unknown")
-                .detail("the change may or may not have been made; look before trying again"),
+                .detail("it is unknown whether the change was saved; check before you try again"),
             _ => Problem::internal(),
         }
     }
@@ -91,11 +92,11 @@ impl std::fmt::Display for Error {
             Error::TooLarge => "the statement or its answer is too large",
             Error::Unavailable => "the database is unavailable",
             Error::QueueFull(_) => "a queue is full",
-            Error::Denied(_) => "the statement is denied",
-            Error::Invalid(_) => "a value is refused",
-            Error::OutcomeUnknown => "the outcome of the commit is unknown",
-            Error::RowCount(_) => "another number of rows was declared",
-            Error::Unexpected => "the answer is not what was declared",
+            Error::Denied(_) => "the statement is not allowed",
+            Error::Invalid(_) => "a value is invalid",
+            Error::OutcomeUnknown => "it is unknown whether the commit succeeded",
+            Error::RowCount(_) => "the number of rows is not the declared one",
+            Error::Unexpected => "the columns are not the declared ones",
         })
     }
 }

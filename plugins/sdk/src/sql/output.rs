@@ -1,4 +1,4 @@
-//! What a declared statement answers.
+//! The result types of declared statements.
 
 use serde_json::{Map, Value as JsonValue};
 

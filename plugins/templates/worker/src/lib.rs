@@ -22,7 +22,7 @@ fn consume(batch: &Batch) -> Vec<Disposition> {
 
 fn take(batch: &Batch, message: &Message) -> Disposition {
     let Some(text) = text(message) else {
-        return Disposition::DeadLetter("the body is no JSON object with a text".into());
+        return Disposition::DeadLetter("the message body is not a JSON object with a text".into());
     };
     match keep(&batch.database(), &message.id, &text) {
         Ok(0) => Disposition::Done,

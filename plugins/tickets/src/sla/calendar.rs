@@ -1,9 +1,10 @@
-//! Business time: what of real time counts, and when so much of it has passed.
+//! Business time: how much of a time span counts, and when a given amount of it has
+//! passed.
 //!
-//! An instant counts where the clock on the wall in the calendar's zone shows a
-//! time within the hours of its weekday, and its date is no holiday. So an hour
-//! that the wall shows twice in autumn counts twice, one that it skips in spring
-//! not at all, and what counts is always real time.
+//! An instant counts if the local time in the calendar's zone is within the hours of
+//! its weekday, and its date is not a holiday. So an hour that occurs twice in autumn
+//! counts twice, one that is skipped in spring not at all, and what counts is always
+//! real time.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::zone::Zone;

@@ -22,7 +22,7 @@ pub fn list(request: &Request) -> Answer {
         query.refuse(
             "page",
             "not_allowed",
-            "calendars have a cursor and no pages",
+            "pages are not supported for calendars; use the cursor",
         );
     }
     query.finish()?;
@@ -90,7 +90,7 @@ fn write(tx: &Transaction, calendar: &CalendarRow) -> Result<Option<Put>, Error>
     )
 }
 
-/// `DELETE /calendars/{id}`: 204; 409 while a policy counts by it.
+/// `DELETE /calendars/{id}`: 204; 409 while a policy uses it.
 pub fn delete(request: &Request, SlaId(id): SlaId) -> Answer {
     request.require_scope(AGENT)?;
     request
@@ -106,7 +106,7 @@ pub fn delete(request: &Request, SlaId(id): SlaId) -> Answer {
 fn in_use(error: Error) -> Problem {
     match error {
         Error::ForeignKeyViolation(_) => {
-            let detail = "a policy counts by this calendar";
+            let detail = "a policy uses this calendar; change or delete the policy first";
             Problem::new(409, "in-use", "In use").detail(detail)
         }
         error => error.into(),

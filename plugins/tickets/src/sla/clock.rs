@@ -1,9 +1,9 @@
-//! The two clocks of a ticket: until an agent first answers in public, and until
-//! it is solved. Both stand still while the ticket is pending or on hold.
+//! The two clocks of a ticket: until the first public answer of an agent, and until the
+//! solution. Both stop while the ticket is pending or on hold.
 //!
-//! What has passed is kept as business time, and the due times as instants: with
-//! a change of status or priority, and with an answer, the first is brought up to
-//! that instant and the second are computed anew.
+//! Elapsed time is stored as business time, and the due times as instants: a change of
+//! status or priority, and an answer, update the elapsed time to that instant and
+//! compute the due times again.
 
 use hearth_plugin::prelude::*;
 
@@ -16,8 +16,8 @@ use super::policy::Promise;
 pub struct Clock {
     /// Business minutes; none where the policy promises nothing.
     pub target_minutes: Option<i64>,
-    /// None while the clock stands still, unless it had passed before; and where
-    /// the calendar's next ten years do not have as many hours.
+    /// None while the clock is stopped, unless it was overdue before; and if the
+    /// calendar's next ten years do not have as many hours.
     pub due_at: Option<Timestamp>,
     /// When it is time to warn; none as with `due_at`.
     pub warn_at: Option<Timestamp>,
@@ -26,7 +26,7 @@ pub struct Clock {
     pub told: Told,
 }
 
-/// When others were last told of a clock.
+/// When the last events of a clock were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Told {
     pub warning: Option<Timestamp>,
@@ -37,7 +37,7 @@ pub struct Told {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clocks {
     pub started_at: Timestamp,
-    /// None while they stand still.
+    /// None while they are stopped.
     pub running_since: Option<Timestamp>,
     /// Microseconds of business time until `running_since`, or until they stopped.
     pub elapsed_micros: i64,
@@ -82,8 +82,9 @@ impl Clock {
         self.met_at = self.met_at.or(Some(at));
     }
 
-    /// The due time, where nobody was told that it is missed, or will not be. One
-    /// that moves is told again only where it moves past what was told.
+    /// The due time, if no event was sent for a missed target, or one that will be
+    /// missed. A due time that moves is only reported again if it moves past the
+    /// reported one.
     fn untold_breach(&self) -> Option<Timestamp> {
         let due_at = self.due_at?;
         let missed = self.met_at.is_none_or(|met_at| due_at < met_at);
@@ -170,15 +171,15 @@ impl Clocks {
         }
     }
 
-    /// Counts what passed until that instant; from there they run or stand still.
+    /// Counts the time until that instant; from there on the clocks run or are stopped.
     fn advance(&mut self, plan: &Plan, moment: Moment<'_>) {
         let since = self.running_since.unwrap_or(moment.at);
         self.elapsed_micros += plan.calendar.business_between(since, moment.at);
         self.running_since = is_running(moment.status).then_some(moment.at.max(since));
     }
 
-    /// While the clocks stand still nothing is due but what was due before. A
-    /// target that was passed already when it was set was due at that moment.
+    /// While the clocks are stopped nothing becomes due. A target that had passed when
+    /// it was set was due at that moment.
     fn forget_what_lies_ahead(&mut self, at: Timestamp) {
         let elapsed = self.elapsed_micros;
         for clock in [&mut self.first_response, &mut self.resolution] {
@@ -200,9 +201,9 @@ impl Clocks {
         self.elapsed_micros + passing
     }
 
-    /// The instants after `now` at which it has to be looked whether a warning or
-    /// a breach is to be told, the earliest first. A check that comes due must
-    /// compare with the clocks as they are then: they may have stopped meanwhile.
+    /// The instants after `now` at which warnings or breaches may have to be sent, the
+    /// earliest first. A check must compare with the clocks as they are then: they may
+    /// have been stopped.
     pub fn next_checks(&self, now: Timestamp) -> Vec<Check> {
         let mut checks = Vec::new();
         let clocks = self.named().into_iter();
@@ -218,9 +219,9 @@ impl Clocks {
         checks
     }
 
-    /// What nobody was told yet, the earliest first: up to `now` it is to be told,
-    /// past it to be looked at again. A clock that stands still warns of nothing, and
-    /// of one that is over it is too late to warn.
+    /// The events that were not sent yet, the earliest first: up to `now` to be sent,
+    /// after it to be checked again. A stopped clock sends no warning, and neither does
+    /// an overdue one.
     pub fn untold(&self, now: Timestamp) -> Vec<Check> {
         let mut checks = Vec::new();
         for (clock, state) in self.named() {
@@ -236,7 +237,7 @@ impl Clocks {
         checks
     }
 
-    /// Remembers that something was told.
+    /// Records that an event was sent.
     pub fn tell(&mut self, check: &Check, now: Timestamp) {
         let state = match check.clock {
             "first_response" => &mut self.first_response,

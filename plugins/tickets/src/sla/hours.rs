@@ -94,9 +94,9 @@ fn week(fields: &mut Fields) -> [Vec<Interval>; 7] {
     let week = fields.nested("hours", |hours| WEEKDAYS.map(|name| day(hours, name)));
     let is_empty = |day: &Option<Vec<Interval>>| day.as_ref().is_some_and(Vec::is_empty);
     match week {
-        None => fields.refuse("hours", "required", "this must be given, as an object"),
+        None => fields.refuse("hours", "required", "this is required, as an object"),
         Some(ref week) if week.iter().all(is_empty) => {
-            fields.refuse("hours", "too_short", "there must be an interval at least");
+            fields.refuse("hours", "too_short", "at least one interval is required");
         }
         Some(_) => {}
     }
@@ -161,7 +161,7 @@ fn clock(minute: i64) -> String {
 }
 
 fn holidays(fields: &mut Fields) -> Vec<String> {
-    let wrong = "these must be dates like 2026-12-25";
+    let wrong = "these must be dates, such as 2026-12-25";
     let given = fields.texts("holidays").count(0..=HOLIDAYS_MAX);
     let mut holidays = given
         .check("not_allowed", wrong, |dates| {

@@ -1,10 +1,10 @@
-//! The orders to look at a customer's clocks that are under way.
+//! The pending orders to check a customer's clocks.
 //!
-//! One is enough for all tickets whose clocks are due then or later: who carries it
-//! out finds what is due by an index, and orders the next look. So a change sends an
-//! order only where no other comes in time, and most changes read nothing to know it:
-//! an order that is under way stays so until its instant, and what this host knows of
-//! some is true however old it is.
+//! One is enough for all tickets whose clocks are due by its time: it finds what is due
+//! by an index, and sends the next order. So a change sends an order only if none is
+//! pending for an earlier time, and most changes read nothing to know that: an order
+//! stays pending until its time, so what this host knows about pending orders is true
+//! however old it is.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use hearth_plugin::prelude::*;
 use super::order::Order;
 use crate::sql::sla::looks_after;
 
-/// Whatever was ordered for sooner than this is relied on by nobody: it may be
-/// carried out before the transaction of the change commits, and see nothing of it.
-/// It is longer than any call of the plugin (`wall_ms_max`).
+/// Orders for an earlier time than this do not count: they may be carried out before
+/// the transaction of the change commits, and not see it. It is longer than any call of
+/// the plugin (`wall_ms_max`).
 pub const MARGIN: Duration = Duration::from_secs(30);
 /// Orders that other hosts sent are heard of so late. Until then a change may send
 /// one too many, which finds nothing to do.

@@ -1,4 +1,4 @@
-//! What the plugin tells itself to do later, through the queue `ticket-clocks`.
+//! Delayed messages of the plugin to itself, through the queue `ticket-clocks`.
 
 use std::time::Duration;
 
@@ -74,8 +74,8 @@ impl Order {
     }
 }
 
-/// From now until then; nothing where that is past. Not a moment less: what comes
-/// too early has to wait again.
+/// The duration from now until then; zero if that is past. It is never rounded down: a
+/// message that comes too early has to wait again.
 pub fn span(now: Timestamp, then: Timestamp) -> Duration {
     let micros = then.micros().saturating_sub(now.micros());
     let millis = u64::try_from(micros).map_or(0, |micros| micros.div_ceil(1_000));

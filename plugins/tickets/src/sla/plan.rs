@@ -1,5 +1,5 @@
-//! The policy and the calendar in force for the caller's customer: those of its
-//! tier, and where it has none of its own the built-in ones.
+//! The policy and the calendar that apply to the caller's customer: those of its tier,
+//! or else the built-in ones.
 
 use std::time::Duration;
 

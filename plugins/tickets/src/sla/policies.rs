@@ -1,4 +1,4 @@
-//! `/sla-policies`: what agents promise their customers.
+//! `/sla-policies`: the targets that agents promise their customers.
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
@@ -21,7 +21,11 @@ pub fn list(request: &Request) -> Answer {
     let mut query = request.query()?;
     let paging = Paging::read(&mut query);
     if paging.page().is_some() {
-        query.refuse("page", "not_allowed", "policies have a cursor and no pages");
+        query.refuse(
+            "page",
+            "not_allowed",
+            "pages are not supported for policies; use the cursor",
+        );
     }
     query.finish()?;
     let binding = Binding::of(request, &["sla-policies"])?;
@@ -158,7 +162,7 @@ fn built_in(tier: &str) -> PolicyRow {
     )
 }
 
-/// Nobody wrote the built-in ones, so they have no time of it.
+/// The policy as JSON. Built-in ones have no time of their last change.
 fn to_json(policy: &PolicyRow) -> Value {
     let mut members = sql::to_json(policy);
     let built_in = policy.id.starts_with(BUILT_IN);
@@ -173,8 +177,8 @@ fn refuse_built_in(id: &str) -> Result<(), Problem> {
     if !id.starts_with(BUILT_IN) {
         return Ok(());
     }
-    let detail = "ids that begin with built-in- are the plugin's; a policy of another id \
-                  may name the tier, and holds instead";
+    let detail = "ids that begin with built-in- are reserved; create a policy with another id for \
+                  the tier to replace this one";
     Err(Problem::new(409, "built-in", "Built in").detail(detail))
 }
 
@@ -199,12 +203,12 @@ fn refused(error: Error) -> Problem {
             Problem::invalid_fields(vec![FieldError {
                 place: Place::Pointer("/calendar_id".into()),
                 code: "not_found",
-                detail: "there is no such calendar".into(),
+                detail: "this calendar was not found".into(),
             }])
         }
         Error::UniqueViolation(_) => {
-            let detail = "another policy has one of these tiers; take it away there first";
-            Problem::new(409, "tier-taken", "The tier is taken").detail(detail)
+            let detail = "another policy has one of these tiers; remove it there first";
+            Problem::new(409, "tier-taken", "Tier already in use").detail(detail)
         }
         error => error.into(),
     }

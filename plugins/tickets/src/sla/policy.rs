@@ -1,5 +1,5 @@
-//! What a customer is promised: for each priority, how many business minutes
-//! until the first answer and until the solution.
+//! The targets of a policy: for each priority, how many business minutes until the
+//! first answer and until the solution.
 
 use hearth_plugin::prelude::*;
 
@@ -13,7 +13,7 @@ const TARGET_MINUTES_MAX: i64 = 525_600;
 /// What part of a target is left at the warning where nothing else is said.
 const WARN_BEFORE_PERCENT: i64 = 20;
 
-/// Ids of the policies that are there without anybody having made them.
+/// The prefix of the ids of built-in policies.
 pub const BUILT_IN: &str = "built-in-";
 
 /// The targets of one priority, in business minutes.
@@ -51,7 +51,7 @@ impl Policy {
             PRIORITIES.map(|priority| targets.nested(priority, target).unwrap_or_default())
         });
         if targets.is_none() {
-            fields.refuse("targets", "required", "this must be given, as an object");
+            fields.refuse("targets", "required", "this is required, as an object");
         }
         Policy {
             targets: targets.unwrap_or_default(),

@@ -1,9 +1,9 @@
-//! Going through all tickets of a customer whose clocks run, a page a message: due
-//! times move when a policy or calendar changes, or the customer's tier, and no ticket
-//! hears of that. It begins with a look at what is due, which makes up for orders that
-//! were lost, and with the folding of tickets that are not folded yet.
+//! The hourly review: goes through all tickets of a customer with running clocks, one
+//! page for each message. Due times change with a policy, a calendar or the customer's
+//! tier, and tickets are not updated then. It begins by checking what is due, which
+//! makes up for lost orders, and by adding missing search terms.
 //!
-//! Most have nothing new, and those are read and neither locked nor written.
+//! Most tickets have not changed; these are read, but neither locked nor written.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Error;
@@ -50,8 +50,8 @@ pub fn review(database: &Database, after: &str) -> Result<(), Error> {
     })
 }
 
-/// The clocks, as the policy is now, at which nobody will look in time, or which are due
-/// at another time than lists have them.
+/// The clocks, by the current policy, that will not be checked in time, or whose due
+/// time differs from the stored one.
 fn overlooked(on: &dyn sql::Connection, ids: &[String], tier: &str) -> Result<Vec<Tracked>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());

@@ -1,5 +1,5 @@
-//! The tier of the caller's customer, which is the host's to say and seldom changes:
-//! this host's memory has it, and a change of it reaches every host within a second.
+//! The tier of the caller's customer. The host sets it, and it seldom changes: it is
+//! cached in this host's memory, and a change reaches every host within a second.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use hearth_plugin::prelude::*;
 
 use crate::sql::sla::customer;
 
-/// The tier of a customer that the host does not tell.
+/// The tier of a customer if the host gives none.
 const TIER: &str = "standard";
 /// It is read again now and then, whatever was heard.
 const KEPT: Duration = Duration::from_secs(10 * 60);

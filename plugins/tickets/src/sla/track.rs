@@ -1,5 +1,5 @@
-//! Keeping the clocks of tickets, in the transactions that change them: two
-//! statements for however many tickets, and none for what no clock knows of.
+//! Updates the clocks of tickets in the transactions that change them: two statements
+//! for however many tickets, and none for changes that do not affect clocks.
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Step;
@@ -27,7 +27,7 @@ pub struct Tracked {
     pub status: String,
     pub priority: String,
     pub clocks: Clocks,
-    /// When they are to be looked at next; none where nothing is to be told of them.
+    /// When they must be checked next; none if no event is pending.
     pub check_at: Option<Timestamp>,
     /// When the next promise is due by what is stored, as lists are ordered by it.
     pub due_at: Option<Timestamp>,
@@ -39,7 +39,7 @@ impl Tracked {
         change.moved || self.clocks.first_response.met_at.is_none()
     }
 
-    /// Whether something is to be told of them before they are looked at.
+    /// Whether an event is due before the next check.
     pub fn is_overlooked(&self, now: Timestamp) -> bool {
         let next = self.clocks.untold(now).first().map(|check| check.at);
         next.is_some_and(|next| self.check_at.is_none_or(|check_at| check_at > next))

@@ -1,4 +1,4 @@
-//! `GET /tickets/{id}/sla`: how a ticket's clocks are.
+//! `GET /tickets/{id}/sla`: the state of a ticket's clocks.
 
 use hearth_plugin::prelude::*;
 

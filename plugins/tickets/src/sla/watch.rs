@@ -1,9 +1,9 @@
-//! What comes of the orders to look at clocks: warnings and breaches, told once.
+//! Carries out orders to check clocks: sends warnings and breaches, each once.
 //!
-//! An order is about all clocks of the customer that are due by then. They are looked
-//! at as they are then, under their tickets' locks: what has moved, stopped or been met
-//! is not told. What it finds to do later, the next order does, which goes out with
-//! the commit.
+//! An order covers all clocks of the customer that are due by then. They are checked in
+//! their current state, with their tickets locked: nothing is sent for a clock that was
+//! moved, stopped or met. The next order, which is sent with the commit, covers what is
+//! due later.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::sql::sla::{due_clocks, in_force, insert_look, next_check, remove_look
 use crate::sql::{Described, lock_order, lock_tickets, short_descriptions};
 use crate::ticket::Summary;
 
-/// How long an order waits where Postgres is away or busy.
+/// How long an order waits when Postgres is unavailable or busy.
 const WAIT: Duration = Duration::from_secs(1);
 /// Tickets of one look at most.
 const PAGE: i64 = 100;
@@ -43,7 +43,7 @@ pub fn consume(batch: &Batch) -> Vec<Disposition> {
         false => Ok(()),
     };
     let orders = orders.into_iter().map(|order| match order {
-        None => Disposition::DeadLetter("the body is no order".into()),
+        None => Disposition::DeadLetter("the message body is invalid".into()),
         Some(Order::Look { at }) if at > now => Disposition::RetryAfter(span(now, at)),
         Some(Order::Look { .. }) => disposition(&looked),
         Some(Order::Review { after }) => disposition(&review::review(&database, &after)),
@@ -107,7 +107,7 @@ fn next_look(looks: &Looks, next: Timestamp, now: Timestamp, is_full: bool) -> O
     }
 }
 
-/// Locks tickets and tells what is due of their clocks.
+/// Locks tickets and sends the due events of their clocks.
 fn tell(tx: &Transaction, tier: &str, ids: &[String]) -> Result<Vec<Event>, Error> {
     let tickets = lock_tickets(tx, ids)?;
     let now = Timestamp::now();

@@ -1,4 +1,4 @@
-//! The statements that take away for good what tickets say.
+//! The statements that delete and redact the contents of tickets permanently.
 
 use hearth_plugin::prelude::*;
 
@@ -31,8 +31,8 @@ sql! {
          OR position($2 in coalesce(requester ->> 'name', '')) > 0 \
          OR position($2 in coalesce(requester ->> 'email', '')) > 0)";
 
-    /// Takes what fields said out of the audits of a ticket: of the changes that say a
-    /// text, which is given as it stands in JSON, or of all.
+    /// Removes values from the audits of a ticket: of the changes that contain a text,
+    /// given in its form within JSON, or of all.
     pub write fn redact_audits(ticket_id: &str, text: Option<&str>) -> u64 =
         "UPDATE ticket_audits SET events = (SELECT jsonb_agg( \
          CASE WHEN event ->> 'type' = 'change' AND ($2::text IS NULL OR position($2 in \

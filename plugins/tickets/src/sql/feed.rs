@@ -27,7 +27,7 @@ row! {
         solved_at: Option<Timestamp>,
     }
 
-    /// A ticket whose last change has no position yet.
+    /// A ticket with a change that has no position yet.
     pub struct Pending { ticket_id: String }
 }
 

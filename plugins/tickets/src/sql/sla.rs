@@ -42,7 +42,7 @@ row! {
         updated_at: Timestamp,
     }
 
-    /// A ticket whose clocks are to be gone through.
+    /// A ticket whose clocks must be reviewed.
     pub struct Watched { ticket_id: String }
 
     /// The instant of an order to look at clocks.
@@ -129,8 +129,7 @@ sql! {
          resolution_breached_at = excluded.resolution_breached_at, \
          check_at = excluded.check_at, due_at = excluded.due_at";
 
-    /// The tickets whose clocks are to be looked at by then, those first that wait
-    /// longest.
+    /// The tickets whose clocks must be checked by then, the longest waiting first.
     pub read fn due_clocks(now: Timestamp, limit: i64) -> Vec<Watched> =
         "SELECT ticket_id FROM ticket_clocks WHERE check_at <= $1 ORDER BY check_at LIMIT $2";
 
@@ -139,7 +138,7 @@ sql! {
         "SELECT check_at FROM ticket_clocks WHERE check_at IS NOT NULL \
          ORDER BY check_at LIMIT 1";
 
-    /// The orders that are under way, as far as anybody may rely on them.
+    /// The pending orders that can be relied on.
     pub read fn looks_after(now: Timestamp) -> Vec<Look> =
         "SELECT at FROM ticket_looks WHERE at > $1 ORDER BY at LIMIT 100";
 
@@ -151,7 +150,7 @@ sql! {
     pub write fn remove_looks(until: Timestamp) -> u64 =
         "DELETE FROM ticket_looks WHERE at <= $1";
 
-    /// The next tickets whose clocks run, or are to be looked at.
+    /// The next tickets with clocks that run, or must be checked.
     pub read fn watched_after(ticket_id: &str, limit: i64) -> Vec<Watched> =
         "SELECT ticket_id FROM ticket_clocks \
          WHERE ticket_id > $1 AND (running_since IS NOT NULL OR check_at IS NOT NULL) \

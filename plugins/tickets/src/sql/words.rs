@@ -1,8 +1,8 @@
-//! The statements of what tickets are found by.
+//! The statements of search terms.
 //!
-//! Each term of a ticket's `search` is a row of ticket_terms, to find tickets by it:
-//! equality and order of text are leakproof, so an index answers them under row-level
-//! security. Whoever writes the one writes the other.
+//! Each term of a ticket's `search` is also a row of ticket_terms, to find tickets by
+//! it: equality and order of text are leakproof, so an index answers them under
+//! row-level security. Code that writes one must write the other.
 
 use hearth_plugin::prelude::*;
 
@@ -17,10 +17,10 @@ row! {
 }
 
 sql! {
-    /// The terms of the rarest of some ranges, in their order, 50 at most: whoever looks
-    /// for what begins with a letter gets what begins with the first 50 of such words.
-    /// Entries are counted to 5,000, and the next term is looked up behind the one before,
-    /// so it costs the same however many tickets there are.
+    /// The terms in the rarest of some ranges, in order, at most 50: a search for words
+    /// that begin with a letter finds the first 50 of such words. Entries are counted
+    /// up to 5,000, and each next term is looked up after the one before, so the cost
+    /// does not depend on the number of tickets.
     pub read fn begun(lows: &[String], highs: &[String]) -> Vec<Term> =
         "WITH RECURSIVE rarest AS (SELECT low, high FROM (SELECT low, high, \
          CASE WHEN cardinality($1::text[]) > 1 THEN (SELECT count(*) FROM (SELECT 1 AS one \
@@ -35,7 +35,7 @@ sql! {
          AND ticket_terms.term < begun.high ORDER BY ticket_terms.term LIMIT 1) AS next \
          WHERE place < 50) SELECT term FROM begun";
 
-    /// Takes away the terms of a ticket whose text is about to change.
+    /// Removes the terms of a ticket whose text is about to change.
     pub write fn remove_terms(ticket_id: &str) -> u64 =
         "DELETE FROM ticket_terms WHERE ticket_id = $1 AND term = ANY (ARRAY( \
          SELECT words.lexeme FROM tickets CROSS JOIN LATERAL \
@@ -52,8 +52,8 @@ sql! {
     pub read fn description_of(id: &str) -> Option<Described> =
         "SELECT id, description FROM tickets WHERE id = $1";
 
-    /// The first tickets that are not folded and that nobody else has, locked. They are
-    /// as many as can be folded in a call if all are as long as a ticket can be.
+    /// The first tickets without terms that are not locked by others, locked. They are
+    /// as many as one call can process if all have the maximum size.
     pub write fn lock_unfolded() -> Vec<Unfolded> =
         "SELECT id, subject, description FROM tickets WHERE NOT folded ORDER BY id LIMIT 10 \
          FOR UPDATE SKIP LOCKED";

@@ -1,7 +1,7 @@
-//! Whether it is a delivery's turn. What there is to know is read without a lock, and
-//! who takes one of the endpoint's places does so only if nobody took one since: so
-//! thousands of messages that come at once keep neither each other nor the plugin's
-//! connections waiting.
+//! Claims a delivery if it is its turn. The state is read without a lock, and a place
+//! of the endpoint is taken only if no other worker took one since: so thousands of
+//! messages that arrive at once wait neither for each other nor for the plugin's
+//! connections.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const LOOKS_MAX: u32 = 3;
 /// When a message comes again that was too late each time.
 const TOO_LATE: Duration = Duration::from_millis(50);
 
-/// What came of a message so far.
+/// The state of a message so far.
 pub(super) enum Claim {
     Leased(Leased),
     /// With the next one of the line, where it was leased in place of this one.

@@ -1,5 +1,5 @@
-//! What an attempt came to, written down: the attempt, its delivery, how the endpoint
-//! fares, and whether it gets anything more.
+//! Writes the outcome of an attempt: the attempt, its delivery, the health of the
+//! endpoint, and whether the endpoint is disabled.
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ const LATELY: Duration = Duration::from_secs(60);
 const UNCOUNTED_MAX: i64 = 100;
 
 impl Worker<'_> {
-    /// Writes down what an attempt came to. Where the database is away for a moment it
-    /// tries again, for what is not written is sent once more. The attempt's id tells
+    /// Writes the outcome of an attempt. If the database is unavailable for a moment it
+    /// retries, as an attempt that is not written is sent again. The attempt's id shows
     /// whether it was written after all.
     pub(super) fn write(
         &self,
@@ -86,8 +86,9 @@ impl Worker<'_> {
         self.messages.context.deadline.remaining() > TO_WRITE / 2
     }
 
-    /// What becomes of the message of an attempt that was written, though nobody said so.
-    /// If the delivery is over by now, the message finds out when it comes.
+    /// The disposition of the message of an attempt that was written, although the
+    /// answer of the database was lost. If the delivery is over, the message finds that
+    /// out when it is received.
     fn as_written(&self, verdict: Verdict) -> Disposition {
         match verdict {
             Verdict::Again { wait, .. } => Disposition::RetryAfter(wait),

@@ -1,4 +1,4 @@
-//! Whether a value is a schema that can be used, before it is kept.
+//! Checks whether a value is a supported schema, before it is stored.
 
 use std::collections::BTreeSet;
 
@@ -79,7 +79,7 @@ pub fn check(schema: &Value) -> Vec<Fault> {
         let to = to.as_ref();
         !to.is_some_and(|to| checking.places.contains(to))
     });
-    let detail = "this leads to no schema in this one".to_string();
+    let detail = "this reference was not found in the schema".to_string();
     let fault = |(pointer, _): &(String, _)| Fault {
         pointer: pointer.clone(),
         detail: detail.clone(),
@@ -110,10 +110,7 @@ impl Checking {
     fn schema(&mut self, pointer: &str, schema: &Value, depth: usize) {
         self.places.insert(pointer.to_string());
         if depth > DEPTH_MAX || self.places.len() > COUNT_MAX {
-            return self.fault(
-                pointer,
-                "there are too many schemas in this one, or too deep",
-            );
+            return self.fault(pointer, "the schema is too large or nested too deeply");
         }
         match schema {
             Value::Bool(_) => {}
@@ -122,16 +119,16 @@ impl Checking {
                     self.keyword(&below(pointer, keyword), keyword, value, depth);
                 }
             }
-            _ => self.fault(pointer, "a schema is an object, true or false"),
+            _ => self.fault(pointer, "a schema must be an object, true or false"),
         }
     }
 
     fn keyword(&mut self, pointer: &str, keyword: &str, value: &Value, depth: usize) {
         let Some(shape) = shape(keyword) else {
-            return self.fault(pointer, "this keyword is not known here");
+            return self.fault(pointer, "this keyword is not supported");
         };
         if keyword == "$id" && depth > 0 {
-            return self.fault(pointer, "only the whole schema can have an $id");
+            return self.fault(pointer, "$id is allowed only at the root of the schema");
         }
         let wrong = match shape {
             Shape::Schema => return self.schema(pointer, value, depth + 1),
@@ -168,7 +165,10 @@ impl Checking {
     fn by_pattern(&mut self, pointer: &str, value: &Value, depth: usize) {
         for pattern in value.as_object().iter().flat_map(|schemas| schemas.keys()) {
             if regex(pattern).is_none() {
-                self.fault(&below(pointer, pattern), "this pattern is not understood");
+                self.fault(
+                    &below(pointer, pattern),
+                    "this pattern is invalid or not supported",
+                );
             }
         }
         self.by_name(pointer, value, depth);
@@ -192,7 +192,7 @@ fn plain(shape: &Shape, value: &Value) -> Option<&'static str> {
     let (holds, detail) = match shape {
         Shape::Type => (
             is_type(value),
-            "this must be a type of JSON, or a list of some",
+            "this must be a JSON type, or a list of JSON types",
         ),
         Shape::Values => (value.is_array(), "this must be a list"),
         Shape::Number => (value.is_number(), "this must be a number"),
@@ -203,16 +203,16 @@ fn plain(shape: &Shape, value: &Value) -> Option<&'static str> {
                 "this must be a number above 0, of at most 37 digits",
             )
         }
-        Shape::Count => (count(), "this must be a whole number from 0"),
+        Shape::Count => (count(), "this must be a whole number, 0 or more"),
         Shape::Pattern => {
             let known = value.as_str().is_some_and(|text| regex(text).is_some());
-            (known, "this pattern is not understood")
+            (known, "this pattern is invalid or not supported")
         }
         Shape::Draft => {
             let draft = value.as_str().map(|text| text.trim_end_matches('#'));
-            (draft == Some(DRAFT), "only draft 2020-12 is known here")
+            (draft == Some(DRAFT), "only draft 2020-12 is supported")
         }
-        Shape::Text => (value.is_string(), "this must be text"),
+        Shape::Text => (value.is_string(), "this must be a string"),
         Shape::Flag => (value.is_boolean(), "this must be true or false"),
         Shape::Names => (are_names(value), "this must be a list of different names"),
         Shape::NamesByName => {

@@ -87,7 +87,7 @@ impl Decimal {
         }
     }
 
-    /// How many digits stand before the point, if all were written out.
+    /// The number of digits before the point, if all were written out.
     fn magnitude(&self) -> i64 {
         self.exponent.saturating_add(self.digits.len() as i64)
     }

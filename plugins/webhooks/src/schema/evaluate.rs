@@ -1,4 +1,4 @@
-//! Whether a payload fits a schema.
+//! Checks a payload against a schema.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub fn evaluate(schema: &Value, value: &Value) -> Vec<Fault> {
     };
     evaluation.apply(schema, value, "");
     if evaluation.is_exhausted {
-        let detail = "the schema takes too many steps for this value".to_string();
+        let detail = "this value takes too many steps to check against the schema".to_string();
         let pointer = String::new();
         return vec![Fault { pointer, detail }];
     }
@@ -78,7 +78,7 @@ impl<'s> Evaluation<'s> {
         }
         self.depth += 1;
         match schema {
-            Value::Bool(false) => self.fault(pointer, "nothing is allowed here"),
+            Value::Bool(false) => self.fault(pointer, "no value is allowed here"),
             Value::Object(keywords) => self.keywords(keywords, value, pointer),
             _ => {}
         }
@@ -126,13 +126,13 @@ impl<'s> Evaluation<'s> {
         if let Some(Value::Array(allowed)) = keywords.get("enum") {
             self.spend(allowed.len());
             if !allowed.iter().any(|allowed| equal(allowed, value)) {
-                self.fault(pointer, "this is none of the allowed values");
+                self.fault(pointer, "this is not one of the allowed values");
             }
         }
         if let Some(only) = keywords.get("const")
             && !equal(only, value)
         {
-            self.fault(pointer, "this is not the one allowed value");
+            self.fault(pointer, "this is not the allowed value");
         }
     }
 
@@ -144,7 +144,7 @@ impl<'s> Evaluation<'s> {
         if keywords.contains_key("anyOf") {
             let mut any = schemas(keywords, "anyOf").iter();
             if !any.any(|schema| self.fits(schema, value, pointer)) {
-                self.fault(pointer, "this fits none of the alternatives");
+                self.fault(pointer, "this matches none of the alternatives");
             }
         }
         if keywords.contains_key("oneOf") {
@@ -155,14 +155,14 @@ impl<'s> Evaluation<'s> {
             if count != 1 {
                 self.fault(
                     pointer,
-                    format!("this fits {count} of the alternatives, not one"),
+                    format!("this matches {count} of the alternatives; it must match exactly one"),
                 );
             }
         }
         if let Some(not) = keywords.get("not")
             && self.fits(not, value, pointer)
         {
-            self.fault(pointer, "this is just what it must not be");
+            self.fault(pointer, "this matches the schema that it must not match");
         }
         if let Some(condition) = keywords.get("if") {
             let name = match self.fits(condition, value, pointer) {
@@ -240,7 +240,7 @@ impl<'s> Evaluation<'s> {
             pointer,
         );
         if keywords.get("uniqueItems") == Some(&Value::Bool(true)) && !are_different(items) {
-            self.fault(pointer, "the items must differ");
+            self.fault(pointer, "the items must be unique");
         }
         let first = schemas(keywords, "prefixItems");
         let rest = keywords.get("items");
@@ -267,11 +267,11 @@ impl<'s> Evaluation<'s> {
             .count();
         let least = keywords.get("minContains").and_then(Value::as_f64);
         if (found as f64) < least.unwrap_or(1.0) {
-            self.fault(pointer, "too few items are what this must contain");
+            self.fault(pointer, "too few items match `contains`");
         }
         let most = keywords.get("maxContains").and_then(Value::as_f64);
         if most.is_some_and(|most| found as f64 > most) {
-            self.fault(pointer, "too many items are what this must contain");
+            self.fault(pointer, "too many items match `contains`");
         }
     }
 
@@ -313,7 +313,7 @@ impl<'s> Evaluation<'s> {
     fn required(&mut self, members: &Map<String, Value>, name: &str, pointer: &str) {
         self.spend(1);
         if !members.contains_key(name) {
-            self.fault(&below(pointer, name), "this must be given");
+            self.fault(&below(pointer, name), "this is required");
         }
     }
 
@@ -328,7 +328,7 @@ impl<'s> Evaluation<'s> {
         if let Some(schema) = keywords.get("propertyNames")
             && !self.fits(schema, &Value::String(name.to_string()), &pointer)
         {
-            self.fault(&pointer, "there must be no member of this name");
+            self.fault(&pointer, "a member of this name is not allowed");
         }
         let own = keywords
             .get("properties")
@@ -345,7 +345,7 @@ impl<'s> Evaluation<'s> {
         }
         if let Some(schema) = keywords.get("additionalProperties").filter(|_| !is_known) {
             match schema {
-                Value::Bool(false) => self.fault(&pointer, "there must be no such member"),
+                Value::Bool(false) => self.fault(&pointer, "this member is not allowed"),
                 schema => self.apply(schema, member, &pointer),
             }
         }

@@ -1,4 +1,4 @@
-//! The statements of attempts and what is counted of them.
+//! The statements of attempts and their statistics.
 
 use hearth_plugin::prelude::*;
 

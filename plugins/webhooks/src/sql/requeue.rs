@@ -1,4 +1,4 @@
-//! The statements of deliveries that begin anew, or sooner than they would.
+//! The statements of deliveries that are started again, or earlier than scheduled.
 
 use hearth_plugin::prelude::*;
 

@@ -68,7 +68,7 @@ fn next_batch(shared: &WriterInner, pace: &mut Pace, in_flight: usize) -> Option
 
 fn land(shared: &WriterInner, returned: Returned) {
     if let Answer::Failed(Failure::Denied(reason)) = &returned.answer {
-        tracing::error!(reason, "DynamoDB takes no writes of this host");
+        tracing::error!(reason, "DynamoDB rejects this host's writes");
     }
     let only = returned.batch.len() == 1;
     for Flight { owner, entry } in returned.batch {
@@ -88,7 +88,7 @@ fn judge(shared: &WriterInner, mut entry: Entry, answer: &Answer, only: bool) ->
         }
         Answer::Unprocessed(_) => {
             shared.metrics.unprocessed.increment(1);
-            again(shared, entry, "DynamoDB left it unprocessed")
+            again(shared, entry, "DynamoDB did not process it")
         }
         Answer::Failed(Failure::Throttled(reason)) => again(shared, entry, reason),
         Answer::Failed(Failure::Away(reason)) => again_unknown(shared, entry, reason),

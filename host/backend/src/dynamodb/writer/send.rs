@@ -79,7 +79,7 @@ fn unprocessed(
             match key_of(&request) {
                 Some(key) if of == table && asked.contains(&key) => keys.insert(key),
                 _ => {
-                    let text = "it left unprocessed what it was not asked to write";
+                    let text = "it returned an unprocessed item that was not in the request";
                     return Answer::Failed(Failure::Away(text.to_owned()));
                 }
             };

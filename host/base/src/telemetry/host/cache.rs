@@ -28,7 +28,7 @@ pub struct CacheMetrics {
 pub struct SharedCacheMetrics {
     /// It failed, or took too long.
     pub look_errors: Counter,
-    /// It was not asked, since it had failed of late.
+    /// It was not asked, as it is unavailable.
     pub looks_refused: Counter,
     /// It held what no host of this fleet sealed under that name.
     pub looks_forged: Counter,
@@ -88,16 +88,16 @@ impl HostMetrics {
         };
         SharedCacheMetrics {
             look_errors: error("failed"),
-            looks_refused: error("away"),
+            looks_refused: error("unavailable"),
             looks_forged: error("forged"),
             writes: write("written"),
             write_errors: write("failed"),
-            writes_refused: write("away"),
+            writes_refused: write("unavailable"),
             writes_dropped: write("dropped"),
             writes_too_large: write("too_large"),
             look_seconds: seconds("look"),
             write_seconds: seconds("write"),
-            away: self.metrics.gauge("hearth_cache_shared_away", &[]),
+            away: self.metrics.gauge("hearth_cache_shared_unavailable", &[]),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The metrics of requests to the outside. No label says where they go: names of
-//! destinations are without number, and a URL may hold a secret.
+//! The metrics of outbound requests. No label names a destination: there are too many
+//! of them, and a URL may contain a secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,16 +18,19 @@ const BREAKERS: &str = "hearth_outbound_breakers_open";
 
 pub(super) fn describe(metrics: &Metrics) {
     let counters = [
-        (CALLS, "Requests of plugins to the outside, by outcome."),
-        (OPENED, "Connections to the outside that were opened."),
-        (REUSED, "Requests that went out on an open connection."),
+        (CALLS, "Outbound requests of plugins, by outcome."),
+        (OPENED, "Outbound connections opened."),
+        (REUSED, "Outbound requests that reused a connection."),
     ];
     for (name, text) in counters {
         metrics.describe_counter(name, text);
     }
-    metrics.describe_histogram(SECONDS, "Time of a request to the outside, by plugin.");
-    metrics.describe_gauge(CONNECTIONS, "Connections to the outside that are open.");
-    metrics.describe_gauge(BREAKERS, "Destinations that get no or few requests.");
+    metrics.describe_histogram(SECONDS, "Time of an outbound request, by plugin.");
+    metrics.describe_gauge(CONNECTIONS, "Open outbound connections.");
+    metrics.describe_gauge(
+        BREAKERS,
+        "Destinations whose circuit breaker is open or half open.",
+    );
 }
 
 /// What all plugins' connections have in common.

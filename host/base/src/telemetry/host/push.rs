@@ -13,14 +13,17 @@ const REFUSED: &str = "hearth_push_streams_refused_total";
 const RESETS: &str = "hearth_push_resets_total";
 
 const COUNTERS: [(&str, &str); 6] = [
-    (PUBLISHED, "Events that a plugin published on this host."),
-    (OFFERED, "Events offered to streams, once for each stream."),
+    (PUBLISHED, "Events published on this host, by plugin."),
+    (
+        OFFERED,
+        "Events delivered to streams, counted for each stream.",
+    ),
     (BATCHES, "Statements that appended events to the log."),
     (ENDED, "Streams that the host ended, by reason."),
-    (REFUSED, "Streams that were not opened, by reason."),
+    (REFUSED, "Streams that were refused, by reason."),
     (
         RESETS,
-        "Listeners that were told that they may have missed something, by reason.",
+        "Reset events sent to streams that may have missed events, by reason.",
     ),
 ];
 

@@ -78,7 +78,7 @@ impl Fleet {
     }
 
     fn is_recent(&self, heard: &Heard) -> bool {
-        heard.asked.elapsed() <= Duration::from_millis(self.config.fleet_away_ms_max)
+        heard.asked.elapsed() <= Duration::from_millis(self.config.fleet_stale_ms_max)
     }
 
     /// From where on this host has heard of everything, for a plugin that is new.
@@ -170,7 +170,7 @@ pub(super) async fn follow(fleet: &Fleet, shares: &Shares, server: Server) {
     let mut log = Log::new(server, READ_ROWS_MAX);
     let poll = Duration::from_millis(fleet.config.fleet_poll_ms);
     // Whatever hangs is given up before the host stops vouching for its cache.
-    let patience = Duration::from_millis(fleet.config.fleet_away_ms_max);
+    let patience = Duration::from_millis(fleet.config.fleet_stale_ms_max);
     let mut swept = Instant::now();
     let mut away = false;
     loop {
@@ -190,11 +190,15 @@ pub(super) async fn follow(fleet: &Fleet, shares: &Shares, server: Server) {
         let failed = match timeout(patience, round).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("it took too long".to_owned()),
+            Err(_) => Some("timed out".to_owned()),
         };
         if let (Some(error), false) = (&failed, away) {
-            let away_ms = fleet.config.fleet_away_ms_max;
-            tracing::warn!(away_ms, %error, "invalidations cannot be exchanged: the cache serves for so long");
+            let stale_ms_max = fleet.config.fleet_stale_ms_max;
+            tracing::warn!(
+                stale_ms_max, %error,
+                "cache invalidations cannot be exchanged with the other hosts: after stale_ms_max \
+                 this host serves nothing from its cache"
+            );
         }
         away = failed.is_some();
         pause(fleet, poll, away).await;
@@ -206,8 +210,12 @@ pub(super) async fn tell_last(fleet: &Fleet, shares: &Shares, server: Server) {
     let log = Log::new(server, READ_ROWS_MAX);
     match timeout(LAST_WORDS, fleet.tell(&log, shares)).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the last invalidations were not told"),
-        Err(_) => tracing::warn!("the last invalidations were not told in time"),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the last cache invalidations could not be sent to the other hosts")
+        }
+        Err(_) => tracing::warn!(
+            "the last cache invalidations could not be sent to the other hosts in time"
+        ),
     }
 }
 

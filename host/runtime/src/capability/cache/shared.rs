@@ -44,10 +44,10 @@ pub enum Store {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It answered, and would not keep this.
-    #[error("refused: {0}")]
+    #[error("rejected: {0}")]
     Refused(String),
     /// It did not answer, or not with what was asked of it.
-    #[error("away: {0}")]
+    #[error("unavailable: {0}")]
     Away(String),
 }
 
@@ -150,7 +150,8 @@ struct Core {
 }
 
 impl SharedTier {
-    /// Begins to write, and to reach the store where it is away. Asks for a runtime
+    /// Begins to write, and to reach the store where it is unavailable. Asks for a
+    /// runtime
     /// and does not wait for the store.
     pub fn open(
         store: Store,
@@ -204,7 +205,7 @@ impl Core {
         let left = self.look_max.saturating_sub(asked.elapsed());
         let found = match timeout(left, self.store.get(&stored_as)).await {
             Ok(found) => found,
-            Err(_) => Err(StoreError::Away("it took too long".into())),
+            Err(_) => Err(StoreError::Away("timed out".into())),
         };
         let seconds = asked.elapsed().as_secs_f64();
         self.metrics.look_seconds.record(seconds);
@@ -231,7 +232,8 @@ impl Core {
                 self.metrics.looks_forged.increment(1);
                 tracing::debug!(
                     plugin = name.plugin,
-                    "the shared tier held what no host of this fleet sealed"
+                    "the cache's shared tier contained a value that no host of this fleet wrote: \
+                     it was ignored"
                 );
                 Looked::Nothing
             }
@@ -243,13 +245,13 @@ impl Core {
         if self.breaker.note(false) {
             self.metrics.away.set(1.0);
             let backend = self.store.name();
-            tracing::warn!(backend, plugin, %error, "the cache's shared tier is away: this host goes on with its memory alone");
+            tracing::warn!(backend, plugin, %error, "the cache's shared tier is unavailable: this host continues with its memory alone");
         }
     }
 
     /// As a look would be answered, on a connection of its own.
     async fn is_back(&self) -> Result<(), StoreError> {
-        let late = |_| StoreError::Away("it took too long".into());
+        let late = |_| StoreError::Away("timed out".into());
         let reach = timeout(self.write_max, self.store.reconnect());
         reach.await.map_err(late)??;
         let look = timeout(self.look_max, self.store.get("probe"));
@@ -257,7 +259,7 @@ impl Core {
     }
 }
 
-/// Reaches the store at first, and whenever it is away, until it answers: no call
+/// Reaches the store at first, and whenever it is unavailable, until it answers: no call
 /// pays for finding out. Ends with the tier.
 async fn probe(core: std::sync::Weak<Core>) {
     let mut first = true;
@@ -268,7 +270,7 @@ async fn probe(core: std::sync::Weak<Core>) {
                 Ok(()) => {
                     if core.breaker.close() {
                         let backend = core.store.name();
-                        tracing::warn!(backend, "the cache's shared tier is back");
+                        tracing::warn!(backend, "the cache's shared tier is available again");
                     }
                     core.metrics.away.set(0.0);
                 }

@@ -100,7 +100,9 @@ impl HostLease for View<'_> {
         let fulfilled = match self.state.leases.get_mut(&number) {
             Some(LeaseState::Lease(lease)) => Lease::fulfil(lease, value, options),
             Some(LeaseState::Refused(error)) => Err(error.clone()),
-            None => Err(Error::Invalid("the lease is of a call that ended".into())),
+            None => Err(Error::Invalid(
+                "the lease has expired: the call that took it has ended".into(),
+            )),
         };
         Ok(fulfilled.map_err(convert_error))
     }

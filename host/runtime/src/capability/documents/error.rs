@@ -6,16 +6,16 @@ use hearth_backend::dynamodb::writer::WriteError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The guest's.
-    #[error("the item is larger than an item may be")]
+    #[error("the item is too large")]
     TooLarge,
     /// Nobody's.
-    #[error("the condition did not hold")]
+    #[error("the condition was not met")]
     ConditionFailed,
     /// A write may have happened all the same.
     #[error("the deadline passed")]
     Deadline,
     /// The backend's: why, for the operator alone. A write may have happened all the same.
-    #[error("documents cannot be reached: {0}")]
+    #[error("documents are unavailable: {0}")]
     Unavailable(String),
     /// The guest's.
     #[error("{0}")]
@@ -28,11 +28,11 @@ impl From<Failure> for Error {
             Failure::ConditionFailed => Error::ConditionFailed,
             Failure::Invalid(reason) => refused(reason),
             Failure::Throttled(_) | Failure::Away(_) => {
-                tracing::debug!(%failure, "a document was not reached");
+                tracing::debug!(%failure, "documents are unavailable for a call");
                 Error::Unavailable(failure.to_string())
             }
             Failure::Denied(_) => {
-                tracing::error!(%failure, "documents cannot be reached");
+                tracing::error!(%failure, "documents are unavailable: DynamoDB denied this host access");
                 Error::Unavailable(failure.to_string())
             }
         }
@@ -44,7 +44,7 @@ impl From<WriteError> for Error {
         match error {
             WriteError::Deadline => Error::Deadline,
             WriteError::Full | WriteError::Unavailable(_) => {
-                tracing::debug!(%error, "a document was not written");
+                tracing::debug!(%error, "a document could not be written");
                 Error::Unavailable(error.to_string())
             }
             WriteError::Invalid(reason) => refused(reason),

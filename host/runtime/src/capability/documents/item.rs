@@ -34,8 +34,8 @@ pub(super) fn stamp(call: &Call, partition: &str) -> Result<Arc<str>, Error> {
     };
     match stamped.len() > PARTITION_BYTES_MAX {
         true => Err(Error::Invalid(format!(
-            "the partition is too long: with plugin and customer it has {} bytes and may have \
-             {PARTITION_BYTES_MAX}",
+            "the partition is too long: with plugin and customer it has {} bytes, and at most \
+             {PARTITION_BYTES_MAX} are allowed",
             stamped.len()
         ))),
         false => Ok(stamped.into()),
@@ -54,7 +54,7 @@ pub(super) fn check_sort(sort: &str) -> Result<(), Error> {
     match sort.len() {
         0 => Err(Error::Invalid("the sort key is empty".to_owned())),
         bytes if bytes > SORT_BYTES_MAX => Err(Error::Invalid(format!(
-            "the sort key has {bytes} bytes and may have {SORT_BYTES_MAX}"
+            "the sort key is too long: {bytes} bytes, and at most {SORT_BYTES_MAX} are allowed"
         ))),
         _ => Ok(()),
     }

@@ -28,7 +28,7 @@ const MARK: char = '.';
 pub(super) fn marked(name: &str) -> Result<String, Error> {
     match name.len() {
         bytes if bytes >= NAME_BYTES_MAX => Err(Error::Invalid(format!(
-            "an attribute's name has {bytes} bytes and may have {}",
+            "the name of an attribute is too long: {bytes} bytes, and at most {} are allowed",
             NAME_BYTES_MAX - 1
         ))),
         _ => Ok(format!("{MARK}{name}")),
@@ -80,7 +80,7 @@ fn deeper(depth: usize) -> Result<usize, Error> {
 }
 
 fn no_json(error: serde_json::Error) -> Error {
-    Error::Invalid(format!("the attributes are no JSON: {error}"))
+    Error::Invalid(format!("the attributes are not valid JSON: {error}"))
 }
 
 /// An object's members as they stand in its text.
@@ -90,7 +90,7 @@ impl Members<'_> {
     fn read(self, depth: usize) -> Result<Vec<(String, AttributeValue)>, Error> {
         let mut names = HashSet::with_capacity(self.0.len());
         if let Some((twice, _)) = self.0.iter().find(|(name, _)| !names.insert(name)) {
-            return Err(Error::Invalid(format!("the name {twice:?} stands twice")));
+            return Err(Error::Invalid(format!("the name {twice:?} is given twice")));
         }
         let member = |(name, raw): (String, _)| Ok((marked(&name)?, read(raw, depth)?));
         self.0.into_iter().map(member).collect()

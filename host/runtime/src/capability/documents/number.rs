@@ -22,7 +22,7 @@ pub(super) fn canonical(text: &str) -> Result<String, Error> {
     let (whole, fraction) = coefficient.split_once('.').unwrap_or((coefficient, ""));
     let digits = [whole, fraction].concat();
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Error::Invalid(format!("`{}` is no number", shown(text))));
+        return Err(Error::Invalid(format!("`{}` is not a number", shown(text))));
     }
     let significant = digits.trim_matches('0');
     if significant.is_empty() {
@@ -38,7 +38,7 @@ pub(super) fn canonical(text: &str) -> Result<String, Error> {
         }
         _ => Err(Error::Invalid(format!(
             "the number `{}` has more than {DIGITS_MAX} digits or is out of the range 1e-130 to \
-             9.9e125: send it as a text",
+             9.9e125: send it as text",
             shown(text)
         ))),
     }

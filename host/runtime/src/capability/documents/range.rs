@@ -88,7 +88,7 @@ impl SortKeyCondition {
             let sort = String::from_utf8(bytes).ok()?;
             (check_sort(&sort).is_ok() && self.holds(&sort)).then_some(sort)
         };
-        read().ok_or_else(|| Error::Invalid("the cursor is of no such query".to_owned()))
+        read().ok_or_else(|| Error::Invalid("the cursor is invalid for this query".to_owned()))
     }
 }
 

@@ -61,7 +61,7 @@ impl<'a> Update<'a> {
             }
         }
         Err(Error::Unavailable(
-            "others changed the item whenever this did".into(),
+            "others changed the item at every attempt".into(),
         ))
     }
 

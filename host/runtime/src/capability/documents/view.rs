@@ -111,7 +111,7 @@ impl View<'_> {
     /// A deployment without a table has no grant for one either.
     fn table(&self) -> Result<&Arc<Table>, Error> {
         let table = self.lent.table.as_ref();
-        table.ok_or_else(|| unanswered("the host has no DynamoDB"))
+        table.ok_or_else(|| unanswered("documents are not configured: this host has no DynamoDB"))
     }
 
     /// What the guest hears of an error; the operator hears more.
@@ -186,7 +186,7 @@ impl View<'_> {
         let changes_max = table.config.changes_max;
         if changes.len() > changes_max {
             return Err(Error::Invalid(format!(
-                "an update may have {changes_max} changes (documents.changes_max)"
+                "too many changes: an update may have at most {changes_max} (documents.changes_max)"
             )));
         }
         let stamped = item::key(self.call, &key)?;
@@ -194,7 +194,7 @@ impl View<'_> {
         let attributes = update.run().await?;
         // What was just changed has not expired, even where it has by now.
         let shown = item::shown(&key.partition, &attributes, 0);
-        shown.ok_or_else(|| unanswered("the answer holds no item"))
+        shown.ok_or_else(|| unanswered("the answer contains no item"))
     }
 
     async fn page(
@@ -229,7 +229,9 @@ impl View<'_> {
             projection: projection.transpose()?,
         };
         match limit.min(table.config.query_items_max) {
-            0 => Err(Error::Invalid("a page has at least one item".to_owned())),
+            0 => Err(Error::Invalid(
+                "a page must have at least one item".to_owned(),
+            )),
             limit => query.page(limit, after).await,
         }
     }
@@ -240,7 +242,7 @@ impl View<'_> {
         let count_max = table.config.count_max;
         if limit > count_max {
             return Err(Error::Invalid(format!(
-                "up to {count_max} items can be counted (documents.count_max)"
+                "at most {count_max} items can be counted (documents.count_max)"
             )));
         }
         let Some(wanted) = SortKeyCondition::of(range)? else {
@@ -323,7 +325,7 @@ fn unanswered(why: &str) -> Error {
 
 fn too_many(items_max: usize) -> Error {
     Error::Invalid(format!(
-        "a call may have {items_max} items (documents.items_max)"
+        "too many items: a call may have at most {items_max} (documents.items_max)"
     ))
 }
 
@@ -333,7 +335,8 @@ fn projection(table: &Table, mut names: Vec<String>) -> Result<Vec<String>, Erro
     let names_max = table.config.query_attributes_max;
     if names.len() > names_max {
         return Err(Error::Invalid(format!(
-            "a query may name {names_max} attributes (documents.query_attributes_max)"
+            "too many attributes: a query may name at most {names_max} \
+             (documents.query_attributes_max)"
         )));
     }
     names.sort_unstable();

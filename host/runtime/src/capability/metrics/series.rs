@@ -104,12 +104,12 @@ impl Series {
         match kind {
             Kind::Counter => {
                 self.metrics
-                    .describe_counter(name, "A counter of a plugin's own.");
+                    .describe_counter(name, "Counter defined by a plugin.");
                 Handle::Counter(self.metrics.counter(name, &labels))
             }
             Kind::Histogram => {
                 self.metrics
-                    .describe_histogram(name, "A histogram of a plugin's own.");
+                    .describe_histogram(name, "Histogram defined by a plugin.");
                 Handle::Histogram(self.metrics.histogram(name, &labels))
             }
         }

@@ -160,11 +160,7 @@ pub const CLOSED_V6: [Range<Ipv6Net>; 19] = [
         low,
     ),
     v6(from([0x100, 0, 0, 0]), 64, "discarded (RFC 6666)"),
-    v6(
-        from([0x100, 0, 0, 1]),
-        64,
-        "a prefix for dummies (RFC 9780)",
-    ),
+    v6(from([0x100, 0, 0, 1]), 64, "dummy prefix (RFC 9780)"),
     standing(v6(from([0x2001, 0, 0, 0]), 32, "Teredo (RFC 4380)"), teredo),
     v6(
         from([0x2001, 0, 0, 0]),
@@ -183,9 +179,9 @@ pub const CLOSED_V6: [Range<Ipv6Net>; 19] = [
 
 /// The only part of IPv6 that is given out (RFC 4291, 2.4), and what the rest is.
 const PUBLIC_V6: Ipv6Net = Ipv6Net::new_assert(from([0x2000, 0, 0, 0]), 3);
-const NOT_PUBLIC: &str = "not given out (RFC 4291, 2.4)";
+const NOT_PUBLIC: &str = "unallocated (RFC 4291, 2.4)";
 /// Which of them, no plugin shall find out.
-const RESERVED: &str = "this host or one of its services listens there";
+const RESERVED: &str = "a port of this host or one of its services";
 
 #[expect(clippy::cast_possible_truncation, reason = "the low bits are meant")]
 fn low(address: u128) -> u32 {

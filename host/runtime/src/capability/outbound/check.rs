@@ -40,7 +40,7 @@ impl Lent {
         let policy = &self.client.inner.policy;
         let what = policy.judge_from_here(address, port).err()?;
         Some(GuestRefusal::BlockedAddress(format!(
-            "plugins may not reach {}: {what}; an operator opens addresses with \
+            "plugins may not reach {}: {what}; an operator can allow addresses with \
              outbound.allow_addresses",
             destination.host
         )))

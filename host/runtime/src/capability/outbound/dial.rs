@@ -59,7 +59,7 @@ impl Dialer {
         let dialling = self.clone().open(sockets, name, protocols);
         match AbortOnDropHandle::new(self.runtime.spawn(dialling)).await {
             Ok(connection) => connection,
-            Err(_) => Err(Error::Connect("the host stops".into())),
+            Err(_) => Err(Error::Connect("the host is shutting down".into())),
         }
     }
 
@@ -71,7 +71,7 @@ impl Dialer {
     ) -> Result<Connection, Error> {
         let socket = timeout(self.connect_max, first(sockets, self.attempt))
             .await
-            .map_err(|_| Error::Connect("it took too long".into()))?
+            .map_err(|_| Error::Connect("timed out".into()))?
             .map_err(unconnected)?;
         // What is sent is sent whole, so there is nothing to wait for.
         let _ = socket.set_nodelay(true);
@@ -93,7 +93,7 @@ impl Dialer {
         };
         let socket = timeout(self.handshake_max, tls.connect(name, socket))
             .await
-            .map_err(|_| Error::Tls("it took too long".into()))?
+            .map_err(|_| Error::Tls("timed out".into()))?
             .map_err(|error| Error::Tls(error.to_string()))?;
         let h2 = socket.get_ref().1.alpn_protocol() == Some(H2);
         self.opener.open(TokioIo::new(socket), h2).await

@@ -8,7 +8,7 @@ use super::GuestError;
 /// `BlockedAddress`, the host for `Exhausted`, and the destination for the rest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("the address is closed to plugins")]
+    #[error("the address is blocked")]
     BlockedAddress,
     #[error("{0}")]
     Dns(String),
@@ -19,11 +19,11 @@ pub enum Error {
     Exhausted(String),
     #[error("{0}")]
     Tls(String),
-    #[error("it took too long")]
+    #[error("timed out")]
     Timeout,
     #[error("the answer is too large")]
     TooLarge,
-    #[error("too many requests to this destination failed")]
+    #[error("the destination is suspended: too many requests to it failed")]
     BreakerOpen(Duration),
     #[error("{0}")]
     Denied(String),
@@ -55,7 +55,7 @@ impl Error {
         let mut cause = std::error::Error::source(error);
         while let Some(inner) = cause {
             if inner.is::<http_body_util::LengthLimitError>() {
-                return Error::Invalid("the body is too long (outbound.request_bytes_max)".into());
+                return Error::Invalid("the body is too large (outbound.request_bytes_max)".into());
             }
             cause = inner.source();
         }

@@ -133,7 +133,7 @@ impl Inner {
         let lease = self.lease(connection, way, seats);
         match self.send(lease, request, way).await? {
             Sent::Answered(answered) => Ok(*answered),
-            Sent::Not(..) => Err(Error::Protocol("it was closed at once".into())),
+            Sent::Not(..) => Err(Error::Protocol("the connection was closed at once".into())),
         }
     }
 
@@ -188,8 +188,8 @@ impl Inner {
             tracing::info!(
                 plugin = %way.whose.plugin,
                 %destination,
-                "a plugin wanted to reach an address that is closed to it: {what} \
-                 (outbound.allow_addresses opens it as \"{}\")",
+                "a plugin tried to reach a blocked address: {what} (to allow it, add \"{}\" to \
+                 outbound.allow_addresses)",
                 SocketAddr::new(address, destination.port)
             );
         }

@@ -71,7 +71,7 @@ pub fn check_body(body: &[u8], config: &Config) -> Result<(), Error> {
     let max = config.request_bytes_max;
     match body.len() > max {
         true => Err(Error::Invalid(format!(
-            "the body has more than {max} bytes (outbound.request_bytes_max)"
+            "the body is too large: at most {max} bytes are allowed (outbound.request_bytes_max)"
         ))),
         false => Ok(()),
     }
@@ -134,9 +134,9 @@ fn size(headers: &HeaderMap) -> (usize, usize) {
 /// An answer that is none to what was asked.
 pub fn check_status(status: StatusCode) -> Result<(), Error> {
     match status {
-        StatusCode::SWITCHING_PROTOCOLS => {
-            Err(Error::Protocol("it switched protocols unasked".into()))
-        }
+        StatusCode::SWITCHING_PROTOCOLS => Err(Error::Protocol(
+            "the server switched protocols without being asked to".into(),
+        )),
         _ => Ok(()),
     }
 }

@@ -42,7 +42,9 @@ impl Pattern {
             let rest = text.strip_prefix(scheme.name())?.strip_prefix("://")?;
             Some((scheme, rest))
         });
-        let (scheme, rest) = scheme.next().ok_or("it begins with https:// or http://")?;
+        let (scheme, rest) = scheme
+            .next()
+            .ok_or("it must begin with https:// or http://")?;
         let (host, port) = split_port(rest);
         let port = match port {
             None => Some(scheme.port()),
@@ -78,10 +80,10 @@ fn split_port(rest: &str) -> (&str, Option<&str>) {
 fn read_port(text: &str, scheme: Scheme) -> Result<u16, String> {
     let port: u16 = text.parse().unwrap_or(0);
     if port == 0 || port.to_string() != text {
-        return Err("its port is a number from 1 to 65535, or `*`".into());
+        return Err("its port must be a number from 1 to 65535, or `*`".into());
     }
     match port == scheme.port() {
-        true => Err(format!("leave out :{port}, which it has anyway")),
+        true => Err(format!("leave out :{port}, the default port")),
         false => Ok(port),
     }
 }
@@ -94,19 +96,19 @@ fn read_host(text: &str, scheme: Scheme) -> Result<HostPattern, String> {
     // Any name there is below stands for all of them.
     let name = below.map_or(text.to_owned(), |rest| format!("x.{rest}"));
     if name.contains(['/', '?', '#']) {
-        return Err("it has no path: it ends with the host or the port".into());
+        return Err("it must not have a path: end it with the host or the port".into());
     }
     let url = format!("{}://{name}/", scheme.name());
     let host = Target::parse(&url, BYTES_MAX)
-        .map_err(|_| format!("`{text}` is no host"))?
+        .map_err(|_| format!("`{text}` is not a valid host"))?
         .destination
         .host;
     if host.to_string() != name {
-        return Err(format!("its host is written as `{host}`"));
+        return Err(format!("write its host as `{host}`"));
     }
     Ok(match (below, host) {
         (Some(rest), Host::Name(_)) => HostPattern::Below(format!(".{rest}")),
-        (Some(_), Host::Address(_)) => return Err("nothing lies below an address".into()),
+        (Some(_), Host::Address(_)) => return Err("an address has no subdomains".into()),
         (None, host) => HostPattern::Exactly(host),
     })
 }

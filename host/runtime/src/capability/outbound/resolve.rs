@@ -80,8 +80,8 @@ impl LookUps {
             found
         });
         match tokio::time::timeout(self.longest, looking).await {
-            Err(_) => Err(Error::Dns("the look-up took too long".into())),
-            Ok(Err(_)) => Err(Error::Dns("the look-up failed".into())),
+            Err(_) => Err(Error::Dns("the DNS lookup timed out".into())),
+            Ok(Err(_)) => Err(Error::Dns("the DNS lookup failed".into())),
             Ok(Ok(Err(_))) => Err(Error::Dns("the name was not found".into())),
             Ok(Ok(Ok(none))) if none.is_empty() => Err(Error::Dns("it has no address".into())),
             Ok(Ok(Ok(addresses))) => Ok(addresses),

@@ -85,7 +85,7 @@ impl Destination {
         match &self.host {
             Host::Address(address) => Ok(ServerName::from(*address)),
             Host::Name(name) => ServerName::try_from(name.to_string())
-                .map_err(|_| Error::Tls("no certificate can be for this name".into())),
+                .map_err(|_| Error::Tls("no TLS certificate can be issued for this name".into())),
         }
     }
 }
@@ -117,11 +117,11 @@ impl Target {
             Some(url::Host::Domain(name)) => Host::Name(name_of(name)?),
             Some(url::Host::Ipv4(address)) => Host::Address(address.into()),
             Some(url::Host::Ipv6(address)) => Host::Address(address.into()),
-            None => return Err(invalid("it names no host")),
+            None => return Err(invalid("it has no host")),
         };
         let port = parsed.port().unwrap_or(scheme.port());
         if port == 0 {
-            return Err(invalid("nobody listens on port 0"));
+            return Err(invalid("port 0 is invalid"));
         }
         let path = &parsed[Position::BeforePath..Position::AfterQuery];
         let path = PathAndQuery::try_from(path).map_err(|_| invalid("its path is invalid"))?;
@@ -144,7 +144,7 @@ fn check_text(url: &str, bytes_max: usize) -> Result<(), Error> {
     let bad = |c: char| c.is_control() || c == ' ' || c == '\\';
     match url.chars().any(bad) {
         true => Err(invalid(
-            "it has a blank, a backslash or a control character",
+            "it must not have a space, a backslash or a control character",
         )),
         false => Ok(()),
     }
@@ -157,14 +157,16 @@ fn check_authority(url: &str) -> Result<Scheme, Error> {
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "http" => Scheme::Http,
         "https" => Scheme::Https,
-        _ => return Err(invalid("it begins with neither https:// nor http://")),
+        _ => return Err(invalid("it must begin with https:// or http://")),
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.is_empty() {
-        return Err(invalid("it names no host"));
+        return Err(invalid("it has no host"));
     }
     match authority.contains(['@', '%']) {
-        true => Err(invalid("its host has a user or a percent sign")),
+        true => Err(invalid(
+            "its host must not have a user name or a percent sign",
+        )),
         false => Ok(scheme),
     }
 }
@@ -180,7 +182,7 @@ fn name_of(name: &str) -> Result<Arc<str>, Error> {
     let number = last.starts_with(|c: char| c.is_ascii_digit())
         && last.bytes().all(|b| b.is_ascii_hexdigit() || b == b'x');
     if number || name.len() > NAME_BYTES_MAX || !name.split('.').all(label) {
-        return Err(invalid("its host is no valid name"));
+        return Err(invalid("its host is not a valid name"));
     }
     Ok(name.into())
 }

@@ -60,7 +60,7 @@ fn add_roots_of(file: &Path, roots: &mut RootCertStore) -> Result<(), OpenError>
     }
     match roots.len() > before {
         true => Ok(()),
-        false => Err(told("it holds no certificate".into())),
+        false => Err(told("it contains no certificate".into())),
     }
 }
 
@@ -69,7 +69,7 @@ fn add_roots_of(file: &Path, roots: &mut RootCertStore) -> Result<(), OpenError>
 fn roots_of_machine() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
-        tracing::debug!(%error, "a certificate of this machine could not be read");
+        tracing::debug!(%error, "a CA certificate of this machine could not be read");
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);

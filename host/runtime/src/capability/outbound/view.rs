@@ -122,7 +122,7 @@ impl Lent {
         match self.grants.iter().any(|grant| grant.matches(destination)) {
             true => Ok(()),
             false => Err(Error::Denied(format!(
-                "no grant leads to {destination}; an operator may grant outbound:{}",
+                "the plugin has no grant for {destination}; an operator can grant outbound:{}",
                 destination.origin()
             ))),
         }

@@ -25,9 +25,9 @@ const AGAIN: Duration = Duration::from_millis(200);
 enum Lost {
     #[error("{0}")]
     Postgres(#[from] Error),
-    #[error("it took too long")]
+    #[error("timed out")]
     Slow,
-    #[error("the connection ended")]
+    #[error("the connection was lost")]
     Ended,
 }
 
@@ -42,7 +42,7 @@ async fn tail(shared: &PushInner) {
     loop {
         let Err(lost) = connected(shared, &mut away).await;
         if !away {
-            tracing::warn!(error = %lost, "the log of push cannot be followed: listeners hear nothing");
+            tracing::warn!(error = %lost, "the log of push events cannot be read: open streams receive no events until it can");
         }
         away = true;
         sleep(AGAIN).await;
@@ -131,7 +131,7 @@ async fn sweep(shared: &PushInner) {
     loop {
         sleep(every).await;
         if let Err(error) = shared.log.sweep(&kept).await {
-            tracing::debug!(%error, "the log of push was not swept");
+            tracing::debug!(%error, "old push events could not be deleted");
         }
     }
 }

@@ -66,7 +66,7 @@ impl Publisher {
             answer,
         });
         self.come.notify_one();
-        let gone = || Err(Error::Unavailable("the host stops".into()));
+        let gone = || Err(Error::Unavailable("the host is shutting down".into()));
         answered.await.unwrap_or_else(|_| gone())
     }
 
@@ -116,9 +116,9 @@ async fn append(shared: &PushInner, jobs: Vec<Job>) {
         failed => {
             let error = match failed {
                 Ok(Err(error)) => error.to_string(),
-                _ => "it took too long".to_owned(),
+                _ => "timed out".to_owned(),
             };
-            tracing::warn!(%error, events = events.len(), blame = "backend", "nothing could be published");
+            tracing::warn!(%error, events = events.len(), blame = "backend", "push events could not be published");
             for (_, answer) in answers {
                 let _ = answer.send(Err(Error::Unavailable(error.clone())));
             }

@@ -20,7 +20,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// The client did not read: what it got is not the whole.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the listener was too slow")]
+#[error("the client reads too slowly")]
 pub struct Cut;
 
 /// One open stream. Dropped, its place is free.
@@ -136,7 +136,7 @@ impl Stream {
         match self.page().await {
             Ok(read) => read,
             Err(error) => {
-                tracing::debug!(%error, "a stream could not be brought up to date");
+                tracing::debug!(%error, "the events that a stream missed could not be read");
                 sleep(AGAIN).await;
                 None
             }

@@ -46,7 +46,7 @@ impl View<'_> {
         let count = publications.len();
         if count > shared.config.publications_max {
             return Err(Error::Invalid(format!(
-                "one call may publish {} events (push.publications_max)",
+                "too many events: one call may publish at most {} (push.publications_max)",
                 shared.config.publications_max
             )));
         }
@@ -85,18 +85,26 @@ fn check(config: &Config, channel: &str, event: &Event) -> Result<(), Error> {
     let name = |text: &str| is_name(text, max);
     let line = |text: &str| text.len() <= max && !text.contains(['\r', '\n', '\0']);
     match event {
-        _ if !name(channel) => invalid(format!("the channel's name is not {}", form(max))),
-        Event { id: Some(id), .. } if !name(id) => invalid(format!("the id is not {}", form(max))),
-        Event { id: Some(id), .. } if id.starts_with(frame::PREFIX) => {
-            invalid(format!("an id with `{}` is the host's", frame::PREFIX))
+        _ if !name(channel) => invalid(format!(
+            "the channel's name is invalid: it must be {}",
+            form(max)
+        )),
+        Event { id: Some(id), .. } if !name(id) => {
+            invalid(format!("the id is invalid: it must be {}", form(max)))
         }
+        Event { id: Some(id), .. } if id.starts_with(frame::PREFIX) => invalid(format!(
+            "the id is invalid: `{}` is reserved for the host",
+            frame::PREFIX
+        )),
         Event {
             kind: Some(kind), ..
-        } if !line(kind) => invalid(format!("the kind is not one line of at most {max} bytes")),
+        } if !line(kind) => invalid(format!(
+            "the kind is invalid: it must be one line of at most {max} bytes"
+        )),
         Event {
             kind: Some(kind), ..
-        } if kind == "reset" => invalid("the kind `reset` is the host's".to_owned()),
-        _ if event.data.contains('\0') => invalid("the data has a NUL".to_owned()),
+        } if kind == "reset" => invalid("the kind `reset` is reserved for the host".to_owned()),
+        _ if event.data.contains('\0') => invalid("the data contains a NUL character".to_owned()),
         _ if event.data.len() > config.event_bytes_max => Err(Error::TooLarge),
         _ => Ok(()),
     }

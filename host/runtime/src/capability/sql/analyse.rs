@@ -40,7 +40,7 @@ const HOST: &str = "hearth";
 pub(super) async fn migrated(owner: &Owner, names: &Names) {
     match filled(&owner.client, &names.schema).await {
         Ok(tables) => analyse(&owner.client, &tables).await,
-        Err(error) => tracing::warn!(%error, "migrated tables were not analysed"),
+        Err(error) => tracing::warn!(%error, "tables could not be analysed after a migration"),
     }
 }
 
@@ -68,7 +68,7 @@ impl Client {
                 continue;
             };
             if let Err(error) = self.analyse_as_owner(plugin, &names, &tables).await {
-                tracing::warn!(%plugin, %error, "its tables were not analysed");
+                tracing::warn!(%plugin, %error, "the plugin's tables could not be analysed");
             }
         }
         Ok(())
@@ -118,7 +118,7 @@ async fn analyse(session: &Session, tables: &[String]) {
     for table in tables {
         let text = format!("ANALYZE {table}");
         if let Err(error) = session.batch_execute(&text).await {
-            tracing::warn!(table, %error, "a table was not analysed");
+            tracing::warn!(table, %error, "a table could not be analysed");
         }
     }
 }

@@ -76,8 +76,8 @@ fn allowed(checked: &Checked<'_>) -> Result<(), LendError> {
         Some(text) => Err(LendError::Refused(vec![Refusal {
             statement: super::statement::beginning(text),
             reason: format!(
-                "{}: outside a transaction only CREATE INDEX can run, and not for a unique one: \
-                 nothing else could be undone where it does not fit",
+                "{}: only CREATE INDEX without UNIQUE is allowed outside a transaction: nothing \
+                 else could be undone if it failed",
                 migrate::title(checked.migration)
             ),
             position: None,

@@ -86,7 +86,7 @@ fn params(declared: &Declared, described: &Statement) -> Vec<String> {
     if ours.len() != theirs.len() {
         let (ours, theirs) = (ours.len(), theirs.len());
         return vec![format!(
-            "{ours} parameters are declared, and Postgres expects {theirs}"
+            "{ours} parameters are declared, but Postgres expects {theirs}"
         )];
     }
     let pairs = ours.iter().zip(theirs).enumerate();
@@ -95,7 +95,7 @@ fn params(declared: &Declared, described: &Statement) -> Vec<String> {
         .map(|(index, (ours, theirs))| {
             let number = index + 1;
             format!(
-                "${number} is declared {}, and Postgres expects {theirs}",
+                "${number} is declared {}, but Postgres expects {theirs}",
                 ours.name()
             )
         })
@@ -107,7 +107,7 @@ fn columns(declared: &Declared, described: &Statement) -> Vec<String> {
     if ours.len() != theirs.len() {
         let (ours, theirs) = (ours.len(), theirs.len());
         return vec![format!(
-            "{ours} columns are declared, and Postgres answers {theirs}"
+            "{ours} columns are declared, but Postgres returns {theirs}"
         )];
     }
     let mut reasons = Vec::new();
@@ -116,13 +116,13 @@ fn columns(declared: &Declared, described: &Statement) -> Vec<String> {
         if *name != theirs.name() {
             let theirs = theirs.name();
             reasons.push(format!(
-                "column {number} is declared `{name}`, and Postgres calls it `{theirs}`"
+                "column {number} is declared `{name}`, but Postgres returns `{theirs}`"
             ));
         }
         if !ours.kind.accepts_column(theirs.type_()) {
             let theirs = theirs.type_();
             reasons.push(format!(
-                "column {number} (`{name}`) is declared {kind}, and Postgres answers {theirs}"
+                "column {number} (`{name}`) is declared {kind}, but Postgres returns {theirs}"
             ));
         }
     }

@@ -57,7 +57,8 @@ impl Message {
         let entry = lent.sender.entry(queue, customer, message.into());
         let entry = entry.map_err(|error| refused(error, queue))?;
         let queues = lent.sender.queues();
-        let queues = queues.ok_or_else(|| Error::Unavailable("there are no queues".into()))?;
+        let queues =
+            queues.ok_or_else(|| Error::Unavailable("queues are not configured".into()))?;
         Ok(Message {
             entry,
             stamp: queues.stamp(),

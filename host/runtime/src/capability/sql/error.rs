@@ -28,10 +28,10 @@ pub enum Error {
     #[error("the deadline passed")]
     DeadlineExceeded,
     /// The guest: an answer, a parameter, or what Postgres needs for the statement.
-    #[error("more rows or bytes than the limits allow")]
+    #[error("too many rows or bytes")]
     TooLarge,
     /// The backend, or too many calls at once: why, for the operator alone.
-    #[error("the database is not available: {0}")]
+    #[error("the database is unavailable: {0}")]
     Unavailable(String),
     /// Nobody: its consumers do not keep up. Names the queue.
     #[error("queue {0} is full")]
@@ -43,7 +43,7 @@ pub enum Error {
     #[error("invalid: {0}")]
     Invalid(String),
     /// The backend: the connection was lost while Postgres was committing.
-    #[error("nobody knows whether it was committed")]
+    #[error("it is unknown whether the transaction was committed")]
     OutcomeUnknown,
 }
 
@@ -97,7 +97,7 @@ impl Halt {
         }
     }
 
-    /// Why Postgres is away, where it is.
+    /// Why Postgres is unavailable, where it is.
     pub(super) fn away(&self) -> Option<String> {
         let reason = |error: &Error| match error {
             Error::Unavailable(reason) => Some(reason.clone()),
@@ -175,7 +175,7 @@ impl From<GivenBack> for Error {
 
 impl From<InvalidTenant> for Error {
     fn from(_: InvalidTenant) -> Error {
-        Error::Denied("the customer's id is malformed".into())
+        Error::Denied("the customer's id is invalid".into())
     }
 }
 
@@ -210,16 +210,17 @@ fn from_answer(db: &DbError) -> Error {
         | SqlState::LOCK_NOT_AVAILABLE
         | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Error::DeadlineExceeded,
         SqlState::INSUFFICIENT_PRIVILEGE => {
-            Error::Denied("the row or table is not the caller's".into())
+            Error::Denied("the row or table does not belong to the caller".into())
         }
         SqlState::READ_ONLY_SQL_TRANSACTION => Error::Unavailable(db.message().to_owned()),
         SqlState::PROGRAM_LIMIT_EXCEEDED => Error::TooLarge,
         _ if is_exhausted(db) => Error::TooLarge,
         SqlState::IN_FAILED_SQL_TRANSACTION => Error::Invalid("the transaction has failed".into()),
         // Migration 0003: hearth.apply_claim.
-        ref code if code.code() == "HE001" => {
-            Error::Denied("the request was taken over after its time was up".into())
-        }
+        ref code if code.code() == "HE001" => Error::Denied(
+            "the request's Idempotency-Key has expired, and another request has taken it over"
+                .into(),
+        ),
         _ => by_class(db),
     }
 }
@@ -239,12 +240,12 @@ fn is_exhausted(db: &DbError) -> bool {
 fn by_class(db: &DbError) -> Error {
     let code = db.code().code();
     match class(code) {
-        "22" => Error::Invalid(format!("Postgres refuses a value (SQLSTATE {code})")),
+        "22" => Error::Invalid(format!("Postgres rejected a value (SQLSTATE {code})")),
         "08" | "53" | "57" | "58" => {
             Error::Unavailable(format!("{} (SQLSTATE {code})", db.message()))
         }
-        "XX" => Error::Unavailable(format!("an error within Postgres (SQLSTATE {code})")),
-        _ => Error::Invalid(format!("Postgres refuses the statement (SQLSTATE {code})")),
+        "XX" => Error::Unavailable(format!("an internal error of Postgres (SQLSTATE {code})")),
+        _ => Error::Invalid(format!("Postgres rejected the statement (SQLSTATE {code})")),
     }
 }
 
@@ -252,7 +253,8 @@ fn class(code: &str) -> &str {
     code.get(..2).unwrap_or_default()
 }
 
-/// What the operator's log has of an answer. That Postgres is away the log has from the
+/// What the operator's log has of an answer. That Postgres is unavailable the log has
+/// from the
 /// watch.
 fn tell(db: &DbError) {
     let (code, message) = (db.code().code(), db.message());
@@ -260,12 +262,12 @@ fn tell(db: &DbError) {
         tracing::warn!(
             code,
             message,
-            "a plugin's statement wanted more memory or disk than Postgres allows one \
+            "a plugin's statement needed more memory or disk than Postgres allows \
              (database.embedded, or the server's own limits)"
         );
     } else if class(code) == "XX" {
-        tracing::warn!(code, message, "an error within Postgres");
+        tracing::warn!(code, message, "an internal error of Postgres");
     } else {
-        tracing::debug!(code, message, "Postgres refuses a plugin's statement");
+        tracing::debug!(code, message, "Postgres rejected a plugin's statement");
     }
 }

@@ -14,7 +14,7 @@
 //! let access = check_statement("SELECT id FROM ticket WHERE status = $1", "tickets", &none);
 //! assert_eq!(access, Ok(Access::Read));
 //! let refusal = check_statement("SELECT set_config('a', 'b', false)", "tickets", &none);
-//! assert!(refusal.unwrap_err().to_string().contains("calls set_config, which no plugin may call"));
+//! assert!(refusal.unwrap_err().to_string().contains("calls set_config, which plugins may not call"));
 //! ```
 
 mod definition;
@@ -44,7 +44,7 @@ pub struct ApprovedFunctions {
 
 /// An operator approved a function that no approval can allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the function {0} cannot be approved: no plugin may call it")]
+#[error("the function {0} cannot be approved: plugins may not call it")]
 pub struct NeverApproved(pub String);
 
 impl ApprovedFunctions {

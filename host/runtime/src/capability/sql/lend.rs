@@ -32,9 +32,9 @@ pub struct Deployment<'a> {
 pub enum LendError {
     /// The plugin is to blame: everything that is wrong with its SQL, as far as
     /// it could be found out together.
-    #[error("{} of the plugin's SQL is refused", .0.len())]
+    #[error("{} errors in the plugin's SQL", .0.len())]
     Refused(Vec<Refusal>),
-    /// Postgres is away or refuses the host; a later attempt may succeed.
+    /// Postgres is unavailable or refuses the host; a later attempt may succeed.
     #[error("Postgres: {0}")]
     Backend(String),
 }
@@ -230,7 +230,10 @@ impl Client {
 fn unnamed() -> LendError {
     LendError::Refused(vec![Refusal {
         statement: String::new(),
-        reason: "a plugin's name consists of a-z, 0-9 and -, and begins with a letter".into(),
+        reason:
+            "the plugin's name is invalid: it must consist of a-z, 0-9 and -, and begin with a \
+             letter"
+                .into(),
         position: None,
     }])
 }

@@ -121,7 +121,7 @@ impl Lent {
         want: Want,
     ) -> Result<Ready<'_>, Error> {
         let known = self.statements.get(text);
-        let known = known.ok_or_else(|| Error::Denied("the statement was not declared".into()))?;
+        let known = known.ok_or_else(|| Error::Denied("the statement is not declared".into()))?;
         Ok(Ready {
             params: self.params(known, values)?,
             known,
@@ -134,7 +134,7 @@ impl Lent {
         if values.len() != kinds.len() {
             let (given, declared) = (values.len(), kinds.len());
             return Err(Error::Invalid(format!(
-                "{given} parameters, and {declared} were declared"
+                "{given} parameters were given, but {declared} are declared"
             )));
         }
         self.check_sizes(&values)?;

@@ -46,8 +46,8 @@ impl Owner {
         match row.try_get(0)? {
             true => Ok(()),
             false => Err(LendError::Backend(format!(
-                "a login as {} became another role: migrations want a direct connection, \
-                 without a map of user names",
+                "a login as {} became another role: migrations need a direct connection to \
+                 Postgres, without a user name map",
                 plan.names.owner
             ))),
         }

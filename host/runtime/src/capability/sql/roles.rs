@@ -133,8 +133,8 @@ async fn is_harmless(
     let Some(row) = row else { return Ok(()) };
     let what: String = row.try_get(0)?;
     Err(LendError::Backend(format!(
-        "the role {role} {what}, which no plugin's role may be: somebody gave it that; take it \
-         back (ALTER ROLE, REVOKE) and deploy again"
+        "the role {role} {what}, which is not allowed for the role of a plugin: revoke it (ALTER \
+         ROLE, REVOKE) and deploy again"
     )))
 }
 

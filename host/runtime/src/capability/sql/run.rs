@@ -109,7 +109,7 @@ async fn as_tenant<T>(
 /// again.
 pub(super) fn prelude_failed(error: tokio_postgres::Error) -> Halt {
     Halt::Midway(Error::Unavailable(format!(
-        "the customer could not be put into a session: {}",
+        "the customer could not be set in the database session: {}",
         chain(&error)
     )))
 }
@@ -224,7 +224,8 @@ fn cell(row: &Row, index: usize) -> Result<Value, Error> {
     row.try_get::<_, Cell>(index)
         .map(|cell| cell.0)
         .map_err(|_| {
-            let message = "holds a value that has no form here, such as an array with NULL in it";
+            let message = "contains a value of an unsupported form, such as an array with NULL in \
+                           it";
             Error::Invalid(format!("column {} {message}", index + 1))
         })
 }

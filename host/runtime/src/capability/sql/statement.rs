@@ -220,20 +220,22 @@ pub enum SectionError {
     Trailing { offset: usize, bytes: usize },
     #[error("a record of hearth:sql has version {0}; this host knows versions 1 and {VERSION}")]
     Version(u8),
-    #[error("a record of hearth:sql has {what} {code}, which means nothing")]
+    #[error("a record of hearth:sql has the unknown {what} {code}")]
     Code { what: &'static str, code: u8 },
-    #[error("a record of hearth:sql (at byte {offset}) holds text that is not UTF-8")]
+    #[error("a record of hearth:sql (at byte {offset}) contains text that is not UTF-8")]
     NotUtf8 { offset: usize },
     #[error("more than {STATEMENTS_MAX} statements are declared (statements_max)")]
     TooMany,
-    #[error("`{0}…`: a statement's text may have {TEXT_BYTES_MAX} bytes (text_bytes_max)")]
+    #[error(
+        "`{0}…`: the statement is too long: at most {TEXT_BYTES_MAX} bytes are allowed (text_bytes_max)"
+    )]
     TextTooLong(String),
-    #[error("`{0}`: a statement may have {FIELDS_MAX} parameters and {FIELDS_MAX} columns")]
+    #[error("`{0}`: a statement may have at most {FIELDS_MAX} parameters and {FIELDS_MAX} columns")]
     TooManyFields(String),
-    #[error("`{0}`: a column's name has 1 to {NAME_BYTES_MAX} bytes")]
+    #[error("`{0}`: the name of a column must have 1 to {NAME_BYTES_MAX} bytes")]
     Name(String),
     #[error(
-        "`{0}`: the name of a statement has 1 to {NAME_BYTES_MAX} letters, digits and _, no others"
+        "`{0}`: the name of a statement must have 1 to {NAME_BYTES_MAX} letters, digits and _, no others"
     )]
     StatementName(String),
     #[error("`{0}` is declared twice, with different types")]

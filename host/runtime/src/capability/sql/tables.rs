@@ -173,11 +173,12 @@ fn judge_relations(relations: &[Relation], shared: &[String]) -> Vec<Refusal> {
             "f" => "a foreign table has no row-level security here",
             "v" => continue,
             _ if shared && relation.has_customer => {
-                "it is listed as shared, and has a column customer_id: it cannot be both"
+                "it is listed as shared, but has a column customer_id: remove one of them"
             }
             _ if shared => continue,
             _ if !relation.has_customer => {
-                "it has no column customer_id (text), and the manifest does not list it as shared"
+                "it has no column customer_id (text): add one, or list the table as shared in the \
+                 manifest"
             }
             _ if !relation.customer_is_text => "its column customer_id must be of type text",
             _ => continue,
@@ -193,7 +194,7 @@ fn judge_relations(relations: &[Relation], shared: &[String]) -> Vec<Refusal> {
     refusals.extend(missing.map(|name| {
         refusal(
             format!("table {name}"),
-            "the manifest lists it as shared, and it does not exist",
+            "the manifest lists it as shared, but it does not exist",
         )
     }));
     refusals
@@ -223,7 +224,8 @@ async fn judge_keys(
             && !leads
         {
             refusals.push(table.refuse(&format!(
-                "the unique key {index} must start with customer_id, or a conflict tells one customer of another's row"
+                "the unique key {index} must start with customer_id, or a conflict would show one \
+                 customer another's row"
             )));
         }
     }
@@ -286,7 +288,7 @@ fn judge_policies(relations: &[Relation], policies: &Policies, shared: &[String]
         for (_, name) in policies.keys().filter(|(table, _)| *table == relation.oid) {
             let ours = name == "hearth_customer" || name == "hearth_migration";
             if !ours || shared.contains(&relation.name) {
-                let reason = format!("it has the policy {name}; policies are the host's to write");
+                let reason = format!("it has the policy {name}; only the host may create policies");
                 refusals.push(relation.refuse(&reason));
             }
         }

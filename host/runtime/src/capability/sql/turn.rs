@@ -62,7 +62,7 @@ pub(super) async fn connect(
     let (client, connection) = connected.map_err(late)??;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::warn!(%error, "the connection of a migration ended");
+            tracing::warn!(%error, "the connection of a migration was lost");
         }
     });
     Ok(client)

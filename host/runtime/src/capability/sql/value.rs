@@ -51,7 +51,8 @@ impl fmt::Debug for Param {
 /// Checks a value against the declared type of parameter `number` (from 1).
 pub(super) fn param(value: Value, kind: Type, number: usize) -> Result<Param, Error> {
     let given = name(&value);
-    let malformed = |what: &str| Error::Invalid(format!("parameter {number} is no {what}"));
+    let malformed =
+        |what: &str| Error::Invalid(format!("parameter {number} is not a valid {what}"));
     Ok(match (value, kind) {
         (Value::Null, _) => Param::Null,
         (Value::Boolean(value), Type::Bool) => Param::Bool(value),
@@ -81,7 +82,7 @@ pub(super) fn param(value: Value, kind: Type, number: usize) -> Result<Param, Er
         }
         _ => {
             let message = format!(
-                "parameter {number} is {given}, and {} was declared",
+                "parameter {number} is {given}, but {} is declared",
                 kind.name()
             );
             return Err(Error::Invalid(message));

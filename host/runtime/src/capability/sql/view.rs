@@ -173,7 +173,7 @@ impl View<'_> {
             let ready = vec![Call::Statement(ready)];
             let mut answers = self.batch(ready, mark, operation).await?;
             let last = answers.pop();
-            return last.ok_or_else(|| Error::Unavailable("it was not answered".into()));
+            return last.ok_or_else(|| Error::Unavailable("there was no answer".into()));
         }
         let mut usage = Usage::waiting(&ready.known.account, operation);
         let work = async {
@@ -337,7 +337,8 @@ impl View<'_> {
     async fn commit_transaction(&mut self, number: u64) -> Result<(), Error> {
         self.open(number)?;
         let open = self.state.open.take();
-        let open = open.ok_or_else(|| Error::Unavailable("the transaction is gone".into()))?;
+        let open =
+            open.ok_or_else(|| Error::Unavailable("the transaction no longer exists".into()))?;
         if let Some(error) = open.failed() {
             return Err(error.clone());
         }

@@ -75,12 +75,12 @@ impl Store {
         let path = self.path(name);
         let file = std::fs::read(&path).ok()?;
         let Some(code) = self.verified(&file, name) else {
-            tracing::warn!(file = %path.display(), "a compiled component does not carry our MAC: it is compiled again");
+            tracing::warn!(file = %path.display(), "the MAC of a compiled component is invalid: the component is compiled again");
             return None;
         };
         note_use(&path);
         read(code)
-            .inspect_err(|error| tracing::warn!(file = %path.display(), %error, "a compiled component does not load: it is compiled again"))
+            .inspect_err(|error| tracing::warn!(file = %path.display(), %error, "a compiled component cannot be loaded: it is compiled again"))
             .ok()
     }
 
@@ -106,7 +106,7 @@ impl Store {
         };
         let (path, tag) = (self.path(name), mac.finalize().into_bytes());
         if let Err(error) = write_whole(&path, &[MAGIC, &tag, code]) {
-            tracing::warn!(file = %path.display(), %error, "a compiled component could not be kept");
+            tracing::warn!(file = %path.display(), %error, "a compiled component could not be stored");
         }
         self.prune();
     }

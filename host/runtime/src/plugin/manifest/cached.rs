@@ -42,7 +42,7 @@ pub(super) fn routes(fields: &mut Fields<'_, '_>) -> Vec<CachedRoute> {
     if tables.len() > ROUTES_MAX {
         fields.note(
             0,
-            format!("`response_cache` has more than {ROUTES_MAX} routes"),
+            format!("`response_cache` has too many routes: at most {ROUTES_MAX} are allowed"),
         );
     }
     tables.into_iter().map(route).collect()
@@ -52,7 +52,7 @@ fn route(mut fields: Fields<'_, '_>) -> CachedRoute {
     let path = path(&mut fields);
     let tags = fields.texts("tags");
     if let Some(tag) = tags.get(TAGS_MAX) {
-        let reason = format!("`response_cache.tags`: a route has at most {TAGS_MAX} tags");
+        let reason = format!("`response_cache.tags`: a route may have at most {TAGS_MAX} tags");
         fields.note(tag.at, reason);
     }
     let route = CachedRoute {
@@ -79,8 +79,9 @@ fn path(fields: &mut Fields<'_, '_>) -> Vec<Segment> {
     let names: Vec<_> = segments.iter().flatten().filter_map(parameter).collect();
     let twice = |name| names.iter().filter(|other| *other == name).count() > 1;
     if segments.is_none() || names.iter().any(twice) || text.value.len() > 256 {
-        let rule = "`response_cache.path` begins with `/`, is below the mount, and has segments \
-                    of letters, digits, `-`, `_`, `.` and `~`, or `{name}`, each name once";
+        let rule = "`response_cache.path` must begin with `/`, be below the mount, and have \
+                    segments of letters, digits, `-`, `_`, `.` and `~`, or `{name}`, each name \
+                    once";
         fields.note(text.at, rule);
     }
     segments.unwrap_or_default()
@@ -131,7 +132,8 @@ fn tag(fields: &Fields<'_, '_>, text: &Text, path: &[Segment]) -> Vec<Piece> {
     if text.value.is_empty() || text.value.len() > 128 || rest.contains(['{', '}']) {
         fields.note(
             text.at,
-            "`response_cache.tags`: a tag has 1 to 128 bytes, and `{name}` where a parameter goes",
+            "`response_cache.tags`: a tag must have 1 to 128 bytes, and `{name}` where a parameter \
+             goes",
         );
     }
     pieces.push(Piece::Text(rest.to_owned()));
@@ -146,7 +148,7 @@ fn vary(fields: &mut Fields<'_, '_>) -> Vec<String> {
         let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if text.value.is_empty() || text.value.len() > 64 || !text.value.chars().all(letters) {
             let reason = format!(
-                "`response_cache.vary`: `{}` is no header's name in lower case",
+                "`response_cache.vary`: `{}` is not the name of a header in lower case",
                 text.value
             );
             fields.note(text.at, reason);

@@ -94,7 +94,7 @@ pub(super) fn queues(fields: &mut Fields<'_, '_>, world: World) -> Vec<Consumed>
         fields.note(table.at(), rule);
     }
     if let Some(table) = tables.get(QUEUES_MAX) {
-        let rule = format!("`queues`: a plugin consumes at most {QUEUES_MAX}");
+        let rule = format!("`queues`: a plugin may consume at most {QUEUES_MAX}");
         fields.note(table.at(), rule);
     }
     let mut names = BTreeSet::new();
@@ -105,7 +105,7 @@ pub(super) fn queues(fields: &mut Fields<'_, '_>, world: World) -> Vec<Consumed>
 fn queue(mut fields: Fields<'_, '_>, names: &mut BTreeSet<String>) -> Consumed {
     let name = name(&mut fields, "queues.name", "name");
     if !name.value.is_empty() && !names.insert(name.value.clone()) {
-        let reason = format!("`queues.name`: `{}` is there twice", name.value);
+        let reason = format!("`queues.name`: `{}` is given twice", name.value);
         fields.note(name.at, reason);
     }
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);

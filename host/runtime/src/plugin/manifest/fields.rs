@@ -117,7 +117,7 @@ impl<'a, 'i> Fields<'a, 'i> {
                 value: text.to_owned(),
                 at: value.span().start,
             }),
-            None => self.wrong(key, value, "a text"),
+            None => self.wrong(key, value, "a string"),
         }
     }
 
@@ -172,7 +172,7 @@ impl<'a, 'i> Fields<'a, 'i> {
         };
         let Some(array) = value.get_ref().as_array() else {
             return self
-                .wrong(key, value, "a list of texts")
+                .wrong(key, value, "a list of strings")
                 .unwrap_or_default();
         };
         let text = |item: &Spanned<DeValue<'i>>| match item.get_ref().as_str() {
@@ -180,7 +180,7 @@ impl<'a, 'i> Fields<'a, 'i> {
                 value: text.to_owned(),
                 at: item.span().start,
             }),
-            None => self.wrong(key, item, "a list of texts"),
+            None => self.wrong(key, item, "a list of strings"),
         };
         array.iter().filter_map(text).collect()
     }
@@ -222,7 +222,7 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     fn wrong<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> Option<T> {
-        let reason = format!("`{}{key}` wants {wanted}", self.prefix);
+        let reason = format!("`{}{key}` must be {wanted}", self.prefix);
         self.mistakes.note(value.span().start, reason);
         None
     }

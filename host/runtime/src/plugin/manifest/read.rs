@@ -20,7 +20,10 @@ pub(super) const MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 pub fn manifest(text: &str) -> Result<Manifest, ManifestError> {
     let mistakes = Mistakes::new(text);
     if text.len() > MANIFEST_BYTES_MAX {
-        mistakes.note(0, format!("a manifest may have {MANIFEST_BYTES_MAX} bytes"));
+        mistakes.note(
+            0,
+            format!("the manifest is too large: at most {MANIFEST_BYTES_MAX} bytes are allowed"),
+        );
         return mistakes.into_result(None);
     }
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -65,7 +68,8 @@ fn root(mut fields: Fields<'_, '_>) -> Manifest {
 fn only_of_handlers(fields: &mut Fields<'_, '_>) {
     for key in ["mount", "public", "openapi", "response_cache", "self_test"] {
         if let Some(at) = fields.place(key) {
-            let rule = format!("`{key}`: a plugin of the world worker answers no requests");
+            let rule =
+                format!("`{key}` is not allowed: a plugin of the world worker answers no requests");
             fields.note(at, rule);
         }
     }
@@ -84,8 +88,8 @@ fn name(fields: &mut Fields<'_, '_>) -> String {
 }
 
 /// What [`is_name`] wants.
-pub const NAME_RULE: &str = "has lower-case letters, digits and `-`, begins with a letter, and \
-                             is at most 32 characters long";
+pub const NAME_RULE: &str = "must have lower-case letters, digits and `-`, begin with a letter, \
+                             and be at most 32 characters long";
 
 /// Whether a plugin, or a queue, may be called so.
 pub fn is_name(name: &str) -> bool {
@@ -101,7 +105,7 @@ fn version(fields: &mut Fields<'_, '_>) -> semver::Version {
         if !text.value.is_empty() {
             fields.note(
                 text.at,
-                format!("`version` is no semantic version: {error}"),
+                format!("`version` is not a semantic version: {error}"),
             );
         }
         semver::Version::new(0, 0, 0)
@@ -115,7 +119,7 @@ fn mount(fields: &mut Fields<'_, '_>, world: World) -> String {
     }
     let mount = fields.required_text("mount");
     if !mount.value.is_empty() && !is_path(&mount.value) {
-        let rule = "`mount` begins with `/`, does not end with it, and has segments of letters, \
+        let rule = "`mount` must begin with `/`, not end with it, and have segments of letters, \
                     digits, `-`, `_`, `.` and `~`, none of them `.` or `..`";
         fields.note(mount.at, rule);
     }
@@ -142,7 +146,7 @@ fn world(fields: &mut Fields<'_, '_>) -> World {
         other => {
             fields.note(
                 text.at,
-                format!("`world` is plugin, worker or full, not `{other}`"),
+                format!("`world` must be plugin, worker or full, not `{other}`"),
             );
             World::Plugin
         }
@@ -173,7 +177,10 @@ fn grant(fields: &Fields<'_, '_>, text: &Text) -> Option<Grant> {
         ("reuse:", "reuse = \"shared\" in [instances]"),
     ] {
         if text.value.starts_with(grant) {
-            let reason = format!("`grants`: `{}` is asked for by `{by}`", text.value);
+            let reason = format!(
+                "`grants`: remove `{}`: `{by}` already asks for it",
+                text.value
+            );
             fields.note(text.at, reason);
             return None;
         }
@@ -188,7 +195,7 @@ fn grant(fields: &Fields<'_, '_>, text: &Text) -> Option<Grant> {
     if grant.is_none() {
         let known = Interface::ALL.map(Interface::name).join(", ");
         let reason = format!(
-            "`grants`: `{}` is none of {known}, queue:NAME and outbound:https://HOST",
+            "`grants`: `{}` is unknown; known are {known}, queue:NAME and outbound:https://HOST",
             text.value
         );
         fields.note(text.at, reason);
@@ -214,7 +221,7 @@ fn file(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<String> {
     if text.value.is_empty() || text.value.starts_with('.') || !text.value.chars().all(plain) {
         fields.note(
             text.at,
-            format!("`{key}` names a file or folder beside the manifest"),
+            format!("`{key}` must name a file or folder beside the manifest"),
         );
     }
     Some(text.value)
@@ -261,7 +268,7 @@ fn reuse(fields: &mut Fields<'_, '_>) -> Reuse {
         other => {
             fields.note(
                 text.at,
-                format!("`instances.reuse` is fresh, serial or shared, not `{other}`"),
+                format!("`instances.reuse` must be fresh, serial or shared, not `{other}`"),
             );
             Reuse::Fresh
         }
@@ -292,7 +299,7 @@ fn identifiers(fields: &mut Fields<'_, '_>, key: &'static str) -> BTreeSet<Strin
             .value
             .starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
         if !begins || text.value.len() > 63 || !text.value.chars().all(letters) {
-            let reason = format!("`sql.{key}`: `{}` is no lower-case SQL name", text.value);
+            let reason = format!("`sql.{key}`: `{}` is not a lower-case SQL name", text.value);
             fields.note(text.at, reason);
         }
     }
@@ -334,7 +341,7 @@ fn kind(fields: &Fields<'_, '_>, text: &Text) -> Type {
         let known = Type::names().collect::<Vec<_>>().join(", ");
         fields.note(
             text.at,
-            format!("`{}` is no type; there are {known}", text.value),
+            format!("`{}` is not a type; known are {known}", text.value),
         );
         Type::Text
     })
@@ -346,7 +353,10 @@ fn access(fields: &mut Fields<'_, '_>) -> Access {
         "write" => Access::Write,
         "read" | "" => Access::Read,
         other => {
-            fields.note(text.at, format!("`access` is read or write, not `{other}`"));
+            fields.note(
+                text.at,
+                format!("`access` must be read or write, not `{other}`"),
+            );
             Access::Read
         }
     }
@@ -359,11 +369,11 @@ fn self_test(mut fields: Fields<'_, '_>) -> SelfTest {
     if !method.value.chars().all(|c| c.is_ascii_uppercase()) {
         fields.note(
             method.at,
-            "`self_test.method` is an HTTP method in capitals",
+            "`self_test.method` must be an HTTP method in capitals",
         );
     }
     if !path.value.is_empty() && !path.value.starts_with('/') {
-        fields.note(path.at, "`self_test.path` begins with `/`");
+        fields.note(path.at, "`self_test.path` must begin with `/`");
     }
     fields.finish();
     let status = u16::try_from(status).unwrap_or(200);

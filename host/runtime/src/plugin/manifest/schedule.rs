@@ -67,7 +67,7 @@ impl Times {
         // 30 February parses and never comes.
         match times.next(SystemTime::UNIX_EPOCH) {
             Some(_) => Ok(times),
-            None => Err(Wrong::Cron("it never comes".into())),
+            None => Err(Wrong::Cron("it never occurs".into())),
         }
     }
 
@@ -116,7 +116,7 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 pub(super) fn schedules(fields: &mut Fields<'_, '_>) -> Vec<Schedule> {
     let tables = fields.tables("schedule");
     if let Some(table) = tables.get(SCHEDULES_MAX) {
-        let rule = format!("`schedule`: a plugin has at most {SCHEDULES_MAX}");
+        let rule = format!("`schedule`: a plugin may have at most {SCHEDULES_MAX}");
         fields.note(table.at(), rule);
     }
     let mut names = BTreeSet::new();
@@ -129,7 +129,7 @@ pub(super) fn schedules(fields: &mut Fields<'_, '_>) -> Vec<Schedule> {
 fn schedule(mut fields: Fields<'_, '_>, names: &mut BTreeSet<String>) -> Option<Schedule> {
     let own = name(&mut fields, "schedule.name", "name");
     if !own.value.is_empty() && !names.insert(own.value.clone()) {
-        let reason = format!("`schedule.name`: `{}` is there twice", own.value);
+        let reason = format!("`schedule.name`: `{}` is given twice", own.value);
         fields.note(own.at, reason);
     }
     let times = times(&mut fields);
@@ -156,12 +156,12 @@ fn times(fields: &mut Fields<'_, '_>) -> Option<Times> {
     match Times::new(&cron.value, name) {
         Ok(times) => return Some(times),
         Err(Wrong::Cron(why)) => {
-            let rule = "has minute, hour, day of the month, month and day of the week";
+            let rule = "must have minute, hour, day of the month, month and day of the week";
             fields.note(cron.at, format!("`schedule.cron` {rule}: {why}"));
         }
         Err(Wrong::Zone) => {
             let at = zone.map_or(cron.at, |zone| zone.at);
-            let rule = "`schedule.time_zone` is UTC or a name such as Europe/Berlin";
+            let rule = "`schedule.time_zone` must be UTC or a name such as Europe/Berlin";
             fields.note(at, rule);
         }
     }
@@ -194,10 +194,12 @@ fn message(fields: &mut Fields<'_, '_>) -> String {
         return "{}".to_owned();
     };
     if value.len() > MESSAGE_BYTES_MAX {
-        let rule = format!("`schedule.message` has at most {MESSAGE_BYTES_MAX} bytes");
+        let rule = format!(
+            "`schedule.message` is too large: at most {MESSAGE_BYTES_MAX} bytes are allowed"
+        );
         fields.note(at, rule);
     } else if let Err(error) = serde_json::from_str::<serde_json::Value>(&value) {
-        fields.note(at, format!("`schedule.message` is no JSON: {error}"));
+        fields.note(at, format!("`schedule.message` is not valid JSON: {error}"));
     }
     value
 }
@@ -208,7 +210,7 @@ fn whose(fields: &mut Fields<'_, '_>) -> ScheduleAudience {
         "each-customer" => ScheduleAudience::EachCustomer,
         "none" | "" => ScheduleAudience::Nobody,
         other => {
-            let reason = format!("`schedule.for` is each-customer or none, not `{other}`");
+            let reason = format!("`schedule.for` must be each-customer or none, not `{other}`");
             fields.note(text.at, reason);
             ScheduleAudience::Nobody
         }

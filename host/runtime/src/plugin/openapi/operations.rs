@@ -57,15 +57,15 @@ impl<'c> Checker<'c> {
         for (path, item) in self.members("paths") {
             let place = top.under(path);
             let Some(parameters) = template(path) else {
-                let rule = "a path begins with `/` and has segments of letters, digits, `-`, `.`, \
-                            `_`, `~`, `%` and parameters in braces, none of them `.` or `..`";
+                let rule = "a path must begin with `/` and have segments of letters, digits, `-`, \
+                            `.`, `_`, `~`, `%` and parameters in braces, none of them `.` or `..`";
                 self.mistakes.at(&place, rule);
                 continue;
             };
             if !templates.insert(shape(path)) {
                 self.mistakes.at(
                     &place,
-                    "another path differs by the names of its parameters only",
+                    "another path differs only in the names of its parameters",
                 );
             }
             self.item(&place, item, Some(&parameters));
@@ -99,9 +99,7 @@ impl<'c> Checker<'c> {
                 "parameters" => self.parameters(&place, member),
                 "summary" | "description" => {}
                 name if name.starts_with("x-") => {}
-                _ => self
-                    .mistakes
-                    .at(&place, "there is no such member of a path"),
+                _ => self.mistakes.at(&place, "unknown member of a path"),
             }
         }
     }
@@ -118,10 +116,8 @@ impl<'c> Checker<'c> {
         };
         for name in members.keys() {
             if !OPERATION.contains(&name.as_str()) && !name.starts_with("x-") {
-                self.mistakes.at(
-                    &place.under(name),
-                    "there is no such member of an operation",
-                );
+                self.mistakes
+                    .at(&place.under(name), "unknown member of an operation");
             }
         }
         if let Some(parameters) = members.get("parameters") {
@@ -167,12 +163,12 @@ impl<'c> Checker<'c> {
         match id.and_then(Value::as_str) {
             Some(id) if !is_name(id) => self.mistakes.at(place, NAME_RULE),
             Some(id) if !self.operations.insert(id) => {
-                self.mistakes.at(place, format!("`{id}` is there twice"));
+                self.mistakes.at(place, format!("`{id}` is given twice"));
             }
             Some(_) => {}
             None => self
                 .mistakes
-                .at(place, "this must be given: clients are generated with it"),
+                .at(place, "this is required: clients are generated with it"),
         }
     }
 
@@ -192,19 +188,19 @@ impl<'c> Checker<'c> {
                 );
             }
             if !parameter.get("name").is_some_and(Value::is_string) {
-                self.mistakes.at(&place.under("name"), "this must be given");
+                self.mistakes.at(&place.under("name"), "this is required");
             }
             if !["schema", "content"]
                 .iter()
                 .any(|name| parameter.contains_key(*name))
             {
                 self.mistakes
-                    .at(&place, "a parameter has a schema or a content");
+                    .at(&place, "a parameter must have a schema or a content");
             }
             if kind == Some("path") && parameter.get("required") != Some(&Value::Bool(true)) {
                 self.mistakes.at(
                     &place.under("required"),
-                    "a path's parameter is always required",
+                    "a parameter of a path must be required",
                 );
             }
         }
@@ -236,7 +232,7 @@ impl<'c> Checker<'c> {
             .filter(|all| !all.is_empty())
         else {
             self.mistakes
-                .at(&place, "an operation has at least one response");
+                .at(&place, "an operation must have at least one response");
             return;
         };
         for (status, response) in responses
@@ -245,12 +241,15 @@ impl<'c> Checker<'c> {
         {
             let place = place.under(status);
             if !is_status(status) {
-                self.mistakes
-                    .at(&place, "this must be a status, as 200, 4XX, or default");
+                self.mistakes.at(
+                    &place,
+                    "this must be a status such as 200 or 4XX, or default",
+                );
             }
             let described = response.get("description").is_some_and(Value::is_string);
             if !described && response.get("$ref").is_none() {
-                self.mistakes.at(&place, "a response has a description");
+                self.mistakes
+                    .at(&place, "a response must have a description");
             }
         }
     }
@@ -275,7 +274,7 @@ impl<'c> Checker<'c> {
                 .flat_map(Map::keys)
                 .filter(unknown)
             {
-                let what = format!("`{name}` is no security scheme of the host");
+                let what = format!("`{name}` is not a security scheme of the host");
                 self.mistakes.at(place, what);
             }
         }

@@ -97,10 +97,10 @@ impl Renaming<'_> {
             ("operationId", Value::String(id)) => *id = owned(self.plugin, id),
             ("mapping", Value::Object(mapping)) => self.mapping(mapping, place),
             ("examples", Value::Array(_)) => {}
-            ("operationRef", _) => self.mistakes.at(place, "links lead to an operationId"),
+            ("operationRef", _) => self.mistakes.at(place, "links must use operationId"),
             ("$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor", _) => {
                 self.mistakes
-                    .at(place, "references lead to #/components/ alone");
+                    .at(place, "references must begin with #/components/");
             }
             (key, _) if LITERAL.contains(&key) => {}
             (key, member) => {
@@ -125,7 +125,7 @@ impl Renaming<'_> {
     fn refer(&mut self, reference: &mut String, place: &Pointer<'_>) {
         let Some(pointer) = reference.strip_prefix("#/components") else {
             self.mistakes
-                .at(place, "references lead to #/components/ alone");
+                .at(place, "references must begin with #/components/");
             return;
         };
         if self
@@ -139,7 +139,7 @@ impl Renaming<'_> {
                 .unwrap_or_default();
             *reference = format!("#/components/{section}/{}", owned(self.plugin, rest));
         } else if self.common.pointer(pointer).is_none() {
-            let what = format!("`{reference}` leads to nothing");
+            let what = format!("`{reference}` was not found in the document");
             self.mistakes.at(place, what);
         }
     }

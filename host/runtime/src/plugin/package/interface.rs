@@ -98,7 +98,7 @@ impl Import {
         match package.split_once(':') {
             Some(("wasi", wasi)) => wasi_import(wasi, interface, version),
             _ if package == CONTRACT => contract_import(interface, version),
-            _ => Import::Unknown("it is neither of the contract hearth:plugin nor of WASI"),
+            _ => Import::Unknown("it belongs to neither hearth:plugin nor WASI"),
         }
     }
 }
@@ -110,23 +110,23 @@ fn contract_import(interface: &str, version: &str) -> Import {
     match Interface::from_name(interface) {
         Some(interface) => Import::Contract(interface),
         None if interface == "types" => Import::Free,
-        None => Import::Unknown("the contract has no such interface to import"),
+        None => Import::Unknown("the contract has no such import"),
     }
 }
 
 fn wasi_import(package: &str, interface: &str, version: &str) -> Import {
     if !version.starts_with("0.2.") {
-        return Import::Unknown("this host links WASI 0.2");
+        return Import::Unknown("only WASI 0.2 is supported");
     }
     let filesystem = package == "filesystem" && WASI_FILESYSTEM.contains(&interface);
     match package {
         _ if filesystem || WASI_PACKAGES.contains(&package) => Import::Free,
-        "sockets" => Import::Unknown("a plugin has no sockets; use hearth:plugin/outbound"),
+        "sockets" => Import::Unknown("sockets are not allowed; use hearth:plugin/outbound"),
         // The standard's interface for what the grant `outbound` is for.
         "http" if ["outgoing-handler", "types"].contains(&interface) => {
             Import::Contract(Interface::Outbound)
         }
         "http" => Import::Unknown("a plugin exports hearth:plugin/handler"),
-        _ => Import::Unknown("this host lends no such part of WASI"),
+        _ => Import::Unknown("this part of WASI is not supported"),
     }
 }

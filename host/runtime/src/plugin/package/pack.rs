@@ -50,9 +50,7 @@ pub enum PackError {
         why: io::Error,
     },
     #[error(
-        "{}: a migration is called like 0001_create_ticket.sql: a number, an underscore, what it \
-         does in lower-case letters, digits and underscores, and `.sql`; rename it, or take it out \
-         of the folder", path.display()
+        "{}: the name of a migration is invalid: it must be like 0001_create_ticket.sql: a number, an underscore, what it does in lower-case letters, digits and underscores, and `.sql`; rename it, or take it out of the folder", path.display()
     )]
     MigrationName { path: PathBuf },
 }

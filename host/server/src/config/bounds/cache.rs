@@ -40,8 +40,8 @@ pub(super) fn values(cache: &capability::cache::Config) -> [Bound; 13] {
         // With the time to tell, all hosts shall know within a second.
         ("fleet_poll_ms", cache.fleet_poll_ms, 10..=500),
         (
-            "fleet_away_ms_max",
-            cache.fleet_away_ms_max,
+            "fleet_stale_ms_max",
+            cache.fleet_stale_ms_max,
             1_000..=away_max,
         ),
         ("fleet_kept_ms", cache.fleet_kept_ms, 10_000..=24 * HOUR_MS),

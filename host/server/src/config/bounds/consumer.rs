@@ -8,7 +8,7 @@ pub(super) fn intake(consumer: &consumer::Config) -> [Bound; 6] {
     [
         // SQS waits for 20 seconds at most.
         ("receive_ms_max", consumer.receive_ms_max, 1..=20_000),
-        ("away_ms", consumer.away_ms, 1..=60_000),
+        ("retry_ms", consumer.retry_ms, 1..=60_000),
         (
             "settle_tries_max",
             consumer.settle_tries_max.into(),

@@ -134,7 +134,7 @@ pub(super) fn sqs(sqs: &sqs::Config) -> [Bound; 16] {
 /// Queues have the names that grants can have, and SQS has some.
 pub(super) fn check_sqs(queue: &Config, document: &mut Document<'_>) {
     if queue.backend == Backend::Sqs && queue.sqs.queues.is_empty() {
-        let text = "\"sqs\" wants queues: name each under [queue.sqs.queues]";
+        let text = "\"sqs\" needs queues: list each under [queue.sqs.queues]";
         document.blame(&["queue", "backend"], text.to_owned());
     }
     for (name, given) in &queue.sqs.queues {

@@ -89,7 +89,7 @@ function drawn(root, entry, key) {
   const responses = Object.entries(operation.responses ?? {}).sort(byNumber);
   return element("div", { class: "body" },
     operation.description ? prose(operation.description, { class: "intro" }) : null,
-    kind === "path" && !needsKey(root, operation) ? prose("This wants no key.", { class: "quiet" }) : null,
+    kind === "path" && !needsKey(root, operation) ? prose("No API key is required.", { class: "quiet" }) : null,
     parameterTable(root, parameters),
     requestBody(root, operation),
     element("h3", { text: "Answers" }),

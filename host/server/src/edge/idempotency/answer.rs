@@ -1,5 +1,5 @@
-//! An answer as it is kept: encrypted, for it may hold a secret that is shown
-//! once, such as the key of a new webhook endpoint.
+//! A stored answer: encrypted, as it may contain a secret that is shown once, such as
+//! the key of a new webhook endpoint.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};

@@ -15,9 +15,9 @@ use hearth_backend::postgres::Server;
 /// Rows that one sweep deletes, so that it never holds many locks.
 const SWEEP_ROWS_MAX: i64 = 1_000;
 
-/// Takes the key where it is new, too old, or held by nobody without an effect;
-/// in one statement, so of several requests at once one gets it. One that takes over
-/// keeps the time of the first.
+/// Takes the key if it is new, too old, or its holder is gone without an effect; in one
+/// statement, so that of several concurrent requests one gets it. A request that takes
+/// over keeps the time of the first.
 const TAKE: &str = "
     INSERT INTO hearth.idempotency AS own
         (customer_id, plugin, key, fingerprint, scopes, claim, holder, held_until, created_at)
@@ -35,7 +35,7 @@ const TAKE: &str = "
                AND hosts.seen_at > now() - $9 * interval '1 millisecond')))
     RETURNING created_at";
 
-/// What stands there instead.
+/// Reads the claim that is there instead.
 const READ: &str = "
     SELECT claim, fingerprint, applied, answer,
            held_until < now() OR NOT EXISTS (
@@ -44,14 +44,14 @@ const READ: &str = "
            scopes IS NOT DISTINCT FROM $5
     FROM hearth.idempotency WHERE customer_id = $1 AND plugin = $2 AND key = $3";
 
-/// Ends a claim without an effect. Its row stays, for effects outside of Postgres are
-/// told by its time: see `Claim::since`. With a claim of nobody's no transaction can mark
-/// it any more.
+/// Ends a claim without an effect. Its row stays, as effects outside Postgres are
+/// identified by its time: see `Claim::since`. No transaction can mark a claim without
+/// a holder any more.
 const LET_GO: &str = "
     UPDATE hearth.idempotency SET claim = gen_random_uuid(), held_until = now()
     WHERE claim = $1 AND NOT applied";
 
-/// Ends a claim that was refused: there is nothing that its time would tell of.
+/// Deletes a claim that was refused: its time is not needed.
 const FREE: &str = "DELETE FROM hearth.idempotency WHERE claim = $1 AND NOT applied";
 
 /// Customers who have much.
@@ -65,11 +65,11 @@ const TRIES: u32 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("no connection: {0}")]
+    #[error("no connection to Postgres: {0}")]
     Pool(#[from] PoolError),
     #[error("{0}")]
     Postgres(#[from] tokio_postgres::Error),
-    #[error("the row went away again and again")]
+    #[error("the row was deleted by others at every attempt")]
     Restless,
     #[error("Postgres did not answer in time")]
     Silent,
@@ -108,13 +108,13 @@ pub(super) enum ClaimResult {
     NoRoom,
 }
 
-/// How another request with the same key stands.
+/// The state of another request with the same key.
 pub(super) enum OtherRequest {
     OtherPayload,
     /// The same request, by a key that may do other things.
     OtherScopes,
     Running,
-    /// It had its effect and nobody will answer it any more.
+    /// It had its effect, and will not be answered any more.
     Applied,
     Answered(Vec<u8>),
 }
@@ -249,8 +249,9 @@ impl Claims {
         Ok(())
     }
 
-    /// Whether the claim had no effect and ended so. One with an effect that has no
-    /// answer is known from now on as applied: nobody else can tell which it is.
+    /// Whether the claim had no effect and was ended as such. One with an effect but
+    /// without an answer counts as applied from now on: no one else can know which it
+    /// is.
     async fn end(&self, statement: &str, claim: Uuid) -> Result<bool, Error> {
         let client = self.server.host().get().await?;
         let prepared = client.prepare_cached(statement).await?;

@@ -1,4 +1,4 @@
-//! That this process lives, told to the fleet through a row of its own.
+//! The heartbeat of this process: a row of its own that shows the fleet that it runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,9 +30,9 @@ impl Heartbeat {
         self.id
     }
 
-    /// Moves the row, for as long as it is polled, and now and then drops those of
-    /// processes that are long gone. By it a host without requests notices as well that
-    /// Postgres is away, or back.
+    /// Updates the row for as long as it is polled, and deletes rows of processes that
+    /// are long gone from time to time. By it a host without requests also notices that
+    /// Postgres is unavailable, or available again.
     pub async fn beat(&self) {
         let asked = BackendCall {
             plugin: None,

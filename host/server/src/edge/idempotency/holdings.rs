@@ -1,4 +1,5 @@
-//! What each customer has in `hearth.idempotency`: counted now and then, so about.
+//! How many rows each customer has in `hearth.idempotency`: counted periodically, so
+//! approximate.
 
 use std::collections::HashMap;
 
@@ -6,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::Config;
 
-/// Whoever has less than so much of a share is not counted by name.
+/// A customer with less than this part of a share is not counted by name.
 const HEAVY: u64 = 10;
 
 /// The keys of one customer that are kept, and the bytes of their answers.

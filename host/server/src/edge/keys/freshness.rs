@@ -1,8 +1,7 @@
-//! How old the host's knowledge of keys is.
+//! How recent the cached keys are.
 //!
-//! One number, raised by Postgres with every change of a key, stands for all
-//! keys. What is kept is its last value, when it was asked for, and when asking
-//! last failed.
+//! Postgres increments one number with every change of any key. This module has its
+//! last value, when it was requested, and when a request last failed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use super::Config;
 
 pub(super) struct Freshness {
     state: Mutex<State>,
-    /// Whoever holds it asks Postgres; the others wait for the answer.
+    /// Held by the request that asks Postgres; the others wait for its answer.
     turn: Arc<tokio::sync::Mutex<()>>,
     fresh: Duration,
     stale: Duration,

@@ -1,4 +1,4 @@
-//! One key in Postgres.
+//! Looks one key up in Postgres.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,9 +35,9 @@ impl Entry {
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(super) enum Missed {
-    #[error("there is no such key")]
+    #[error("the API key was not found")]
     Unknown,
-    #[error("Postgres is away")]
+    #[error("Postgres is unavailable")]
     Away,
 }
 
@@ -52,7 +52,7 @@ impl From<tokio_postgres::Error> for Missed {
 
 impl From<deadpool_postgres::PoolError> for Missed {
     fn from(error: deadpool_postgres::PoolError) -> Missed {
-        tracing::debug!(%error, "no connection to look an API key up");
+        tracing::debug!(%error, "an API key could not be looked up: no connection to Postgres");
         Missed::Away
     }
 }
@@ -165,6 +165,6 @@ async fn store_under_newest(
         )
         .await;
     if let Err(error) = moved {
-        tracing::debug!(%error, "an API key stays under an older secret");
+        tracing::debug!(%error, "the hash of an API key could not be renewed with the newest root secret");
     }
 }

@@ -1,4 +1,4 @@
-//! Making, listing and revoking keys: the operator's side.
+//! Creates, lists and revokes keys, for operators.
 
 use std::time::SystemTime;
 
@@ -23,11 +23,13 @@ pub const LIST_MAX: i64 = 10_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    #[error("a customer's name has 1 to 255 characters")]
+    #[error("the customer's name is invalid: it must have 1 to 255 characters")]
     Name,
-    #[error("a scope has 1 to 64 of a-z, 0-9, `:`, `-` and `_`, and a key has 1 to 16 of them")]
+    #[error(
+        "the scopes are invalid: a scope must have 1 to 64 of a-z, 0-9, `:`, `-` and `_`, and a key must have 1 to 16 scopes"
+    )]
     Scope,
-    #[error("there is no key {0}")]
+    #[error("the key {0} was not found")]
     NoSuchKey(String),
     /// The backend's.
     #[error("Postgres: {0}")]

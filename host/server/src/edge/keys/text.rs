@@ -1,8 +1,8 @@
-//! What a key looks like, and its HMACs.
+//! The format of a key, and its HMACs.
 //!
-//! `hk_`, 43 random letters and digits (256 bits), and 8 that are an HMAC of
-//! the others. By the last, a made-up key is refused without asking Postgres:
-//! who floods a host with guesses costs it two hashes each.
+//! `hk_`, 43 random letters and digits (256 bits), and 8 that are an HMAC of the
+//! others. The last 8 let the host reject an invented key without a query: a flood of
+//! guesses costs it two hashes each.
 
 use hmac::{Hmac, KeyInit, Mac};
 use rand::RngExt;

@@ -1,4 +1,5 @@
-//! Keys that something goes on with after their request: whether they are still good.
+//! Checks keys that are used after their request, by open streams: whether they are
+//! still valid.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -30,8 +31,8 @@ impl Keys {
 }
 
 impl Watch {
-    /// Those of the keys in use, by id, that are no longer good. While Postgres is away
-    /// nobody can revoke one, and the clock alone ends some.
+    /// Returns those of the keys in use, by id, that are no longer valid. While
+    /// Postgres is unavailable none can be revoked, and only expiry ends some.
     pub async fn ended(&mut self, used: &[Arc<str>]) -> HashSet<Arc<str>> {
         let mut ended = HashSet::new();
         if used.is_empty() {

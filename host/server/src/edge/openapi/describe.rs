@@ -1,5 +1,5 @@
-//! What the host adds to every operation, so that no author has to write it: the
-//! tag, the key, and the answers and headers that come from the host itself.
+//! Adds to every operation what the host does, so that authors need not write it: the
+//! tag, the key, and the answers and headers of the host.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! From the plugins' parts to one document.
+//! Merges the documents of the plugins into one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ fn tags(parts: &[Part]) -> Value {
     all.push(json!({
         "name": describe::HOST,
         "x-displayName": "The host",
-        "description": "What the host answers by itself, without a key.",
+        "description": "Paths of the host itself, which need no key.",
     }));
     Value::Array(all)
 }

@@ -1,4 +1,4 @@
-//! Every problem that the host itself can answer with, by whose fault it is.
+//! Every problem of the host, by who is to blame.
 
 use std::time::Duration;
 
@@ -41,9 +41,9 @@ impl Problem {
         )
     }
 
-    /// 400: two credentials. Which of them is meant, two readers could tell in two ways.
+    /// 400: two credentials, which two readers could resolve differently.
     pub fn ambiguous_credentials() -> Self {
-        let detail = "A request carries one API key: in X-API-Key or as a bearer token, not in \
+        let detail = "A request must have one API key: in X-API-Key or as a bearer token, not in \
                       both, and each header once.";
         let status = StatusCode::BAD_REQUEST;
         let title = "Several credentials";
@@ -56,10 +56,10 @@ impl Problem {
         )
     }
 
-    /// 401: no API key, or one that is not valid (any more). Which of the two is
-    /// not told, so that nobody can try keys.
+    /// 401: the API key is missing, invalid or expired. The text does not say which, so
+    /// that keys cannot be guessed.
     pub fn unauthorized() -> Self {
-        let detail = "A valid API key is needed, in X-API-Key or as a bearer token.";
+        let detail = "A valid API key is required, in X-API-Key or as a bearer token.";
         let status = StatusCode::UNAUTHORIZED;
         let mut problem = new(
             Blame::Client,
@@ -98,7 +98,8 @@ impl Problem {
 
     /// 405, with the methods that the path has.
     pub fn method_not_allowed(allow: &[&str]) -> Self {
-        let detail = "This path does not have that method; the Allow header lists those it has.";
+        let detail = "This method is not allowed at this path; the Allow header lists the allowed \
+                      ones.";
         let status = StatusCode::METHOD_NOT_ALLOWED;
         let title = "Method not allowed";
         let mut problem = new(Blame::Client, "method-not-allowed", status, title, detail);
@@ -123,15 +124,18 @@ impl Problem {
     pub fn body_too_slow(bytes_per_second_min: u64) -> Self {
         let mut problem = Problem::request_timeout();
         problem.detail = format!(
-            "A body of this size has to arrive with at least {bytes_per_second_min} bytes a second."
+            "The request's body arrived too slowly: at least {bytes_per_second_min} bytes a second \
+             are required."
         );
         problem
     }
 
     /// 400: an `Idempotency-Key` that is none.
     pub fn idempotency_key(bytes_max: usize) -> Self {
-        let detail =
-            format!("Idempotency-Key is given once and has 1 to {bytes_max} printable characters.");
+        let detail = format!(
+            "The Idempotency-Key is invalid: it must be given once and have 1 to {bytes_max} \
+             printable characters."
+        );
         let status = StatusCode::BAD_REQUEST;
         let title = "Invalid idempotency key";
         new(
@@ -145,8 +149,8 @@ impl Problem {
 
     /// 422: the key was used for another request.
     pub fn idempotency_mismatch() -> Self {
-        let detail = "This Idempotency-Key was used with another request: method, path, query, \
-                      content type and body have to be the same. Use a new key.";
+        let detail = "This Idempotency-Key was used with a different request: method, path, query, \
+                      content type and body must be the same. Use a new key.";
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         let title = "Idempotency key used before";
         new(Blame::Client, "idempotency-mismatch", status, title, detail)
@@ -155,8 +159,8 @@ impl Problem {
     /// 422: the key was used by an API key that may do other things.
     pub fn idempotency_scopes() -> Self {
         let detail = "This Idempotency-Key was used with an API key of other scopes, whose answer \
-                      may hold what this one is not told. Use the scopes of the first request, or \
-                      a new key.";
+                      may contain what this API key may not see. Use an API key with the scopes of \
+                      the first request, or a new Idempotency-Key.";
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         let title = "Idempotency key used with other scopes";
         new(
@@ -170,7 +174,7 @@ impl Problem {
 
     /// 409: the first request with the key has no answer yet.
     pub fn idempotency_running(retry_after: Duration) -> Self {
-        let detail = "A request with this Idempotency-Key is still running.";
+        let detail = "A request with this Idempotency-Key is still running. Try again later.";
         let status = StatusCode::CONFLICT;
         let title = "Still running";
         retrying(
@@ -181,8 +185,8 @@ impl Problem {
 
     /// 409: the first request with the key had its effect, and its answer is lost.
     pub fn already_applied() -> Self {
-        let detail = "The request with this Idempotency-Key was applied, and its answer was not \
-                      kept. Read what it changed; do not send it again.";
+        let detail = "The request with this Idempotency-Key was applied, but its answer was not \
+                      stored. Read what it changed; do not send it again.";
         let status = StatusCode::CONFLICT;
         new(
             Blame::Host,
@@ -195,7 +199,7 @@ impl Problem {
 
     /// 412: the client names another version than there is.
     pub fn precondition_failed() -> Self {
-        let detail = "What If-Match names is not the version that there is; read it again.";
+        let detail = "The version in If-Match is not the current one. Read the resource again.";
         let status = StatusCode::PRECONDITION_FAILED;
         let title = "Precondition failed";
         new(Blame::Client, "precondition-failed", status, title, detail)
@@ -203,7 +207,8 @@ impl Problem {
 
     /// 413, with the limit in bytes.
     pub fn payload_too_large(bytes_max: usize) -> Self {
-        let detail = format!("The request's body may have at most {bytes_max} bytes.");
+        let detail =
+            format!("The request's body is too large: at most {bytes_max} bytes are allowed.");
         let status = StatusCode::PAYLOAD_TOO_LARGE;
         closing(new(
             Blame::Client,
@@ -216,7 +221,7 @@ impl Problem {
 
     /// 414, with the limit in bytes.
     pub fn uri_too_long(bytes_max: usize) -> Self {
-        let detail = format!("Path and query may have at most {bytes_max} bytes.");
+        let detail = format!("Path and query are too long: at most {bytes_max} bytes are allowed.");
         new(
             Blame::Client,
             "uri-too-long",
@@ -229,8 +234,8 @@ impl Problem {
     /// 415: the body is encoded. `Accept-Encoding: identity` says what would do
     /// (RFC 9110, section 15.5.16).
     pub fn unsupported_encoding() -> Self {
-        let detail = "The request's body must come as it is: without a Content-Encoding, or with \
-                      `identity`.";
+        let detail = "The Content-Encoding of the request's body is unsupported: send the body \
+                      without one, or with `identity`.";
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         let title = "Unsupported content encoding";
         new(Blame::Client, "unsupported-encoding", status, title, detail)
@@ -238,7 +243,7 @@ impl Problem {
 
     /// 429, with the time after which another request will pass.
     pub fn too_many_requests(retry_after: Duration) -> Self {
-        let detail = "The rate limit of this API key's customer is used up.";
+        let detail = "The rate limit of this API key's customer is exceeded.";
         let status = StatusCode::TOO_MANY_REQUESTS;
         let title = "Too many requests";
         retrying(
@@ -250,7 +255,8 @@ impl Problem {
     /// 431, with the limits in headers and bytes.
     pub fn headers_too_large(headers_max: usize, bytes_max: usize) -> Self {
         let detail = format!(
-            "A request may have at most {headers_max} headers, of {bytes_max} bytes together."
+            "The request's headers are too large: at most {headers_max} headers of {bytes_max} \
+             bytes together are allowed."
         );
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         let title = "Request header fields too large";
@@ -268,7 +274,7 @@ impl Problem {
 impl Problem {
     /// 500: the plugin ended in a trap. What it trapped on is in the log.
     pub fn guest_trapped() -> Self {
-        let detail = "The plugin failed. Nothing of this request was kept.";
+        let detail = "The plugin failed. Nothing of this request was saved.";
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         new(
             Blame::Guest,
@@ -281,8 +287,7 @@ impl Problem {
 
     /// 500: the plugin wanted more memory than it may have.
     pub fn guest_memory() -> Self {
-        let detail = "The plugin needed more memory than it may have. Nothing of this request was \
-                      kept.";
+        let detail = "The plugin exceeded its memory limit. Nothing of this request was saved.";
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         new(
             Blame::Guest,
@@ -295,7 +300,7 @@ impl Problem {
 
     /// 502: what the plugin answered is no HTTP response, or too large for one.
     pub fn guest_bad_response() -> Self {
-        let detail = "The plugin's answer cannot be sent.";
+        let detail = "The plugin's answer is invalid and cannot be sent.";
         let status = StatusCode::BAD_GATEWAY;
         new(
             Blame::Guest,
@@ -308,7 +313,7 @@ impl Problem {
 
     /// 500: the plugin wants a stream that it cannot have. Why is in the log.
     pub fn guest_bad_hold() -> Self {
-        let detail = "The plugin's answer cannot be held open.";
+        let detail = "The plugin's answer cannot be held open as a stream.";
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         new(
             Blame::Guest,
@@ -321,8 +326,7 @@ impl Problem {
 
     /// 504: CPU or wall time is used up.
     pub fn deadline_exceeded() -> Self {
-        let detail = "The plugin did not answer in time. Nothing uncommitted of this request was \
-                      kept.";
+        let detail = "The plugin did not answer in time. Nothing that was not committed was saved.";
         let status = StatusCode::GATEWAY_TIMEOUT;
         new(
             Blame::Guest,
@@ -338,7 +342,7 @@ impl Problem {
 impl Problem {
     /// 503: all places are taken, or the host is draining.
     pub fn overloaded(retry_after: Duration) -> Self {
-        let detail = "The host has no room for this request now.";
+        let detail = "The host is overloaded and cannot serve this request now. Try again later.";
         let status = StatusCode::SERVICE_UNAVAILABLE;
         retrying(
             new(Blame::Host, "overloaded", status, "Overloaded", detail),
@@ -349,14 +353,16 @@ impl Problem {
     /// 503: other customers' bodies take the memory that this one wants.
     pub fn no_body_room(retry_after: Duration) -> Self {
         let mut problem = Problem::overloaded(retry_after);
-        problem.detail = "The host has no memory for a body of this size now.".to_owned();
+        problem.detail = "The host is overloaded and cannot take a body of this size now. Try \
+                          again later."
+            .to_owned();
         closing(problem)
     }
 
     /// 503: something that the request needs (a database, a queue) does not
     /// answer.
     pub fn unavailable(retry_after: Duration) -> Self {
-        let detail = "Something that this request needs does not answer now.";
+        let detail = "A service that this request needs is unavailable. Try again later.";
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let title = "Service unavailable";
         retrying(

@@ -1,5 +1,5 @@
-//! One bucket, by the generic cell rate algorithm: the time at which it would be
-//! full again is all that is kept.
+//! One bucket, by the generic cell rate algorithm: its only state is the time at which
+//! it would be full again.
 
 use super::Allowance;
 

@@ -1,4 +1,4 @@
-//! What hosts tell one another, through Postgres.
+//! Exchanges the counts of requests between hosts, through Postgres.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,7 @@ enum Failed {
     Pool(#[from] deadpool_postgres::PoolError),
     #[error(transparent)]
     Statement(#[from] tokio_postgres::Error),
-    #[error("it took too long")]
+    #[error("timed out")]
     TooLong,
 }
 
@@ -149,18 +149,20 @@ impl Exchange {
         self.rate.ledger.lock().settle(now, told, fleet, hosts);
         self.heard_at = Instant::now();
         if std::mem::take(&mut self.is_away) {
-            tracing::info!("rate limits are shared with the other hosts again");
+            tracing::info!("rate limits are exchanged with the other hosts again");
         }
     }
 
     fn fail(&mut self, error: &Failed) {
-        tracing::debug!(%error, "no exchange of rate limits");
+        tracing::debug!(%error, "rate limits could not be exchanged with the other hosts");
         if self.heard_at.elapsed() < AWAY {
             return;
         }
         self.rate.ledger.lock().go_alone();
         if !std::mem::replace(&mut self.is_away, true) {
-            tracing::warn!("Postgres is away: each host admits its even share of the rate limits");
+            tracing::warn!(
+                "Postgres is unavailable: each host now admits its even share of the rate limits"
+            );
         }
     }
 
@@ -172,7 +174,7 @@ impl Exchange {
         if let Ok(client) = self.server.host().get().await
             && let Err(error) = client.execute(CLEANING, &[]).await
         {
-            tracing::debug!(%error, "buckets that are full stay for now");
+            tracing::debug!(%error, "full rate limit buckets could not be deleted");
         }
     }
 }

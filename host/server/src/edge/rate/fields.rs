@@ -1,4 +1,4 @@
-//! What a client is told of its limit.
+//! The response headers that show a client its limit.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Policy {
     }
 }
 
-/// How a caller stands after a request was counted.
+/// The state of a caller's limit after a request was counted.
 #[derive(Clone, Debug)]
 pub struct RateStatus {
     policy: Option<HeaderValue>,
@@ -60,7 +60,7 @@ impl RateStatus {
         self.wait.map(Problem::too_many_requests)
     }
 
-    /// Tells it with an answer, whatever that says.
+    /// Adds the headers to an answer, whatever its status.
     pub fn tell<B>(self, answered: Result<Response<B>, Problem>) -> Result<Response<B>, Problem> {
         match answered {
             Ok(mut answer) => {
@@ -84,7 +84,7 @@ impl RateStatus {
     }
 }
 
-/// Rounded up, so that whoever waits so long comes in.
+/// Rounded up, so that a client that waits so long is admitted.
 fn whole_seconds(time: Nanos) -> u64 {
     let nanos = u64::try_from(time).unwrap_or(0);
     nanos.div_ceil(1_000_000_000)

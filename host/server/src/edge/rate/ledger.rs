@@ -1,4 +1,4 @@
-//! What this host knows of every customer that it counts.
+//! The state of the rate limit of every customer that this host counts.
 
 mod account;
 
@@ -43,7 +43,7 @@ pub(super) struct Judged {
     pub(super) hurry: bool,
 }
 
-/// What a host tells of one customer: what happened since it last told.
+/// What a host reports of one customer: the requests since its last report.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     pub(super) customer: Arc<str>,
@@ -93,7 +93,8 @@ impl Ledger {
         }
     }
 
-    /// What the others should know; it counts as told. Whoever is far from the limit is left out.
+    /// The reports for the other hosts; they count as sent. Customers that are far from
+    /// their limit are left out.
     pub(super) fn reports(&mut self, now: Nanos) -> Vec<Report> {
         self.accounts
             .retain(|_, account| !account.is_over(now, SILENT));
@@ -122,7 +123,7 @@ impl Ledger {
         }
     }
 
-    /// From now on nobody is heard.
+    /// From now on other hosts are not heard.
     pub(super) fn go_alone(&mut self) {
         self.alone_among = Some(self.hosts);
     }

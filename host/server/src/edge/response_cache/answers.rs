@@ -1,4 +1,4 @@
-//! The answers themselves, bounded in bytes, and so is what one customer has of them.
+//! The cached answers, with limits in bytes for all of them and for each customer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What an answer belongs to.
+//! The key of a cached answer.
 
 use std::sync::Arc;
 

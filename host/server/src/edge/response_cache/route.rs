@@ -1,4 +1,4 @@
-//! From a path to the route of the manifest that it is.
+//! Finds the cached route of a path in the manifest.
 
 use percent_encoding::percent_decode_str;
 

@@ -1,4 +1,4 @@
-//! What a client says of the codings that it takes.
+//! Reads the content codings that a client accepts.
 
 use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;

@@ -1,9 +1,9 @@
-//! Entity tags of answers that are compressed (RFC 9110, section 8.8.3.3).
+//! Entity tags of compressed answers (RFC 9110, section 8.8.3.3).
 //!
-//! A strong tag names bytes, so an encoded answer needs another one, and it has to stay
-//! strong: `If-Match` takes no weak one. So the coding is added to the tag, as Jetty adds
-//! it: `"7"` is sent as `"7--gzip"`. In the conditions that come back it is taken off
-//! again before anybody judges them, for the version is the same in every coding.
+//! A strong tag identifies bytes, so a compressed answer needs another one, and it must
+//! be strong, as `If-Match` accepts no weak one. So the coding is appended to the tag,
+//! as Jetty does: `"7"` is sent as `"7--gzip"`. In conditions that clients send it is
+//! removed before they are checked, as the version is the same in every coding.
 
 use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

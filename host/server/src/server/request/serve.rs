@@ -1,5 +1,5 @@
-//! What happens to a request that may pass: kept answers, its body, its
-//! idempotency key, the guest, and the conditions that the client set.
+//! Serves a request that is allowed: the response cache, the body, the idempotency key,
+//! the guest, and conditional requests.
 
 use std::sync::Arc;
 
@@ -128,7 +128,7 @@ impl Edge {
         };
         let grip = Grip::of(&response);
         let mut answer = guest::response(response, deployment.limits.response_bytes_max).map_err(|bad| {
-            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad response: {bad}");
+            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "invalid response: {bad}");
             Problem::guest_bad_response()
         })?;
         if let Some(lookups) = lookups {
@@ -140,8 +140,8 @@ impl Edge {
         Ok(PluginAnswer::of(answer, grip, since, parts))
     }
 
-    /// A call with an idempotency key goes on to its end when the client goes
-    /// away: the client will ask again, and shall get this answer.
+    /// Runs a call with an idempotency key to its end even if the client disconnects:
+    /// the client will ask again, and must get this answer.
     async fn run_to_the_end(
         &self,
         deployment: &Arc<Deployment>,
@@ -173,7 +173,7 @@ fn unread(error: BodyError) -> Problem {
         BodyError::ShareFull => Problem::too_many_body_bytes(COME_AGAIN),
         BodyError::NoRoom => Problem::no_body_room(COME_AGAIN),
         BodyError::Broken => {
-            Problem::bad_request("The body ended early, or its framing is broken.")
+            Problem::bad_request("The body is incomplete, or its framing is invalid.")
         }
     }
 }

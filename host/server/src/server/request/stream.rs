@@ -1,5 +1,5 @@
-//! An answer that becomes a stream. Its call has ended: no permit, no instance and no
-//! body is start by it.
+//! Turns an answer into a stream. Its call has ended: a stream has no permit, no
+//! instance and no body.
 
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
@@ -73,7 +73,7 @@ impl Edge {
             caller,
         } = context;
         let refused = |bad: BadHold| {
-            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "bad hold: {bad}");
+            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "invalid stream: {bad}");
             Problem::guest_bad_hold()
         };
         check(deployment, method, &start).map_err(refused)?;
@@ -96,7 +96,7 @@ impl Edge {
         Ok(sse::answer(head, stream))
     }
 
-    /// Where a stream begins whose handler named no id.
+    /// The start position of a stream if its handler named no id.
     fn position(&self, start: &StreamStart) -> Result<Start, Problem> {
         if let Some(id) = start.last_event_id.as_deref().filter(|id| !id.is_empty()) {
             let id = str::from_utf8(id).unwrap_or_default();

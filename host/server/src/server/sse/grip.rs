@@ -1,4 +1,4 @@
-//! What an answer's `Grip-*` headers say. Clients never see them.
+//! Reads the `Grip-*` headers of an answer. Clients never see them.
 
 use hearth_runtime::capability::push::{Config, Start, is_name};
 use hearth_runtime::plugin::instance::Response;
@@ -8,15 +8,17 @@ use hearth_runtime::plugin::instance::Response;
 pub enum BadHold {
     #[error("the plugin has no grant `push`")]
     NotGranted,
-    #[error("`Grip-Hold: {0}` is not known, only `stream` is")]
+    #[error("`Grip-Hold: {0}` is unsupported: only `stream` is supported")]
     Mode(String),
-    #[error("only the answer to a GET can be held, this is one to {0}")]
+    #[error("only the answer to a GET can be held open, not the answer to {0}")]
     Method(String),
-    #[error("only an answer with 200 can be held, this has {0}")]
+    #[error("only an answer with status 200 can be held open, not with {0}")]
     Status(u16),
-    #[error("a hold wants 1 to {0} headers `Grip-Channel` (push.channels_max)")]
+    #[error("a stream needs 1 to {0} headers `Grip-Channel` (push.channels_max)")]
     Channels(usize),
-    #[error("`Grip-Channel: {0}` is no channel's name with, at most, `; prev-id=ID`")]
+    #[error(
+        "`Grip-Channel: {0}` is invalid: it must be a channel's name, with `; prev-id=ID` or nothing after it"
+    )]
     Channel(String),
 }
 

@@ -1,11 +1,11 @@
-//! A stream lasts no longer than the key that opened it.
+//! Ends streams whose API key is no longer valid.
 
 use std::time::Duration;
 
 use crate::edge::keys::Keys;
 use hearth_runtime::capability::push::Client;
 
-/// Ends streams whose keys are revoked or have expired, for as long as it is polled.
+/// Ends streams with revoked or expired keys, for as long as it is polled.
 pub async fn end_with_keys(keys: Keys, push: Client) {
     let every = Duration::from_millis(push.config().key_look_ms);
     let mut watch = keys.watch();

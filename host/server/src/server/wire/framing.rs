@@ -67,7 +67,7 @@ impl RequestFramer {
         }
     }
 
-    /// The client may still send what nobody will read.
+    /// Whether the client may still send bytes that will not be read.
     pub fn owes(&self) -> bool {
         match self.state {
             State::Framed => false,
@@ -225,9 +225,9 @@ fn chunk_size(line: &[u8]) -> Result<u64, Malformed> {
     let plain = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
     let extends = extensions.first().is_none_or(|first| *first == b';');
     if !(1..=CHUNK_DIGITS_MAX).contains(&digits) || !extends || !extensions.iter().all(plain) {
-        return Err(Malformed("a chunk's size cannot be read"));
+        return Err(Malformed("a chunk's size is invalid"));
     }
-    let text = std::str::from_utf8(size).map_err(|_| Malformed("a chunk's size is no text"))?;
+    let text = std::str::from_utf8(size).map_err(|_| Malformed("a chunk's size is not text"))?;
     u64::from_str_radix(text, 16).map_err(|_| Malformed("a chunk's size is too large"))
 }
 

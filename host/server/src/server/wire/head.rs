@@ -64,7 +64,7 @@ impl Head {
         let (Some(method), Some(target), Some(version), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
-            return Err(Malformed("the request line is not of three words"));
+            return Err(Malformed("the request line does not have three parts"));
         };
         if method.is_empty() || !method.iter().all(is_token) || method == b"CONNECT" {
             return Err(Malformed("the method"));
@@ -107,8 +107,8 @@ fn once<T>(place: &mut Option<T>, value: T, why: &'static str) -> Result<(), Mal
     }
 }
 
-/// Name and value of a field. No white space stands in front of the colon, and no
-/// line goes on in the next one (RFC 9112, sections 5.1 and 5.2).
+/// Name and value of a field. White space before the colon and continuation lines are
+/// not allowed (RFC 9112, sections 5.1 and 5.2).
 pub fn is_field(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let colon = line.iter().position(|byte| *byte == b':');
     let Some((name, rest)) = colon.map(|colon| line.split_at(colon)) else {
@@ -127,7 +127,7 @@ pub fn is_field(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
 
 /// Digits alone: no sign, no list.
 fn length(value: &[u8]) -> Result<u64, Malformed> {
-    let bad = Malformed("Content-Length is no number");
+    let bad = Malformed("Content-Length is not a number");
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(bad);
     }
@@ -135,7 +135,8 @@ fn length(value: &[u8]) -> Result<u64, Malformed> {
     text.parse().map_err(|_| bad)
 }
 
-/// A path, `*` for OPTIONS, or an absolute URI, whose authority is the answer.
+/// Parses the target: a path, `*` for OPTIONS, or an absolute URI, whose authority is
+/// returned.
 fn authority(method: &[u8], target: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
     if !target.iter().all(|byte| *byte > b' ' && *byte != 0x7f) {
         return Err(Malformed("the target"));

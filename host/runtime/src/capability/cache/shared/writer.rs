@@ -136,17 +136,17 @@ impl Core {
         self.metrics
             .write_seconds
             .record(asked.elapsed().as_secs_f64());
-        self.written(put.unwrap_or_else(|_| Err(StoreError::Away("it took too long".into()))));
+        self.written(put.unwrap_or_else(|_| Err(StoreError::Away("timed out".into()))));
     }
 
-    /// A store that answers is not away, whatever it answers.
+    /// A store that answers is available, whatever it answers.
     fn written(&self, put: Result<(), StoreError>) {
         match put {
             // It says nothing of how soon the store answers a look.
             Ok(()) => self.metrics.writes.increment(1),
             Err(error) => {
                 self.metrics.write_errors.increment(1);
-                tracing::debug!(%error, "a value was not written to the shared tier");
+                tracing::debug!(%error, "a value could not be written to the cache's shared tier");
                 if matches!(error, StoreError::Away(_)) {
                     self.failed(&error, None);
                 }

@@ -78,7 +78,7 @@ const PLAIN: &[&str] = &[
 const VOLATILE: &str = "array_sample array_shuffle clock_timestamp gen_random_uuid random random_normal \
      timeofday uuidv4 uuidv7";
 
-/// Functions that no plugin may call, whoever approves them: they change the
+/// Functions that plugins may not call, even where an operator approves them: they change the
 /// tenant or the settings, run texts as SQL, or reach files and other sessions.
 const NEVER: &str = "current_setting has_parameter_privilege loread lowrite nextval_internal set_config \
      setseed ts_rewrite ts_stat txid_current";

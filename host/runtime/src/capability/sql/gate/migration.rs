@@ -102,10 +102,7 @@ impl Migration<'_> {
             "RenameStmt" => self.rename(statement),
             "CreateFunctionStmt" => self.create_function(statement),
             "CreateTrigStmt" => self.create_trigger(statement),
-            kind => Fault::at(
-                statement,
-                format!("is nothing that a migration may do ({kind})"),
-            ),
+            kind => Fault::at(statement, format!("is not allowed in a migration ({kind})")),
         }
     }
 
@@ -113,7 +110,7 @@ impl Migration<'_> {
     fn part(&self, node: &Node) -> Result<(), Fault> {
         match node.kind {
             "Constraint" if !node.text("indexspace").is_empty() => {
-                Fault::at(node, "names a tablespace")
+                Fault::at(node, "names a tablespace, which is not allowed")
             }
             "Constraint" if node.node("pktable").is_some() => self.target(node, "pktable"),
             "TableLikeClause" => self.target(node, "relation"),
@@ -126,23 +123,23 @@ impl Migration<'_> {
     fn target(&self, statement: &Node, field: &str) -> Result<(), Fault> {
         match statement.node(field) {
             Some(relation) => self.rules.own_relation(relation),
-            None => Fault::at(statement, "is about nothing that has a name"),
+            None => Fault::at(statement, "does not name the object that it changes"),
         }
     }
 
     fn create_table(&self, statement: &Node) -> Result<(), Fault> {
         if !statement.text("tablespacename").is_empty() {
-            return Fault::at(statement, "names a tablespace");
+            return Fault::at(statement, "names a tablespace, which is not allowed");
         }
         if !statement.text("access_method").is_empty() {
-            return Fault::at(statement, "names an access method");
+            return Fault::at(statement, "names an access method, which is not allowed");
         }
         self.target(statement, "relation")
     }
 
     fn create_index(&self, statement: &Node) -> Result<(), Fault> {
         if !statement.text("table_space").is_empty() {
-            return Fault::at(statement, "names a tablespace");
+            return Fault::at(statement, "names a tablespace, which is not allowed");
         }
         if statement.flag("concurrent") {
             self.concurrently(statement)?;
@@ -175,7 +172,7 @@ impl Migration<'_> {
             true => self.target(statement, "view"),
             false => Fault::at(
                 statement,
-                "makes a view without WITH (security_invoker = true)",
+                "creates a view without WITH (security_invoker = true)",
             ),
         }
     }
@@ -185,7 +182,10 @@ impl Migration<'_> {
             self.concurrently(statement)?;
         }
         let Some(parts) = parts_of(DROPPED, statement.number("remove_type")) else {
-            return Fault::at(statement, "drops what a migration cannot have made");
+            return Fault::at(
+                statement,
+                "drops a kind of object that migrations cannot create",
+            );
         };
         statement
             .nodes("objects")
@@ -198,7 +198,7 @@ impl Migration<'_> {
         let Some(parts) = parts_of(DROPPED, kind).or(parts_of(NAMED, kind)) else {
             return Fault::at(
                 statement,
-                "is about something that a migration cannot have made",
+                "changes a kind of object that migrations cannot create",
             );
         };
         match statement.node(object) {
@@ -226,7 +226,7 @@ impl Migration<'_> {
             "ObjectWithArgs" => self.named(object, &object.names("objname"), parts),
             "TypeName" => self.named(object, &object.names("names"), parts),
             "String" => Ok(()),
-            _ => Fault::at(object, "names something in a way that is not known here"),
+            _ => Fault::at(object, "names an object in an unsupported way"),
         }
     }
 
@@ -251,7 +251,9 @@ impl Migration<'_> {
         let name = names.last().copied().unwrap_or_default();
         self.is_approved(statement, name)?;
         if standing(name) != Standing::Unknown {
-            let reason = format!("makes a function called {name}, which is one of Postgres's");
+            let reason = format!(
+                "creates a function called {name}, which is the name of a function of Postgres"
+            );
             return Fault::at(statement, reason);
         }
         body::check(&self.rules, statement)
@@ -264,8 +266,8 @@ impl Migration<'_> {
         if statement.flag("deferrable") {
             return Fault::at(
                 statement,
-                "makes a DEFERRABLE constraint trigger, whose function would run at COMMIT, when \
-                 nobody looks any more: leave DEFERRABLE and INITIALLY DEFERRED out",
+                "creates a DEFERRABLE constraint trigger, whose function would run at COMMIT, \
+                 after the checks: leave DEFERRABLE and INITIALLY DEFERRED out",
             );
         }
         self.is_approved(statement, names.last().copied().unwrap_or_default())
@@ -277,8 +279,8 @@ impl Migration<'_> {
             false => Fault::at(
                 statement,
                 format!(
-                    "has the function {name}, which the operator did not approve: the manifest \
-                     must list it in `functions` of [sql], and the operator approve its body"
+                    "creates the function {name}, which is not approved: the manifest must list it \
+                     in `functions` of [sql], and the operator must approve its body"
                 ),
             ),
         }

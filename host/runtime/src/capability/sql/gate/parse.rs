@@ -14,7 +14,10 @@ const CANDIDATES_MAX: usize = 16;
 /// Parses a text of one or more statements.
 pub fn parse(text: &str, bytes_max: usize) -> Result<Node, Refusal> {
     if text.len() > bytes_max {
-        let reason = format!("has {} bytes; {bytes_max} are allowed", text.len());
+        let reason = format!(
+            "is too long: {} bytes, and at most {bytes_max} are allowed",
+            text.len()
+        );
         return Err(Refusal::new(text, reason, None));
     }
     match guarded(text) {
@@ -31,7 +34,7 @@ pub fn parse(text: &str, bytes_max: usize) -> Result<Node, Refusal> {
 /// author's. Its C part bounds its own stack.
 fn guarded(text: &str) -> Result<Node, String> {
     let parsed = catch_unwind(AssertUnwindSafe(|| pg_query::parse(text, 0)));
-    let result = parsed.map_err(|_| "the parser failed on it".to_owned())?;
+    let result = parsed.map_err(|_| "cannot be parsed".to_owned())?;
     let result = result.map_err(|error| match error {
         pg_query::Error::Parse(message) => message,
         pg_query::Error::Decode(_) => TOO_DEEP.to_owned(),

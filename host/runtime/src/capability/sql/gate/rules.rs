@@ -105,15 +105,14 @@ impl<'a> Rules<'a> {
             let count = statements.len();
             return Fault::at(
                 tree,
-                format!("is {count} statements; exactly one is declared"),
+                format!("contains {count} statements; exactly one is allowed"),
             );
         };
         match raw.node("stmt") {
             Some(statement) if STATEMENTS.contains(&statement.kind) => Ok(()),
             _ => Fault::at(
                 raw,
-                "is none of SELECT, INSERT, UPDATE, DELETE and MERGE, and nothing else may be \
-                 declared",
+                "is not a SELECT, INSERT, UPDATE, DELETE or MERGE statement; no others are allowed",
             ),
         }
     }
@@ -125,13 +124,13 @@ impl<'a> Rules<'a> {
             "RangeVar" => self.relation(node),
             "TypeName" => self.type_name(node),
             "AStar" if self.stars => Ok(()),
-            "AStar" => Fault::at(node, "says *: name the columns"),
+            "AStar" => Fault::at(node, "contains *: name the columns"),
             "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => self.writing(node),
             "LockingClause" => self.writes(),
             "ColumnRef" | "AIndirection" => self.field(node),
             "SqlValueFunction" if node.number("op") >= FIRST_ROLE_FUNCTION => Fault::at(
                 node,
-                "asks for the role, database or schema, which are the host's",
+                "reads the current role, database or schema, which is not allowed",
             ),
             "AExpr" => self.qualified(node, "name", "operator"),
             "SubLink" => self.qualified(node, "oper_name", "operator"),
@@ -148,12 +147,14 @@ impl<'a> Rules<'a> {
             return Ok(());
         }
         match kind {
-            "IntoClause" => Fault::at(node, "makes a table (SELECT INTO)"),
-            "CurrentOfExpr" => Fault::at(node, "names a cursor (CURRENT OF)"),
-            "XmlExpr" | "XmlSerialize" | "RangeTableFunc" => Fault::at(node, "uses XML"),
+            "IntoClause" => Fault::at(node, "creates a table (SELECT INTO), which is not allowed"),
+            "CurrentOfExpr" => Fault::at(node, "names a cursor (CURRENT OF), which is not allowed"),
+            "XmlExpr" | "XmlSerialize" | "RangeTableFunc" => {
+                Fault::at(node, "uses XML, which is not allowed")
+            }
             _ => Fault::at(
                 node,
-                format!("has a part that is not allowed there ({kind})"),
+                format!("contains a part that is not allowed there ({kind})"),
             ),
         }
     }
@@ -166,7 +167,7 @@ impl<'a> Rules<'a> {
     fn writing(&mut self, node: &Node) -> Result<(), Fault> {
         match node.node("relation") {
             Some(target) => self.own_relation(target)?,
-            None => return Fault::at(node, "writes to nothing that has a name"),
+            None => return Fault::at(node, "does not name the table that it writes to"),
         }
         self.writes()
     }
@@ -180,7 +181,7 @@ impl<'a> Rules<'a> {
         };
         let shown = names.join(".");
         if is_never(name) {
-            return Fault::at(call, format!("calls {shown}, which no plugin may call"));
+            return Fault::at(call, format!("calls {shown}, which plugins may not call"));
         }
         if self.approved.contains(name) && ["", "pg_catalog", self.schema].contains(&schema) {
             return self.writes();
@@ -188,15 +189,18 @@ impl<'a> Rules<'a> {
         match standing(name) {
             _ if !["", "pg_catalog"].contains(&schema) => Fault::at(
                 call,
-                format!("calls {shown}; a plugin may call Postgres's functions and approved ones"),
+                format!(
+                    "calls {shown}, which is not approved: plugins may call functions of Postgres \
+                     and approved ones"
+                ),
             ),
             Standing::Plain => Ok(()),
             Standing::Volatile => self.writes(),
             Standing::Unknown => Fault::at(
                 call,
                 format!(
-                    "calls {shown}, which is not on the list of functions a plugin may call; an \
-                     operator may approve it by name"
+                    "calls {shown}, which is not in the list of functions that plugins may call; \
+                     an operator can approve it by name"
                 ),
             ),
         }
@@ -233,14 +237,14 @@ impl<'a> Rules<'a> {
             return Fault::at(relation, reason);
         }
         if name.starts_with("pg_") {
-            let reason = format!("names {name}; the catalogs of Postgres are not a plugin's");
+            let reason = format!("names {name}: plugins may not read the catalogs of Postgres");
             return Fault::at(relation, reason);
         }
         match relation.text("relpersistence") {
             "p" => Ok(()),
             _ => Fault::at(
                 relation,
-                format!("makes {name} a temporary or unlogged table"),
+                format!("makes {name} a temporary or unlogged table, which is not allowed"),
             ),
         }
     }
@@ -254,7 +258,7 @@ impl<'a> Rules<'a> {
         match among(REFUSED_TYPES, base) || base.starts_with("pg_") {
             true => Fault::at(
                 node,
-                format!("uses the type {name}, which no plugin may use"),
+                format!("uses the type {name}, which plugins may not use"),
             ),
             false => Ok(()),
         }
@@ -276,7 +280,10 @@ impl<'a> Rules<'a> {
     fn sample(&self, node: &Node) -> Result<(), Fault> {
         match node.names("method").as_slice() {
             ["system" | "bernoulli"] | ["pg_catalog", "system" | "bernoulli"] => Ok(()),
-            _ => Fault::at(node, "samples by another method than SYSTEM or BERNOULLI"),
+            _ => Fault::at(
+                node,
+                "uses a sampling method other than SYSTEM and BERNOULLI",
+            ),
         }
     }
 

@@ -51,7 +51,7 @@ struct Explained {
 /// that of everything that goes through a plan.
 pub(super) fn read(text: &str) -> Result<PlanNode, String> {
     let explained: Vec<Explained> = serde_json::from_str(text)
-        .map_err(|error| format!("its plan cannot be judged; write it simpler: {error}"))?;
+        .map_err(|error| format!("its plan cannot be checked; simplify the statement: {error}"))?;
     let mut plans = explained.into_iter().map(|one| one.plan);
     plans
         .next()

@@ -1,4 +1,4 @@
-//! One customer's bucket, and what is known of its requests on other hosts.
+//! One customer's bucket, and what is known of the customer's requests on other hosts.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) struct Account {
     spent: u64,
     asked: u64,
     asked_at: Nanos,
-    /// Both counts as they were when they were last told.
+    /// Both counts as of the last report.
     told: (u64, u64),
     /// When that was, and what the whole fleet had been asked by then.
     heard: Option<(Nanos, u64)>,
@@ -94,8 +94,8 @@ impl Account {
         self.bucket.owed(now) == 0 && now - self.asked_at > silent
     }
 
-    /// Counts as told from now on: if it does not arrive, it is let go, for by
-    /// the time that something arrives it will have come back.
+    /// Counts as sent from now on: a report that does not arrive is dropped, as its
+    /// requests are out of the bucket by the time that a later one arrives.
     pub(super) fn report(&mut self, customer: &Arc<str>) -> Report {
         let report = Report {
             customer: customer.clone(),
@@ -106,10 +106,10 @@ impl Account {
         report
     }
 
-    /// The report has arrived: what the fleet's bucket owes replaces what was
-    /// thought of it, but for the requests since the report. Where nobody else was
-    /// asked, a smaller debt holds: the fleet's began when the report arrived, and
-    /// the client was told how long to wait before that.
+    /// The report has arrived: the debt of the fleet's bucket replaces the estimate,
+    /// except for the requests since the report. If no other host had requests, the
+    /// smaller debt applies: the fleet's began when the report arrived, and the client
+    /// got its time to wait before that.
     pub(super) fn settle(&mut self, now: Nanos, report: &Report, fleet: &Fleet) {
         let since = self.quota.cost(self.untold());
         let heard = self.heard.map_or(0, |(_, asked)| asked);

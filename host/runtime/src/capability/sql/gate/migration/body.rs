@@ -27,7 +27,7 @@ const BOUNDARIES: &str = "; begin then else loop atomic >>";
 
 pub fn check(rules: &Rules<'_>, statement: &Node) -> Result<(), Fault> {
     if statement.flag("is_procedure") {
-        return Fault::at(statement, "makes a procedure, which nobody could call");
+        return Fault::at(statement, "creates a procedure, which plugins cannot call");
     }
     let mut language = "";
     let mut bodies = Vec::new();
@@ -50,16 +50,16 @@ pub fn check(rules: &Rules<'_>, statement: &Node) -> Result<(), Fault> {
         [body] if language.eq_ignore_ascii_case("plpgsql") => tokens(statement, body),
         _ => Fault::at(
             statement,
-            "makes a function in another language than sql and plpgsql",
+            "creates a function in an unsupported language: only sql and plpgsql are allowed",
         ),
     }
 }
 
 fn refused_option(name: &str) -> String {
     match name {
-        "security" => "makes a function that is SECURITY DEFINER".to_owned(),
-        "set" => "makes a function with a SET clause".to_owned(),
-        other => format!("makes a function with the option {other}, which is not allowed"),
+        "security" => "creates a SECURITY DEFINER function, which is not allowed".to_owned(),
+        "set" => "creates a function with a SET clause, which is not allowed".to_owned(),
+        other => format!("creates a function with the option {other}, which is not allowed"),
     }
 }
 
@@ -69,8 +69,11 @@ fn queries(rules: &Rules<'_>, statement: &Node, body: &str) -> Result<(), Fault>
         reason,
         position: statement.location(),
     };
-    let tree = parse(body, MIGRATION_BYTES_MAX)
-        .map_err(|refusal| fault(format!("makes a function whose body is wrong: {refusal}")))?;
+    let tree = parse(body, MIGRATION_BYTES_MAX).map_err(|refusal| {
+        fault(format!(
+            "creates a function whose body is invalid: {refusal}"
+        ))
+    })?;
     let mut inner = Rules::new(rules.schema, rules.approved);
     inner.stars = true;
     let known = tree.nodes("stmts").filter_map(|raw| raw.node("stmt"));
@@ -79,11 +82,11 @@ fn queries(rules: &Rules<'_>, statement: &Node, body: &str) -> Result<(), Fault>
         .all(|node| STATEMENTS.contains(&node.kind))
     {
         return Err(fault(
-            "makes a function whose body is more than queries".to_owned(),
+            "creates a function whose body contains more than queries".to_owned(),
         ));
     }
     tree.visit(&mut |node| inner.check(node))
-        .map_err(|inner| fault(format!("makes a function whose body {}", inner.reason)))
+        .map_err(|inner| fault(format!("creates a function whose body {}", inner.reason)))
 }
 
 /// What was seen of a body so far.
@@ -103,7 +106,7 @@ fn tokens(statement: &Node, body: &str) -> Result<(), Fault> {
         position: statement.location(),
     };
     let tokens = pg_query::scan_tokens(body)
-        .map_err(|error| fault(format!("makes a function whose body is wrong: {error}")))?;
+        .map_err(|error| fault(format!("creates a function whose body is invalid: {error}")))?;
     let mut seen = Seen {
         begins: true,
         ..Seen::default()
@@ -112,7 +115,9 @@ fn tokens(statement: &Node, body: &str) -> Result<(), Fault> {
         let (start, end) = span(token).unwrap_or_default();
         let text = body.get(start..end).unwrap_or_default();
         if let Some(what) = refused(token, text, &mut seen) {
-            return Err(fault(format!("makes a function whose body says {what}")));
+            return Err(fault(format!(
+                "creates a function whose body contains {what}"
+            )));
         }
     }
     Ok(())

@@ -51,7 +51,10 @@ pub fn alter(migration: &Migration<'_>, statement: &Node) -> Result<(), Fault> {
     migration.target(statement, "relation")?;
     let object = statement.number("objtype");
     if !OBJECTS.iter().any(|known| *known as i64 == object) {
-        return Fault::at(statement, "alters what a migration cannot have made");
+        return Fault::at(
+            statement,
+            "alters a kind of object that migrations cannot create",
+        );
     }
     statement.nodes("cmds").try_for_each(command)
 }
@@ -67,7 +70,10 @@ fn command(node: &Node) -> Result<(), Fault> {
                 .ok()
                 .and_then(|n| Command::try_from(n).ok());
             let name = name.map_or("an unknown command", |command| command.as_str_name());
-            Fault::at(node, format!("alters what is the host's to alter ({name})"))
+            Fault::at(
+                node,
+                format!("makes a change that is reserved for the host ({name})"),
+            )
         }
     }
 }
@@ -80,10 +86,7 @@ fn options(node: &Node) -> Result<(), Fault> {
         let name = option.text("defname");
         match among(OPTIONS, name) || name.starts_with("autovacuum_") {
             true => Ok(()),
-            false => Fault::at(
-                option,
-                format!("sets {name}, which is not a plugin's to set"),
-            ),
+            false => Fault::at(option, format!("sets {name}, which is not allowed")),
         }
     })
 }
