@@ -1,13 +1,14 @@
 //! `hearth serve`: open, serve, drain, stop. Wiring and nothing else.
 
 mod clients;
+mod edge;
 mod reserved;
 mod shared;
 mod signals;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -27,14 +28,8 @@ use crate::consumer::Consumers;
 use crate::deploy::rollout::Rollout;
 use crate::deploy::store::Store;
 use crate::deploy::{Clients, Deployer, Refused};
-use crate::edge::cors::Cors;
-use crate::edge::docs::Docs;
-use crate::edge::health::Health;
-use crate::edge::idempotency::{Heartbeat, Idempotency};
+use crate::edge::idempotency::Heartbeat;
 use crate::edge::keys::Keys;
-use crate::edge::openapi::Documents;
-use crate::edge::rate::Rate;
-use crate::edge::response_cache::ResponseCache;
 use crate::embedded::postgres::Cluster;
 use crate::engine::Engines;
 use crate::pacer::Pacer;
@@ -45,13 +40,8 @@ use crate::plugin::idle::IdleSlots;
 use crate::router::Router;
 use crate::schedule::Schedules;
 use crate::secret::RootSecret;
-use crate::server::access::AccessLog;
-use crate::server::body::Bodies;
-use crate::server::builtin_routes::BuiltinRoutes;
-use crate::server::compress::Compressor;
 use crate::server::sse;
 use crate::server::tls::Tls;
-use crate::server::traffic::Traffic;
 use crate::server::{Edge, Listener};
 use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor};
 
@@ -137,7 +127,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         false => None,
     };
     let alive = Heartbeat::new(&postgres, config.idempotency.beat_ms, &host_metrics);
-    let edge = Arc::new(edge(
+    let edge = Arc::new(edge::open(
         &config,
         &postgres,
         &secret,
@@ -193,46 +183,6 @@ fn keep(rollout: &Arc<Rollout>, edge: &Edge, postgres: &Server, beside: &mut Joi
     beside.spawn(sse::end_with_keys(edge.keys.clone(), clients.push.clone()));
     beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
     beside.spawn(edge.idempotency.clone().sweep());
-}
-
-fn edge(
-    config: &Config,
-    postgres: &Server,
-    secret: &RootSecret,
-    rollout: &Rollout,
-    keys: Keys,
-    alive: &Heartbeat,
-    metrics: &HostMetrics,
-) -> Edge {
-    Edge {
-        router: rollout.router.clone(),
-        keys,
-        push: rollout.deployer.clients.push.clone(),
-        rate: Arc::new(Rate::open(&config.rate, metrics)),
-        background: rollout.background.clone(),
-        responses: ResponseCache::open(&config.response_cache, metrics),
-        idempotency: Arc::new(Idempotency::open(
-            postgres.clone(),
-            secret,
-            config.idempotency.clone(),
-            alive,
-            rollout.deployer.clock.clone(),
-            metrics.clone(),
-        )),
-        builtin: BuiltinRoutes {
-            health: Health::new(postgres.clone()),
-            documents: Documents::new(rollout.router.clone()),
-            docs: Docs::new(),
-        },
-        limits: Arc::new(config.server.clone()),
-        bodies: Bodies::new(&config.server, metrics),
-        traffic: Traffic::new(&config.server, metrics),
-        pacer: rollout.consumers.pacer(),
-        compressor: Compressor::new(config.compression.clone()),
-        cors: Cors::new(&config.cors),
-        access: AccessLog::new(config.access_log.clone()),
-        draining: AtomicBool::new(false),
-    }
 }
 
 async fn queues(

@@ -1,6 +1,7 @@
 //! The way of a request on the public listener: who it is, whether it may pass,
 //! which plugin answers, and what the answer carries.
 
+mod credentials;
 mod serve;
 mod stream;
 
@@ -10,11 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
+use http::header::{CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::Full;
 
+use self::credentials::{presented_key, unauthenticated};
 use super::Answer;
 use super::access::{AccessLog, Record};
 use super::body::Bodies;
@@ -29,7 +31,7 @@ use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
 use crate::edge::health;
 use crate::edge::idempotency::Idempotency;
-use crate::edge::keys::{AuthError, Caller, Keys};
+use crate::edge::keys::{Caller, Keys};
 use crate::edge::problem::Problem;
 use crate::edge::rate::{Rate, RateStatus};
 use crate::edge::response_cache::ResponseCache;
@@ -40,7 +42,6 @@ use crate::router::Router;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HEARTH_PLUGIN: HeaderName = HeaderName::from_static("hearth-plugin");
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// When a client that was turned away for want of room may well try again.
 const COME_AGAIN: Duration = Duration::from_secs(1);
@@ -302,52 +303,6 @@ fn note_caller(parts: &Parts, caller: &Caller) {
     }
     if let Some(connection) = parts.extensions.get::<Ownership>() {
         connection.belongs_to(&caller.customer_id);
-    }
-}
-
-/// The key of `X-API-Key`, or of `Authorization: Bearer` (RFC 6750). A request with
-/// both, or with two of one, is refused: whoever passed it on may have judged by the
-/// other one.
-fn presented_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let key = only(headers, &API_KEY)?;
-    let authorization = only(headers, &AUTHORIZATION)?;
-    match (key, authorization) {
-        (Some(_), Some(value)) if is_bearer(value) => Err(Problem::ambiguous_credentials()),
-        (Some(key), _) => readable(key).map(Some),
-        (None, Some(value)) if is_bearer(value) => {
-            let token = readable(value)?.split_once(' ');
-            Ok(Some(token.map_or("", |(_, token)| token.trim())))
-        }
-        (None, Some(_)) => Err(Problem::unauthorized()),
-        (None, None) => Ok(None),
-    }
-}
-
-/// The value of a header that stands there once or not at all.
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Problem> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value),
-        _ => Err(Problem::ambiguous_credentials()),
-    }
-}
-
-fn is_bearer(value: &HeaderValue) -> bool {
-    let scheme = value.as_bytes().split(|byte| *byte == b' ').next();
-    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
-}
-
-fn readable(value: &HeaderValue) -> Result<&str, Problem> {
-    value
-        .to_str()
-        .map(str::trim)
-        .map_err(|_| Problem::unauthorized())
-}
-
-fn unauthenticated(error: AuthError) -> Problem {
-    match error {
-        AuthError::Unavailable => Problem::unavailable(COME_AGAIN),
-        _ => Problem::unauthorized(),
     }
 }
 

@@ -1,0 +1,39 @@
+//! What can go wrong with a queue.
+
+use crate::budget::Full;
+
+/// Why a queue did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// The sender: the queue's backend takes no such large message.
+    #[error("the message is too large")]
+    TooLarge,
+    /// Nobody: consumers do not keep up. Later it may work.
+    #[error("the queue is full")]
+    Full,
+    /// The backend is away, or too slow. Later it may work.
+    #[error("the queue is not available: {0}")]
+    Unavailable(String),
+    /// The customer: its messages take its share of the queue, or of what waits to be
+    /// sent. Later it may work.
+    #[error("the customer has all that one may have of the queue")]
+    ShareFull,
+    /// The sender has no grant, or the operator named no such queue.
+    #[error("{0}")]
+    Denied(String),
+    /// The sender.
+    #[error("{0}")]
+    Invalid(String),
+    /// The lease is over: somebody else has the message, or nobody any more.
+    #[error("the lease on the message is over")]
+    LeaseLost,
+}
+
+impl From<Full> for QueueError {
+    fn from(full: Full) -> QueueError {
+        match full {
+            Full::Whole => QueueError::Full,
+            Full::Share => QueueError::ShareFull,
+        }
+    }
+}
