@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::pacer::Pacer;
 use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::deployment::Deployment;
-use crate::telemetry::HostMetrics;
+use crate::telemetry::{HostMetrics, Traces};
 
 /// The `[consumer]` table of hearth.toml. What belongs to one queue stands in the
 /// manifest of the plugin that consumes it.
@@ -75,6 +75,7 @@ struct IntakeContext {
     clock: Clock,
     config: Config,
     metrics: HostMetrics,
+    traces: Traces,
 }
 
 /// All plugins of this host that consume.
@@ -113,6 +114,7 @@ impl Consumers {
         clock: Clock,
         config: Config,
         metrics: HostMetrics,
+        traces: Traces,
     ) -> Consumers {
         let shared = IntakeContext {
             queues,
@@ -121,6 +123,7 @@ impl Consumers {
             clock,
             config,
             metrics,
+            traces,
         };
         Consumers {
             shared: Arc::new(shared),
@@ -131,6 +134,11 @@ impl Consumers {
     /// What is told of requests, which go first.
     pub fn pacer(&self) -> Arc<Pacer> {
         self.shared.pacer.clone()
+    }
+
+    /// What requests are traced with, too.
+    pub fn traces(&self) -> Traces {
+        self.shared.traces.clone()
     }
 
     /// Begins, with what serves once the host has started.

@@ -184,6 +184,7 @@ pub fn message(queue: &str, body: &str) -> Outgoing {
         customer: Some(Arc::from("acme")),
         body: body.as_bytes().to_vec().into(),
         attributes: Vec::new(),
+        traceparent: None,
         delay: Duration::ZERO,
         group: None,
         deduplication_id: None,

@@ -31,7 +31,7 @@ pub use config::{Backend, Config};
 pub use error::QueueError;
 pub(crate) use message::id_text;
 pub(super) use message::{attributes_of, attributes_text, customer_of, customer_text, id_of};
-pub use sender::{Draft, Sender};
+pub use sender::{Draft, MessageOrigin, Sender};
 
 /// A message on its way to a queue. Sizes and names were checked by whoever makes
 /// one; see `capability::queue`.
@@ -44,6 +44,8 @@ pub struct Outgoing {
     pub customer: Option<Arc<str>>,
     pub body: Bytes,
     pub attributes: Vec<(String, String)>,
+    /// The span that sends it, as W3C Trace Context writes it. No guest sees it.
+    pub traceparent: Option<String>,
     /// No consumer sees it before. A delayed message of a group holds back those
     /// behind it.
     pub delay: Duration,
@@ -63,6 +65,8 @@ pub struct Received {
     pub plugin: Arc<str>,
     pub body: Bytes,
     pub attributes: Vec<(String, String)>,
+    /// Of the span that sent it.
+    pub traceparent: Option<String>,
     pub group: Option<String>,
     /// The host's own count, 1 at first. What was given back or waited was none.
     pub attempt: u32,

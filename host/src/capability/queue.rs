@@ -31,7 +31,8 @@ use tokio::time::timeout_at;
 use wasmtime::component::{HasData, Linker};
 
 use super::Call;
-use crate::backend::queue::{Config, Draft, Outgoing, QueueError, Queues, Sender};
+use crate::backend::queue::{Config, Draft, MessageOrigin, Outgoing, QueueError, Queues, Sender};
+use crate::telemetry::trace::traceparent;
 
 pub use generated::hearth::plugin::queue::{Error as GuestError, Host};
 pub use generated::hearth::plugin::types::OutgoingMessage;
@@ -128,12 +129,17 @@ impl View<'_> {
         queue: &str,
         messages: Vec<OutgoingMessage>,
     ) -> Vec<Result<String, GuestError>> {
-        let customer = self.call.customer.as_ref();
+        let mut span = self.lent.sender.span(&self.call.trace, queue);
+        span.number("messaging.batch.message_count", messages.len());
+        let origin = MessageOrigin {
+            customer: self.call.customer.as_ref(),
+            traceparent: traceparent(&span.scope()),
+        };
         let mut fit = Vec::with_capacity(messages.len());
         let checked: Vec<Result<(), QueueError>> = messages
             .into_iter()
             .map(|message| {
-                let outgoing = self.lent.sender.outgoing(queue, customer, draft(message));
+                let outgoing = self.lent.sender.outgoing(queue, &origin, draft(message));
                 outgoing.map(|outgoing| fit.push(outgoing))
             })
             .collect();
@@ -143,6 +149,11 @@ impl View<'_> {
             Ok(()) => sent.next().unwrap_or_else(unanswered),
             Err(error) => Err(error.into()),
         });
+        let told: Vec<_> = told.collect();
+        if let Some(error) = told.iter().find_map(|result| result.as_ref().err()) {
+            span.fail(kind(error));
+        }
+        let told = told.into_iter();
         told.map(|result| result.map_err(|error| self.blame(error)))
             .collect()
     }
@@ -171,6 +182,14 @@ fn draft(message: OutgoingMessage) -> Draft {
         delay_ms: message.delay_ms,
         group: message.group,
         deduplication_id: message.deduplication_id,
+    }
+}
+
+/// As traces call it.
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::DeadlineExceeded => "deadline_exceeded",
+        Error::Queue(error) => error.kind(),
     }
 }
 

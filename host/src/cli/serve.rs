@@ -5,6 +5,7 @@ mod edge;
 mod reserved;
 mod shared;
 mod signals;
+mod traces;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ use crate::secret::RootSecret;
 use crate::server::sse;
 use crate::server::tls::Tls;
 use crate::server::{Edge, Listener};
-use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor};
+use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor, Traces, trace};
 
 /// How often instances that wait too long are dropped.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -81,7 +82,8 @@ fn redactor(config: &Config) -> Redactor {
             .map(|secret| secret.expose().to_string())
             .collect()
     };
-    Redactor::new(urls.chain(config.plugins.values().flat_map(of)))
+    let plugins = config.plugins.values().flat_map(of);
+    Redactor::new(urls.chain(plugins).chain(trace::secret_headers()))
 }
 
 async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
@@ -120,7 +122,9 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     dynamodb.prepare(&mut beside).await?;
     beside.spawn(clients.documents.clone().run_writer());
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
-    let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, background));
+    let (traces, export) = traces::open(&config, &host_metrics)?;
+    let rollout = rollout(&config, deployer, &postgres, &queues, background, traces);
+    let rollout = Arc::new(rollout);
     open_plugins(&rollout).await?;
     let demo_key = match args.demo {
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
@@ -152,6 +156,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     rollout.consumers.begin(&rollout.router.deployments());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);
+    export.stop().await;
     stop(rollout, postgres, dynamodb, cluster).await;
     Ok(())
 }
@@ -237,6 +242,7 @@ fn rollout(
     postgres: &Server,
     queues: &Queues,
     background: Arc<BackgroundRuntime>,
+    traces: Traces,
 ) -> Rollout {
     let consumers = Consumers::new(
         queues.clone(),
@@ -245,6 +251,7 @@ fn rollout(
         deployer.clock.clone(),
         config.consumer.clone(),
         deployer.metrics.clone(),
+        traces,
     );
     let router = Arc::new(Router::default());
     deployer.metrics.sources.add(&router);

@@ -44,6 +44,7 @@ use crate::clock::Clock;
 use crate::plugin::instance::Response;
 use crate::secret::RootSecret;
 use crate::telemetry::HostMetrics;
+use crate::telemetry::{SpanKind, TraceScope};
 
 use answer::Seal;
 use claims::{ClaimResult, Claims, OtherRequest};
@@ -145,6 +146,7 @@ pub struct KeyedRequest<'a> {
     pub body: &'a [u8],
     /// What the plugin has to answer.
     pub wall_max: Duration,
+    pub trace: &'a TraceScope,
 }
 
 impl Idempotency {
@@ -175,6 +177,9 @@ impl Idempotency {
         let Some(key) = self.key(&asked.parts.method, &asked.parts.headers)? else {
             return Ok(Decision::Plain);
         };
+        let _span = asked
+            .trace
+            .span("claim idempotency key", SpanKind::Internal);
         let _seat = self.seat(customer).await?;
         let found = self
             .claims
@@ -342,6 +347,7 @@ mod tests {
             parts,
             body,
             wall_max: Duration::ZERO,
+            trace: &TraceScope::default(),
         })
     }
 

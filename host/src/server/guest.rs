@@ -14,12 +14,16 @@ use crate::capability::Claim;
 use crate::edge::keys::Caller;
 use crate::plugin::deployment::Deployment;
 use crate::plugin::instance;
+use crate::telemetry::TraceScope;
+use crate::telemetry::trace::traceparent;
 
 /// What goes to no guest: credentials, and what the host alone says.
 const NOT_TO_GUESTS: [&str; 4] = ["x-api-key", "authorization", "cookie", SINCE];
 
 /// When the request's idempotency key was first seen.
 const SINCE: &str = "hearth-idempotency-since";
+
+const TRACEPARENT: &str = "traceparent";
 
 /// Hop-by-hop headers (RFC 9110, section 7.6.1) and those that the host sets.
 const NOT_THE_GUESTS: [&str; 11] = [
@@ -71,6 +75,15 @@ pub fn request(
             deadline_ms: deployment.limits.wall_ms_max,
             mount: deployment.mount.to_string(),
         },
+    }
+}
+
+/// A guest that passes the trace on by itself passes on this one, in place of what the
+/// client sent.
+pub fn tell_trace(scope: &TraceScope, headers: &mut Vec<(String, Vec<u8>)>) {
+    if let Some(value) = traceparent(scope) {
+        headers.retain(|(name, _)| name != TRACEPARENT);
+        headers.push((TRACEPARENT.to_owned(), value.into_bytes()));
     }
 }
 

@@ -18,7 +18,7 @@ use http_body_util::Full;
 
 use self::credentials::{presented_key, unauthenticated};
 use super::Answer;
-use super::access::{AccessLog, Record};
+use super::access::{self, AccessLog, Record};
 use super::body::Bodies;
 use super::builtin_routes::BuiltinRoutes;
 use super::compress::{self, CodedTags, Compressor};
@@ -39,6 +39,8 @@ use crate::pacer::Pacer;
 use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::deployment::Deployment;
 use crate::router::Router;
+use crate::telemetry::trace::method_name;
+use crate::telemetry::{Span, SpanKind, TraceScope, Traces};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HEARTH_PLUGIN: HeaderName = HeaderName::from_static("hearth-plugin");
@@ -66,6 +68,7 @@ pub struct Edge {
     pub compressor: Compressor,
     pub cors: Option<Cors>,
     pub access: AccessLog,
+    pub traces: Traces,
     pub draining: AtomicBool,
 }
 
@@ -194,11 +197,18 @@ impl Edge {
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let began = Instant::now();
+        let mut span = self.begin_trace(&deployment, &parts, request_id);
+        let trace = span.scope();
         if let Some(record) = parts.extensions.get::<Record>() {
             record.note_plugin(deployment.label());
+            trace
+                .trace_id()
+                .into_iter()
+                .for_each(|id| record.note_trace(id));
         }
+        let passing = self.count_and_pass(&deployment, parts, body, request_id, &trace);
         let answered = tokio::select! {
-            answered = self.count_and_pass(&deployment, parts, body, request_id) => answered,
+            answered = passing => answered,
             // A drain that lasted too long: the deployment goes.
             () = deployment.stop.cancelled() => Err(Problem::unavailable(COME_AGAIN)),
         };
@@ -206,6 +216,10 @@ impl Edge {
             Ok(answer) => answer.status(),
             Err(problem) => problem.status,
         };
+        span.number("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            span.fail(status.as_u16());
+        }
         deployment.tally.count(status.is_server_error());
         deployment.metrics.count_request(status.as_u16());
         deployment
@@ -215,16 +229,36 @@ impl Edge {
         answered
     }
 
+    /// The names are those of OpenTelemetry's conventions. A path may hold ids, but it
+    /// holds no secret; a query may.
+    fn begin_trace(&self, deployment: &Deployment, parts: &Parts, request_id: &str) -> Span {
+        let mut span = self.traces.serve(&parts.headers);
+        if span.is_recorded() {
+            let method = method_name(&parts.method);
+            span.rename(format_args!("{method} {}", deployment.mount));
+            span.text("http.request.method", method);
+            span.text("http.route", &deployment.mount);
+            span.text("url.path", access::shown_path(&parts.uri));
+            span.text("hearth.plugin", deployment.label());
+            span.text("hearth.request_id", request_id);
+        }
+        span
+    }
+
     async fn count_and_pass(
         &self,
         deployment: &Arc<Deployment>,
         parts: Parts,
         body: RequestBody,
         request_id: &Arc<str>,
+        trace: &TraceScope,
     ) -> Result<Answer, Problem> {
+        let authenticating = trace.span("authenticate", SpanKind::Internal);
         let caller = self.authenticate(deployment, &parts.headers).await?;
+        drop(authenticating);
         if let Some(caller) = &caller {
             note_caller(&parts, caller);
+            trace.belongs_to(&Some(caller.customer_id.clone()));
         }
         let standing = caller.as_ref().and_then(|caller| self.rate.count(caller));
         let answered = match standing.as_ref().and_then(RateStatus::refusal) {
@@ -234,6 +268,7 @@ impl Edge {
                     deployment,
                     request_id,
                     caller: caller.as_ref(),
+                    trace,
                 };
                 self.within_share(context, parts, body).await
             }
@@ -288,6 +323,7 @@ struct RequestContext<'r> {
     request_id: &'r Arc<str>,
     /// `None` on a public route where no key was shown.
     caller: Option<&'r Caller>,
+    trace: &'r TraceScope,
 }
 
 impl RequestContext<'_> {

@@ -29,6 +29,21 @@ pub enum QueueError {
     LeaseLost,
 }
 
+impl QueueError {
+    /// As traces call it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            QueueError::TooLarge => "too_large",
+            QueueError::Full => "queue_full",
+            QueueError::ShareFull => "share_full",
+            QueueError::Unavailable(_) => "unavailable",
+            QueueError::Denied(_) => "denied",
+            QueueError::Invalid(_) => "invalid",
+            QueueError::LeaseLost => "lease_lost",
+        }
+    }
+}
+
 impl From<Full> for QueueError {
     fn from(full: Full) -> QueueError {
         match full {

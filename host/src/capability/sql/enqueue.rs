@@ -13,13 +13,17 @@ use super::error::Halt;
 use super::{Error, Lent, OutgoingMessage};
 use crate::backend::pgqueue::{Columns, ENQUEUE, ENQUEUE_MANY, Entry, Stamp};
 use crate::backend::postgres::connection::{Connection, Prepared, Standing};
-use crate::backend::queue::{Draft, QueueError, id_text};
+use crate::backend::queue::{Draft, MessageOrigin, QueueError, id_text};
 use crate::capability::Call;
+use crate::telemetry::trace::traceparent;
+use crate::telemetry::{Span, TraceScope};
 
 /// A message on its way into a transaction.
 pub(super) struct Message {
     pub entry: Entry,
     pub stamp: Stamp,
+    /// Until its transaction has ended.
+    _span: Span,
 }
 
 impl From<OutgoingMessage> for Draft {
@@ -49,17 +53,23 @@ impl Message {
     pub fn new(
         lent: &Lent,
         call: &Call,
+        trace: &TraceScope,
         queue: &str,
         message: OutgoingMessage,
     ) -> Result<Message, Error> {
-        let customer = call.customer.as_ref();
-        let entry = lent.sender.entry(queue, customer, message.into());
+        let span = lent.sender.span(trace, queue);
+        let origin = MessageOrigin {
+            customer: call.customer.as_ref(),
+            traceparent: traceparent(&span.scope()),
+        };
+        let entry = lent.sender.entry(queue, &origin, message.into());
         let entry = entry.map_err(|error| refused(error, queue))?;
         let queues = lent.sender.queues();
         let queues = queues.ok_or_else(|| Error::Unavailable("there are no queues".into()))?;
         Ok(Message {
             entry,
             stamp: queues.stamp(),
+            _span: span,
         })
     }
 

@@ -59,6 +59,7 @@ pub(super) fn open(
         compressor: Compressor::new(config.compression.clone()),
         cors: Cors::new(&config.cors),
         access: AccessLog::new(config.access_log.clone()),
+        traces: rollout.consumers.traces(),
         draining: AtomicBool::new(false),
     }
 }
