@@ -8,7 +8,7 @@ use hearth::backend::postgres::Server;
 use hearth::backend::queue::{Backend, Config, Outgoing, QueueError, Queues, Received, Settlement};
 use hearth::clock::Clock;
 use hearth::secret::RootSecret;
-use hearth::telemetry::{HostMetrics, Metrics};
+use hearth::telemetry::{HostMetrics, Metrics, Traces};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -168,7 +168,7 @@ async fn host(
     let host_metrics = HostMetrics::new(&metrics);
     let queues = Queues::open(config, server, &secret, clock, &host_metrics).await;
     let queues = queues.unwrap();
-    keeping.spawn(queues.clone().keep());
+    keeping.spawn(queues.clone().keep(Traces::default()));
     (queues, metrics)
 }
 

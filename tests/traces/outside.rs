@@ -1,6 +1,6 @@
 //! What leaves the host says which trace it is of, whatever the guest says.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{TRACE, named, traceparent};
 use crate::harness::collector::Collector;
@@ -58,6 +58,18 @@ async fn request_of_a_guest_carries_the_trace_and_not_what_the_guest_says_of_it(
     for seen in receiver.seen() {
         assert_eq!(seen.headers["tracestate"], "vendor=1");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guest_does_not_reach_the_collector_whatever_range_is_open() {
+    let collector = Collector::start().await;
+    let host = collector.configure(setup(), "sample_ratio = 0.0").start();
+    let key = host.key("acme", &[]);
+    let url = format!("{}/v1/traces", collector.url);
+    let body = json!({"method": "POST", "url": url});
+    let request = host.post("/outbound/send", &key).json(&body);
+    let told: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(told[0]["error"], "BlockedAddress");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,7 +25,7 @@ use super::postgres::Server;
 use super::sqs::Sqs;
 use crate::clock::Clock;
 use crate::secret::RootSecret;
-use crate::telemetry::HostMetrics;
+use crate::telemetry::{HostMetrics, Traces};
 
 pub use config::{Backend, Config};
 pub use error::QueueError;
@@ -182,11 +182,14 @@ impl Queues {
 
     /// Counts, drops what is too old and, where there is a relay, relays: for as long
     /// as it is polled.
-    pub async fn keep(self) {
+    pub async fn keep(self, traces: Traces) {
         match self {
             Queues::Postgres(queues) => queues.keep().await,
             Queues::Sqs(queues) => {
-                tokio::join!(queues.postgres().clone().keep(), crate::outbox::run(queues));
+                tokio::join!(
+                    queues.postgres().clone().keep(),
+                    crate::outbox::run(queues, traces)
+                );
             }
         }
     }

@@ -150,7 +150,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     });
     beside.spawn(async move { alive.beat().await });
     beside.spawn(schedules(&config, &rollout, &postgres, &queues).run());
-    beside.spawn(queues.keep());
+    beside.spawn(queues.keep(edge.traces.clone()));
     keep(&rollout, &edge, &postgres, &mut beside);
     edge.push.begun().await;
     rollout.consumers.begin(&rollout.router.deployments());

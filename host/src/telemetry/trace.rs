@@ -225,6 +225,16 @@ impl Traces {
         recorder.begin(context::parent_of(headers), Vec::new(), SpanKind::Server)
     }
 
+    /// The span of handing a message on, below that of its sender.
+    pub fn relay(&self, sender: &str) -> Span {
+        match (&self.0, context::parse(sender)) {
+            (Some(recorder), Some(sender)) => {
+                recorder.begin(Some(sender), Vec::new(), SpanKind::Producer)
+            }
+            _ => Span::default(),
+        }
+    }
+
     /// The span of a consumer's call. Messages of one trace continue it; where they come
     /// from several, the call has a trace of its own with a link to each.
     pub fn consume<'t>(&self, senders: impl Iterator<Item = &'t str>) -> Span {
@@ -266,7 +276,8 @@ impl Recorder {
             (None, true) => None,
             (None, false) => Some(links.iter().any(|link| link.sampled == Some(true))),
         };
-        let told = told.filter(|_| self.config.parent_based || kind == SpanKind::Consumer);
+        // What comes of a message follows its sender, which is a host of this fleet.
+        let told = told.filter(|_| self.config.parent_based || kind != SpanKind::Server);
         let sampled = told.unwrap_or_else(|| {
             let name = "";
             let result = self

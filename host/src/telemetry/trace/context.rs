@@ -12,6 +12,8 @@ const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// Bytes of a `tracestate` that is taken over. Source: W3C, which asks for so much.
 const TRACESTATE_BYTES_MAX: usize = 512;
+const NO_PARENT: &str = "0000000000000000";
+
 /// Bytes of version 00, and those that every later one begins with.
 const TRACEPARENT_BYTES: usize = 55;
 
@@ -24,12 +26,10 @@ pub struct RemoteParent {
 }
 
 impl RemoteParent {
-    fn new(trace: TraceId, span: SpanId, sampled: Option<bool>) -> Option<RemoteParent> {
+    fn new(trace: TraceId, span: SpanId, sampled: Option<bool>) -> RemoteParent {
         let flags = TraceFlags::default().with_sampled(sampled == Some(true));
         let context = SpanContext::new(trace, span, flags, true, TraceState::default());
-        context
-            .is_valid()
-            .then_some(RemoteParent { context, sampled })
+        RemoteParent { context, sampled }
     }
 
     /// Whether both are of one trace.
@@ -74,7 +74,8 @@ pub fn parse(text: &str) -> Option<RemoteParent> {
     let span = SpanId::from_hex(text.get(36..52)?).ok()?;
     let flags = u8::from_str_radix(text.get(53..55)?, 16).ok()?;
     let sampled = TraceFlags::new(flags).is_sampled();
-    RemoteParent::new(trace, span, Some(sampled))
+    let parent = RemoteParent::new(trace, span, Some(sampled));
+    parent.context.is_valid().then_some(parent)
 }
 
 /// A `tracestate` that is too long, or none, is left out; the trace goes on.
@@ -96,7 +97,7 @@ fn with_state(context: &SpanContext, headers: &HeaderMap) -> SpanContext {
 }
 
 /// `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`. A load
-/// balancer names no parent, and then there is no span to be the child of.
+/// balancer names the trace alone: the first span here has no parent then.
 fn of_xray(text: &str) -> Option<RemoteParent> {
     let field = |name: &str| {
         let mut fields = text.split(';').filter_map(|field| field.split_once('='));
@@ -106,17 +107,18 @@ fn of_xray(text: &str) -> Option<RemoteParent> {
     let is_hex = |text: &str, digits: usize| {
         text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
-    let parent = field("Parent")?;
+    let parent = field("Parent").unwrap_or(NO_PARENT);
     if !is_hex(time, 8) || !is_hex(rest, 24) || !is_hex(parent, 16) {
         return None;
     }
     let trace = TraceId::from_hex(&[time, rest].concat()).ok()?;
+    let span = SpanId::from_hex(parent).ok()?;
     let sampled = match field("Sampled") {
         Some("1") => Some(true),
         Some("0") => Some(false),
         _ => None,
     };
-    RemoteParent::new(trace, SpanId::from_hex(parent).ok()?, sampled)
+    (trace != TraceId::INVALID).then(|| RemoteParent::new(trace, span, sampled))
 }
 
 /// The value of `traceparent` for what is sent from here.
@@ -233,11 +235,17 @@ mod tests {
         assert_eq!(parent.sampled, Some(true));
         let open = read(&format!("{root}; Parent=53995c3f42cd8ad8;Sampled=?")).unwrap();
         assert_eq!(open.sampled, None);
+        let alone = read(root).unwrap();
+        assert_eq!(alone.context.trace_id(), parent.context.trace_id());
+        assert_eq!(alone.context.span_id(), SpanId::INVALID);
+        let zero = format!("Root=1-{}-{}", "0".repeat(8), "0".repeat(24));
+        let broken = format!("{root};Parent=x");
         for text in [
-            root,
             "Root=1-5759e988;Parent=53995c3f42cd8ad8",
             "",
             "Root=é",
+            &zero,
+            &broken,
         ] {
             assert_eq!(read(text), None, "{text}");
         }

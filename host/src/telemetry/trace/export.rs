@@ -1,6 +1,7 @@
 //! To the collector, by OTLP over HTTP. What it does not take is dropped and counted:
 //! nobody waits for it, and what waits is bounded by the budget of all spans.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -10,6 +11,7 @@ use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -142,16 +144,26 @@ impl Exporter {
 
 /// What the spans are of. `OTEL_RESOURCE_ATTRIBUTES` adds to it.
 fn resource(config: &Config) -> Resource {
+    let machine = rustix::system::uname();
+    let machine = machine.nodename().to_string_lossy().into_owned();
     Resource::builder()
+        .with_attribute(KeyValue::new("host.name", machine))
         .with_service_name(config.service_name.clone())
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build()
 }
 
-/// TLS is verified by the machine's authorities.
+/// TLS is verified by the machine's authorities. A machine without any reaches a
+/// collector without TLS all the same.
 fn connector() -> Result<HttpsConnector<HttpConnector>, OpenError> {
-    let provider = rustls::crypto::ring::default_provider();
-    let roots = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
-    let roots = roots.map_err(|error| OpenError(format!("the machine's certificates: {error}")))?;
-    Ok(roots.https_or_http().enable_http1().build())
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| OpenError(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls);
+    Ok(https.https_or_http().enable_http1().build())
 }

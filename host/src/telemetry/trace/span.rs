@@ -110,7 +110,8 @@ impl Span {
         let mut begun = Open::new(part, kind);
         begun.is_first = true;
         if let Some(parent) = parent {
-            (begun.parent, begun.parent_is_remote) = (parent.span_id(), true);
+            begun.parent = parent.span_id();
+            begun.parent_is_remote = parent.is_valid();
         }
         let links = links.into_iter();
         let links = links.map(|context| Link::new(context, Vec::new(), 0));
