@@ -31,6 +31,7 @@ mod hostile_guests;
 mod http2;
 mod idempotency;
 mod keys;
+mod layers;
 mod load;
 mod log;
 mod metrics;

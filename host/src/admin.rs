@@ -16,7 +16,7 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
-use crate::backend::queue::Queues;
+use crate::backend::queues::Queues;
 use crate::deploy::rollout::Rollout;
 use crate::edge::problem::Problem;
 use crate::server::{Edge, RequestBody};

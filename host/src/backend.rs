@@ -6,6 +6,7 @@ pub mod merge;
 pub mod pgqueue;
 pub mod postgres;
 pub mod queue;
+pub mod queues;
 pub mod redis;
 pub mod sqs;
 pub mod url;

@@ -13,7 +13,6 @@ mod mistake;
 mod outside;
 mod plugin;
 mod plugins;
-mod sections;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -23,13 +22,14 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+pub use self::admin::Admin;
 use self::document::Document;
 pub use self::mistake::{ConfigErrors, Mistake};
-pub use self::plugin::{LimitOverrides, Plugin, PluginLimits, SecretSource};
-pub use self::sections::{Admin, Engine, Http2, Server};
+pub use self::plugin::{Plugin, SecretSource};
 pub use crate::capability::config::Secret;
 use crate::edge::cors;
-use crate::{backend, capability, server, telemetry};
+use crate::plugin::limits::PluginLimits;
+use crate::{backend, capability, engine, server, telemetry};
 
 /// The file that is read from the working folder where no other is named.
 const FILE_DEFAULT: &str = "hearth.toml";
@@ -48,8 +48,8 @@ pub struct Config {
     /// How to reach Postgres. `HEARTH_DATABASE_URL` overrides the URL.
     pub database: backend::postgres::Config,
     pub dynamodb: backend::dynamodb::Config,
-    pub server: Server,
-    pub engine: Engine,
+    pub server: server::config::Config,
+    pub engine: engine::config::Config,
     pub plugin_defaults: PluginLimits,
     pub telemetry: telemetry::Config,
     pub keys: crate::edge::keys::Config,
@@ -89,8 +89,8 @@ impl Default for Config {
             admin: Admin::default(),
             database: backend::postgres::Config::default(),
             dynamodb: backend::dynamodb::Config::default(),
-            server: Server::default(),
-            engine: Engine::default(),
+            server: server::config::Config::default(),
+            engine: engine::config::Config::default(),
             plugin_defaults: PluginLimits::default(),
             telemetry: telemetry::Config::default(),
             keys: crate::edge::keys::Config::default(),

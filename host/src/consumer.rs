@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::intake::Intake;
-use crate::backend::queue::Queues;
+use crate::backend::queues::Queues;
 use crate::clock::Clock;
 use crate::pacer::Pacer;
 use crate::plugin::background_runtime::BackgroundRuntime;

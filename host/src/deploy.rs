@@ -20,10 +20,11 @@ use std::sync::Arc;
 
 use crate::capability;
 use crate::clock::Clock;
-use crate::config;
+use crate::engine;
 use crate::plugin::admission::Admission;
 use crate::plugin::component::Compiler;
 use crate::plugin::idle::IdleSlots;
+use crate::plugin::limits::PluginLimits;
 use crate::telemetry::HostMetrics;
 
 /// Why a plugin does not get to serve: its name, and every reason found.
@@ -59,8 +60,8 @@ pub struct Deployer {
     pub compiler: Compiler,
     pub clients: Clients,
     pub metrics: HostMetrics,
-    pub engine: config::Engine,
-    pub defaults: config::PluginLimits,
+    pub engine: engine::config::Config,
+    pub defaults: PluginLimits,
     pub admission: Arc<Admission>,
     pub idle: Arc<IdleSlots>,
     /// What guests are told when they ask for the time.

@@ -5,12 +5,14 @@
 //! world runs without component-model concurrency, which halves the cost of a
 //! call; a `wasi:http` component may want it.
 
+pub mod config;
+
 use std::thread;
 use std::time::Duration;
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::config::Engine as Limits;
+use self::config::Config as Limits;
 
 /// How many core instances, tables and memories the pool holds for each
 /// component instance. A Rust component has three or four core instances (its

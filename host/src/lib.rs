@@ -18,7 +18,6 @@ pub mod edge;
 pub mod embedded;
 pub mod engine;
 pub mod mode;
-pub mod outbox;
 pub mod pacer;
 pub mod plugin;
 pub mod router;

@@ -56,7 +56,8 @@ impl Pacer {
         !self.is_busy() || self.calls.check().is_ok()
     }
 
-    fn is_busy(&self) -> bool {
+    /// Whether requests come.
+    pub fn is_busy(&self) -> bool {
         let last = self.last_request.load(Relaxed);
         last > 0 && self.now().saturating_sub(last) < micros(BUSY)
     }

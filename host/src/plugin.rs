@@ -9,6 +9,7 @@ pub mod deployment;
 pub mod failing;
 pub mod idle;
 pub mod instance;
+pub mod limits;
 pub mod manifest;
 pub mod memory;
 pub mod meter;

@@ -19,7 +19,8 @@ use serde::Deserialize;
 
 use self::occurrences::{ClaimedOccurrence, Error, Occurrences};
 use crate::backend::postgres::Server;
-use crate::backend::queue::{Outgoing, QueueError, Queues};
+use crate::backend::queue::{Outgoing, QueueError};
+use crate::backend::queues::Queues;
 use crate::clock::Clock;
 use crate::plugin::manifest::{Schedule, ScheduleAudience};
 use crate::router::Router;

@@ -7,6 +7,7 @@ pub mod access;
 pub mod body;
 pub mod builtin_routes;
 pub mod compress;
+pub mod config;
 mod connection;
 mod connection_limit;
 mod guest;
@@ -35,12 +36,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::config::Config as Limits;
 use self::connection::{BoxError, ListenerContext};
 use self::connection_limit::{ConnectionLimit, ConnectionPermit};
 use self::idle_timeout::ConnectionTimeouts;
 use self::outgoing::Outgoing;
 use self::tls::{Tls, TlsError};
-use crate::config::Server as Limits;
 use crate::telemetry::HostMetrics;
 
 pub use request::Edge;

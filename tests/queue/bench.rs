@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearth::backend::postgres::Server;
-use hearth::backend::queue::{Backend, Config, Outgoing, QueueError, Queues, Received, Settlement};
+use hearth::backend::queue::{Backend, Config, Outgoing, QueueError, Received, Settlement};
+use hearth::backend::queues::Queues;
 use hearth::clock::Clock;
 use hearth::secret::RootSecret;
 use hearth::telemetry::{HostMetrics, Metrics, Traces};

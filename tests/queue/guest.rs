@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use hearth::backend::queue::{Config, Queues, Received};
+use hearth::backend::queue::{Config, Received};
+
+use hearth::backend::queues::Queues;
 use hearth::clock::Clock;
 use hearth::secret::RootSecret;
 use hearth::telemetry::{HostMetrics, Metrics};

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hearth::backend::queue::{Queues, Settlement};
+use hearth::backend::queue::Settlement;
+
+use hearth::backend::queues::Queues;
 use rand::RngExt;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;

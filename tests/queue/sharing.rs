@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hearth::backend::queue::{QueueError, Queues, Settlement};
+use hearth::backend::queue::{QueueError, Settlement};
+
+use hearth::backend::queues::Queues;
 
 use super::bench::{Bench, HOUR, MOMENT, On, body, message};
 use super::on_each_backend;

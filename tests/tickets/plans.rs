@@ -166,7 +166,7 @@ const FITTING: &[(&str, &str, &str)] = &[
         "ORDER BY id",
         "ticket_comments_ticket",
     ),
-    ("FROM ticket_audits", "ORDER BY id", "ticket_audits_ticket"),
+    ("FROM ticket_audits", "ORDER BY id", "ticket_audits_pkey"),
     ("WHERE external_id = $1", "", "tickets_external_id"),
     (
         "FROM ticket_clocks",

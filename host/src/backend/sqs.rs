@@ -2,7 +2,7 @@
 //!
 //! What SQS cannot do the host does with Postgres: a message with a group, with a
 //! deduplication id, or with a delay that SQS does not know goes through the outbox
-//! and from there, when it is due, to SQS (see `crate::outbox`); dead letters are
+//! and from there, when it is due, to SQS (see `relay`); dead letters are
 //! there, and so is what SQS counts as a delivery and the host does not.
 //!
 //! A queue is a FIFO queue where its name ends in `.fifo`, as SQS wants it. Only
@@ -14,6 +14,7 @@ mod client;
 mod config;
 mod ledger;
 mod receive;
+pub(super) mod relay;
 mod send;
 mod settle;
 mod stamp;

@@ -5,7 +5,7 @@
 //! together; each is told for itself.
 //!
 //! ```no_run
-//! # async fn example(queues: hearth::backend::queue::Queues) -> wasmtime::Result<()> {
+//! # async fn example(queues: hearth::backend::queues::Queues) -> wasmtime::Result<()> {
 //! use hearth::capability::Call;
 //! use hearth::capability::queue::{Client, Host, OutgoingMessage, View};
 //!
@@ -31,7 +31,8 @@ use tokio::time::timeout_at;
 use wasmtime::component::{HasData, Linker};
 
 use super::Call;
-use crate::backend::queue::{Config, Draft, MessageOrigin, Outgoing, QueueError, Queues, Sender};
+use crate::backend::queue::{Config, Outgoing, QueueError};
+use crate::backend::queues::{Draft, MessageOrigin, Queues, Sender};
 use crate::telemetry::trace::traceparent;
 
 pub use generated::hearth::plugin::queue::{Error as GuestError, Host};

@@ -115,7 +115,7 @@ impl Default for Config {
             result_bytes_max: 8 * 1024 * 1024,
             value_bytes_max: 4 * 1024 * 1024,
             params_bytes_max: 8 * 1024 * 1024,
-            batch_calls_max: 100,
+            batch_calls_max: 1_000,
             waiters_max: 1_000,
             tenant_percent_max: 50,
             tenant_connections_percent_max: 75,

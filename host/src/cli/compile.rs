@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
-use crate::config::Engine as Limits;
+use crate::engine::config::Config as Limits;
 use crate::engine::{Family, Layout, compiling};
 
 /// Reads a component from stdin and writes its compiled form to stdout.

@@ -22,7 +22,7 @@ use super::{demo, open, open_files};
 use crate::admin::Admin;
 use crate::admin::guard::Guard;
 use crate::backend::postgres::Server;
-use crate::backend::queue::Queues;
+use crate::backend::queues::Queues;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::consumer::Consumers;

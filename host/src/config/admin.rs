@@ -1,10 +1,43 @@
-//! What of the admin listener is no number, and may be wrong all the same.
+//! Section `[admin]`, and what of it may be wrong beside numbers.
 
-use super::Admin;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
 use super::document::Document;
 
 /// RFC 1035, 2.3.4.
 const NAME_BYTES_MAX: usize = 253;
+
+/// The admin listener: another socket than the public one, with its own token.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Loopback by default. `HEARTH_ADMIN_LISTEN` overrides it.
+    pub listen: SocketAddr,
+    /// A file whose text is the token that admin requests must carry. Without
+    /// one the host makes a token of its own in the data folder.
+    pub token_file: Option<PathBuf>,
+    /// A file whose text is the token that `/metrics` wants. Without one the metrics
+    /// are for everybody who reaches the listener.
+    pub metrics_token_file: Option<PathBuf>,
+    /// The names under which it is reached, beside `localhost` and IP addresses: a
+    /// request for another one is refused, for a page in a browser may have sent it.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8081));
+        Self {
+            listen,
+            token_file: None,
+            metrics_token_file: None,
+            hosts: Vec::new(),
+        }
+    }
+}
 
 pub(super) fn check(admin: &Admin, document: &mut Document<'_>) {
     for host in admin.hosts.iter().filter(|host| !is_name(host)) {

@@ -11,10 +11,12 @@ mod wire;
 
 use std::ops::RangeInclusive;
 
+use super::Config;
 use super::document::Document;
-use super::{Config, Engine, LimitOverrides, PluginLimits};
 use crate::edge::rate::{self, Allowance};
+use crate::engine::config::Config as Engine;
 use crate::plugin::admission;
+use crate::plugin::limits::{LimitOverrides, PluginLimits};
 use crate::{capability, telemetry};
 
 /// A key, its value, and where the value may lie.

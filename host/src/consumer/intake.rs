@@ -141,11 +141,18 @@ impl Intake {
     }
 
     /// At most one batch: what comes first, and what comes within the window. The queue
-    /// is asked now and then, for to ask for each message costs more than to handle it.
+    /// is asked now and then, for to ask for each message costs more than to handle it;
+    /// while requests come, and messages with them, the first time is behind a wait too.
     async fn receive(&self, messages: &mut Vec<Received>) -> Result<(), QueueError> {
         let wait = Duration::from_millis(self.shared.config.receive_ms_max);
+        let mut window = Duration::from_millis(self.consumed.window_ms);
+        if self.shared.pacer.is_busy() {
+            let first = window.min(GATHER_LOOK);
+            self.or_stop(sleep(first)).await;
+            window -= first;
+        }
         self.receive_within(wait, messages).await?;
-        let until = Instant::now() + Duration::from_millis(self.consumed.window_ms);
+        let until = Instant::now() + window;
         while !messages.is_empty() && messages.len() < self.consumed.batch {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() || self.or_stop(sleep(left.min(GATHER_LOOK))).await.is_none() {

@@ -21,6 +21,7 @@ use crate::plugin::deployment::{Approved, Deployment, Live, RequestCounts};
 use crate::plugin::failing::FailureStreak;
 use crate::plugin::idle::{Idle, IdleBounds};
 use crate::plugin::instance::{Bounds, PreInstance};
+use crate::plugin::limits::PluginLimits;
 use crate::plugin::manifest::Reuse;
 use crate::plugin::openapi::{Fragment, PartOwner};
 use crate::plugin::package::{self, Package};
@@ -138,7 +139,7 @@ impl Deployer {
     }
 
     /// The manifest asks, the operator decides, the engine's ceiling holds.
-    fn limits(&self, candidate: &Candidate) -> config::PluginLimits {
+    fn limits(&self, candidate: &Candidate) -> PluginLimits {
         let wanted = candidate.package.manifest.limits.over(&self.defaults);
         candidate.settings.limits.over(&wanted)
     }

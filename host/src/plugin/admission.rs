@@ -40,7 +40,7 @@ use self::line::{Bounds, CallQueue};
 pub use self::permit::{Gate, Permit};
 pub use self::reserve::Reserve;
 use self::turns::{Rank, Turns};
-use crate::config::PluginLimits;
+use crate::plugin::limits::PluginLimits;
 
 /// The `[admission]` table of hearth.toml.
 #[derive(Clone, Debug, Deserialize)]

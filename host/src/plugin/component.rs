@@ -22,7 +22,7 @@ use wasmtime::component::Component;
 
 use self::store::{Name, Store};
 use super::package::Package;
-use crate::config::Engine as Limits;
+use crate::engine::config::Config as Limits;
 use crate::engine::{Engines, Family};
 use crate::secret::RootSecret;
 

@@ -17,7 +17,7 @@ use super::openapi::Fragment;
 use super::package::Digest;
 use crate::capability::Lents;
 use crate::capability::sql::statement::Declared;
-use crate::config::PluginLimits;
+use crate::plugin::limits::PluginLimits;
 use crate::telemetry::host::PluginMetrics;
 
 /// All that a call needs of the deployment that serves it.

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use self::waiting::{Bounds, Given, IdleKey, IdleQueue, Owner};
 use super::admission::Customer;
 use super::instance::Instance;
-use crate::config::Engine as Limits;
+use crate::engine::config::Config as Limits;
 
 /// What waits of all plugins: they hold slots of one pool.
 pub struct IdleSlots {

@@ -19,7 +19,7 @@ use super::meter::Meter;
 use super::state::State;
 use crate::capability::{self, Call, Lents};
 use crate::clock::Clock;
-use crate::config::Engine as Limits;
+use crate::engine::config::Config as Limits;
 
 mod generated {
     wasmtime::component::bindgen!({

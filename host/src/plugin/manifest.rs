@@ -33,7 +33,7 @@ pub use self::consumed::Consumed;
 pub use self::read::{NAME_RULE, is_name};
 pub use self::schedule::{Schedule, ScheduleAudience, Times};
 use crate::capability::sql::statement::Declared;
-use crate::config::LimitOverrides;
+use crate::plugin::limits::LimitOverrides;
 use crate::plugin::package::Interface;
 
 /// How many bytes a manifest may have.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::unread::RequestBody;
 use crate::budget::{Budget, Customer, Full, Part};
-use crate::config::Server as Limits;
+use crate::server::config::Config as Limits;
 use crate::telemetry::HostMetrics;
 
 /// Memory for bodies is counted in blocks of this size.

@@ -22,7 +22,7 @@ use super::idle_timeout::{ConnectionTimeouts, FAREWELL_MS, Verdict};
 use super::progress_body::ProgressBody;
 use super::unread::{self, RequestBody};
 use super::wire::Wire;
-use crate::config::Server as Limits;
+use crate::server::config::Config as Limits;
 use crate::telemetry::HostMetrics;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 #[cfg(not(test))]
 use tokio::time::Instant;
 
-use crate::config::Server as Limits;
+use crate::server::config::Config as Limits;
 
 /// Stands for "not now" where an instant is kept.
 const NEVER: u64 = u64::MAX;

@@ -27,7 +27,6 @@ use super::outgoing::Outgoing;
 use super::traffic::Traffic;
 use super::unread::RequestBody;
 use crate::capability::push;
-use crate::config::Server as Limits;
 use crate::edge::cors::Cors;
 use crate::edge::health;
 use crate::edge::idempotency::Idempotency;
@@ -41,6 +40,7 @@ use crate::plugin::deployment::Deployment;
 use crate::router::Router;
 use crate::telemetry::trace::method_name;
 use crate::telemetry::{Span, SpanKind, TraceScope, Traces};
+use crate::server::config::Config as Limits;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HEARTH_PLUGIN: HeaderName = HeaderName::from_static("hearth-plugin");

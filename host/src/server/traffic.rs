@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use crate::budget::{Budget, Customer, Full, Part};
-use crate::config::Server as Limits;
 use crate::edge::problem::Problem;
+use crate::server::config::Config as Limits;
 use crate::telemetry::HostMetrics;
 
 /// When a client that was turned away may well try again.

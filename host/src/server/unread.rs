@@ -21,7 +21,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use crate::config::Server as Limits;
+use crate::server::config::Config as Limits;
 
 type Slot = Arc<Mutex<Option<Incoming>>>;
 

@@ -22,7 +22,7 @@ use tokio::time::{Instant, Sleep};
 
 use self::framing::{RequestFramer, WireError};
 use super::idle_timeout::Activity;
-use crate::config::Server as Limits;
+use crate::server::config::Config as Limits;
 
 /// What hyper gets in place of what was refused: NUL stands in no head, and in no
 /// size of a chunk.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram};
 
 use super::Metrics;
-use crate::backend::queue::{Depth, Settlement};
 
 const SENT: &str = "hearth_queue_sent_total";
 const REFUSED: &str = "hearth_queue_refused_total";
@@ -16,6 +15,9 @@ const OLDEST: &str = "hearth_queue_oldest_age_seconds";
 const RELAYED: &str = "hearth_queue_relayed_total";
 const RELAY_LAG: &str = "hearth_queue_relay_lag_seconds";
 const FOREIGN: &str = "hearth_queue_foreign_total";
+
+/// What may become of a delivery.
+const OUTCOMES: [&str; 5] = ["done", "retry", "failed", "given_back", "dead"];
 
 pub(super) fn describe(metrics: &Metrics) {
     metrics.describe_counter(
@@ -59,11 +61,7 @@ pub struct QueueMetrics {
     pub relayed: Counter,
     pub relay_lag_seconds: Histogram,
     pub foreign: Counter,
-    done: Counter,
-    retried: Counter,
-    failed: Counter,
-    given_back: Counter,
-    dead: Counter,
+    settled: [(&'static str, Counter); 5],
     depths: [Gauge; 4],
     oldest_age_seconds: Gauge,
 }
@@ -83,35 +81,27 @@ impl QueueMetrics {
             relayed: metrics.counter(RELAYED, &labels),
             relay_lag_seconds: metrics.histogram(RELAY_LAG, &labels),
             foreign: metrics.counter(FOREIGN, &labels),
-            done: settled("done"),
-            retried: settled("retry"),
-            failed: settled("failed"),
-            given_back: settled("given_back"),
-            dead: settled("dead"),
+            settled: OUTCOMES.map(|outcome| (outcome, settled(outcome))),
             depths: ["waiting", "delayed", "leased", "dead"].map(depth),
             oldest_age_seconds: metrics.gauge(OLDEST, &labels),
         }
     }
 
-    /// Counts one delivery that has ended.
-    pub fn count_settled(&self, settlement: &Settlement) {
-        let counter = match settlement {
-            Settlement::Done => &self.done,
-            Settlement::RetryAfter(_) => &self.retried,
-            Settlement::Failed { .. } => &self.failed,
-            Settlement::GiveBack => &self.given_back,
-            Settlement::DeadLetter(_) => &self.dead,
-        };
-        counter.increment(1);
+    /// Counts one delivery that has ended, by the name of its outcome.
+    pub fn count_settled(&self, outcome: &str) {
+        let counter = self.settled.iter().find(|(name, _)| *name == outcome);
+        if let Some((_, counter)) = counter {
+            counter.increment(1);
+        }
     }
 
-    /// Exact up to 2^53 messages.
-    pub fn set_depth(&self, depth: &Depth) {
-        let numbers = [depth.waiting, depth.delayed, depth.leased, depth.dead];
-        for (gauge, number) in self.depths.iter().zip(numbers) {
+    /// Messages that are waiting, delayed, leased and dead, and since when the oldest
+    /// waits. Exact up to 2^53 messages.
+    pub fn set_depth(&self, by_state: [u64; 4], oldest_age: Option<Duration>) {
+        for (gauge, number) in self.depths.iter().zip(by_state) {
             gauge.set(number as f64);
         }
-        let oldest = depth.oldest_age.unwrap_or(Duration::ZERO);
+        let oldest = oldest_age.unwrap_or(Duration::ZERO);
         self.oldest_age_seconds.set(oldest.as_secs_f64());
     }
 }

@@ -9,7 +9,10 @@ use crate::events::Event;
 use crate::outbox::Outbox;
 use crate::sla::plan::Plan;
 use crate::sla::track::{self, Tracked};
-use crate::sql::{id_by_external_id, insert_tickets, taken_external_ids};
+use crate::sql::creation::{
+    insert_audit, insert_change, insert_first_tags, insert_terms, insert_ticket,
+};
+use crate::sql::{id_by_external_id, taken_external_ids};
 use crate::ticket::{self, AGENT, Author, Stamp, Summary};
 use crate::{audits, fold, requester};
 
@@ -69,15 +72,40 @@ impl New {
         })
     }
 
-    /// All that is written of it, as one object.
-    fn row(&self, tracked: &Tracked) -> Value {
-        let mut members = sql::to_json(&self.ticket);
-        members.insert("description".into(), self.description.as_str().into());
-        let search = fold::vector(&self.ticket.subject, &self.description);
-        members.insert("search".into(), search.into());
-        members.insert("audit_id".into(), id::new("aud").into());
-        members.append(&mut track::members(tracked));
-        Value::Object(members)
+    /// Adds all that is written of it. Nothing of it is read back.
+    fn add(&self, batch: &mut Batch, started: &Tracked, author: &Author<'_>, now: Timestamp) {
+        let ticket = &self.ticket;
+        let search = fold::vector(&ticket.subject, &self.description);
+        batch.add(insert_ticket::step(
+            &ticket.id,
+            &ticket.priority,
+            ticket.r#type.as_deref(),
+            &ticket.subject,
+            &self.description,
+            ticket.assignee.as_deref(),
+            ticket.external_id.as_deref(),
+            ticket.requester.as_ref(),
+            &ticket.tags,
+            &ticket.custom_fields,
+            &search,
+            now,
+        ));
+        let audit = Json(audits::created().into());
+        let (key, is_agent) = (author.key_id, author.is_agent);
+        batch.add(insert_audit::step(
+            &id::new("aud"),
+            &ticket.id,
+            &audit,
+            key,
+            is_agent,
+            now,
+        ));
+        batch.add(insert_change::step(&ticket.id));
+        batch.add(track::insertion(started));
+        batch.add(insert_terms::step(&ticket.id, &search));
+        if !ticket.tags.is_empty() {
+            batch.add(insert_first_tags::step(&ticket.id, &ticket.tags));
+        }
     }
 
     /// What it has once it was written then.
@@ -186,16 +214,14 @@ fn insert_free(
     let started = tickets.iter();
     let started = started.map(|new| track::started(&plan, &new.ticket, now));
     let started: Vec<Tracked> = started.collect();
-    let rows = tickets.iter().zip(&started);
-    let rows = Json(rows.map(|(new, tracked)| new.row(tracked)).collect());
     let order = author
         .looks
         .order(started.iter().filter_map(|own| own.check_at), now);
     let events: Vec<Event> = tickets.iter().map(|new| new.event(now)).collect();
-    let (key, is_agent) = (author.key_id, author.is_agent);
-    let audit = Json(audits::created().into());
     let mut batch = Batch::new();
-    batch.add(insert_tickets::step(&rows, &audit, key, is_agent, now));
+    for (new, started) in tickets.iter().zip(&started) {
+        new.add(&mut batch, started, author, now);
+    }
     outbox.add(&mut batch, &events, order.as_slice());
     outbox.noted(batch.run(database))?;
     Ok(tickets.iter().map(|new| new.stamp(now)).collect())

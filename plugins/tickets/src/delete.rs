@@ -5,7 +5,7 @@ use hearth_plugin::prelude::*;
 use crate::audits;
 use crate::events::Event;
 use crate::outbox::Outbox;
-use crate::sql::erasure::{delete_ticket, redact_audits};
+use crate::sql::erasure::{delete_clocks, delete_tags, delete_ticket, redact_audits};
 use crate::sql::feed::mark_changed;
 use crate::sql::words::remove_terms;
 use crate::sql::{insert_audits, lock_tickets};
@@ -35,6 +35,8 @@ pub fn delete(request: &Request, TicketId(id): TicketId) -> Answer {
 
 fn erase(tx: &Transaction, id: &str, author: &Author<'_>) -> Result<(), sql::Error> {
     remove_terms(tx, id)?;
+    delete_tags(tx, id)?;
+    delete_clocks(tx, id)?;
     redact_audits(tx, id, None)?;
     delete_ticket(tx, id)?;
     let audit = Json(json!([audits::new(id, true, audits::deleted())]));

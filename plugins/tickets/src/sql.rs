@@ -8,6 +8,7 @@
 //! customer's.
 
 pub mod candidates;
+pub mod creation;
 pub mod erasure;
 pub mod feed;
 pub mod lists;
@@ -61,46 +62,6 @@ sql! {
         "SELECT found.external_id FROM unnest($1::text[]) AS wanted (external_id) \
          CROSS JOIN LATERAL (SELECT external_id FROM tickets \
          WHERE tickets.external_id = wanted.external_id LIMIT 1) AS found";
-
-    /// Makes tickets, with all that a ticket begins with, out of what is given alone.
-    /// The time is the one at which their clocks start.
-    pub write fn insert_tickets(
-        tickets: &Json,
-        audit: &Json,
-        author: &str,
-        by_agent: bool,
-        now: Timestamp,
-    ) -> u64 =
-        "WITH given AS (SELECT id, priority, type, subject, description, assignee, external_id, \
-         requester, tags, custom_fields, search, audit_id, running_since, elapsed_micros, \
-         first_response_target_minutes, first_response_due_at, first_response_warn_at, \
-         resolution_target_minutes, resolution_due_at, resolution_warn_at, check_at, due_at \
-         FROM jsonb_to_recordset($1) AS given (id text, priority text, \
-         type text, subject text, description text, assignee text, external_id text, \
-         requester jsonb, tags text[], custom_fields jsonb, search text, audit_id text, \
-         running_since timestamptz, elapsed_micros bigint, \
-         first_response_target_minutes bigint, first_response_due_at timestamptz, \
-         first_response_warn_at timestamptz, resolution_target_minutes bigint, \
-         resolution_due_at timestamptz, resolution_warn_at timestamptz, check_at timestamptz, \
-         due_at timestamptz)), \
-         made AS (INSERT INTO tickets (id, priority, type, subject, description, assignee, \
-         external_id, requester, tags, custom_fields, search, folded, created_at, updated_at) \
-         SELECT id, priority, type, subject, description, assignee, external_id, requester, tags, \
-         custom_fields, search::tsvector, true, $5, $5 FROM given RETURNING id, search), \
-         audited AS (INSERT INTO ticket_audits (id, ticket_id, public, events, author, by_agent, \
-         created_at) SELECT audit_id, id, true, $2, $3, $4, $5 FROM given), \
-         tagged AS (INSERT INTO ticket_tags (ticket_id, tag) SELECT given.id, wanted.tag \
-         FROM given CROSS JOIN LATERAL unnest(given.tags) AS wanted (tag)), \
-         changed AS (INSERT INTO ticket_changes (ticket_id) SELECT id FROM given), \
-         started AS (INSERT INTO ticket_clocks (ticket_id, started_at, running_since, \
-         elapsed_micros, first_response_target_minutes, first_response_due_at, \
-         first_response_warn_at, resolution_target_minutes, resolution_due_at, \
-         resolution_warn_at, check_at, due_at) SELECT id, $5, running_since, elapsed_micros, \
-         first_response_target_minutes, first_response_due_at, first_response_warn_at, \
-         resolution_target_minutes, resolution_due_at, resolution_warn_at, check_at, due_at \
-         FROM given) \
-         INSERT INTO ticket_terms (term, ticket_id) SELECT words.term, made.id \
-         FROM made CROSS JOIN LATERAL unnest(tsvector_to_array(made.search)) AS words (term)";
 
     /// Changes locked tickets, at a time after they were locked. As an insert that finds
     /// each by its key, for an update that joins may read all tickets of the customer.

@@ -139,7 +139,9 @@ impl PgQueue {
             let counted = counted.get(&*local.name).unwrap_or(&empty);
             let depth = counted.waiting + counted.delayed + counted.leased;
             local.set_counted(depth, counted.heavy.clone());
-            local.metrics.set_depth(&counted.depth(&local.name));
+            let depth = counted.depth(&local.name);
+            let by_state = [depth.waiting, depth.delayed, depth.leased, depth.dead];
+            local.metrics.set_depth(by_state, depth.oldest_age);
         }
     }
 

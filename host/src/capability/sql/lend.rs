@@ -13,7 +13,7 @@ use super::usage::StatementAccount;
 use super::{Client, Config};
 use crate::backend::postgres::chain;
 use crate::backend::postgres::connection::{Credentials, Prepared};
-use crate::backend::queue::Sender;
+use crate::backend::queues::Sender;
 
 /// What a deployment brings along, out of its package and the operator's config.
 pub struct Deployment<'a> {

@@ -13,7 +13,7 @@ use crate::backend::postgres::connection::Prepared;
 use crate::backend::postgres::lease::Lease;
 use crate::backend::postgres::plugin::{LeaseError, PluginPool, PoolStatus};
 use crate::backend::postgres::tenancy::Tenant;
-use crate::backend::queue::Sender;
+use crate::backend::queues::Sender;
 use crate::capability::Call;
 use crate::telemetry::{BackendCall, BackendWatch};
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::capability::sql::gate::{Definition, definitions};
 use crate::capability::sql::statement::{Access, Declared, Type};
 use crate::capability::sql::{Outlook, Scan};
-use crate::config::LimitOverrides;
+use crate::plugin::limits::LimitOverrides;
 use crate::plugin::manifest::Manifest;
 use crate::plugin::package::{Migration, Package};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{reserved, shared};
 use crate::backend::dynamodb::Dynamo;
 use crate::backend::postgres::Server;
-use crate::backend::queue::Queues;
+use crate::backend::queues::Queues;
 use crate::capability::{cache, config, documents, log, metrics, outbound, push, queue, sql};
 use crate::clock::Clock;
 use crate::config::Config;

@@ -1,7 +1,7 @@
 //! The numbers of what stands between a client and the host.
 
 use super::{Bound, Config, Document, GIB, HOUR_MS, KIB, MIB, note};
-use crate::config::{Http2, Server};
+use crate::server::config::{Config as Server, Http2};
 use crate::server::{access, compress, tls};
 
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {

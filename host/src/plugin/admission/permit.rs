@@ -8,7 +8,7 @@ use metrics::Gauge;
 use tokio::sync::oneshot;
 
 use super::{Admission, Arrival, Customer, Shed, Told};
-use crate::config::PluginLimits;
+use crate::plugin::limits::PluginLimits;
 
 /// How many calls run, and how many may wait for how long. A full queue sheds:
 /// it does not grow.

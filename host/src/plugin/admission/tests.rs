@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::{Admission, Config, Customer, Gate, Permit, Reserve, Shed};
-use crate::config::PluginLimits;
+use crate::plugin::limits::PluginLimits;
 
 type Waiting<'g> = Pin<Box<dyn Future<Output = Result<Permit, Shed>> + 'g>>;
 

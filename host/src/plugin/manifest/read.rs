@@ -11,7 +11,7 @@ use super::{
 };
 use crate::capability::outbound::Pattern;
 use crate::capability::sql::statement::{Access, Column, Declared, Type, UNNAMED};
-use crate::config::LimitOverrides;
+use crate::plugin::limits::LimitOverrides;
 use crate::plugin::package::Interface;
 
 /// The longest that any time in a manifest may be: a day.

@@ -2,9 +2,11 @@
 //! statements for however many tickets, and none for what no clock knows of.
 
 use hearth_plugin::prelude::*;
+use hearth_plugin::sql::Step;
 
 use super::clock::{Clock, Clocks, Moment, Told};
 use super::plan::Plan;
+use crate::sql::creation::insert_clocks;
 use crate::sql::sla::{in_force, write_clocks};
 use crate::start::LAST;
 use crate::ticket::Summary;
@@ -116,13 +118,28 @@ pub fn started(plan: &Plan, ticket: &Summary, at: Timestamp) -> Tracked {
     tracked
 }
 
-/// The row of a ticket's clocks.
-pub fn row(tracked: &Tracked) -> Value {
-    Value::Object(members(tracked))
+/// The clocks of a new ticket, to be written.
+pub fn insertion(tracked: &Tracked) -> Step<u64> {
+    let clocks = &tracked.clocks;
+    let (first, resolution) = (&clocks.first_response, &clocks.resolution);
+    insert_clocks::step(
+        &tracked.ticket_id,
+        clocks.started_at,
+        clocks.running_since,
+        clocks.elapsed_micros,
+        first.target_minutes,
+        first.due_at,
+        first.warn_at,
+        resolution.target_minutes,
+        resolution.due_at,
+        resolution.warn_at,
+        tracked.check_at,
+        clocks.due_at().unwrap_or(LAST),
+    )
 }
 
-/// Its columns.
-pub fn members(tracked: &Tracked) -> Map<String, Value> {
+/// The row of a ticket's clocks.
+pub fn row(tracked: &Tracked) -> Value {
     let clocks = &tracked.clocks;
     let mut members = Map::new();
     members.insert("ticket_id".into(), tracked.ticket_id.as_str().into());
@@ -140,7 +157,7 @@ pub fn members(tracked: &Tracked) -> Map<String, Value> {
         member("_warned_at", json!(clock.told.warning));
         member("_breached_at", json!(clock.told.breach));
     }
-    members
+    Value::Object(members)
 }
 
 /// The clocks in the answer of `in_force`.

@@ -43,7 +43,13 @@ sql! {
          AS each (event) WHERE event ->> 'type' = 'change' AND ($2::text IS NULL \
          OR position($2 in jsonb_build_array(event -> 'from', event -> 'to')::text) > 0))";
 
-    /// Deletes a locked ticket with its tags, comments and clocks; its terms are to be
-    /// removed before.
+    /// Deletes a locked ticket with its comments. What lies under its id in other tables
+    /// is to be deleted before.
     pub write fn delete_ticket(id: &str) -> u64 = "DELETE FROM tickets WHERE id = $1";
+
+    pub write fn delete_clocks(ticket_id: &str) -> u64 =
+        "DELETE FROM ticket_clocks WHERE ticket_id = $1";
+
+    pub write fn delete_tags(ticket_id: &str) -> u64 =
+        "DELETE FROM ticket_tags WHERE ticket_id = $1";
 }

@@ -1,47 +1,14 @@
-//! The sections that belong to no capability: server, admin, engine, and the
-//! limits of a plugin. The defaults come from the table of limits in the design.
-
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+//! Section `[server]`.
 
 use serde::Deserialize;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// The admin listener: another socket than the public one, with its own token.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Admin {
-    /// Loopback by default. `HEARTH_ADMIN_LISTEN` overrides it.
-    pub listen: SocketAddr,
-    /// A file whose text is the token that admin requests must carry. Without
-    /// one the host makes a token of its own in the data folder.
-    pub token_file: Option<PathBuf>,
-    /// A file whose text is the token that `/metrics` wants. Without one the metrics
-    /// are for everybody who reaches the listener.
-    pub metrics_token_file: Option<PathBuf>,
-    /// The names under which it is reached, beside `localhost` and IP addresses: a
-    /// request for another one is refused, for a page in a browser may have sent it.
-    pub hosts: Vec<String>,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8081));
-        Self {
-            listen,
-            token_file: None,
-            metrics_token_file: None,
-            hosts: Vec::new(),
-        }
-    }
-}
-
 /// What the public listener takes from a client before it refuses.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Server {
+pub struct Config {
     /// Open connections. One more takes the place of one that rests, see
     /// `server/connection_limit.rs`, and is closed where none does.
     pub connections_max: usize,
@@ -106,7 +73,7 @@ pub struct Server {
     pub h2: Http2,
 }
 
-impl Default for Server {
+impl Default for Config {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
@@ -171,84 +138,6 @@ impl Default for Http2 {
             send_buffer_bytes_max: 64 * KIB,
             reset_streams_max: 20,
             error_streams_max: 100,
-        }
-    }
-}
-
-/// The WebAssembly engines and the child process that compiles for them.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Engine {
-    /// Milliseconds between two ticks, at each of which a guest yields.
-    pub epoch_ms: u64,
-    /// Instances in flight on the whole host.
-    pub instances_max: usize,
-    /// Instances of all plugins that wait for their next call, where a plugin
-    /// reuses them. Past that, the one that was used longest ago goes.
-    pub idle_instances_max: usize,
-    /// How much of it one customer may have, rounded up to whole instances.
-    pub customer_idle_instances_percent_max: u64,
-    /// The largest linear memory that any plugin may be given, in bytes. The
-    /// pool reserves address space by it.
-    pub memory_bytes_max: usize,
-    /// Elements of a guest's tables.
-    pub table_elements_max: usize,
-    /// Bytes of a guest's own stack.
-    pub stack_bytes_max: usize,
-    /// Core instances, memories and tables of one store.
-    pub instances_per_store_max: usize,
-    pub memories_per_store_max: usize,
-    pub tables_per_store_max: usize,
-    /// Bytes that one host call may lift out of a guest, or lower into it.
-    pub host_call_bytes_max: usize,
-    /// Resource handles that an instance holds at once.
-    pub handles_max: usize,
-    /// Bytes of a pooled memory that stay resident between two instances.
-    /// Ignored where the kernel has no `PAGEMAP_SCAN`.
-    pub keep_resident_bytes: usize,
-    /// Milliseconds of CPU after which a call goes on in the second runtime.
-    pub long_cpu_ms: u64,
-    /// Address space of the compiling child, in bytes.
-    pub compile_memory_bytes_max: usize,
-    /// CPU time of the compiling child.
-    pub compile_cpu_ms_max: u64,
-    /// Time by the clock of the compiling child.
-    pub compile_wall_ms_max: u64,
-    /// Children that compile at once.
-    pub compile_concurrency_max: usize,
-    /// Bytes of compiled code that the compiling child may hand back.
-    pub compiled_bytes_max: u64,
-    /// Files of compiled components that are kept, each as large as its code. Past that
-    /// the one that was used longest ago goes, and none of what is served.
-    pub compiled_files_max: usize,
-    /// Bytes of a component file.
-    pub component_bytes_max: usize,
-}
-
-impl Default for Engine {
-    fn default() -> Self {
-        Self {
-            epoch_ms: 2,
-            instances_max: 400,
-            idle_instances_max: 200,
-            customer_idle_instances_percent_max: 40,
-            memory_bytes_max: 1024 * MIB,
-            table_elements_max: 20_000,
-            stack_bytes_max: 512 * KIB,
-            instances_per_store_max: 64,
-            memories_per_store_max: 64,
-            tables_per_store_max: 64,
-            host_call_bytes_max: 4 * MIB,
-            handles_max: 1_000,
-            keep_resident_bytes: MIB,
-            long_cpu_ms: 2,
-            compile_memory_bytes_max: 4096 * MIB,
-            compile_cpu_ms_max: 120_000,
-            compile_wall_ms_max: 180_000,
-            compile_concurrency_max: 1,
-            compiled_bytes_max: 512 << 20,
-            compiled_files_max: 2_000,
-            component_bytes_max: 64 * MIB,
         }
     }
 }

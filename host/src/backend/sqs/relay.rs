@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::Sqs;
 use crate::backend::pgqueue::Delivery;
 use crate::backend::queue::{QueueError, Received, Settlement};
-use crate::backend::sqs::Sqs;
 use crate::telemetry::{Span, Traces};
 
 /// How long one look waits: the wait costs nothing, and ends with the first message.

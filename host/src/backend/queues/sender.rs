@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Config, Outgoing, QueueError, Queues};
+use super::Queues;
 use crate::backend::pgqueue::Entry;
+use crate::backend::queue::{Config, Outgoing, QueueError};
 use crate::telemetry::{Span, SpanKind, TraceScope};
 
 /// Characters of a group's name and of a deduplication id. Source: SQS.
