@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::ConfigErrors;
+use hearth_server::config::ConfigErrors;
 
 /// EX_USAGE of sysexits(3): the configuration or the command line is wrong.
 pub const USAGE: u8 = 64;

@@ -1,27 +1,14 @@
-//! Hearth: one process that owns what is dear (connections, caches, batches,
+//! Hearth: one process that owns what is expensive (connections, caches, batches,
 //! queues) and lends it through WIT to sandboxed components.
 //!
-//! Imports run one way: `cli` -> `server`, `admin`, `schedule` -> `router`, `edge`,
-//! `deploy` -> `consumer` -> `plugin` -> `capability` -> `backend` -> `budget`.
-//! ARCHITECTURE.md has the map.
+//! The layers are crates, from the bottom up: `hearth-base`, `hearth-backend`,
+//! `hearth-runtime`, `hearth-server`, and this one, which has the commands and what `make run`
+//! starts beside the host. ARCHITECTURE.md has the map.
 
-pub mod admin;
-pub mod backend;
-pub mod budget;
-pub mod capability;
+pub use hearth_backend as backend;
+pub use hearth_base::{budget, clock, mode, pacer, secret, telemetry};
+pub use hearth_runtime::{capability, consumer, engine, plugin, router};
+pub use hearth_server::{admin, config, deploy, edge, schedule, server};
+
 pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod consumer;
-pub mod deploy;
-pub mod edge;
 pub mod embedded;
-pub mod engine;
-pub mod mode;
-pub mod pacer;
-pub mod plugin;
-pub mod router;
-pub mod schedule;
-pub mod secret;
-pub mod server;
-pub mod telemetry;

@@ -20,7 +20,7 @@ const LEDGER: &str = "
 /// The schema as a host of the version before has left it.
 async fn migrate_until_12(database: &Client) {
     database.batch_execute(LEDGER).await.unwrap();
-    let folder = "../host/src/backend/postgres/migrations";
+    let folder = "../host/backend/src/postgres/migrations";
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = std::fs::read_dir(folder).unwrap();
     let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();

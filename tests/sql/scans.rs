@@ -10,8 +10,10 @@ use super::fixture::{Fixture, Package, migration};
 use crate::harness::host::plugin;
 use crate::harness::postgres::Cluster;
 
-const SCHEMA: &str = include_str!("../../host/src/capability/sql/scans/fixtures/schema.sql");
-const CASES: &str = include_str!("../../host/src/capability/sql/scans/fixtures/postgres-15.json");
+const SCHEMA: &str =
+    include_str!("../../host/runtime/src/capability/sql/scans/fixtures/schema.sql");
+const CASES: &str =
+    include_str!("../../host/runtime/src/capability/sql/scans/fixtures/postgres-15.json");
 
 /// A statement, and the tables of which it reads all rows.
 #[derive(Deserialize)]

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
-use crate::telemetry::{BackendCall, BackendWatch};
+use hearth_base::telemetry::{BackendCall, BackendWatch};
 
 /// Notes each attempt of a client.
 pub struct Watching {

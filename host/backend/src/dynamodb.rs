@@ -9,7 +9,7 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use hearth::backend::dynamodb::{Config, Dynamo};
+//! use hearth_backend::dynamodb::{Config, Dynamo};
 //!
 //! let config = Config { region: Some("eu-central-1".into()), ..Config::default() };
 //! let dynamo = Dynamo::open(&config, None).await;
@@ -38,7 +38,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use serde::Deserialize;
 
 use super::aws::Watching;
-use crate::telemetry::BackendWatch;
+use hearth_base::telemetry::BackendWatch;
 
 pub use failure::{Failure, failure};
 pub use tables::PrepareError;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::budget::{Budget, Customer, Full, Part};
+use hearth_base::budget::{Budget, Customer, Full, Part};
 
 /// Bounds of one call, and of what waits.
 #[derive(Clone, Copy, Debug)]

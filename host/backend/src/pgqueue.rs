@@ -34,9 +34,9 @@ use tokio_util::task::TaskTracker;
 use super::merge::Merge;
 use super::postgres::Server;
 use super::queue::{Config, Outgoing, QueueError};
-use crate::clock::Clock;
-use crate::secret::RootSecret;
-use crate::telemetry::HostMetrics;
+use hearth_base::clock::Clock;
+use hearth_base::secret::RootSecret;
+use hearth_base::telemetry::HostMetrics;
 
 use local::Local;
 use settle::Ending;

@@ -6,8 +6,8 @@
 //! [`Server::tls`]).
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), hearth::backend::postgres::OpenError> {
-//! use hearth::backend::postgres::{Config, Server};
+//! # async fn example() -> Result<(), hearth_backend::postgres::OpenError> {
+//! use hearth_backend::postgres::{Config, Server};
 //!
 //! let server = Server::open(Config::default(), "postgres://hearth@localhost/hearth").await?;
 //! server.prepare_database().await?;

@@ -19,7 +19,6 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use uuid::Uuid;
 
-
 pub use config::{Backend, Config};
 pub use error::QueueError;
 pub(crate) use message::id_text;

@@ -11,9 +11,9 @@ use super::queue::{
     Backend, Config, DeadLetter, Depth, Outgoing, QueueError, Receipt, Received, Settlement, Which,
 };
 use super::sqs::{Sqs, relay};
-use crate::clock::Clock;
-use crate::secret::RootSecret;
-use crate::telemetry::{HostMetrics, Traces};
+use hearth_base::clock::Clock;
+use hearth_base::secret::RootSecret;
+use hearth_base::telemetry::{HostMetrics, Traces};
 
 pub use sender::{Draft, MessageOrigin, Sender};
 

@@ -30,9 +30,9 @@ use tokio::sync::OnceCell;
 use super::merge::Merge;
 use super::pgqueue::PgQueue;
 use super::queue::{Depth, Outgoing, QueueError};
-use crate::clock::Clock;
-use crate::secret::RootSecret;
-use crate::telemetry::BackendWatch;
+use hearth_base::clock::Clock;
+use hearth_base::secret::RootSecret;
+use hearth_base::telemetry::BackendWatch;
 use send::Parcel;
 use stamp::Stamps;
 

@@ -6,7 +6,7 @@
 //! deadline, its CPU) does not.
 //!
 //! ```
-//! use hearth::clock::Clock;
+//! use hearth_base::clock::Clock;
 //! let folder = tempfile::tempdir().unwrap();
 //! let file = folder.path().join("clock");
 //! let clock = Clock::of_file(&file);

@@ -13,8 +13,8 @@
 //! same file.
 //!
 //! ```no_run
-//! # fn example() -> Result<(), hearth::secret::SecretError> {
-//! let secret = hearth::secret::RootSecret::open(std::path::Path::new("data/secret"))?;
+//! # fn example() -> Result<(), hearth_base::secret::SecretError> {
+//! let secret = hearth_base::secret::RootSecret::open(std::path::Path::new("data/secret"))?;
 //! let key: [u8; 32] = secret.derive("api-key");
 //! # Ok(())
 //! # }

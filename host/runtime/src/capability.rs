@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use wasmtime::component::{Linker, ResourceTable};
 
-use crate::telemetry::TraceScope;
+use hearth_base::telemetry::TraceScope;
 
 pub mod cache;
 pub mod call;

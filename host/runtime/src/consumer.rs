@@ -25,12 +25,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::intake::Intake;
-use crate::backend::queues::Queues;
-use crate::clock::Clock;
-use crate::pacer::Pacer;
 use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::deployment::Deployment;
-use crate::telemetry::{HostMetrics, Traces};
+use hearth_backend::queues::Queues;
+use hearth_base::clock::Clock;
+use hearth_base::pacer::Pacer;
+use hearth_base::telemetry::{HostMetrics, Traces};
 
 /// The `[consumer]` table of hearth.toml. What belongs to one queue stands in the
 /// manifest of the plugin that consumes it.

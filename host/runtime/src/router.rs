@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::plugin::deployment::Deployment;
 use crate::plugin::slot::Slot;
-use crate::telemetry::page::{FamilyKind, MetricsPage, MetricsSource};
+use hearth_base::telemetry::page::{FamilyKind, MetricsPage, MetricsSource};
 
 const FAILING: &str = "hearth_plugin_failing";
 

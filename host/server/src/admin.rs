@@ -16,12 +16,12 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
-use crate::backend::queues::Queues;
 use crate::deploy::rollout::Rollout;
 use crate::edge::problem::Problem;
 use crate::server::{Edge, RequestBody};
-use crate::telemetry::{HostMetrics, Redactor};
 use guard::Guard;
+use hearth_backend::queues::Queues;
+use hearth_base::telemetry::{HostMetrics, Redactor};
 
 /// Prometheus's text format, version 0.0.4.
 const METRICS_TYPE: HeaderValue =

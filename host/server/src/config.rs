@@ -26,10 +26,14 @@ pub use self::admin::Admin;
 use self::document::Document;
 pub use self::mistake::{ConfigErrors, Mistake};
 pub use self::plugin::{Plugin, SecretSource};
-pub use crate::capability::config::Secret;
 use crate::edge::cors;
-use crate::plugin::limits::PluginLimits;
-use crate::{backend, capability, engine, server, telemetry};
+use crate::server;
+use hearth_backend as backend;
+use hearth_base::telemetry;
+use hearth_runtime::capability;
+pub use hearth_runtime::capability::config::Secret;
+use hearth_runtime::engine;
+use hearth_runtime::plugin::limits::PluginLimits;
 
 /// The file that is read from the working folder where no other is named.
 const FILE_DEFAULT: &str = "hearth.toml";
@@ -54,7 +58,7 @@ pub struct Config {
     pub telemetry: telemetry::Config,
     pub keys: crate::edge::keys::Config,
     pub rate: crate::edge::rate::Config,
-    pub admission: crate::plugin::admission::Config,
+    pub admission: hearth_runtime::plugin::admission::Config,
     pub idempotency: crate::edge::idempotency::Config,
     pub tls: server::tls::Config,
     pub cors: cors::Config,
@@ -70,7 +74,7 @@ pub struct Config {
     pub push: capability::push::Config,
     pub log: capability::log::Config,
     pub metrics: capability::metrics::Config,
-    pub consumer: crate::consumer::Config,
+    pub consumer: hearth_runtime::consumer::Config,
     pub schedule: crate::schedule::Config,
     /// `HEARTH_OUTBOUND_ALLOW_ADDRESSES` overrides its `allow_addresses`.
     pub outbound: capability::outbound::Config,
@@ -95,7 +99,7 @@ impl Default for Config {
             telemetry: telemetry::Config::default(),
             keys: crate::edge::keys::Config::default(),
             rate: crate::edge::rate::Config::default(),
-            admission: crate::plugin::admission::Config::default(),
+            admission: hearth_runtime::plugin::admission::Config::default(),
             idempotency: crate::edge::idempotency::Config::default(),
             tls: server::tls::Config::default(),
             cors: cors::Config::default(),
@@ -110,7 +114,7 @@ impl Default for Config {
             push: capability::push::Config::default(),
             log: capability::log::Config::default(),
             metrics: capability::metrics::Config::default(),
-            consumer: crate::consumer::Config::default(),
+            consumer: hearth_runtime::consumer::Config::default(),
             schedule: crate::schedule::Config::default(),
             outbound: capability::outbound::Config::default(),
             plugins: IndexMap::new(),

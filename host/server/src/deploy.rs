@@ -18,14 +18,14 @@ pub mod store;
 
 use std::sync::Arc;
 
-use crate::capability;
-use crate::clock::Clock;
-use crate::engine;
-use crate::plugin::admission::Admission;
-use crate::plugin::component::Compiler;
-use crate::plugin::idle::IdleSlots;
-use crate::plugin::limits::PluginLimits;
-use crate::telemetry::HostMetrics;
+use hearth_base::clock::Clock;
+use hearth_base::telemetry::HostMetrics;
+use hearth_runtime::capability;
+use hearth_runtime::engine;
+use hearth_runtime::plugin::admission::Admission;
+use hearth_runtime::plugin::component::Compiler;
+use hearth_runtime::plugin::idle::IdleSlots;
+use hearth_runtime::plugin::limits::PluginLimits;
 
 /// Why a plugin does not get to serve: its name, and every reason found.
 #[derive(Debug, thiserror::Error)]

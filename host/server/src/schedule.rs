@@ -18,13 +18,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use self::occurrences::{ClaimedOccurrence, Error, Occurrences};
-use crate::backend::postgres::Server;
-use crate::backend::queue::{Outgoing, QueueError};
-use crate::backend::queues::Queues;
-use crate::clock::Clock;
-use crate::plugin::manifest::{Schedule, ScheduleAudience};
-use crate::router::Router;
-use crate::telemetry::HostMetrics;
+use hearth_backend::postgres::Server;
+use hearth_backend::queue::{Outgoing, QueueError};
+use hearth_backend::queues::Queues;
+use hearth_base::clock::Clock;
+use hearth_base::telemetry::HostMetrics;
+use hearth_runtime::plugin::manifest::{Schedule, ScheduleAudience};
+use hearth_runtime::router::Router;
 
 /// The `[schedule]` table of hearth.toml.
 #[derive(Clone, Debug, Deserialize)]

@@ -42,7 +42,7 @@ use self::connection_limit::{ConnectionLimit, ConnectionPermit};
 use self::idle_timeout::ConnectionTimeouts;
 use self::outgoing::Outgoing;
 use self::tls::{Tls, TlsError};
-use crate::telemetry::HostMetrics;
+use hearth_base::telemetry::HostMetrics;
 
 pub use request::Edge;
 pub use unread::RequestBody;

@@ -18,8 +18,8 @@ pub use self::toolchain::{Machine, Toolchain};
 use super::admin::Error;
 use super::admin::table::list;
 use super::{deploy, pack};
-use crate::plugin::manifest::Manifest;
-use crate::plugin::package::{Package, Parts};
+use hearth_runtime::plugin::manifest::Manifest;
+use hearth_runtime::plugin::package::{Package, Parts};
 
 /// The configuration that `hearth new` writes, with which a host serves the plugin.
 const CONFIG: &str = "hearth.toml";

@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
-use crate::engine::config::Config as Limits;
-use crate::engine::{Family, Layout, compiling};
+use hearth_runtime::engine::config::Config as Limits;
+use hearth_runtime::engine::{Family, Layout, compiling};
 
 /// Reads a component from stdin and writes its compiled form to stdout.
 #[derive(Debug, clap::Args)]

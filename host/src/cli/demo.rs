@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::backend::postgres::Server;
-use crate::edge::keys::register::Register;
-use crate::edge::keys::{Keys, Tier};
-use crate::mode;
-use crate::plugin::deployment::Deployment;
-use crate::secret::RootSecret;
+use hearth_backend::postgres::Server;
+use hearth_base::mode;
+use hearth_base::secret::RootSecret;
+use hearth_runtime::plugin::deployment::Deployment;
+use hearth_server::edge::keys::register::Register;
+use hearth_server::edge::keys::{Keys, Tier};
 
 const CUSTOMER: &str = "demo";
 /// The file in the data folder that has its key.

@@ -19,8 +19,8 @@ use super::admin::steps::{self, End, Outcome, RefusedDeploy};
 use super::admin::table::{line, plain};
 use super::admin::{self, Client, Error, Reach};
 use super::{demo, open};
-use crate::deploy::approval::function_approvals;
-use crate::plugin::package::{COMPONENT_BYTES_MAX, Package};
+use hearth_runtime::plugin::package::{COMPONENT_BYTES_MAX, Package};
+use hearth_server::deploy::approval::function_approvals;
 
 /// What `asks` writes before an SQL function, a table and a statement.
 const FUNCTION: &str = "function:";

@@ -19,8 +19,8 @@ use http::Method;
 
 use self::compare::{Scans, diff};
 use super::admin::{self, Client, Error, Reach};
-use crate::capability::sql::Outlook;
-use crate::plugin::package::{COMPONENT_BYTES_MAX, Package};
+use hearth_runtime::capability::sql::Outlook;
+use hearth_runtime::plugin::package::{COMPONENT_BYTES_MAX, Package};
 
 /// Shows what changes between two versions of a plugin. The exit code is 0 for
 /// any two that can be read.

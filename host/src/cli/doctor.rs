@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::admin::table::line;
 use super::open;
-use crate::config::Config;
+use hearth_server::config::Config;
 
 /// Exit status where something was found.
 const FOUND: u8 = 1;

@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::admin::{self, Error};
 use super::diff::compare::{Row, access, described, file, instances, limits, typed};
 use super::pack::check_openapi;
-use crate::capability::sql::statement::Declared;
-use crate::deploy::approval::function_approvals;
-use crate::plugin::package::{COMPONENT_BYTES_MAX, Outline, Package};
+use hearth_runtime::capability::sql::statement::Declared;
+use hearth_runtime::plugin::package::{COMPONENT_BYTES_MAX, Outline, Package};
+use hearth_server::deploy::approval::function_approvals;
 
 /// Shows what a packed plugin consists of: its sections and their sizes, what it imports,
 /// exports and asks for, its routes, queues, statements and migrations.

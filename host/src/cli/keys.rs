@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
-use crate::backend::postgres::Server;
-use crate::edge::keys::Tier;
-use crate::edge::keys::register::{Ensured, LIST_MAX, Listed, Register, Revoked};
-use crate::secret::RootSecret;
+use hearth_backend::postgres::Server;
+use hearth_base::secret::RootSecret;
+use hearth_server::edge::keys::Tier;
+use hearth_server::edge::keys::register::{Ensured, LIST_MAX, Listed, Register, Revoked};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {

@@ -18,7 +18,7 @@ use clap::ValueEnum;
 use self::sdk::Sdk;
 use super::admin::Error;
 use super::admin::table::line;
-use crate::plugin::manifest::{NAME_RULE, is_name};
+use hearth_runtime::plugin::manifest::{NAME_RULE, is_name};
 
 /// How a template names the SDK's folder.
 const SDK_PATH: &str = "path = \"../../sdk\"";

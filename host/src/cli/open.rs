@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::backend::postgres::Server;
-use crate::clock::Clock;
-use crate::config::Config;
 use crate::embedded::postgres::{Cluster, Reached};
-use crate::mode;
-use crate::secret::RootSecret;
+use hearth_backend::postgres::Server;
+use hearth_base::clock::Clock;
+use hearth_base::mode;
+use hearth_base::secret::RootSecret;
+use hearth_server::config::Config;
 
 /// A variable of the environment that no configuration file can set.
 pub fn environment(name: &str) -> Option<String> {

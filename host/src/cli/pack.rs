@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::capability::sql::gate::{self, ApprovedFunctions};
-use crate::deploy::approval::function_approvals;
-use crate::plugin::openapi::{Fragment, PartOwner};
-use crate::plugin::package::{Package, Parts, pack};
+use hearth_runtime::capability::sql::gate::{self, ApprovedFunctions};
+use hearth_runtime::plugin::openapi::{Fragment, PartOwner};
+use hearth_runtime::plugin::package::{Package, Parts, pack};
+use hearth_server::deploy::approval::function_approvals;
 
 /// Packs a plugin into one file.
 #[derive(Clone, Debug, clap::Args)]

@@ -5,9 +5,9 @@ use std::io::Write;
 use anyhow::Context;
 
 use super::open;
-use crate::backend::postgres::{Match, Server};
-use crate::config::Config;
-use crate::secret::RootSecret;
+use hearth_backend::postgres::{Match, Server};
+use hearth_base::secret::RootSecret;
+use hearth_server::config::Config;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {

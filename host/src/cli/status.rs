@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::admin::table::{self, digest, line, list, time};
 use super::admin::{self, Client, Reach};
-use crate::capability::sql::gate::approved_name;
+use hearth_runtime::capability::sql::gate::approved_name;
 
 /// Shows what serves.
 #[derive(Clone, Debug, clap::Args)]

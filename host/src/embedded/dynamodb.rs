@@ -42,8 +42,8 @@ use dynoxide::Database;
 use tokio::sync::{mpsc, oneshot};
 
 use self::connector::PendingOperation;
-use crate::backend::dynamodb::EmbeddedSync;
-use crate::mode;
+use hearth_backend::dynamodb::EmbeddedSync;
+use hearth_base::mode;
 
 pub use self::connector::{Answer, Connector};
 

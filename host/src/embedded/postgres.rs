@@ -39,7 +39,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-use crate::backend::postgres::Embedded;
+use hearth_backend::postgres::Embedded;
 
 use binaries::Binaries;
 pub use folder::running_url;

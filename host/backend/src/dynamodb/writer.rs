@@ -43,8 +43,8 @@ use tokio::time::{Instant, timeout_at};
 use self::entry::{Entry, Permits};
 use self::queue::Queue;
 use super::Dynamo;
-use crate::budget::Budget;
-use crate::telemetry::WriterMetrics;
+use hearth_base::budget::Budget;
+use hearth_base::telemetry::WriterMetrics;
 
 /// What one BatchWriteItem takes (AWS).
 pub const CALL_ITEMS_MAX: usize = 25;

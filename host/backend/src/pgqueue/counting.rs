@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::PgQueue;
 use super::table::Failure;
-use crate::backend::queue::{Depth, QueueError};
+use crate::queue::{Depth, QueueError};
 
 /// For counting, which reads whole tables. Milliseconds.
 const COUNT_MS_MAX: u64 = 60_000;
@@ -146,7 +146,7 @@ impl PgQueue {
     }
 
     /// What is in each queue, counted now.
-    pub(in crate::backend) async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
+    pub(crate) async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
         let counted = async {
             let mut client = self.shared.table.server.host().get().await?;
             self.count(&mut client).await

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::PgQueue;
 use super::settle::plain;
 use super::table::Failure;
-use crate::backend::queue::{
+use crate::queue::{
     DeadLetter, QueueError, Received, Which, attributes_of, attributes_text, customer_of,
     customer_text, id_of, id_text,
 };
@@ -55,7 +55,7 @@ const BURY: &str = "
 const CHUNK: i64 = 1_000;
 
 impl PgQueue {
-    pub(in crate::backend) async fn dead_letters(
+    pub(crate) async fn dead_letters(
         &self,
         queue: &str,
         before: Option<i64>,
@@ -81,7 +81,7 @@ impl PgQueue {
             .await
     }
 
-    pub(in crate::backend) async fn dead_letter(
+    pub(crate) async fn dead_letter(
         &self,
         queue: &str,
         id: &str,
@@ -102,11 +102,7 @@ impl PgQueue {
             .await
     }
 
-    pub(in crate::backend) async fn redrive(
-        &self,
-        queue: &str,
-        which: &Which,
-    ) -> Result<u64, QueueError> {
+    pub(crate) async fn redrive(&self, queue: &str, which: &Which) -> Result<u64, QueueError> {
         let (ids, table) = (ids(which), &self.shared.table);
         let mut moved = 0;
         loop {
@@ -129,11 +125,7 @@ impl PgQueue {
         }
     }
 
-    pub(in crate::backend) async fn drop_dead(
-        &self,
-        queue: &str,
-        which: &Which,
-    ) -> Result<u64, QueueError> {
+    pub(crate) async fn drop_dead(&self, queue: &str, which: &Which) -> Result<u64, QueueError> {
         let (ids, table) = (ids(which), &self.shared.table);
         let mut dropped = 0;
         loop {
@@ -152,7 +144,7 @@ impl PgQueue {
     }
 
     /// Keeps a message of another backend among the dead letters.
-    pub(in crate::backend) async fn bury(
+    pub(crate) async fn bury(
         &self,
         message: &Received,
         attempts: u32,

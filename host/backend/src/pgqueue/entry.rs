@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use postgres_types::ToSql;
 use uuid::Uuid;
 
-use crate::backend::queue::{Outgoing, attributes_text, customer_text, id_text};
+use crate::queue::{Outgoing, attributes_text, customer_text, id_text};
 
 /// Sends one message within the caller's transaction, and answers the id of the
 /// message or of the one that it repeats. Its parameters are [`Entry::params`].
@@ -19,15 +19,15 @@ pub const ENQUEUE_MANY: &str =
 /// A message with the ids that it will have.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    pub(in crate::backend) id: Uuid,
+    pub(crate) id: Uuid,
     /// The id of the message, which is another where the message comes here again.
-    pub(in crate::backend) known_as: Uuid,
-    pub(in crate::backend) message: Outgoing,
-    pub(in crate::backend) attributes: String,
+    pub(crate) known_as: Uuid,
+    pub(crate) message: Outgoing,
+    pub(crate) attributes: String,
     /// Deliveries that counted before it came here.
-    pub(in crate::backend) attempts: i32,
+    pub(crate) attempts: i32,
     /// When it was sent, if not now.
-    pub(in crate::backend) sent_at: Option<SystemTime>,
+    pub(crate) sent_at: Option<SystemTime>,
 }
 
 /// The right to call `hearth.enqueue`, and by how much the clock is put forward.
@@ -38,7 +38,7 @@ pub struct Stamp {
 }
 
 impl Entry {
-    pub(in crate::backend) fn new(message: Outgoing) -> Entry {
+    pub(crate) fn new(message: Outgoing) -> Entry {
         let id = Uuid::now_v7();
         Entry {
             id,

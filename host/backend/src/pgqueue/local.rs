@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::line::CustomerLines;
-use crate::backend::queue::{Config, customer_text};
-use crate::budget::Full;
-use crate::telemetry::{HostMetrics, QueueMetrics};
+use crate::queue::{Config, customer_text};
+use hearth_base::budget::Full;
+use hearth_base::telemetry::{HostMetrics, QueueMetrics};
 
 /// What is due already and could not be taken is looked for again after so long.
 const PAUSE_MIN: Duration = Duration::from_millis(5);

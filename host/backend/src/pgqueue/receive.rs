@@ -15,7 +15,7 @@ use super::horizon;
 use super::line::Update;
 use super::local::Local;
 use super::table::{Failure, Table, millis};
-use crate::backend::queue::{
+use crate::queue::{
     Lease, QueueError, Receipt, Received, Settlement, attributes_of, customer_of, id_text,
 };
 
@@ -70,7 +70,7 @@ impl Drop for UnclaimedRows {
 }
 
 impl PgQueue {
-    pub(in crate::backend) async fn receive(
+    pub(crate) async fn receive(
         &self,
         queue: &str,
         max: usize,
@@ -135,7 +135,7 @@ impl PgQueue {
         answered.await.unwrap_or_else(|_| stopped())
     }
 
-    pub(in crate::backend) async fn extend(
+    pub(crate) async fn extend(
         &self,
         receipts: &[Receipt],
         visibility: Duration,

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::PgQueue;
 use super::entry::{Columns, ENQUEUE, Entry};
 use super::table::{Failure, Table};
-use crate::backend::merge::{Merge, MergeLimits};
-use crate::backend::queue::{Config, Outgoing, QueueError, id_text};
+use crate::merge::{Merge, MergeLimits};
+use crate::queue::{Config, Outgoing, QueueError, id_text};
 
 const ADD: &str = "SELECT hearth.add_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
@@ -37,15 +37,12 @@ pub(super) fn merge(
 }
 
 impl PgQueue {
-    pub(in crate::backend) async fn send(
-        &self,
-        messages: Vec<Outgoing>,
-    ) -> Vec<Result<String, QueueError>> {
+    pub(crate) async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<String, QueueError>> {
         let entries = messages.into_iter().map(Entry::new).collect();
         self.send_entries(entries).await
     }
 
-    pub(in crate::backend) async fn send_entries(
+    pub(crate) async fn send_entries(
         &self,
         entries: Vec<Entry>,
     ) -> Vec<Result<String, QueueError>> {

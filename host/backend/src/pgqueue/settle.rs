@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::PgQueue;
 use super::receive::held;
 use super::table::{Failure, Table, millis};
-use crate::backend::merge::{Merge, MergeLimits};
-use crate::backend::queue::{Config, QueueError, Received, Settlement};
+use crate::merge::{Merge, MergeLimits};
+use crate::queue::{Config, QueueError, Received, Settlement};
 
 const SETTLE: &str = "SELECT hearth.settle_messages($1, $2, $3, $4, $5, $6)";
 
@@ -50,7 +50,7 @@ impl Columns {
 const REASON_BYTES_MAX: usize = 4_096;
 
 /// A reason as Postgres can keep it.
-pub(in crate::backend) fn plain(reason: &str) -> String {
+pub(crate) fn plain(reason: &str) -> String {
     let text: String = reason.chars().filter(|c| *c != '\0').collect();
     let end = text.floor_char_boundary(REASON_BYTES_MAX);
     text.get(..end).unwrap_or_default().to_owned()

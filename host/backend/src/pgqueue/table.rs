@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::entry::Stamp;
-use crate::backend::postgres::{Server, chain};
-use crate::backend::queue::QueueError;
-use crate::clock::Clock;
+use crate::postgres::{Server, chain};
+use crate::queue::QueueError;
+use hearth_base::clock::Clock;
 
 pub(super) struct Table {
     pub server: Server,

@@ -7,7 +7,7 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use zeroize::Zeroizing;
 
 use super::{Config, OpenError, parameter};
-pub use crate::backend::url::Url;
+pub use crate::url::Url;
 
 const PORT: u16 = 5432;
 /// libpq's parameter for the file with the authorities to trust.

@@ -22,7 +22,7 @@ use super::pool_metrics::{self, PoolMetrics, PoolView};
 use super::share::Share;
 use super::slots::Slots;
 use super::tenancy::Tenant;
-use crate::telemetry::page::{MetricsPage, MetricsSource};
+use hearth_base::telemetry::page::{MetricsPage, MetricsSource};
 
 /// Bounds of the pools that are not Postgres's own.
 #[derive(Clone, Copy, Debug)]

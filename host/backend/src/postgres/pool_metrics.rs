@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use deadpool::Status;
 
-use crate::telemetry::distribution::Distribution;
-use crate::telemetry::page::{FamilyKind, Label, MetricsPage};
+use hearth_base::telemetry::distribution::Distribution;
+use hearth_base::telemetry::page::{FamilyKind, Label, MetricsPage};
 
 const COUNT: &str = "hearth_db_client_connection_count";
 const MAX: &str = "hearth_db_client_connection_max";

@@ -1,7 +1,7 @@
 //! Which root secret a database was written with, in one row of `hearth.root_secret`.
 
 use super::{OpenError, Server};
-use crate::secret::RootSecret;
+use hearth_base::secret::RootSecret;
 
 /// What the fingerprint is derived for, and nothing else.
 const PURPOSE: &str = "fingerprint";

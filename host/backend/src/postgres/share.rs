@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::tenancy::Tenant;
-use crate::budget;
+use hearth_base::budget;
 
 /// The right to use one connection of a pool, given back when dropped.
 pub struct Permit {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::backend::sqs;
+use crate::sqs;
 
 const DAY_MS: u64 = 86_400_000;
 

@@ -1,6 +1,6 @@
 //! What can go wrong with a queue.
 
-use crate::budget::Full;
+use hearth_base::budget::Full;
 
 /// Why a queue did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -16,15 +16,15 @@ pub(crate) fn id_text(id: Uuid) -> String {
 }
 
 /// The other way round; `None` for what is no id of a message.
-pub(in crate::backend) fn id_of(text: &str) -> Option<Uuid> {
+pub(crate) fn id_of(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text.strip_prefix(PREFIX)?).ok()
 }
 
-pub(in crate::backend) fn customer_text(customer: Option<&Arc<str>>) -> &str {
+pub(crate) fn customer_text(customer: Option<&Arc<str>>) -> &str {
     customer.map_or(NOBODY, |customer| customer)
 }
 
-pub(in crate::backend) fn customer_of(text: String) -> Option<Arc<str>> {
+pub(crate) fn customer_of(text: String) -> Option<Arc<str>> {
     (text != NOBODY).then(|| Arc::from(text))
 }
 
@@ -33,7 +33,7 @@ pub(in crate::backend) fn customer_of(text: String) -> Option<Arc<str>> {
 const TRACEPARENT: &str = ".traceparent";
 
 /// Pairs of texts can always be written as JSON.
-pub(in crate::backend) fn attributes_text(
+pub(crate) fn attributes_text(
     attributes: &[(String, String)],
     traceparent: Option<&str>,
 ) -> String {
@@ -44,7 +44,7 @@ pub(in crate::backend) fn attributes_text(
 }
 
 /// The attributes, and the `traceparent` that the host wrote behind them.
-pub(in crate::backend) fn attributes_of(text: &str) -> (Vec<(String, String)>, Option<String>) {
+pub(crate) fn attributes_of(text: &str) -> (Vec<(String, String)>, Option<String>) {
     let mut all: Vec<(String, String)> = serde_json::from_str(text).unwrap_or_default();
     let host = all.pop_if(|(name, _)| name == TRACEPARENT);
     (all, host.map(|(_, value)| value))

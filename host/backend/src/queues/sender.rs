@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Queues;
-use crate::backend::pgqueue::Entry;
-use crate::backend::queue::{Config, Outgoing, QueueError};
-use crate::telemetry::{Span, SpanKind, TraceScope};
+use crate::pgqueue::Entry;
+use crate::queue::{Config, Outgoing, QueueError};
+use hearth_base::telemetry::{Span, SpanKind, TraceScope};
 
 /// Characters of a group's name and of a deduplication id. Source: SQS.
 const NAME_CHARS_MAX: usize = 128;

@@ -14,9 +14,9 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::{Config, QueueAddress};
-use crate::backend::aws::Watching;
-use crate::backend::queue::{Depth, QueueError};
-use crate::telemetry::BackendWatch;
+use crate::aws::Watching;
+use crate::queue::{Depth, QueueError};
+use hearth_base::telemetry::BackendWatch;
 
 /// One for everything that is answered at once, and one that waits for long polls.
 pub(super) async fn clients(config: &Config, watch: &Arc<BackendWatch>) -> (Client, Client) {

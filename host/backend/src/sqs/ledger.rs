@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::types::ToSql;
 
 use super::Sqs;
-use crate::backend::queue::QueueError;
+use crate::queue::QueueError;
 
 const NOTE: &str = "
     INSERT INTO hearth.sqs_deliveries AS known (queue, message, uncounted, not_before, at)

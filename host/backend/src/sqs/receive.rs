@@ -12,7 +12,7 @@ use super::ledger::MessageRecord;
 use super::send::seconds;
 use super::stamp::ATTRIBUTE;
 use super::{ENTRIES_MAX, Named, Sqs, VISIBILITY_MAX, client, text};
-use crate::backend::queue::{Lease, QueueError, Receipt, Received, Settlement, id_text};
+use crate::queue::{Lease, QueueError, Receipt, Received, Settlement, id_text};
 
 /// Between two looks of a receive that waits for less than a second.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -52,7 +52,7 @@ impl Drop for Unclaimed {
 impl Sqs {
     /// Goes to its end once begun, whoever still waits for it: what SQS has handed
     /// out would be hidden for the whole visibility.
-    pub(in crate::backend) async fn receive(
+    pub(crate) async fn receive(
         &self,
         queue: &str,
         max: usize,

@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Sqs;
-use crate::backend::pgqueue::Delivery;
-use crate::backend::queue::{QueueError, Received, Settlement};
-use crate::telemetry::{Span, Traces};
+use crate::pgqueue::Delivery;
+use crate::queue::{QueueError, Received, Settlement};
+use hearth_base::telemetry::{Span, Traces};
 
 /// How long one look waits: the wait costs nothing, and ends with the first message.
 const WAIT: Duration = Duration::from_secs(30);

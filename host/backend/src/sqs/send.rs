@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::stamp::{ATTRIBUTE, Stamp, millis};
 use super::{Config, DELAY_MAX, ENTRIES_MAX, QueueAddress, Sqs, client, text};
-use crate::backend::merge::{Merge, MergeLimits};
-use crate::backend::pgqueue::Entry;
-use crate::backend::queue::{Lease, Outgoing, QueueError, Received, id_of};
-use crate::budget::Customer;
+use crate::merge::{Merge, MergeLimits};
+use crate::pgqueue::Entry;
+use crate::queue::{Lease, Outgoing, QueueError, Received, id_of};
+use hearth_base::budget::Customer;
 
 /// A message as SQS gets it.
 #[derive(Clone, Debug)]
@@ -136,10 +136,7 @@ enum SendMethod {
 }
 
 impl Sqs {
-    pub(in crate::backend) async fn send(
-        &self,
-        messages: Vec<Outgoing>,
-    ) -> Vec<Result<String, QueueError>> {
+    pub(crate) async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<String, QueueError>> {
         let ways: Vec<SendMethod> = messages.iter().map(|message| self.way(message)).collect();
         let (mut direct, mut outbox) = (Vec::new(), Vec::new());
         for (message, way) in messages.into_iter().zip(&ways) {

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use super::ledger::Waits;
 use super::send::seconds;
 use super::{ENTRIES_MAX, Named, Sqs, VISIBILITY_MAX, client};
-use crate::backend::queue::{Lease, QueueError, Receipt, Received, Settlement};
+use crate::queue::{Lease, QueueError, Receipt, Received, Settlement};
 
 type Outcome = Result<(), QueueError>;
 
@@ -36,7 +36,7 @@ fn held(receipt: &Receipt) -> Option<(&str, &str, u32)> {
 }
 
 impl Sqs {
-    pub(in crate::backend) async fn extend(
+    pub(crate) async fn extend(
         &self,
         queue: &str,
         receipts: &[Receipt],
@@ -56,7 +56,7 @@ impl Sqs {
         receipts.iter().map(outcome).collect()
     }
 
-    pub(in crate::backend) async fn settle(
+    pub(crate) async fn settle(
         &self,
         queue: &str,
         settled: Vec<(Received, Settlement)>,

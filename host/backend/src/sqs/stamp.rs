@@ -17,7 +17,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::secret::RootSecret;
+use hearth_base::secret::RootSecret;
 
 /// The one attribute that is used of SQS's ten.
 pub(super) const ATTRIBUTE: &str = "hearth";

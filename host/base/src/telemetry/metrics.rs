@@ -4,7 +4,7 @@
 //! recorder. Hot paths take a handle once and keep it:
 //!
 //! ```
-//! use hearth::telemetry::{Config, Metrics};
+//! use hearth_base::telemetry::{Config, Metrics};
 //!
 //! let metrics = Metrics::new(&Config::default());
 //! metrics.describe_counter("bread_baked_total", "Loaves that left the oven.");
@@ -47,8 +47,11 @@ const BYTES: [f64; 12] = [
 const NUMBERS: [f64; 14] = [
     0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 10_000.0, 100_000.0,
 ];
-const METADATA: Metadata<'static> =
-    Metadata::new("hearth", Level::INFO, Some("hearth::telemetry::metrics"));
+const METADATA: Metadata<'static> = Metadata::new(
+    "hearth",
+    Level::INFO,
+    Some("hearth_base::telemetry::metrics"),
+);
 
 /// All numbers of this process. Cloning shares them.
 #[derive(Clone)]

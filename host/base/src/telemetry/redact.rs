@@ -4,7 +4,7 @@
 //! form of a secret. The scan is linear in the text, since guests write it.
 //!
 //! ```
-//! use hearth::telemetry::Redactor;
+//! use hearth_base::telemetry::Redactor;
 //!
 //! let redactor = Redactor::new(["correct horse"]);
 //! let text = "correct horse at postgres://app:pw@db/app";

@@ -7,12 +7,12 @@
 //! a second tier ([`shared`]) what one host computed the others need not.
 //!
 //! ```
-//! use hearth::capability::cache::{Client, Config, Scope, State, View};
-//! use hearth::capability::cache::{Host, Options};
-//! use hearth::capability::Call;
-//! # use hearth::telemetry::{HostMetrics, Metrics};
+//! use hearth_runtime::capability::cache::{Client, Config, Scope, State, View};
+//! use hearth_runtime::capability::cache::{Host, Options};
+//! use hearth_runtime::capability::Call;
+//! # use hearth_base::telemetry::{HostMetrics, Metrics};
 //! # use wasmtime::component::ResourceTable;
-//! # let metrics = HostMetrics::new(&Metrics::new(&hearth::telemetry::Config::default()));
+//! # let metrics = HostMetrics::new(&Metrics::new(&hearth_base::telemetry::Config::default()));
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 //! let client = Client::open(&Config::default(), &metrics);
 //! let lent = client.lend("tickets");
@@ -49,8 +49,8 @@ use self::flight::Lease;
 use self::share::Began;
 use self::shared::SharedTier;
 use super::Call;
-use crate::backend::postgres::Server;
-use crate::telemetry::HostMetrics;
+use hearth_backend::postgres::Server;
+use hearth_base::telemetry::HostMetrics;
 
 pub use generated::hearth::plugin::cache::{
     Entry, Error as GuestError, Found, Host, HostLease, Options, Scope,
@@ -60,7 +60,7 @@ pub use stale_marks::{Declared, Mark, Marks, Moment};
 
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         inline: "package hearth:lends-cache; world lends { import hearth:plugin/cache@0.1.0; }",
         imports: { default: async | trappable },
         with: { "hearth:plugin/cache.lease": super::LeaseHandle },

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Spent;
-use crate::telemetry::TraceScope;
+use hearth_base::telemetry::TraceScope;
 
 /// The guest called the host more often than one call may.
 #[derive(Debug, thiserror::Error)]

@@ -8,9 +8,9 @@
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::sync::Arc;
-//! use hearth::capability::Call;
-//! use hearth::capability::config::{Client, View, generated::Host};
-//! use hearth::secret::RootSecret;
+//! use hearth_runtime::capability::Call;
+//! use hearth_runtime::capability::config::{Client, View, generated::Host};
+//! use hearth_base::secret::RootSecret;
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let file = folder.path().join("secret");
@@ -32,12 +32,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use wasmtime::component::{HasData, Linker};
 
 use super::Call;
-use crate::secret::RootSecret;
+use hearth_base::secret::RootSecret;
 
 /// The bindings of the interface.
 pub mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         inline: "package hearth:lends-config; world lends { import hearth:plugin/config@0.1.0; }",
         imports: { default: trappable },
     });

@@ -2,18 +2,18 @@
 //!
 //! An item's partition key is the plugin, the customer and the partition that the
 //! plugin names; the host puts the first two there. Plain puts and deletes go
-//! through the batch writer of [`crate::backend::dynamodb::writer`]; reads and
+//! through the batch writer of [`hearth_backend::dynamodb::writer`]; reads and
 //! updates go straight. Reads are strongly consistent unless `consistent_reads` is
 //! off: what was acknowledged is what is read.
 //!
 //! ```no_run
-//! use hearth::backend::dynamodb::{Config as DynamoConfig, Dynamo};
-//! use hearth::capability::Call;
-//! use hearth::capability::documents::{Client, Config, Host, Item, Key, View};
-//! # use hearth::telemetry::{HostMetrics, Metrics};
+//! use hearth_backend::dynamodb::{Config as DynamoConfig, Dynamo};
+//! use hearth_runtime::capability::Call;
+//! use hearth_runtime::capability::documents::{Client, Config, Host, Item, Key, View};
+//! # use hearth_base::telemetry::{HostMetrics, Metrics};
 //! # async fn example(metrics: HostMetrics) -> wasmtime::Result<()> {
 //! let dynamo = Dynamo::open(&DynamoConfig::default(), None).await;
-//! let clock = hearth::clock::Clock::system();
+//! let clock = hearth_base::clock::Clock::system();
 //! let client = Client::open(Some(&dynamo), &Config::default(), &clock, &metrics);
 //! tokio::spawn(client.clone().run_writer());
 //! let (call, lent) = (Call::of("notifications", Some("acme")), client.lend());
@@ -48,10 +48,10 @@ use serde::Deserialize;
 use wasmtime::component::{HasData, Linker};
 
 use super::Call;
-use crate::backend::dynamodb::writer::{self, Writer};
-use crate::backend::dynamodb::{Dynamo, size};
-use crate::clock::Clock;
-use crate::telemetry::HostMetrics;
+use hearth_backend::dynamodb::writer::{self, Writer};
+use hearth_backend::dynamodb::{Dynamo, size};
+use hearth_base::clock::Clock;
+use hearth_base::telemetry::HostMetrics;
 
 pub use error::Error;
 pub use generated::hearth::plugin::documents::{
@@ -60,7 +60,7 @@ pub use generated::hearth::plugin::documents::{
 
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         inline: "package hearth:lends-documents; world lends { import hearth:plugin/documents@0.1.0; }",
         imports: { default: async | trappable },
         additional_derives: [PartialEq],

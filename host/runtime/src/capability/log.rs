@@ -5,11 +5,11 @@
 //! limit and freed of control characters, so that no line can look like another.
 //!
 //! ```no_run
-//! use hearth::capability::log::{Client, Config};
-//! use hearth::telemetry::{HostMetrics, Logs, Metrics, Redactor};
+//! use hearth_runtime::capability::log::{Client, Config};
+//! use hearth_base::telemetry::{HostMetrics, Logs, Metrics, Redactor};
 //!
 //! # fn example() -> anyhow::Result<()> {
-//! let telemetry = hearth::telemetry::Config::default();
+//! let telemetry = hearth_base::telemetry::Config::default();
 //! let redactor = Redactor::new(["a secret of the host"]);
 //! let (logs, _guard) = Logs::start(&telemetry, &redactor)?;
 //! let host = HostMetrics::new(&Metrics::new(&telemetry));
@@ -26,12 +26,12 @@ use tracing::Level;
 use wasmtime::component::{HasData, Linker};
 
 use super::Call;
-use crate::telemetry::{HostMetrics, Logs, Redactor};
+use hearth_base::telemetry::{HostMetrics, Logs, Redactor};
 
 /// The bindings of the interface.
 pub mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         inline: "package hearth:lends-log; world lends { import hearth:plugin/log@0.1.0; }",
         imports: { default: trappable },
     });

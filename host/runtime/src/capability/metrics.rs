@@ -5,11 +5,11 @@
 //! and counted: a number is never worth failing a request.
 //!
 //! ```
-//! use hearth::capability::Call;
-//! use hearth::capability::metrics::{Client, Config, View, generated::Host};
-//! use hearth::telemetry::{HostMetrics, Metrics};
+//! use hearth_runtime::capability::Call;
+//! use hearth_runtime::capability::metrics::{Client, Config, View, generated::Host};
+//! use hearth_base::telemetry::{HostMetrics, Metrics};
 //!
-//! let metrics = Metrics::new(&hearth::telemetry::Config::default());
+//! let metrics = Metrics::new(&hearth_base::telemetry::Config::default());
 //! let client = Client::open(&Config::default(), &metrics, &HostMetrics::new(&metrics));
 //! let lent = client.lend("tickets", 1);
 //! let call = Call::of("tickets", None);
@@ -29,12 +29,12 @@ use wasmtime::component::{HasData, Linker};
 
 use self::series::{Kind, Name, Series};
 use super::Call;
-use crate::telemetry::{HostMetrics, Metrics};
+use hearth_base::telemetry::{HostMetrics, Metrics};
 
 /// The bindings of the interface.
 pub mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         inline: "package hearth:lends-metrics; world lends { import hearth:plugin/metrics@0.1.0; }",
         imports: { default: trappable },
     });

@@ -12,11 +12,11 @@
 //! (`check`).
 //!
 //! ```
-//! use hearth::capability::Call;
-//! use hearth::capability::outbound::{Client, Config, Pattern, Resolver, State, View};
-//! use hearth::capability::outbound::{GuestError, GuestRequest, Host, Options};
-//! # use hearth::telemetry::{HostMetrics, Metrics};
-//! # let metrics = HostMetrics::new(&Metrics::new(&hearth::telemetry::Config::default()));
+//! use hearth_runtime::capability::Call;
+//! use hearth_runtime::capability::outbound::{Client, Config, Pattern, Resolver, State, View};
+//! use hearth_runtime::capability::outbound::{GuestError, GuestRequest, Host, Options};
+//! # use hearth_base::telemetry::{HostMetrics, Metrics};
+//! # let metrics = HostMetrics::new(&Metrics::new(&hearth_base::telemetry::Config::default()));
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! let client = Client::open(&Config::default(), Resolver::System, &metrics).unwrap();
 //! let lent = client.lend("webhooks", vec![Pattern::parse("https://*").unwrap()]);
@@ -73,9 +73,9 @@ use self::reserved::Endpoint;
 use self::resolve::LookUps;
 use self::target::Destination;
 use super::Call;
-use crate::budget::Room;
-use crate::telemetry::HostMetrics;
-use crate::telemetry::host::{OutboundConnections, OutboundMetrics};
+use hearth_base::budget::Room;
+use hearth_base::telemetry::HostMetrics;
+use hearth_base::telemetry::host::{OutboundConnections, OutboundMetrics};
 
 pub use self::allowed_ranges::{AllowedRanges, InvalidRange};
 pub use self::error::Error;
@@ -88,7 +88,7 @@ pub use generated::hearth::plugin::outbound::{
 
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         inline: "package hearth:lends-outbound; world lends { import hearth:plugin/outbound@0.1.0; }",
         imports: { default: async | trappable },
     });

@@ -7,13 +7,13 @@
 //! what is durable, in one order on every host, and each event once.
 //!
 //! ```no_run
-//! # use hearth::backend::postgres::Server;
-//! # use hearth::telemetry::{HostMetrics, Metrics};
+//! # use hearth_backend::postgres::Server;
+//! # use hearth_base::telemetry::{HostMetrics, Metrics};
 //! # async fn example(server: Server) {
-//! use hearth::capability::Call;
-//! use hearth::capability::push::{Client, Config, Event, Host, View};
+//! use hearth_runtime::capability::Call;
+//! use hearth_runtime::capability::push::{Client, Config, Event, Host, View};
 //!
-//! # let metrics = HostMetrics::new(&Metrics::new(&hearth::telemetry::Config::default()));
+//! # let metrics = HostMetrics::new(&Metrics::new(&hearth_base::telemetry::Config::default()));
 //! let client = Client::open(&Config::default(), server, &metrics);
 //! tokio::spawn(client.clone().follow());
 //! let (call, lent) = (Call::of("tickets", Some("acme")), client.lend("tickets"));
@@ -47,11 +47,11 @@ use wasmtime::component::{HasData, Linker};
 use self::hub::Hub;
 use self::publisher::Publisher;
 use super::Call;
-use crate::backend::postgres::Server;
-use crate::backend::postgres::events::{Log, Position};
-use crate::budget::{Customer, Room};
-use crate::telemetry::HostMetrics;
-use crate::telemetry::host::PushMetrics;
+use hearth_backend::postgres::Server;
+use hearth_backend::postgres::events::{Log, Position};
+use hearth_base::budget::{Customer, Room};
+use hearth_base::telemetry::HostMetrics;
+use hearth_base::telemetry::host::PushMetrics;
 
 pub use self::channel::{Space, is_name};
 pub use self::stream::{Cut, Stream};
@@ -59,7 +59,7 @@ pub use generated::hearth::plugin::push::{Error as GuestError, Event, Host, Publ
 
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         inline: "package hearth:lends-push; world lends { import hearth:plugin/push@0.1.0; }",
         imports: { default: async | trappable },
     });

@@ -5,11 +5,11 @@
 //! together; each is told for itself.
 //!
 //! ```no_run
-//! # async fn example(queues: hearth::backend::queues::Queues) -> wasmtime::Result<()> {
-//! use hearth::capability::Call;
-//! use hearth::capability::queue::{Client, Host, OutgoingMessage, View};
+//! # async fn example(queues: hearth_backend::queues::Queues) -> wasmtime::Result<()> {
+//! use hearth_runtime::capability::Call;
+//! use hearth_runtime::capability::queue::{Client, Host, OutgoingMessage, View};
 //!
-//! let client = Client::open(queues, &hearth::backend::queue::Config::default());
+//! let client = Client::open(queues, &hearth_backend::queue::Config::default());
 //! let lent = client.lend("tickets", ["webhook-events".to_owned()]);
 //! let call = Call::of("tickets", Some("acme"));
 //! let mut view = View { call: &call, lent: &lent };
@@ -31,16 +31,16 @@ use tokio::time::timeout_at;
 use wasmtime::component::{HasData, Linker};
 
 use super::Call;
-use crate::backend::queue::{Config, Outgoing, QueueError};
-use crate::backend::queues::{Draft, MessageOrigin, Queues, Sender};
-use crate::telemetry::trace::traceparent;
+use hearth_backend::queue::{Config, Outgoing, QueueError};
+use hearth_backend::queues::{Draft, MessageOrigin, Queues, Sender};
+use hearth_base::telemetry::trace::traceparent;
 
 pub use generated::hearth::plugin::queue::{Error as GuestError, Host};
 pub use generated::hearth::plugin::types::OutgoingMessage;
 
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         inline: "package hearth:lends-queue; world lends { import hearth:plugin/queue@0.1.0; }",
         imports: { default: async | trappable },
     });

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::telemetry::distribution::nanoseconds;
+use hearth_base::telemetry::distribution::nanoseconds;
 
 /// Nanoseconds, added up while the call runs.
 #[derive(Debug, Default)]

@@ -3,10 +3,10 @@
 //!
 //! ```no_run
 //! # use std::sync::Arc;
-//! # use hearth::backend::postgres::Server;
-//! # use hearth::capability::sql;
-//! # use hearth::secret::RootSecret;
-//! # use hearth::telemetry::HostMetrics;
+//! # use hearth_backend::postgres::Server;
+//! # use hearth_runtime::capability::sql;
+//! # use hearth_base::secret::RootSecret;
+//! # use hearth_base::telemetry::HostMetrics;
 //! # async fn example(server: Arc<Server>, secret: Arc<RootSecret>, told: &HostMetrics,
 //! #     deployment: sql::Deployment<'_>) -> Result<(), sql::LendError> {
 //! // One per process.
@@ -51,12 +51,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
-use crate::backend::postgres::Server;
-use crate::backend::postgres::plugin::{PoolLimits, Pools};
 use crate::capability::Call;
-use crate::secret::RootSecret;
-use crate::telemetry::statements::StatementRegistry;
-use crate::telemetry::{BackendWatch, HostMetrics};
+use hearth_backend::postgres::Server;
+use hearth_backend::postgres::plugin::{PoolLimits, Pools};
+use hearth_base::secret::RootSecret;
+use hearth_base::telemetry::statements::StatementRegistry;
+use hearth_base::telemetry::{BackendWatch, HostMetrics};
 
 pub use error::Error;
 pub use generated::hearth::plugin::sql::{
@@ -72,7 +72,7 @@ pub use transaction::Transaction;
 
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         interfaces: "import hearth:plugin/sql@0.1.0;",
         imports: { default: async | trappable },
         with: { "hearth:plugin/sql.transaction": super::Transaction },

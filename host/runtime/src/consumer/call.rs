@@ -5,11 +5,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::intake::Intake;
 use super::outcome::Outcome;
-use crate::backend::queue::Received;
 use crate::plugin::admission::Permit;
 use crate::plugin::call;
 use crate::plugin::instance::{Batch, Caller, Context, Message};
-use crate::telemetry::Span;
+use hearth_backend::queue::Received;
+use hearth_base::telemetry::Span;
 
 impl Intake {
     /// One call of the guest, within all its limits.

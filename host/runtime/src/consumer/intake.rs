@@ -11,11 +11,11 @@ use tokio_util::task::TaskTracker;
 use super::IntakeContext;
 use super::leases::Leases;
 use super::part::{Part, by_customer};
-use crate::backend::queue::{QueueError, Received};
 use crate::plugin::admission::{Customer, Permit, Reserve};
 use crate::plugin::deployment::Deployment;
 use crate::plugin::manifest::Consumed;
-use crate::telemetry::ConsumerMetrics;
+use hearth_backend::queue::{QueueError, Received};
+use hearth_base::telemetry::ConsumerMetrics;
 
 /// How often what comes within a window is looked for.
 const GATHER_LOOK: Duration = Duration::from_millis(50);

@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::backend::queue::{QueueError, Receipt, Received};
+use hearth_backend::queue::{QueueError, Receipt, Received};
 
-use crate::backend::queues::Queues;
+use hearth_backend::queues::Queues;
 
 /// Beats within one visibility: two may fail before a lease runs out.
 const BEATS: u32 = 3;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::backend::queue::Settlement;
 use crate::plugin::call::Failure;
 use crate::plugin::instance::Disposition;
 use crate::plugin::manifest::Consumed;
+use hearth_backend::queue::Settlement;
 
 /// How a call of the guest ended.
 pub(super) enum Outcome {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::intake::{CallPermits, Intake};
 use super::outcome::{self, Outcome};
-use crate::backend::queue::{Received, Settlement};
 use crate::plugin::admission::Permit;
+use hearth_backend::queue::{Received, Settlement};
 
 /// Messages of one customer. No wave has two of a group, for the second begins
 /// only once the first has ended, and none has more bytes than one call may.
@@ -200,7 +200,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::backend::queue::Receipt;
+    use hearth_backend::queue::Receipt;
 
     fn message(id: usize, customer: &str, group: Option<&str>, bytes: usize) -> Received {
         Received {

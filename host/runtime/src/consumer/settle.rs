@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::intake::Intake;
 use super::outcome;
-use crate::backend::queue::{QueueError, Received, Settlement};
+use hearth_backend::queue::{QueueError, Received, Settlement};
 
 impl Intake {
     pub(super) async fn give_back(&self, messages: Vec<Received>) {

@@ -16,7 +16,7 @@ use super::instance::{Batch, Disposition, Instance, Request, Response};
 use super::memory::{MemoryExhausted, TableExhausted};
 use super::meter::{CpuExhausted, Meter};
 use crate::capability::Call;
-use crate::telemetry::{Span, SpanKind};
+use hearth_base::telemetry::{Span, SpanKind};
 
 /// Why a call has no answer, and so who is to blame.
 #[derive(Debug, thiserror::Error)]

@@ -24,7 +24,7 @@ use self::store::{Name, Store};
 use super::package::Package;
 use crate::engine::config::Config as Limits;
 use crate::engine::{Engines, Family};
-use crate::secret::RootSecret;
+use hearth_base::secret::RootSecret;
 
 pub use self::store::Lease;
 

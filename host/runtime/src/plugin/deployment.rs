@@ -18,7 +18,7 @@ use super::package::Digest;
 use crate::capability::Lents;
 use crate::capability::sql::statement::Declared;
 use crate::plugin::limits::PluginLimits;
-use crate::telemetry::host::PluginMetrics;
+use hearth_base::telemetry::host::PluginMetrics;
 
 /// All that a call needs of the deployment that serves it.
 pub struct Deployment {

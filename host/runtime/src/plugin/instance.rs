@@ -18,12 +18,12 @@ use super::memory::Memory;
 use super::meter::Meter;
 use super::state::State;
 use crate::capability::{self, Call, Lents};
-use crate::clock::Clock;
 use crate::engine::config::Config as Limits;
+use hearth_base::clock::Clock;
 
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         inline: "
             package hearth:guest;
             world handles { export hearth:plugin/handler@0.1.0; }
@@ -34,7 +34,7 @@ mod generated {
 
 mod consuming {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         inline: "
             package hearth:guest-consumer;
             world consumes { export hearth:plugin/consumer@0.1.0; }

@@ -2,7 +2,7 @@
 //! mounted, what it asks for. An operator's config may grant less.
 //!
 //! ```
-//! use hearth::plugin::manifest::{Manifest, World};
+//! use hearth_runtime::plugin::manifest::{Manifest, World};
 //! let manifest = Manifest::parse(
 //!     r#"
 //!     name = "tickets"

@@ -7,7 +7,7 @@
 //! shares ([`common`]). Servers and security schemes are the host's.
 //!
 //! ```
-//! use hearth::plugin::openapi::{Fragment, Whose};
+//! use hearth_runtime::plugin::openapi::{Fragment, Whose};
 //! let text = r##"{
 //!     "openapi": "3.1.0",
 //!     "info": {"title": "Notes", "version": "1"},

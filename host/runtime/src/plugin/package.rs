@@ -12,7 +12,7 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use hearth::plugin::package::{Package, Parts, pack};
+//! use hearth_runtime::plugin::package::{Package, Parts, pack};
 //! let parts = Parts::read("plugins/tickets/plugin.toml".as_ref())?;
 //! let packed = pack(&std::fs::read("tickets.wasm")?, &parts)?;
 //! let package = Package::read(packed)?;

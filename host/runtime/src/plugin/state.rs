@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::meter::Meter;
 use super::stdio::{Lines, Writer};
 use crate::capability::{Call, Lents, Parts, States};
-use crate::clock::Clock;
+use hearth_base::clock::Clock;
 
 /// The most random bytes that a guest gets in one call.
 const RANDOM_BYTES_MAX: u64 = 64 * 1024;

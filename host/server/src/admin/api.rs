@@ -19,9 +19,9 @@ use super::{Admin, Answer, whole};
 use crate::deploy::steps::{Ended, LINES_MAX, Line, Rejected, Serving, Steps};
 use crate::deploy::store::StoreError;
 use crate::edge::problem::Problem;
-use crate::plugin::deployment::{Approved, Deployment};
 use crate::server::RequestBody;
 use crate::server::body::{self, BodyError};
+use hearth_runtime::plugin::deployment::{Approved, Deployment};
 
 /// How long a packed plugin may take to come in whole.
 const UPLOAD_MAX: Duration = Duration::from_secs(120);

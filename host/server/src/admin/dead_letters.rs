@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::api::{COME_AGAIN, json_answer};
 use super::{Admin, Answer};
-use crate::backend::queue::{DeadLetter, Depth, QueueError, Which};
 use crate::edge::problem::Problem;
 use crate::server::RequestBody;
-use crate::telemetry::Redactor;
+use hearth_backend::queue::{DeadLetter, Depth, QueueError, Which};
+use hearth_base::telemetry::Redactor;
 
 const LIMIT: usize = 50;
 const LIMIT_MAX: usize = 100;

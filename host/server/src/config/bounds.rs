@@ -14,10 +14,11 @@ use std::ops::RangeInclusive;
 use super::Config;
 use super::document::Document;
 use crate::edge::rate::{self, Allowance};
-use crate::engine::config::Config as Engine;
-use crate::plugin::admission;
-use crate::plugin::limits::{LimitOverrides, PluginLimits};
-use crate::{capability, telemetry};
+use hearth_base::telemetry;
+use hearth_runtime::capability;
+use hearth_runtime::engine::config::Config as Engine;
+use hearth_runtime::plugin::admission;
+use hearth_runtime::plugin::limits::{LimitOverrides, PluginLimits};
 
 /// A key, its value, and where the value may lie.
 type Bound = (&'static str, u64, RangeInclusive<u64>);

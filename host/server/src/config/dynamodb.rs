@@ -1,7 +1,7 @@
 //! What of DynamoDB is no number, and may be wrong all the same.
 
 use super::document::Document;
-use crate::backend::dynamodb::Config;
+use hearth_backend::dynamodb::Config;
 
 /// A table's name has at most 255 characters, and `-documents` is the longer end.
 const PREFIX_CHARS_MAX: usize = 245;

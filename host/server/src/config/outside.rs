@@ -10,8 +10,8 @@ use indexmap::IndexMap;
 
 use super::document::Document;
 use super::{Config, Mistake, Plugin, Secret, SecretSource};
-use crate::capability::cache::SharedStore;
-use crate::telemetry::trace;
+use hearth_base::telemetry::trace;
+use hearth_runtime::capability::cache::SharedStore;
 
 /// A secret is read whole, so a path to something large must end somewhere.
 const SECRET_BYTES_MAX: u64 = 64 << 10;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::capability::config::Secret;
-use crate::plugin::limits::LimitOverrides;
+use hearth_runtime::capability::config::Secret;
+use hearth_runtime::plugin::limits::LimitOverrides;
 
 /// Section `[plugins.<name>]`. Nothing in it is required.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use super::document::Document;
 use super::{Config, Plugin, message};
-use crate::capability::config::RESERVED;
-use crate::capability::outbound::Pattern;
-use crate::capability::sql::gate::{is_approval, is_pinned};
-use crate::plugin::manifest::SHARED_REUSE;
+use hearth_runtime::capability::config::RESERVED;
+use hearth_runtime::capability::outbound::Pattern;
+use hearth_runtime::capability::sql::gate::{is_approval, is_pinned};
+use hearth_runtime::plugin::manifest::SHARED_REUSE;
 
 /// The capabilities. Those of the second list name what they are granted for,
 /// as in `queue:orders`.

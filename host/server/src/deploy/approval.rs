@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::steps::{Rejected, plain};
-use crate::capability::sql::Scan;
-use crate::capability::sql::gate::{Definition, approved_name, definitions};
-use crate::capability::sql::statement::Declared;
 use crate::config;
-use crate::plugin::deployment::Approved;
-use crate::plugin::manifest::SHARED_REUSE;
-use crate::plugin::package::{Interface, Package};
+use hearth_runtime::capability::sql::Scan;
+use hearth_runtime::capability::sql::gate::{Definition, approved_name, definitions};
+use hearth_runtime::capability::sql::statement::Declared;
+use hearth_runtime::plugin::deployment::Approved;
+use hearth_runtime::plugin::manifest::SHARED_REUSE;
+use hearth_runtime::plugin::package::{Interface, Package};
 
 /// What a refusal shows of the bodies of functions, in all.
 const SHOWN_BYTES_MAX: usize = 256 * 1024;

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use super::steps::{Rejected, Steps};
-use crate::capability::Faults;
-use crate::plugin::background_runtime::BackgroundRuntime;
-use crate::plugin::call;
-use crate::plugin::deployment::Deployment;
-use crate::plugin::instance::{Caller, Context, Request};
-use crate::plugin::manifest::SelfTest;
+use hearth_runtime::capability::Faults;
+use hearth_runtime::plugin::background_runtime::BackgroundRuntime;
+use hearth_runtime::plugin::call;
+use hearth_runtime::plugin::deployment::Deployment;
+use hearth_runtime::plugin::instance::{Caller, Context, Request};
+use hearth_runtime::plugin::manifest::SelfTest;
 
 /// Asks on behalf of a customer that does not exist and owns nothing.
 const CUSTOMER: &str = "cus_self-test";

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::steps::Rejected;
-use crate::plugin::manifest::{Manifest, World};
-use crate::plugin::openapi::Fragment;
+use hearth_runtime::plugin::manifest::{Manifest, World};
+use hearth_runtime::plugin::openapi::Fragment;
 
 const STEP: &str = "replace";
 /// How many routes a refusal names.
@@ -124,7 +124,7 @@ fn schedules_changed<'s>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::openapi::PartOwner;
+    use hearth_runtime::plugin::openapi::PartOwner;
 
     fn manifest(more: &str) -> Manifest {
         let text = format!("name = \"notes\"\nversion = \"0.1.0\"\n{more}");

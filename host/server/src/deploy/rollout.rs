@@ -20,14 +20,14 @@ use super::probe::{self, Probe};
 use super::replacement::{self, Surface};
 use super::steps::{Rejected, Serving, Steps};
 use super::store::{Store, StoreError};
-use crate::capability::sql::{Beside, Serving as SqlServing};
 use crate::config;
-use crate::consumer::Consumers;
-use crate::plugin::background_runtime::BackgroundRuntime;
-use crate::plugin::call;
-use crate::plugin::deployment::{Approved, Deployment};
-use crate::plugin::package::Package;
-use crate::router::Router;
+use hearth_runtime::capability::sql::{Beside, Serving as SqlServing};
+use hearth_runtime::consumer::Consumers;
+use hearth_runtime::plugin::background_runtime::BackgroundRuntime;
+use hearth_runtime::plugin::call;
+use hearth_runtime::plugin::deployment::{Approved, Deployment};
+use hearth_runtime::plugin::package::Package;
+use hearth_runtime::router::Router;
 
 /// How often a drain looks whether the last call has ended.
 const LOOK: Duration = Duration::from_millis(5);

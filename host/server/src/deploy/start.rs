@@ -10,11 +10,11 @@ use super::rollout::Rollout;
 use super::steps::{Rejected, Steps};
 use super::store::{Store, StoreError, Stored};
 use super::{Refused, approval, checks, replacement};
-use crate::capability::sql::Scan;
-use crate::capability::sql::gate::Definition;
 use crate::config;
-use crate::plugin::deployment::Approved;
-use crate::plugin::package::{Digest, Package};
+use hearth_runtime::capability::sql::Scan;
+use hearth_runtime::capability::sql::gate::Definition;
+use hearth_runtime::plugin::deployment::Approved;
+use hearth_runtime::plugin::package::{Digest, Package};
 
 impl Rollout {
     /// Opens every plugin, and answers all that are refused.

@@ -5,8 +5,8 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::capability::sql::Scan;
-use crate::capability::sql::gate::Definition;
+use hearth_runtime::capability::sql::Scan;
+use hearth_runtime::capability::sql::gate::Definition;
 
 /// A line of a deploy's report.
 #[derive(Clone, Debug, Serialize)]

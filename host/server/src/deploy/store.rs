@@ -8,9 +8,9 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Row;
 
-use crate::backend::postgres::{Server, chain};
-use crate::plugin::deployment::Approved;
-use crate::plugin::package::{Digest, Package};
+use hearth_backend::postgres::{Server, chain};
+use hearth_runtime::plugin::deployment::Approved;
+use hearth_runtime::plugin::package::{Digest, Package};
 
 /// Postgres is away or answered what it should not.
 #[derive(Debug, thiserror::Error)]

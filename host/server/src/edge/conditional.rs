@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use bytes::Bytes;
-//! use hearth::edge::conditional::Conditions;
+//! use hearth_server::edge::conditional::Conditions;
 //! use http::{HeaderMap, Method, Response, StatusCode};
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let asked = |etag: &str| {

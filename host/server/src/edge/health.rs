@@ -9,7 +9,7 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::backend::postgres::Server;
+use hearth_backend::postgres::Server;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

@@ -37,14 +37,14 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
-use crate::backend::postgres::Server;
-use crate::budget::{Room, Seat};
-use crate::capability::Claim;
-use crate::clock::Clock;
-use crate::plugin::instance::Response;
-use crate::secret::RootSecret;
-use crate::telemetry::HostMetrics;
-use crate::telemetry::{SpanKind, TraceScope};
+use hearth_backend::postgres::Server;
+use hearth_base::budget::{Room, Seat};
+use hearth_base::clock::Clock;
+use hearth_base::secret::RootSecret;
+use hearth_base::telemetry::HostMetrics;
+use hearth_base::telemetry::{SpanKind, TraceScope};
+use hearth_runtime::capability::Claim;
+use hearth_runtime::plugin::instance::Response;
 
 use answer::Seal;
 use claims::{ClaimResult, Claims, OtherRequest};

@@ -13,7 +13,7 @@
 //! ```no_run
 //! # use hearth::{backend::postgres::Server, secret::RootSecret};
 //! # async fn example(server: Server, secret: RootSecret) -> Result<(), Box<dyn std::error::Error>> {
-//! use hearth::edge::keys::{Config, Keys};
+//! use hearth_server::edge::keys::{Config, Keys};
 //!
 //! let keys = Keys::open(server, &secret, Config::default());
 //! let caller = keys.authenticate("hk_...").await?;
@@ -35,9 +35,9 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::backend::postgres::Server;
-use crate::secret::RootSecret;
 use freshness::{Freshness, Validity};
+use hearth_backend::postgres::Server;
+use hearth_base::secret::RootSecret;
 use look_up::{Entry, Missed};
 use text::{Digest, Digests};
 

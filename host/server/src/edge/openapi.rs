@@ -18,8 +18,8 @@ use serde_json::Value;
 
 use super::fixed::Fixed;
 use super::problem::Problem;
-use crate::plugin::deployment::Deployment;
-use crate::router::Router;
+use hearth_runtime::plugin::deployment::Deployment;
+use hearth_runtime::router::Router;
 
 pub use merge::{Part, merge};
 

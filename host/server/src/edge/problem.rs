@@ -7,7 +7,7 @@
 //! constructors take nothing that could.
 //!
 //! ```
-//! use hearth::edge::problem::Problem;
+//! use hearth_server::edge::problem::Problem;
 //!
 //! let response = Problem::not_found().into_response("req_1", "/nowhere");
 //! assert_eq!(response.status(), 404);

@@ -34,7 +34,7 @@ use self::fields::Policy;
 pub use self::fields::RateStatus;
 use self::ledger::Ledger;
 use crate::edge::keys::{Caller, Tier};
-use crate::telemetry::HostMetrics;
+use hearth_base::telemetry::HostMetrics;
 
 /// The `[rate]` table of hearth.toml. The tier `unlimited` has no limit.
 #[derive(Clone, Debug, Deserialize)]

@@ -33,9 +33,9 @@ use self::route::Matched;
 use super::conditional::whole;
 use super::keys::Caller;
 use super::x_cache::tell_response;
-use crate::capability::cache::{Mark, Moment};
-use crate::plugin::deployment::Deployment;
-use crate::telemetry::HostMetrics;
+use hearth_base::telemetry::HostMetrics;
+use hearth_runtime::capability::cache::{Mark, Moment};
+use hearth_runtime::plugin::deployment::Deployment;
 
 type Answer = Response<Full<Bytes>>;
 

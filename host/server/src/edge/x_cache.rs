@@ -8,7 +8,7 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::capability::{Cached, Lookups};
+use hearth_runtime::capability::{Cached, Lookups};
 
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 

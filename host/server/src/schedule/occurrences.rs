@@ -6,7 +6,7 @@ use deadpool_postgres::PoolError;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::backend::postgres::Server;
+use hearth_backend::postgres::Server;
 
 /// A schedule with other times begins anew: what they would have had before now
 /// was never due. Answers when it was last due, or first seen.

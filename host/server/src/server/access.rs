@@ -14,8 +14,8 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use opentelemetry::trace::TraceId;
 use serde::Deserialize;
 
-use crate::capability::Spent;
 use crate::edge::keys::Caller;
+use hearth_runtime::capability::Spent;
 
 /// Characters of a path and of a user agent that a line repeats.
 const PATH_CHARS_MAX: usize = 512;

@@ -13,9 +13,9 @@ use hyper::body::{Body, Frame};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::unread::RequestBody;
-use crate::budget::{Budget, Customer, Full, Part};
 use crate::server::config::Config as Limits;
-use crate::telemetry::HostMetrics;
+use hearth_base::budget::{Budget, Customer, Full, Part};
+use hearth_base::telemetry::HostMetrics;
 
 /// Memory for bodies is counted in blocks of this size.
 const BLOCK_BYTES: usize = 4 << 10;
@@ -249,7 +249,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Metrics;
+    use hearth_base::telemetry::Metrics;
 
     /// 16 KiB for small bodies, 256 KiB for large ones; a customer has half of each.
     fn bodies() -> Bodies {

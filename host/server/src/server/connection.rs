@@ -23,7 +23,7 @@ use super::progress_body::ProgressBody;
 use super::unread::{self, RequestBody};
 use super::wire::Wire;
 use crate::server::config::Config as Limits;
-use crate::telemetry::HostMetrics;
+use hearth_base::telemetry::HostMetrics;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -10,12 +10,12 @@ use http_body_util::Full;
 
 use super::Whole;
 use super::sse::is_grip;
-use crate::capability::Claim;
 use crate::edge::keys::Caller;
-use crate::plugin::deployment::Deployment;
-use crate::plugin::instance;
-use crate::telemetry::TraceScope;
-use crate::telemetry::trace::traceparent;
+use hearth_base::telemetry::TraceScope;
+use hearth_base::telemetry::trace::traceparent;
+use hearth_runtime::capability::Claim;
+use hearth_runtime::plugin::deployment::Deployment;
+use hearth_runtime::plugin::instance;
 
 /// What goes to no guest: credentials, and what the host alone says.
 const NOT_TO_GUESTS: [&str; 4] = ["x-api-key", "authorization", "cookie", SINCE];

@@ -13,7 +13,7 @@ use http::{HeaderMap, Response};
 
 use super::outgoing::{CutOff, Outgoing};
 use super::{Answer, Whole};
-use crate::capability::push::Stream;
+use hearth_runtime::capability::push::Stream;
 
 pub use self::grip::{BadHold, Grip, is_grip};
 pub use self::keys::end_with_keys;

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use crate::budget::{Budget, Customer, Full, Part};
 use crate::edge::problem::Problem;
 use crate::server::config::Config as Limits;
-use crate::telemetry::HostMetrics;
+use hearth_base::budget::{Budget, Customer, Full, Part};
+use hearth_base::telemetry::HostMetrics;
 
 /// When a client that was turned away may well try again.
 const COME_AGAIN: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ impl Passage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Metrics;
+    use hearth_base::telemetry::Metrics;
 
     fn traffic() -> Traffic {
         let limits = Limits {

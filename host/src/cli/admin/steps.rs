@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::progress::Progress;
 use super::{Client, Error, reason};
-use crate::capability::sql::Scan;
+use hearth_runtime::capability::sql::Scan;
 
 /// The longest line that is read.
 const LINE_BYTES_MAX: usize = 1024 * 1024;

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-pub use crate::deploy::steps::plain;
+pub use hearth_server::deploy::steps::plain;
 
 /// As [`plain`], in one line.
 pub fn line(text: &str) -> String {

@@ -7,12 +7,12 @@ use std::fmt::Display;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::capability::sql::gate::{Definition, definitions};
-use crate::capability::sql::statement::{Access, Declared, Type};
-use crate::capability::sql::{Outlook, Scan};
-use crate::plugin::limits::LimitOverrides;
-use crate::plugin::manifest::Manifest;
-use crate::plugin::package::{Migration, Package};
+use hearth_runtime::capability::sql::gate::{Definition, definitions};
+use hearth_runtime::capability::sql::statement::{Access, Declared, Type};
+use hearth_runtime::capability::sql::{Outlook, Scan};
+use hearth_runtime::plugin::limits::LimitOverrides;
+use hearth_runtime::plugin::manifest::Manifest;
+use hearth_runtime::plugin::package::{Migration, Package};
 
 /// The methods that a path of an OpenAPI document may have.
 const METHODS: [&str; 8] = [

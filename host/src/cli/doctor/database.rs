@@ -5,10 +5,10 @@ use anyhow::Context;
 use tokio_postgres::Row;
 
 use super::{Finding, Note, Report, served};
-use crate::backend::postgres::{OpenError, Server};
 use crate::cli::open::postgres_dir;
-use crate::config::Config;
 use crate::embedded::postgres::running_url;
+use hearth_backend::postgres::{OpenError, Server};
+use hearth_server::config::Config;
 
 pub(super) const AREA: &str = "database";
 

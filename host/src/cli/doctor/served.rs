@@ -5,8 +5,8 @@ use tokio_postgres::{Client, Error};
 
 use super::database::{AREA, finding};
 use super::{Finding, Note, Report};
-use crate::capability::sql::gate::approved_name;
-use crate::config::Config;
+use hearth_runtime::capability::sql::gate::approved_name;
+use hearth_server::config::Config;
 
 /// What one host opens beside `database.connections_max`: one that listens, three while a
 /// plugin is deployed, and two while tables are analysed.

@@ -8,11 +8,11 @@ use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::backend::dynamodb::{Dynamo, PrepareError};
-use crate::config::Config;
 #[cfg(feature = "embedded-dynamodb")]
 use crate::embedded::dynamodb::{Embedded, Options};
-use crate::telemetry::BackendWatch;
+use hearth_backend::dynamodb::{Dynamo, PrepareError};
+use hearth_base::telemetry::BackendWatch;
+use hearth_server::config::Config;
 
 /// How often a DynamoDB that was away at start is asked for its tables.
 const TABLES_RETRY: Duration = Duration::from_secs(5);

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::environment;
-use crate::backend::postgres::{Match, Server};
-use crate::config::Config;
-use crate::secret::RootSecret;
+use hearth_backend::postgres::{Match, Server};
+use hearth_base::secret::RootSecret;
+use hearth_server::config::Config;
 
 /// Another secret than the one that the database was written with. For the operator to
 /// mend, so it says how.

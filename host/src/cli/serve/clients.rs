@@ -4,15 +4,17 @@
 use std::sync::Arc;
 
 use super::{reserved, shared};
-use crate::backend::dynamodb::Dynamo;
-use crate::backend::postgres::Server;
-use crate::backend::queues::Queues;
-use crate::capability::{cache, config, documents, log, metrics, outbound, push, queue, sql};
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::deploy::Clients;
-use crate::secret::RootSecret;
-use crate::telemetry::{HostMetrics, Logs, Metrics, Redactor};
+use hearth_backend::dynamodb::Dynamo;
+use hearth_backend::postgres::Server;
+use hearth_backend::queues::Queues;
+use hearth_base::clock::Clock;
+use hearth_base::secret::RootSecret;
+use hearth_base::telemetry::{HostMetrics, Logs, Metrics, Redactor};
+use hearth_runtime::capability::{
+    cache, config, documents, log, metrics, outbound, push, queue, sql,
+};
+use hearth_server::config::Config;
+use hearth_server::deploy::Clients;
 
 /// What the clients of capabilities have behind them.
 pub(super) struct Backends<'b> {

@@ -3,25 +3,25 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::backend::postgres::Server;
-use crate::config::Config;
-use crate::deploy::rollout::Rollout;
-use crate::edge::cors::Cors;
-use crate::edge::docs::Docs;
-use crate::edge::health::Health;
-use crate::edge::idempotency::{Heartbeat, Idempotency};
-use crate::edge::keys::Keys;
-use crate::edge::openapi::Documents;
-use crate::edge::rate::Rate;
-use crate::edge::response_cache::ResponseCache;
-use crate::secret::RootSecret;
-use crate::server::Edge;
-use crate::server::access::AccessLog;
-use crate::server::body::Bodies;
-use crate::server::builtin_routes::BuiltinRoutes;
-use crate::server::compress::Compressor;
-use crate::server::traffic::Traffic;
-use crate::telemetry::HostMetrics;
+use hearth_backend::postgres::Server;
+use hearth_base::secret::RootSecret;
+use hearth_base::telemetry::HostMetrics;
+use hearth_server::config::Config;
+use hearth_server::deploy::rollout::Rollout;
+use hearth_server::edge::cors::Cors;
+use hearth_server::edge::docs::Docs;
+use hearth_server::edge::health::Health;
+use hearth_server::edge::idempotency::{Heartbeat, Idempotency};
+use hearth_server::edge::keys::Keys;
+use hearth_server::edge::openapi::Documents;
+use hearth_server::edge::rate::Rate;
+use hearth_server::edge::response_cache::ResponseCache;
+use hearth_server::server::Edge;
+use hearth_server::server::access::AccessLog;
+use hearth_server::server::body::Bodies;
+use hearth_server::server::builtin_routes::BuiltinRoutes;
+use hearth_server::server::compress::Compressor;
+use hearth_server::server::traffic::Traffic;
 
 pub(super) fn open(
     config: &Config,

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::backend::{postgres, redis};
-use crate::capability::outbound::reserved::Endpoint;
-use crate::config::Config;
+use hearth_backend::{postgres, redis};
+use hearth_runtime::capability::outbound::reserved::Endpoint;
+use hearth_server::config::Config;
 
 /// The services that the host is configured with, as far as they are reached over a
 /// network.

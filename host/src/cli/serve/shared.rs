@@ -1,13 +1,13 @@
 //! The cache's shared tier, where there is a store for one.
 
-use crate::backend::dynamodb::Dynamo;
-use crate::backend::dynamodb::cache::CacheTable;
-use crate::backend::redis::Redis;
-use crate::capability::cache::SharedStore;
-use crate::capability::cache::shared::{SharedTier, Store};
-use crate::config::Config;
-use crate::secret::RootSecret;
-use crate::telemetry::HostMetrics;
+use hearth_backend::dynamodb::Dynamo;
+use hearth_backend::dynamodb::cache::CacheTable;
+use hearth_backend::redis::Redis;
+use hearth_base::secret::RootSecret;
+use hearth_base::telemetry::HostMetrics;
+use hearth_runtime::capability::cache::SharedStore;
+use hearth_runtime::capability::cache::shared::{SharedTier, Store};
+use hearth_server::config::Config;
 
 /// `None` where each host has its memory alone. A store that is away is none that
 /// is missing: the host starts, and goes on with its memory until it is back.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::AbortHandle;
 
-use crate::server::tls::Tls;
+use hearth_server::server::tls::Tls;
 
 /// SIGTERM from a supervisor, SIGINT from a terminal.
 pub(super) struct Signals {

@@ -6,9 +6,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
-use crate::telemetry::trace::Exporter;
-use crate::telemetry::{HostMetrics, Traces};
+use hearth_base::telemetry::trace::Exporter;
+use hearth_base::telemetry::{HostMetrics, Traces};
+use hearth_server::config::Config;
 
 /// How long the end waits for a collector that takes its time.
 const STOP: Duration = Duration::from_secs(3);

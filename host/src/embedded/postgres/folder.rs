@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use sha2::{Digest, Sha256};
 
 use super::StartError;
-use crate::mode;
+use hearth_base::mode;
 
 /// Superuser and database of the cluster.
 pub(super) const NAME: &str = "hearth";

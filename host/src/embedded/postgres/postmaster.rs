@@ -13,7 +13,7 @@ use super::bounds;
 use super::folder::{Folder, PORT};
 use super::identity::Identity;
 use super::log::Log;
-use crate::backend::postgres::Embedded;
+use hearth_backend::postgres::Embedded;
 
 /// What we ask of it beyond what initdb wrote. Durable, of modest memory, and
 /// reachable by its socket alone.

@@ -13,7 +13,7 @@ use super::identity::Identity;
 use super::initdb;
 use super::log::Log;
 use super::postmaster::{Launch, Postmaster};
-use crate::backend::postgres::Embedded;
+use hearth_backend::postgres::Embedded;
 
 /// After kill -9 of the host its Postgres still shuts down for a moment, and
 /// refuses a second one meanwhile.
@@ -211,7 +211,7 @@ mod tests {
         std::fs::set_permissions(temporary.path(), open).unwrap();
         // As the data folder is around it.
         let around = temporary.path().join("data");
-        crate::mode::private_folder(&around).unwrap();
+        hearth_base::mode::private_folder(&around).unwrap();
         let dir = around.join("postgres");
         let data = dir.join("data");
         let chosen = Identity::choose(&Binaries::find(named(), &data).unwrap().postgres()).unwrap();

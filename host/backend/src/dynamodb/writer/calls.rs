@@ -8,7 +8,7 @@ use tokio::task::{Id, JoinSet};
 use super::WriterInner;
 use super::queue::Flight;
 use super::send::{Answer, send};
-use crate::backend::dynamodb::Failure;
+use crate::dynamodb::Failure;
 
 /// What is in flight, and where: what a call carries is here and not with the call,
 /// so that it outlives whatever happens to that.

@@ -7,8 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use super::{Config, Key, Outcome, Owner, Write};
-use crate::budget::Part;
-use crate::telemetry::WriterMetrics;
+use hearth_base::budget::Part;
+use hearth_base::telemetry::WriterMetrics;
 
 /// Beyond it the wait has long reached any `retry_ms_max`.
 const DOUBLINGS_MAX: u32 = 20;

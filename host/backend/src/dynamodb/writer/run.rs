@@ -11,7 +11,7 @@ use super::pace::Pace;
 use super::queue::{Flight, Landed};
 use super::send::Answer;
 use super::{WriteError, WriterInner};
-use crate::backend::dynamodb::Failure;
+use crate::dynamodb::Failure;
 
 pub(super) async fn run(shared: Arc<WriterInner>) {
     let mut calls = Calls::default();

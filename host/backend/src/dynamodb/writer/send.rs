@@ -8,7 +8,7 @@ use aws_smithy_types::error::operation::BuildError;
 use tokio::time::Instant;
 
 use super::{Key, Write, WriterInner};
-use crate::backend::dynamodb::{Failure, PARTITION, SORT, failure};
+use crate::dynamodb::{Failure, PARTITION, SORT, failure};
 
 pub(super) enum Answer {
     /// DynamoDB took all but these.

@@ -7,7 +7,7 @@ use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use super::{Event, Log, Position, event, limit};
-use crate::backend::postgres::Listening;
+use crate::postgres::Listening;
 
 /// Postgres's name for what is told with each append: how far the log goes.
 pub(super) const CHANNEL: &str = "hearth_push";

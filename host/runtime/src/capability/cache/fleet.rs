@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::share::Share;
 use super::stale_marks::Declared;
 use super::{Config, Shares};
-use crate::backend::postgres::Server;
-use crate::backend::postgres::invalidations::{
+use hearth_backend::postgres::Server;
+use hearth_backend::postgres::invalidations::{
     EVERY_PLUGIN, Found, Invalidation, Log, LogError, Lost, Position, Tick, Told,
 };
 

@@ -8,7 +8,7 @@ use moka::notification::RemovalCause;
 use moka::ops::compute::{CompResult, Op};
 
 use super::stale_marks::{Mark, Moment};
-use crate::budget::Entries;
+use hearth_base::budget::Entries;
 
 /// The customer, whom the host stamps, and what the guest calls it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

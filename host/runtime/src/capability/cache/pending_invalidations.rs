@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::stale_marks::{Mark, Moment};
-use crate::backend::postgres::invalidations::Stale;
+use hearth_backend::postgres::invalidations::Stale;
 
 /// One declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use super::shared::SharedTier;
 use super::shared_look_up::SharedLookUp;
 use super::stale_marks::{Mark, Marks, Moment};
 use super::{Config, Error, Options, Scope};
-use crate::backend::postgres::invalidations::{Position, Stale, Tick};
-use crate::budget;
-use crate::telemetry::host::CacheMetrics;
+use hearth_backend::postgres::invalidations::{Position, Stale, Tick};
+use hearth_base::budget;
+use hearth_base::telemetry::host::CacheMetrics;
 
 /// When a computation began.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use super::Scope;
 use super::memory::{Key, Stored};
 use super::share::{Began, LookUp, Share};
 use super::shared::{Entry, Looked, Name, Write};
-use crate::backend::postgres::invalidations::Era;
+use hearth_backend::postgres::invalidations::Era;
 
 /// How far Postgres's clock may have been put back since an entry was set. One from
 /// further ahead says nothing of its age.

@@ -18,7 +18,7 @@ use parking_lot::RwLock;
 
 pub use super::pending_invalidations::Declared;
 use super::pending_invalidations::PendingInvalidations;
-use crate::backend::postgres::invalidations::{Stale, Tick};
+use hearth_backend::postgres::invalidations::{Stale, Tick};
 
 /// A customer's tag or key, as a hash with a key of this process. Two that
 /// collide go stale together, which costs a computation and shows nobody anything.

@@ -13,7 +13,7 @@ use super::{
     View, convert_error,
 };
 use crate::capability::call::Cached;
-use crate::telemetry::{Span, SpanKind};
+use hearth_base::telemetry::{Span, SpanKind};
 
 type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
 

@@ -1,7 +1,7 @@
 //! Why a document was not read or written.
 
-use crate::backend::dynamodb::Failure;
-use crate::backend::dynamodb::writer::WriteError;
+use hearth_backend::dynamodb::Failure;
+use hearth_backend::dynamodb::writer::WriteError;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

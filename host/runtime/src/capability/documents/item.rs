@@ -11,12 +11,12 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Config, Error, Item, Key, json};
-use crate::backend::dynamodb::size::{
+use crate::capability::Call;
+use hearth_backend::dynamodb::size::{
     PARTITION_BYTES_MAX, SORT_BYTES_MAX, WRITE_WIRE_BYTES, attribute_bytes, attribute_wire_bytes,
 };
-use crate::backend::dynamodb::writer::{self, Write};
-use crate::backend::dynamodb::{PARTITION, SORT, TTL};
-use crate::capability::Call;
+use hearth_backend::dynamodb::writer::{self, Write};
+use hearth_backend::dynamodb::{PARTITION, SORT, TTL};
 
 /// The millisecond since 1970 from which an item is gone. [`TTL`] is the same in
 /// seconds, rounded up, and when DynamoDB removes it.

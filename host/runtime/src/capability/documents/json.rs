@@ -19,7 +19,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Error, number};
-use crate::backend::dynamodb::size::{DEPTH_MAX, NAME_BYTES_MAX};
+use hearth_backend::dynamodb::size::{DEPTH_MAX, NAME_BYTES_MAX};
 
 /// Stands before each name that is the plugin's.
 const MARK: char = '.';

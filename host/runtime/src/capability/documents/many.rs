@@ -8,8 +8,8 @@ use tokio::time::sleep;
 
 use super::item::{Attributes, key_attributes};
 use super::{Error, Table};
-use crate::backend::dynamodb::writer::Key;
-use crate::backend::dynamodb::{Failure, PARTITION, SORT, failure};
+use hearth_backend::dynamodb::writer::Key;
+use hearth_backend::dynamodb::{Failure, PARTITION, SORT, failure};
 
 /// Keys of one BatchGetItem. Source: DynamoDB API reference.
 pub(super) const KEYS_MAX: usize = 100;

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use super::item::{self, Attributes, EXPIRES};
 use super::range::{SortKeyCondition, cursor};
 use super::{Error, Item, Page, Table};
-use crate::backend::dynamodb::writer::Key;
-use crate::backend::dynamodb::{PARTITION, SORT, failure};
+use hearth_backend::dynamodb::writer::Key;
+use hearth_backend::dynamodb::{PARTITION, SORT, failure};
 
 /// What a request after the first looks at, at most: the first one found much that
 /// has expired.

@@ -11,8 +11,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 
 use super::item::{self, Attributes, EXPIRES};
 use super::{Change, Condition, Error, Table, json, number};
-use crate::backend::dynamodb::writer::Key;
-use crate::backend::dynamodb::{Failure, PARTITION, failure};
+use hearth_backend::dynamodb::writer::Key;
+use hearth_backend::dynamodb::{Failure, PARTITION, failure};
 
 /// Each time, somebody wrote an item that expired at once.
 const TRIES_MAX: usize = 3;

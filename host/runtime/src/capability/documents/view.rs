@@ -11,9 +11,9 @@ use super::{
     Change, Condition, Config, Error, GuestError, Host, Item, Key, Page, Range, Table, View,
     convert_error, item, json, many,
 };
-use crate::backend::dynamodb::failure;
-use crate::backend::dynamodb::writer::{Owner, Write};
-use crate::telemetry::{Span, SpanKind};
+use hearth_backend::dynamodb::failure;
+use hearth_backend::dynamodb::writer::{Owner, Write};
+use hearth_base::telemetry::{Span, SpanKind};
 
 type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
 

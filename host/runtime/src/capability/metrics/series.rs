@@ -6,7 +6,7 @@ use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
 
 use super::{Config, Error};
-use crate::telemetry::Metrics;
+use hearth_base::telemetry::Metrics;
 
 /// Ends of names that a counter or a histogram makes of itself. A histogram with
 /// one of them could collide with another metric and spoil the whole page.

@@ -15,8 +15,8 @@ use super::lease::{Lease, Seats};
 use super::message;
 use super::target::{Host, Target};
 use super::{Client, Config, Error, Inner, RequestOwner};
-use crate::telemetry::trace::{forward, method_name};
-use crate::telemetry::{Span, SpanKind, TraceScope};
+use hearth_base::telemetry::trace::{forward, method_name};
+use hearth_base::telemetry::{Span, SpanKind, TraceScope};
 
 /// Where a request goes, for whom, and within which bounds. It was granted.
 pub struct OutgoingRequest {

@@ -9,7 +9,7 @@ use super::RequestOwner;
 use super::connection::{Body, Connection, Sent};
 use super::pool::Pool;
 use super::target::Destination;
-use crate::budget::Seat;
+use hearth_base::budget::Seat;
 
 /// The seats that a call takes for its connection.
 pub struct Seats {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::{Config, Error, RequestOwner};
-use crate::budget::{Room, Seat};
+use hearth_base::budget::{Room, Seat};
 
 /// What knows names, in place of the system.
 pub type Names = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;

@@ -20,7 +20,7 @@ use super::exchange::{OutgoingRequest, Times};
 use super::target::Target;
 use super::{Error, Lent, RequestOwner, State, check_calls, message};
 use crate::capability::Call;
-use crate::telemetry::TraceScope;
+use hearth_base::telemetry::TraceScope;
 
 /// Bytes of an outgoing body that wait to be sent; twice as many may.
 const PIECE_BYTES_MAX: usize = 16 << 10;

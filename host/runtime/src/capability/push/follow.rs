@@ -9,7 +9,7 @@ use tokio_postgres::Error;
 
 use super::recent::RECENT_MAX;
 use super::{PushInner, frame, publisher};
-use crate::backend::postgres::events::{Kept, News, Position, Tail};
+use hearth_backend::postgres::events::{Kept, News, Position, Tail};
 
 /// What one look at the log may find.
 const NEWS_MAX: usize = 10_000;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 
-use crate::backend::postgres::events::{Event, Position};
+use hearth_backend::postgres::events::{Event, Position};
 
 /// What the host's ids begin with.
 pub const PREFIX: &str = "psh_";

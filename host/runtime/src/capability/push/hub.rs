@@ -20,8 +20,8 @@ use super::channel::Space;
 use super::listener::{Bounds, Ending, Listener};
 use super::recent::Recent;
 use super::{Config, StreamLimit};
-use crate::backend::postgres::events::{Newest, News, Place, Position};
-use crate::telemetry::host::PushMetrics;
+use hearth_backend::postgres::events::{Newest, News, Place, Position};
+use hearth_base::telemetry::host::PushMetrics;
 
 pub struct Hub {
     streams_max: usize,
@@ -275,7 +275,7 @@ fn count_down<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) 
 mod tests {
     use super::super::listener::Taken;
     use super::*;
-    use crate::telemetry::{HostMetrics, Metrics};
+    use hearth_base::telemetry::{HostMetrics, Metrics};
 
     const INBOX: Uuid = Uuid::from_u128(1);
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Config;
 use super::channel::Space;
-use crate::backend::postgres::events::Position;
+use hearth_backend::postgres::events::Position;
 
 /// Room that an empty queue may keep.
 const ROOM_KEPT: usize = 8;

@@ -9,9 +9,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::{Config, Error, PushInner};
-use crate::backend::postgres::events::{Position, Published};
-use crate::backend::postgres::raise;
-use crate::budget::{Budget, Customer, Part};
+use hearth_backend::postgres::events::{Position, Published};
+use hearth_backend::postgres::raise;
+use hearth_base::budget::{Budget, Customer, Part};
 
 /// What an event takes beside its data, about.
 const OVERHEAD_BYTES: usize = 256;

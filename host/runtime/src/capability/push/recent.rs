@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use uuid::Uuid;
 
-use crate::backend::postgres::events::{Place, Position};
+use hearth_backend::postgres::events::{Place, Position};
 
 /// Events that a host remembers, so that a client which comes back soon costs no
 /// query.

@@ -12,7 +12,7 @@ use super::frame;
 use super::hub::Joining;
 use super::listener::{Ending, Listener, Taken};
 use super::{Hold, PushInner, Start, StreamLimit};
-use crate::backend::postgres::events::{LogError, Place, Position};
+use hearth_backend::postgres::events::{LogError, Place, Position};
 
 /// How long a stream that is behind waits before it asks a Postgres again that did
 /// not answer.

@@ -2,8 +2,8 @@
 
 use super::channel::{Space, is_name};
 use super::{Config, Error, Event, GuestError, Host, Publication, View, convert_error, frame};
-use crate::backend::postgres::events::{Position, Published};
-use crate::telemetry::SpanKind;
+use hearth_backend::postgres::events::{Position, Published};
+use hearth_base::telemetry::SpanKind;
 
 impl Host for View<'_> {
     async fn publish(

@@ -20,8 +20,8 @@ use super::pipeline::{self, Step};
 use super::run::{self, Answer, Ready, Want};
 use super::usage::Relay;
 use super::{Config, Error, Isolation, transaction};
-use crate::backend::postgres::connection::{Connection, Standing};
-use crate::backend::postgres::tenancy::Tenant;
+use hearth_backend::postgres::connection::{Connection, Standing};
+use hearth_backend::postgres::tenancy::Tenant;
 
 /// One step of a batch, checked and ready to be sent.
 pub(super) enum Call<'a> {

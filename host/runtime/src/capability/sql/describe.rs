@@ -46,7 +46,7 @@ pub(super) fn refusal(text: &str, error: tokio_postgres::Error) -> Result<Refusa
     let Some(db) = error.as_db_error() else {
         return Err(error.into());
     };
-    if crate::backend::postgres::unavailable(&error) {
+    if hearth_backend::postgres::unavailable(&error) {
         return Err(error.into());
     }
     let mut reason = db.message().to_owned();

@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use super::error::Halt;
 use super::{Error, Lent, OutgoingMessage};
-use crate::backend::pgqueue::{Columns, ENQUEUE, ENQUEUE_MANY, Entry, Stamp};
-use crate::backend::postgres::connection::{Connection, Prepared, Standing};
-use crate::backend::queue::{QueueError, id_text};
-use crate::backend::queues::{Draft, MessageOrigin};
 use crate::capability::Call;
-use crate::telemetry::trace::traceparent;
-use crate::telemetry::{Span, TraceScope};
+use hearth_backend::pgqueue::{Columns, ENQUEUE, ENQUEUE_MANY, Entry, Stamp};
+use hearth_backend::postgres::connection::{Connection, Prepared, Standing};
+use hearth_backend::queue::{QueueError, id_text};
+use hearth_backend::queues::{Draft, MessageOrigin};
+use hearth_base::telemetry::trace::traceparent;
+use hearth_base::telemetry::{Span, TraceScope};
 
 /// A message on its way into a transaction.
 pub(super) struct Message {

@@ -2,11 +2,11 @@
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
-use crate::backend::postgres::lease::GivenBack;
-use crate::backend::postgres::plugin::LeaseError;
-use crate::backend::postgres::tenancy::InvalidTenant;
-use crate::backend::postgres::{chain, unavailable};
-use crate::telemetry::statements::StatementOutcome;
+use hearth_backend::postgres::lease::GivenBack;
+use hearth_backend::postgres::plugin::LeaseError;
+use hearth_backend::postgres::tenancy::InvalidTenant;
+use hearth_backend::postgres::{chain, unavailable};
+use hearth_base::telemetry::statements::StatementOutcome;
 
 /// Why a statement had no effect. What a guest hears of it
 /// carries no SQL, no value and no address.

@@ -8,8 +8,8 @@
 //! author what is wrong before anything runs.
 //!
 //! ```
-//! use hearth::capability::sql::gate::{ApprovedFunctions, check_statement};
-//! use hearth::capability::sql::statement::Access;
+//! use hearth_runtime::capability::sql::gate::{ApprovedFunctions, check_statement};
+//! use hearth_runtime::capability::sql::statement::Access;
 //! let none = ApprovedFunctions::default();
 //! let access = check_statement("SELECT id FROM ticket WHERE status = $1", "tickets", &none);
 //! assert_eq!(access, Ok(Access::Read));

@@ -11,9 +11,9 @@ use super::scans::Scan;
 use super::statement::Declared;
 use super::usage::StatementAccount;
 use super::{Client, Config};
-use crate::backend::postgres::chain;
-use crate::backend::postgres::connection::{Credentials, Prepared};
-use crate::backend::queues::Sender;
+use hearth_backend::postgres::chain;
+use hearth_backend::postgres::connection::{Credentials, Prepared};
+use hearth_backend::queues::Sender;
 
 /// What a deployment brings along, out of its package and the operator's config.
 pub struct Deployment<'a> {

@@ -9,13 +9,13 @@ use super::statement::Declared;
 use super::usage::StatementAccount;
 use super::value::{self, Param};
 use super::{Config, Error, Value};
-use crate::backend::postgres::connection::Prepared;
-use crate::backend::postgres::lease::Lease;
-use crate::backend::postgres::plugin::{LeaseError, PluginPool, PoolStatus};
-use crate::backend::postgres::tenancy::Tenant;
-use crate::backend::queues::Sender;
 use crate::capability::Call;
-use crate::telemetry::{BackendCall, BackendWatch};
+use hearth_backend::postgres::connection::Prepared;
+use hearth_backend::postgres::lease::Lease;
+use hearth_backend::postgres::plugin::{LeaseError, PluginPool, PoolStatus};
+use hearth_backend::postgres::tenancy::Tenant;
+use hearth_backend::queues::Sender;
+use hearth_base::telemetry::{BackendCall, BackendWatch};
 
 /// A declared statement and how it is sent.
 pub(super) struct Known {

@@ -24,7 +24,7 @@ use super::scans::{self, Scan};
 use super::statement::Declared;
 use super::tables;
 use super::turn::Turn;
-use crate::backend::postgres::Server;
+use hearth_backend::postgres::Server;
 
 /// One file of a plugin's migrations.
 #[derive(Clone, Debug, PartialEq, Eq)]

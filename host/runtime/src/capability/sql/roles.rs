@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, Transaction};
 
 use super::lend::LendError;
-use crate::secret::RootSecret;
+use hearth_base::secret::RootSecret;
 
 /// How many bytes of a plugin's name go into the names of its roles. A longer
 /// name is cut and gets a hash.

@@ -13,9 +13,9 @@ use super::lent::Known;
 use super::statement::Access;
 use super::value::{Cell, Param};
 use super::{Config, Error, RowSet, Value};
-use crate::backend::postgres::chain;
-use crate::backend::postgres::connection::{Connection, Standing};
-use crate::backend::postgres::tenancy::Tenant;
+use hearth_backend::postgres::chain;
+use hearth_backend::postgres::connection::{Connection, Standing};
+use hearth_backend::postgres::tenancy::Tenant;
 
 /// What a call wants to know of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

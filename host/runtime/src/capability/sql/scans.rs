@@ -48,7 +48,7 @@ use super::gate::{Refusal, limits_rows};
 use super::lend::LendError;
 use super::roles::Names;
 use super::statement::{Declared, beginning};
-use crate::backend::postgres::connection::PLANNING;
+use hearth_backend::postgres::connection::PLANNING;
 
 /// A statement that reads all rows of a customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

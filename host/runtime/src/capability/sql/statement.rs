@@ -18,7 +18,7 @@
 //! name (u16 length, then UTF-8). All numbers are little-endian.
 //!
 //! ```
-//! use hearth::capability::sql::statement::{Access, Column, Declared, Type, encode, parse_section};
+//! use hearth_runtime::capability::sql::statement::{Access, Column, Declared, Type, encode, parse_section};
 //! let declared = Declared {
 //!     name: "of_status".into(),
 //!     text: "SELECT id FROM ticket WHERE status = $1".into(),

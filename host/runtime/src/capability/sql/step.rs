@@ -9,7 +9,7 @@ use super::statement::Access;
 use super::usage::StatementAccount;
 use super::{BatchCall, Error, Lent, Outcome, RowSet, Statement};
 use crate::capability::Call as Circumstances;
-use crate::telemetry::TraceScope;
+use hearth_base::telemetry::TraceScope;
 
 pub(super) fn step<'l>(
     lent: &'l Lent,

@@ -16,10 +16,10 @@ use super::run::{self, Answer, Ready};
 use super::statement::Access;
 use super::usage::{Relay, Usage};
 use super::{Config, Error, Isolation};
-use crate::backend::postgres::connection::{Connection, Standing};
-use crate::backend::postgres::lease::Lease;
-use crate::backend::postgres::tenancy::Tenant;
-use crate::telemetry::{Span, SpanKind, TraceScope};
+use hearth_backend::postgres::connection::{Connection, Standing};
+use hearth_backend::postgres::lease::Lease;
+use hearth_backend::postgres::tenancy::Tenant;
+use hearth_base::telemetry::{Span, SpanKind, TraceScope};
 
 /// The guest's handle. What it stands for is in the call's state, where there is
 /// room for one.

@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use super::lend::LendError;
 use super::migrate::Plan;
-use crate::backend::postgres::Server;
+use hearth_backend::postgres::Server;
 
 /// The first half of the advisory locks, "migr" in ASCII.
 const LOCK: i32 = 0x6d69_6772;

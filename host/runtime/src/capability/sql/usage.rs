@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use super::Error;
 use super::error::Halt;
-use crate::telemetry::statements::{Operation, StatementMetrics, StatementOutcome};
-use crate::telemetry::{BackendCall, BackendWatch, Span, SpanKind, TraceScope};
+use hearth_base::telemetry::statements::{Operation, StatementMetrics, StatementOutcome};
+use hearth_base::telemetry::{BackendCall, BackendWatch, Span, SpanKind, TraceScope};
 
 /// What a declared statement is counted with.
 pub(super) struct StatementAccount {

@@ -17,10 +17,10 @@ use super::{
     BatchCall, Error, GuestError, Host, HostTransaction, Isolation, Outcome, OutgoingMessage,
     RowSet, Value, View, convert_error,
 };
-use crate::backend::postgres::tenancy::Tenant;
 use crate::capability::Call as Circumstances;
-use crate::telemetry::statements::Operation;
-use crate::telemetry::{Span, SpanKind};
+use hearth_backend::postgres::tenancy::Tenant;
+use hearth_base::telemetry::statements::Operation;
+use hearth_base::telemetry::{Span, SpanKind};
 
 /// What the guest gets: its own error as a value; a trap only for a handle that
 /// is none.

@@ -11,8 +11,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::Mutex;
 use sha2::Sha256;
 
-use crate::mode;
 use crate::plugin::package::Digest;
+use hearth_base::mode;
 
 const MAGIC: &[u8; 8] = b"HEARTHA1";
 const MAC_BYTES: usize = 32;

@@ -1,7 +1,7 @@
 //! Between which numbers the settings of both caches may lie.
 
 use super::{Bound, GIB, HOUR_MS, KIB, MIB};
-use crate::capability;
+use hearth_runtime::capability;
 
 pub(super) fn responses(cache: &crate::edge::response_cache::Config) -> [Bound; 4] {
     [
@@ -88,6 +88,6 @@ pub(super) fn shared(cache: &capability::cache::Config) -> [Bound; 8] {
     ]
 }
 
-pub(super) fn redis(redis: &crate::backend::redis::Config) -> [Bound; 1] {
+pub(super) fn redis(redis: &hearth_backend::redis::Config) -> [Bound; 1] {
     [("connect_ms_max", redis.connect_ms_max, 1..=600_000)]
 }

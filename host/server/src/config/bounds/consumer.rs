@@ -1,7 +1,8 @@
 //! Between which numbers the settings of consumers and schedules may lie.
 
 use super::{Bound, KIB};
-use crate::{consumer, schedule};
+use crate::schedule;
+use hearth_runtime::consumer;
 
 pub(super) fn intake(consumer: &consumer::Config) -> [Bound; 6] {
     [

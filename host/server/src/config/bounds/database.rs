@@ -1,7 +1,7 @@
 //! Between which numbers the settings of Postgres may lie.
 
 use super::{Bound, GIB, HOUR_MS, MIB};
-use crate::backend::postgres::{Config, Embedded};
+use hearth_backend::postgres::{Config, Embedded};
 
 pub(super) fn clients(database: &Config) -> [Bound; 11] {
     // What the host and one plugin have must fit into what both share.

@@ -1,8 +1,9 @@
 //! Between which numbers the settings of DynamoDB may lie.
 
 use super::{Bound, GIB, HOUR_MS, KIB, MIB};
-use crate::backend::dynamodb::{size, writer};
-use crate::{backend, capability};
+use hearth_backend as backend;
+use hearth_backend::dynamodb::{size, writer};
+use hearth_runtime::capability;
 
 pub(super) fn reached(dynamodb: &backend::dynamodb::Config) -> [Bound; 8] {
     [

@@ -1,8 +1,8 @@
 //! Between which numbers the settings of requests to the outside may lie.
 
 use super::{Bound, Document, GIB, HOUR_MS, KIB, MIB, note};
-use crate::capability::outbound::Config;
-use crate::capability::outbound::breaker::Rules;
+use hearth_runtime::capability::outbound::Config;
+use hearth_runtime::capability::outbound::breaker::Rules;
 
 pub(super) fn check(outbound: &Config, document: &mut Document<'_>) {
     let section = ["outbound"];

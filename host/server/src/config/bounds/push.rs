@@ -1,7 +1,7 @@
 //! Between which numbers the settings of `push` may lie.
 
 use super::{Bound, Document, GIB, HOUR_MS, KIB, MIB, note};
-use crate::capability::push::Config;
+use hearth_runtime::capability::push::Config;
 
 pub(super) fn check(push: &Config, document: &mut Document<'_>) {
     note(document, &["push"], &streams(push));

@@ -2,8 +2,8 @@
 
 use super::super::document::Document;
 use super::{Bound, GIB, HOUR_MS, KIB, MIB};
-use crate::backend::queue::{Backend, Config};
-use crate::backend::sqs;
+use hearth_backend::queue::{Backend, Config};
+use hearth_backend::sqs;
 
 const DAY_MS: u64 = 24 * HOUR_MS;
 

@@ -5,8 +5,8 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 use uuid::Uuid;
 
-use crate::plugin::instance::Response;
-use crate::secret::RootSecret;
+use hearth_base::secret::RootSecret;
+use hearth_runtime::plugin::instance::Response;
 
 const PURPOSE: &str = "idempotency-answer";
 const NONCE_BYTES: usize = 12;

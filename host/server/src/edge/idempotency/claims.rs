@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Config;
 use super::holdings::{Holding, Holdings};
-use crate::backend::postgres::Server;
+use hearth_backend::postgres::Server;
 
 /// Rows that one sweep deletes, so that it never holds many locks.
 const SWEEP_ROWS_MAX: i64 = 1_000;

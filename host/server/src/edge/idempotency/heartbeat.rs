@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use crate::backend::postgres::Server;
-use crate::telemetry::{BackendCall, BackendWatch, HostMetrics};
+use hearth_backend::postgres::Server;
+use hearth_base::telemetry::{BackendCall, BackendWatch, HostMetrics};
 
 /// This process, which no other one ever is: a host that starts again is another.
 pub struct Heartbeat {

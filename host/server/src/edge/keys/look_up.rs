@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 
 use super::text::{Digest, Presented};
 use super::{AuthError, Caller, KeysInner, Tier};
-use crate::backend::postgres::Server;
+use hearth_backend::postgres::Server;
 
 /// What is remembered of a key that exists, revoked or not.
 pub(super) struct Entry {

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::Tier;
 use super::text::{Digests, Presented, prefix};
-use crate::backend::postgres::Server;
-use crate::secret::RootSecret;
+use hearth_backend::postgres::Server;
+use hearth_base::secret::RootSecret;
 
 /// One key's scopes, and one scope's length.
 const SCOPES_MAX: usize = 16;

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::secret::RootSecret;
+use hearth_base::secret::RootSecret;
 
 const MARK: &str = "hk_";
 const RANDOM_CHARS: usize = 43;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::describe;
-use crate::plugin::openapi::{Fragment, common};
+use hearth_runtime::plugin::openapi::{Fragment, common};
 
 /// A plugin that serves, and what it says of itself.
 #[derive(Clone, Debug)]

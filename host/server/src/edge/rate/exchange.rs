@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Rate;
 use super::bucket::Nanos;
 use super::ledger::{Fleet, Report};
-use crate::backend::postgres::Server;
+use hearth_backend::postgres::Server;
 
 /// How often a host says that it is there, if it has nothing else to say.
 const PRESENT: Duration = Duration::from_secs(3);

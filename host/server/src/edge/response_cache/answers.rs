@@ -11,9 +11,9 @@ use moka::notification::RemovalCause;
 
 use super::key::Key;
 use super::{Answer, Config};
-use crate::budget::{self, Entries};
-use crate::capability::cache::{Mark, Moment};
 use crate::edge::x_cache::X_CACHE;
+use hearth_base::budget::{self, Entries};
+use hearth_runtime::capability::cache::{Mark, Moment};
 
 /// From here on a body is large.
 const LARGE_BYTES: usize = 64 << 10;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use crate::budget::Customer;
 use crate::edge::keys::Caller;
-use crate::plugin::deployment::Deployment;
+use hearth_base::budget::Customer;
+use hearth_runtime::plugin::deployment::Deployment;
 
 /// All that an answer may depend on: two requests that differ in any of it never
 /// get one another's answer. A new deployment begins with nothing.

@@ -2,8 +2,8 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::plugin::deployment::Deployment;
-use crate::plugin::manifest::{CachedRoute, Piece, Segment};
+use hearth_runtime::plugin::deployment::Deployment;
+use hearth_runtime::plugin::manifest::{CachedRoute, Piece, Segment};
 
 /// A route and the values of its parameters.
 pub struct Matched<'a> {

@@ -16,17 +16,17 @@ use super::super::unread::RequestBody;
 use super::super::{Answer, guest};
 use super::stream::PluginAnswer;
 use super::{COME_AGAIN, Edge, HEARTH_PLUGIN, RequestContext};
-use crate::capability::{Call, Claim};
 use crate::edge::conditional::Conditions;
 use crate::edge::idempotency::{Decision, KeyedRequest, REPLAYED};
 use crate::edge::problem::Problem;
 use crate::edge::response_cache::Begun;
 use crate::edge::x_cache::tell_lookups;
-use crate::plugin::admission::Shed;
-use crate::plugin::call::{self, Failure};
-use crate::plugin::deployment::Deployment;
-use crate::plugin::instance::{Request as GuestRequest, Response as GuestResponse};
-use crate::telemetry::SpanKind;
+use hearth_base::telemetry::SpanKind;
+use hearth_runtime::capability::{Call, Claim};
+use hearth_runtime::plugin::admission::Shed;
+use hearth_runtime::plugin::call::{self, Failure};
+use hearth_runtime::plugin::deployment::Deployment;
+use hearth_runtime::plugin::instance::{Request as GuestRequest, Response as GuestResponse};
 
 impl Edge {
     pub(super) async fn serve_from_cache_or_call(

@@ -8,10 +8,10 @@ use super::super::outgoing::Outgoing;
 use super::super::sse::{self, BadHold, Grip};
 use super::super::{Answer, Whole};
 use super::{COME_AGAIN, Edge, RequestContext};
-use crate::backend::postgres::events::Position;
-use crate::capability::push::{Hold, Space, Start, StreamLimit};
 use crate::edge::problem::Problem;
-use crate::plugin::deployment::Deployment;
+use hearth_backend::postgres::events::Position;
+use hearth_runtime::capability::push::{Hold, Space, Start, StreamLimit};
+use hearth_runtime::plugin::deployment::Deployment;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const GRANT: &str = "push";

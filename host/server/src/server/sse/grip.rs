@@ -1,7 +1,7 @@
 //! What an answer's `Grip-*` headers say. Clients never see them.
 
-use crate::capability::push::{Config, Start, is_name};
-use crate::plugin::instance::Response;
+use hearth_runtime::capability::push::{Config, Start, is_name};
+use hearth_runtime::plugin::instance::Response;
 
 /// What is wrong with a hold. The guest is to blame for each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,7 +104,7 @@ fn told(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::postgres::events::Position;
+    use hearth_backend::postgres::events::Position;
 
     fn grip(lines: &[(&str, &str)]) -> Option<Grip> {
         let header = |(name, value): &(&str, &str)| (name.to_string(), value.as_bytes().to_vec());

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::capability::push::Client;
 use crate::edge::keys::Keys;
+use hearth_runtime::capability::push::Client;
 
 /// Ends streams whose keys are revoked or have expired, for as long as it is polled.
 pub async fn end_with_keys(keys: Keys, push: Client) {

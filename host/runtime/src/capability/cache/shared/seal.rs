@@ -20,8 +20,8 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::backend::postgres::invalidations::{Era, Tick};
-use crate::secret::RootSecret;
+use hearth_backend::postgres::invalidations::{Era, Tick};
+use hearth_base::secret::RootSecret;
 
 /// The format of what is sealed: another one is found under other names.
 const FORMAT: &[u8] = b"hearth cache entry 1";

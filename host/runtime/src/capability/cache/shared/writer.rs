@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout};
 use super::super::Config;
 use super::super::memory::{Key, Stored};
 use super::{Core, Entry, ITEM_BYTES_MAX, Name, Sealed, StoreError};
-use crate::backend::postgres::invalidations::Position;
-use crate::budget::{Budget, Customer, Part};
+use hearth_backend::postgres::invalidations::Position;
+use hearth_base::budget::{Budget, Customer, Part};
 
 /// Writes at once. Those of one key follow one another, so that the last one stays.
 const LANES: usize = 8;
