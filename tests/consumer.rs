@@ -7,7 +7,7 @@ mod fairness;
 pub mod fixture;
 mod poison;
 mod refusals;
-mod sqs;
+pub mod sqs;
 mod swaps;
 
 use serde_json::json;

@@ -1,5 +1,6 @@
 //! What the tests stand on: real hosts, real clusters.
 
+pub mod collector;
 mod compiled;
 pub mod dynamodb;
 pub mod fleet;

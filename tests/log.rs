@@ -8,7 +8,7 @@ use hearth::capability::Call;
 use hearth::capability::log::generated::{Host, Level};
 use hearth::capability::log::{Client, Config, Lent, State, View};
 use hearth::telemetry::logs::Guard;
-use hearth::telemetry::{HostMetrics, LogFormat, Logs, Metrics, Redactor};
+use hearth::telemetry::{HostMetrics, LogFormat, Logs, Metrics, Redactor, Traces};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -111,6 +111,20 @@ fn a_line_carries_what_the_host_knows_of_the_call() {
     assert_eq!(line["request_id"], "req_1");
     assert_eq!(line["customer"], "acme");
     assert_eq!(line["fields"], r#"{"n":1.50,"ticket":"tkt_1"}"#);
+}
+
+#[test]
+fn line_says_which_trace_its_call_is_of() {
+    let mut telemetry = hearth::telemetry::Config::default();
+    telemetry.traces.endpoint = Some("http://127.0.0.1:4318".into());
+    let metrics = HostMetrics::new(&Metrics::new(&telemetry));
+    let (traces, _exporter) = Traces::open(&telemetry, &metrics).unwrap();
+    let span = traces.consume(std::iter::empty());
+    let mut bench = json(&Config::default());
+    bench.call.trace = span.scope();
+    bench.write(Level::Info, "traced", "");
+    let trace = span.scope().trace_id().unwrap().to_string();
+    assert_eq!(parse(&bench.finish())[0]["trace_id"], trace);
 }
 
 #[test]

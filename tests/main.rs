@@ -58,6 +58,7 @@ mod swap;
 mod tickets;
 mod tls;
 mod toolchain;
+mod traces;
 mod trouble;
 mod webhooks;
 mod worst_customer;

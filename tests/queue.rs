@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use hearth::backend::queue::{Outgoing, Settlement, Which};
 
-use bench::{Bench, HOUR, body, failed, message};
+use bench::{Bench, HOUR, body, failed, message, of_group};
 
 /// Each of the tests on each backend: Postgres, and SQS by two implementations.
 macro_rules! on_each_backend {
@@ -51,6 +51,7 @@ use on_each_backend;
 
 on_each_backend!(
     message_arrives_as_it_was_sent,
+    trace_travels_beside_the_attributes,
     message_that_is_done_never_comes_again,
     failure_counts_as_an_attempt,
     what_was_given_back_comes_at_once_and_was_no_attempt,
@@ -93,6 +94,30 @@ async fn message_arrives_as_it_was_sent(on: bench::On) {
     };
     bench.send(nobodys).await;
     assert_eq!(bench.one("plain").await.customer, None);
+}
+
+/// Whichever way it goes: the second one through the outbox, where the queue is in SQS.
+async fn trace_travels_beside_the_attributes(on: bench::On) {
+    let bench = Bench::start(on).await;
+    let traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
+    for (queue, sent) in [
+        ("plain", message("plain", "a")),
+        ("ordered", of_group("g", "b")),
+    ] {
+        let outgoing = Outgoing {
+            attributes: vec![("kind".into(), "test".into())],
+            traceparent: traceparent.clone(),
+            ..sent
+        };
+        bench.send(outgoing.clone()).await;
+        let received = bench.one(queue).await;
+        assert_eq!(received.attributes, outgoing.attributes);
+        assert_eq!(received.traceparent, traceparent);
+        let dead = Settlement::DeadLetter("told to".into());
+        bench.settle(received, dead).await;
+        let kept = bench.queues.dead_letters(queue, None, 10).await.unwrap();
+        assert_eq!(kept[0].attributes, outgoing.attributes);
+    }
 }
 
 async fn message_that_is_done_never_comes_again(on: bench::On) {

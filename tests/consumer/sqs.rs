@@ -6,7 +6,7 @@ use super::fixture::{Worker, jobs, packed};
 use crate::harness::setup::Setup;
 use crate::harness::sqs::{ENVIRONMENT, Make, Sqs};
 
-fn config(sqs: &Sqs) -> String {
+pub fn config(sqs: &Sqs) -> String {
     format!(
         "[queue]\nbackend = \"sqs\"\npoll_ms = 50\n[queue.sqs]\nendpoint_url = {:?}\n\
          [queue.sqs.queues]\njobs = \"plain\"\n",
@@ -14,7 +14,7 @@ fn config(sqs: &Sqs) -> String {
     )
 }
 
-fn credentials(setup: Setup) -> Setup {
+pub fn credentials(setup: Setup) -> Setup {
     let variables = ENVIRONMENT.iter();
     variables.fold(setup, |setup, (name, value)| setup.env(name, value))
 }

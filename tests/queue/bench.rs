@@ -9,7 +9,7 @@ use hearth::backend::queue::{Backend, Config, Outgoing, QueueError, Received, Se
 use hearth::backend::queues::Queues;
 use hearth::clock::Clock;
 use hearth::secret::RootSecret;
-use hearth::telemetry::{HostMetrics, Metrics};
+use hearth::telemetry::{HostMetrics, Metrics, Traces};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -169,7 +169,7 @@ async fn host(
     let host_metrics = HostMetrics::new(&metrics);
     let queues = Queues::open(config, server, &secret, clock, &host_metrics).await;
     let queues = queues.unwrap();
-    keeping.spawn(queues.clone().keep());
+    keeping.spawn(queues.clone().keep(Traces::default()));
     (queues, metrics)
 }
 
@@ -185,6 +185,7 @@ pub fn message(queue: &str, body: &str) -> Outgoing {
         customer: Some(Arc::from("acme")),
         body: body.as_bytes().to_vec().into(),
         attributes: Vec::new(),
+        traceparent: None,
         delay: Duration::ZERO,
         group: None,
         deduplication_id: None,

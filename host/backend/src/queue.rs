@@ -10,6 +10,7 @@
 //! customer, and so do deduplication ids, which also belong to the sender.
 
 mod config;
+mod error;
 mod message;
 
 use std::sync::Arc;
@@ -18,9 +19,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use hearth_base::budget::Full;
-
 pub use config::{Backend, Config};
+pub use error::QueueError;
 pub use message::id_text;
 pub(super) use message::{attributes_of, attributes_text, customer_of, customer_text, id_of};
 
@@ -35,6 +35,8 @@ pub struct Outgoing {
     pub customer: Option<Arc<str>>,
     pub body: Bytes,
     pub attributes: Vec<(String, String)>,
+    /// The span that sends it, as W3C Trace Context writes it. No guest sees it.
+    pub traceparent: Option<String>,
     /// No consumer sees it before. A delayed message of a group holds back those
     /// behind it.
     pub delay: Duration,
@@ -54,6 +56,8 @@ pub struct Received {
     pub plugin: Arc<str>,
     pub body: Bytes,
     pub attributes: Vec<(String, String)>,
+    /// Of the span that sent it.
+    pub traceparent: Option<String>,
     pub group: Option<String>,
     /// The host's own count, 1 at first. What was given back or waited was none.
     pub attempt: u32,
@@ -113,42 +117,6 @@ impl Settlement {
             Settlement::Failed { .. } => "failed",
             Settlement::GiveBack => "given_back",
             Settlement::DeadLetter(_) => "dead",
-        }
-    }
-}
-
-/// Why a queue did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum QueueError {
-    /// The sender: the queue's backend takes no such large message.
-    #[error("the message is too large")]
-    TooLarge,
-    /// Nobody: consumers do not keep up. Later it may work.
-    #[error("the queue is full")]
-    Full,
-    /// The backend is unavailable, or too slow. Later it may work.
-    #[error("the queue is unavailable: {0}")]
-    Unavailable(String),
-    /// The customer: its messages take its share of the queue, or of what waits to be
-    /// sent. Later it may work.
-    #[error("the customer's share of the queue is full")]
-    ShareFull,
-    /// The sender has no grant, or the operator named no such queue.
-    #[error("{0}")]
-    Denied(String),
-    /// The sender.
-    #[error("{0}")]
-    Invalid(String),
-    /// The lease is over: somebody else has the message, or nobody any more.
-    #[error("the lease on the message has expired")]
-    LeaseLost,
-}
-
-impl From<Full> for QueueError {
-    fn from(full: Full) -> QueueError {
-        match full {
-            Full::Whole => QueueError::Full,
-            Full::Share => QueueError::ShareFull,
         }
     }
 }

@@ -13,9 +13,9 @@ use super::queue::{
 use super::sqs::{Sqs, relay};
 use hearth_base::clock::Clock;
 use hearth_base::secret::RootSecret;
-use hearth_base::telemetry::HostMetrics;
+use hearth_base::telemetry::{HostMetrics, Traces};
 
-pub use sender::{Draft, Sender};
+pub use sender::{Draft, MessageOrigin, Sender};
 
 /// All queues of this process. Cloning shares them.
 #[derive(Clone)]
@@ -49,11 +49,11 @@ impl Queues {
 
     /// Counts, drops what is too old and, where there is a relay, relays: for as long
     /// as it is polled.
-    pub async fn keep(self) {
+    pub async fn keep(self, traces: Traces) {
         match self {
             Queues::Postgres(queues) => queues.keep().await,
             Queues::Sqs(queues) => {
-                tokio::join!(queues.postgres().clone().keep(), relay::run(queues));
+                tokio::join!(queues.postgres().clone().keep(), relay::run(queues, traces));
             }
         }
     }

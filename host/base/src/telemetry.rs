@@ -1,5 +1,5 @@
-//! Logs on standard error, metrics on the admin listener, and the removal of secrets
-//! from both.
+//! Logs on standard error, metrics on the admin listener, traces for a collector, and the
+//! removal of secrets from logs.
 
 pub mod consumer;
 pub mod distribution;
@@ -11,6 +11,7 @@ pub mod page;
 pub mod queue;
 pub mod redact;
 pub mod statements;
+pub mod trace;
 pub mod watch;
 
 use serde::Deserialize;
@@ -22,6 +23,7 @@ pub use self::logs::Logs;
 pub use self::metrics::Metrics;
 pub use self::queue::QueueMetrics;
 pub use self::redact::Redactor;
+pub use self::trace::{Span, SpanKind, TraceScope, Traces};
 pub use self::watch::{BackendCall, BackendWatch, Watches};
 
 /// Section `[telemetry]`.
@@ -49,6 +51,7 @@ pub struct Config {
     pub log_recovered_ms: u64,
     /// A plugin is told to fail once so many of its calls failed in a row.
     pub failing_calls_min: u64,
+    pub traces: trace::Config,
 }
 
 impl Default for Config {
@@ -63,6 +66,7 @@ impl Default for Config {
             log_repeat_ms: 60_000,
             log_recovered_ms: 10_000,
             failing_calls_min: 50,
+            traces: trace::Config::default(),
         }
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use wasmtime::component::{Linker, ResourceTable};
 
+use hearth_base::telemetry::TraceScope;
+
 pub mod cache;
 pub mod call;
 pub mod config;
@@ -37,6 +39,8 @@ impl Parts {
     /// by the next call in this store.
     pub fn end_call(&mut self) {
         self.states = States::default();
+        // A trace is exported once nothing can add to it.
+        self.call.trace = TraceScope::default();
     }
 }
 

@@ -31,7 +31,7 @@ use crate::plugin::deployment::Deployment;
 use hearth_backend::queues::Queues;
 use hearth_base::clock::Clock;
 use hearth_base::pacer::Pacer;
-use hearth_base::telemetry::HostMetrics;
+use hearth_base::telemetry::{HostMetrics, Traces};
 
 /// The `[consumer]` table of hearth.toml. Settings of one queue are in the manifest of
 /// the plugin that consumes it.
@@ -76,6 +76,7 @@ struct IntakeContext {
     clock: Clock,
     config: Config,
     metrics: HostMetrics,
+    traces: Traces,
 }
 
 /// All plugins of this host that consume.
@@ -114,6 +115,7 @@ impl Consumers {
         clock: Clock,
         config: Config,
         metrics: HostMetrics,
+        traces: Traces,
     ) -> Consumers {
         let shared = IntakeContext {
             queues,
@@ -122,6 +124,7 @@ impl Consumers {
             clock,
             config,
             metrics,
+            traces,
         };
         Consumers {
             shared: Arc::new(shared),
@@ -132,6 +135,11 @@ impl Consumers {
     /// The pacer, which is told of requests so that they go first.
     pub fn pacer(&self) -> Arc<Pacer> {
         self.shared.pacer.clone()
+    }
+
+    /// What requests are traced with, too.
+    pub fn traces(&self) -> Traces {
+        self.shared.traces.clone()
     }
 
     /// Begins, with what serves once the host has started.

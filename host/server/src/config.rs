@@ -186,6 +186,15 @@ impl Config {
         if let Err(text) = config.telemetry.check_filter() {
             document.blame(&["telemetry", "log_filter"], text);
         }
+        let traces = &config.telemetry.traces;
+        for (key, checked) in [
+            ("endpoint", traces.check_endpoint()),
+            ("sample_ratio", traces.check_ratio()),
+        ] {
+            if let Err(text) = checked {
+                document.blame(&["telemetry", "traces", key], text);
+            }
+        }
         outside::read_secrets(&mut config, env, &mut document);
         outside::check_stores(&config, env, &mut document);
         let mut mistakes = document.into_mistakes();

@@ -289,6 +289,7 @@ impl PluginSchedule {
                 ("schedule".to_owned(), name.clone()),
                 ("due-at".to_owned(), due.to_string()),
             ],
+            traceparent: None,
             delay: Duration::ZERO,
             group: None,
             deduplication_id: Some(format!("schedule-{name}-{}", due.as_second())),

@@ -1,13 +1,15 @@
 //! `hearth serve`: open, serve, drain, stop. Wiring and nothing else.
 
 mod clients;
+mod edge;
 mod reserved;
 mod shared;
 mod signals;
+mod traces;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -23,7 +25,7 @@ use hearth_backend::queues::Queues;
 use hearth_base::clock::Clock;
 use hearth_base::pacer::Pacer;
 use hearth_base::secret::RootSecret;
-use hearth_base::telemetry::{HostMetrics, Logs, Metrics, Redactor};
+use hearth_base::telemetry::{HostMetrics, Logs, Metrics, Redactor, Traces, trace};
 use hearth_runtime::consumer::Consumers;
 use hearth_runtime::engine::Engines;
 use hearth_runtime::plugin::admission::Admission;
@@ -37,22 +39,11 @@ use hearth_server::config::{self, Config};
 use hearth_server::deploy::rollout::Rollout;
 use hearth_server::deploy::store::Store;
 use hearth_server::deploy::{Clients, Deployer, Refused};
-use hearth_server::edge::cors::Cors;
-use hearth_server::edge::docs::Docs;
-use hearth_server::edge::health::Health;
-use hearth_server::edge::idempotency::{Heartbeat, Idempotency};
+use hearth_server::edge::idempotency::Heartbeat;
 use hearth_server::edge::keys::Keys;
-use hearth_server::edge::openapi::Documents;
-use hearth_server::edge::rate::Rate;
-use hearth_server::edge::response_cache::ResponseCache;
 use hearth_server::schedule::Schedules;
-use hearth_server::server::access::AccessLog;
-use hearth_server::server::body::Bodies;
-use hearth_server::server::builtin_routes::BuiltinRoutes;
-use hearth_server::server::compress::Compressor;
 use hearth_server::server::sse;
 use hearth_server::server::tls::Tls;
-use hearth_server::server::traffic::Traffic;
 use hearth_server::server::{Edge, Listener};
 
 /// How often instances that wait too long are dropped.
@@ -91,7 +82,8 @@ fn redactor(config: &Config) -> Redactor {
             .map(|secret| secret.expose().to_string())
             .collect()
     };
-    Redactor::new(urls.chain(config.plugins.values().flat_map(of)))
+    let plugins = config.plugins.values().flat_map(of);
+    Redactor::new(urls.chain(plugins).chain(trace::secret_headers()))
 }
 
 async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
@@ -130,14 +122,16 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     dynamodb.prepare(&mut beside).await?;
     beside.spawn(clients.documents.clone().run_writer());
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
-    let rollout = Arc::new(rollout(&config, deployer, &postgres, &queues, background));
+    let (traces, export) = traces::open(&config, &host_metrics)?;
+    let rollout = rollout(&config, deployer, &postgres, &queues, background, traces);
+    let rollout = Arc::new(rollout);
     open_plugins(&rollout).await?;
     let demo_key = match args.demo {
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
     let alive = Heartbeat::new(&postgres, config.idempotency.beat_ms, &host_metrics);
-    let edge = Arc::new(edge(
+    let edge = Arc::new(edge::open(
         &config,
         &postgres,
         &secret,
@@ -156,12 +150,13 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     });
     beside.spawn(async move { alive.beat().await });
     beside.spawn(schedules(&config, &rollout, &postgres, &queues).run());
-    beside.spawn(queues.keep());
+    beside.spawn(queues.keep(edge.traces.clone()));
     keep(&rollout, &edge, &postgres, &mut beside);
     edge.push.begun().await;
     rollout.consumers.begin(&rollout.router.deployments());
     listen(&config, edge, admin, demo_key, &mut signals).await?;
     drop(beside);
+    export.stop().await;
     stop(rollout, postgres, dynamodb, cluster).await;
     Ok(())
 }
@@ -193,46 +188,6 @@ fn keep(rollout: &Arc<Rollout>, edge: &Edge, postgres: &Server, beside: &mut Joi
     beside.spawn(sse::end_with_keys(edge.keys.clone(), clients.push.clone()));
     beside.spawn(edge.rate.clone().run_exchange(postgres.clone()));
     beside.spawn(edge.idempotency.clone().sweep());
-}
-
-fn edge(
-    config: &Config,
-    postgres: &Server,
-    secret: &RootSecret,
-    rollout: &Rollout,
-    keys: Keys,
-    alive: &Heartbeat,
-    metrics: &HostMetrics,
-) -> Edge {
-    Edge {
-        router: rollout.router.clone(),
-        keys,
-        push: rollout.deployer.clients.push.clone(),
-        rate: Arc::new(Rate::open(&config.rate, metrics)),
-        background: rollout.background.clone(),
-        responses: ResponseCache::open(&config.response_cache, metrics),
-        idempotency: Arc::new(Idempotency::open(
-            postgres.clone(),
-            secret,
-            config.idempotency.clone(),
-            alive,
-            rollout.deployer.clock.clone(),
-            metrics.clone(),
-        )),
-        builtin: BuiltinRoutes {
-            health: Health::new(postgres.clone()),
-            documents: Documents::new(rollout.router.clone()),
-            docs: Docs::new(),
-        },
-        limits: Arc::new(config.server.clone()),
-        bodies: Bodies::new(&config.server, metrics),
-        traffic: Traffic::new(&config.server, metrics),
-        pacer: rollout.consumers.pacer(),
-        compressor: Compressor::new(config.compression.clone()),
-        cors: Cors::new(&config.cors),
-        access: AccessLog::new(config.access_log.clone()),
-        draining: AtomicBool::new(false),
-    }
 }
 
 async fn queues(
@@ -287,6 +242,7 @@ fn rollout(
     postgres: &Server,
     queues: &Queues,
     background: Arc<BackgroundRuntime>,
+    traces: Traces,
 ) -> Rollout {
     let consumers = Consumers::new(
         queues.clone(),
@@ -295,6 +251,7 @@ fn rollout(
         deployer.clock.clone(),
         config.consumer.clone(),
         deployer.metrics.clone(),
+        traces,
     );
     let router = Arc::new(Router::default());
     deployer.metrics.sources.add(&router);

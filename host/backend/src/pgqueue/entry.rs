@@ -43,7 +43,7 @@ impl Entry {
         Entry {
             id,
             known_as: id,
-            attributes: attributes_text(&message.attributes),
+            attributes: attributes_text(&message.attributes, message.traceparent.as_deref()),
             message,
             attempts: 0,
             sent_at: None,

@@ -275,6 +275,7 @@ fn update(row: &Row) -> Result<Update, Failure> {
 fn delivery(row: &Row, id: Uuid, queue: &Arc<str>, lease: Uuid) -> Result<Delivery, Failure> {
     let (plugin, attributes): (&str, &str) = (row.try_get("plugin")?, row.try_get("attributes")?);
     let (body, attempts): (&[u8], i32) = (row.try_get("body")?, row.try_get("attempts")?);
+    let (attributes, traceparent) = attributes_of(attributes);
     Ok(Delivery {
         received: Received {
             id: id_text(row.try_get("message")?),
@@ -282,7 +283,8 @@ fn delivery(row: &Row, id: Uuid, queue: &Arc<str>, lease: Uuid) -> Result<Delive
             customer: customer_of(row.try_get("customer")?),
             plugin: Arc::from(plugin),
             body: body.to_vec().into(),
-            attributes: attributes_of(attributes),
+            attributes,
+            traceparent,
             group: row.try_get("group_key")?,
             attempt: u32::try_from(attempts).unwrap_or(0),
             sent_at: row.try_get("sent_at")?,

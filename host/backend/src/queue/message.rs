@@ -28,13 +28,26 @@ pub(crate) fn customer_of(text: String) -> Option<Arc<str>> {
     (text != NOBODY).then(|| Arc::from(text))
 }
 
+/// What stands beside the attributes of a guest, which can give none this name: theirs
+/// begin with no dot.
+const TRACEPARENT: &str = ".traceparent";
+
 /// Pairs of texts can always be written as JSON.
-pub(crate) fn attributes_text(attributes: &[(String, String)]) -> String {
-    serde_json::to_string(attributes).unwrap_or_else(|_| "[]".into())
+pub(crate) fn attributes_text(
+    attributes: &[(String, String)],
+    traceparent: Option<&str>,
+) -> String {
+    let own = attributes.iter().map(|(name, value)| (&**name, &**value));
+    let host = traceparent.map(|value| (TRACEPARENT, value));
+    let all: Vec<(&str, &str)> = own.chain(host).collect();
+    serde_json::to_string(&all).unwrap_or_else(|_| "[]".into())
 }
 
-pub(crate) fn attributes_of(text: &str) -> Vec<(String, String)> {
-    serde_json::from_str(text).unwrap_or_default()
+/// The attributes, and the `traceparent` that the host wrote behind them.
+pub(crate) fn attributes_of(text: &str) -> (Vec<(String, String)>, Option<String>) {
+    let mut all: Vec<(String, String)> = serde_json::from_str(text).unwrap_or_default();
+    let host = all.pop_if(|(name, _)| name == TRACEPARENT);
+    (all, host.map(|(_, value)| value))
 }
 
 #[cfg(test)]
@@ -49,8 +62,12 @@ mod tests {
             assert_eq!(id_of(text), None, "{text}");
         }
         let attributes = vec![("a".to_owned(), "\0 \"é".to_owned())];
-        assert_eq!(attributes_of(&attributes_text(&attributes)), attributes);
-        assert!(!attributes_text(&attributes).contains('\0'));
+        for traceparent in [None, Some("00-1-2-01")] {
+            let text = attributes_text(&attributes, traceparent);
+            assert!(!text.contains('\0'));
+            let read = (attributes.clone(), traceparent.map(str::to_owned));
+            assert_eq!(attributes_of(&text), read);
+        }
         assert_eq!(customer_of(customer_text(None).into()), None);
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Queues;
 use crate::pgqueue::Entry;
 use crate::queue::{Config, Outgoing, QueueError};
+use hearth_base::telemetry::{Span, SpanKind, TraceScope};
 
 /// Characters of a group's name and of a deduplication id. Source: SQS.
 const NAME_CHARS_MAX: usize = 128;
@@ -20,6 +21,13 @@ pub struct Draft {
     pub delay_ms: u64,
     pub group: Option<String>,
     pub deduplication_id: Option<String>,
+}
+
+/// What the host says of a message that a guest sends: none of it is the guest's.
+#[derive(Clone, Debug, Default)]
+pub struct MessageOrigin<'o> {
+    pub customer: Option<&'o Arc<str>>,
+    pub traceparent: Option<String>,
 }
 
 /// The queues that a deployment was granted. It stamps its plugin and the call's
@@ -60,6 +68,23 @@ impl Sender {
         Sender { lent: None }
     }
 
+    /// By its granted name: what a guest says of a queue that it has not is in no trace.
+    fn granted(&self, queue: &str) -> Option<&Arc<str>> {
+        let granted = self.lent.iter().flat_map(|lent| lent.granted.iter());
+        granted.into_iter().find(|granted| &***granted == queue)
+    }
+
+    /// The span of sending to a queue, which its consumer's follows.
+    pub fn span(&self, trace: &TraceScope, queue: &str) -> Span {
+        let Some(queue) = self.granted(queue) else {
+            return Span::default();
+        };
+        let mut span = trace.span(format_args!("send {queue}"), SpanKind::Producer);
+        span.text("messaging.operation.type", "send");
+        span.text("messaging.destination.name", queue);
+        span
+    }
+
     /// The message, stamped and ready to be sent.
     ///
     /// # Errors
@@ -67,12 +92,10 @@ impl Sender {
     pub fn outgoing(
         &self,
         queue: &str,
-        customer: Option<&Arc<str>>,
+        origin: &MessageOrigin<'_>,
         draft: Draft,
     ) -> Result<Outgoing, QueueError> {
-        let granted = self.lent.iter().flat_map(|lent| lent.granted.iter());
-        let named = granted.into_iter().find(|granted| &***granted == queue);
-        let (Some(lent), Some(queue)) = (&self.lent, named) else {
+        let (Some(lent), Some(queue)) = (&self.lent, self.granted(queue)) else {
             let name: String = queue.chars().take(80).collect();
             return Err(QueueError::Denied(format!("no grant for queue {name}")));
         };
@@ -80,9 +103,10 @@ impl Sender {
         let outgoing = Outgoing {
             queue: queue.clone(),
             plugin: lent.plugin.clone(),
-            customer: customer.cloned(),
+            customer: origin.customer.cloned(),
             body: Bytes::from(draft.body),
             attributes: draft.attributes,
+            traceparent: origin.traceparent.clone(),
             delay: Duration::from_millis(draft.delay_ms),
             group: draft.group,
             deduplication_id: draft.deduplication_id,
@@ -97,10 +121,10 @@ impl Sender {
     pub fn entry(
         &self,
         queue: &str,
-        customer: Option<&Arc<str>>,
+        origin: &MessageOrigin<'_>,
         draft: Draft,
     ) -> Result<Entry, QueueError> {
-        let outgoing = self.outgoing(queue, customer, draft)?;
+        let outgoing = self.outgoing(queue, origin, draft)?;
         if let Some(queues) = self.queues() {
             queues.check(&outgoing)?;
         }

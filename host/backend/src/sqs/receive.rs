@@ -206,6 +206,7 @@ impl Sqs {
             sent_at: stamp.sent_at(),
             receipt: found.receipt(),
             attributes: stamp.attributes,
+            traceparent: stamp.traceparent,
             id: stamp.id,
         })
     }
@@ -228,6 +229,7 @@ impl Sqs {
             plugin: Arc::from(""),
             body: found.body.into_bytes().into(),
             attributes: Vec::new(),
+            traceparent: None,
             group: None,
             attempt: found.receives,
             sent_at: self.shared.postgres.clock().now(),

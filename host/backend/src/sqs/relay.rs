@@ -15,23 +15,24 @@ use tokio::time::sleep;
 use super::Sqs;
 use crate::pgqueue::Delivery;
 use crate::queue::{QueueError, Received, Settlement};
+use hearth_base::telemetry::{Span, Traces};
 
 /// How long one look waits: the wait costs nothing, and ends with the first message.
 const WAIT: Duration = Duration::from_secs(30);
 
 /// Relays every configured queue, for as long as it is polled.
-pub async fn run(sqs: Sqs) {
+pub async fn run(sqs: Sqs, traces: Traces) {
     let mut relays = JoinSet::new();
     for queue in sqs.names() {
-        relays.spawn(relay(sqs.clone(), queue));
+        relays.spawn(relay(sqs.clone(), queue, traces.clone()));
     }
     relays.join_all().await;
 }
 
-async fn relay(sqs: Sqs, queue: String) {
+async fn relay(sqs: Sqs, queue: String, traces: Traces) {
     let mut away = false;
     loop {
-        match round(&sqs, &queue).await {
+        match round(&sqs, &queue, &traces).await {
             Ok(()) => away = false,
             Err(error) => {
                 if !away {
@@ -45,7 +46,7 @@ async fn relay(sqs: Sqs, queue: String) {
 }
 
 /// Takes what is due, hands it over, and settles each by itself.
-async fn round(sqs: &Sqs, queue: &str) -> Result<(), QueueError> {
+async fn round(sqs: &Sqs, queue: &str, traces: &Traces) -> Result<(), QueueError> {
     let config = sqs.config();
     let lease = Duration::from_millis(config.relay_lease_ms);
     let outbox = sqs.outbox();
@@ -56,7 +57,10 @@ async fn round(sqs: &Sqs, queue: &str) -> Result<(), QueueError> {
         .into_iter()
         .map(|Delivery { received, due_at }| (received, due_at))
         .unzip();
+    let spans = messages.iter().map(|message| begin_span(traces, message));
+    let spans: Vec<Span> = spans.collect();
     let handed = sqs.hand_over(&messages).await;
+    end_spans(spans, &handed);
     let metrics = &outbox.local(queue).metrics;
     let now = sqs.clock().now();
     for (handed, due) in handed.iter().zip(due) {
@@ -75,6 +79,24 @@ async fn round(sqs: &Sqs, queue: &str) -> Result<(), QueueError> {
     // What could not be settled comes again; that something went wrong is told once.
     let failed = handed.into_iter().chain(ended).find_map(Result::err);
     failed.map_or(Ok(()), Err)
+}
+
+fn begin_span(traces: &Traces, message: &Received) -> Span {
+    let sender = message.traceparent.as_deref();
+    let mut span = sender.map_or_else(Span::default, |sender| traces.relay(sender));
+    span.rename(format_args!("relay {}", message.queue));
+    span.text("messaging.system", "aws_sqs");
+    span.text("messaging.destination.name", &message.queue);
+    span.text("messaging.message.id", &message.id);
+    span
+}
+
+fn end_spans(spans: Vec<Span>, handed: &[Result<(), QueueError>]) {
+    for (mut span, handed) in spans.into_iter().zip(handed) {
+        if let Err(error) = handed {
+            span.fail(error.kind());
+        }
+    }
 }
 
 /// What SQS will never take is a dead letter; everything else is tried again, and

@@ -220,7 +220,7 @@ impl Sqs {
         sent_at: SystemTime,
     ) -> Result<Parcel, QueueError> {
         let (body, base64) = text::written(&message.body);
-        let stamp = Stamp {
+        let mut stamp = Stamp {
             id: id.to_owned(),
             plugin: message.plugin.to_string(),
             customer: message.customer.as_deref().map(str::to_owned),
@@ -229,16 +229,27 @@ impl Sqs {
             sent_at: millis(sent_at),
             base64,
             attributes: message.attributes.clone(),
+            traceparent: message.traceparent.clone(),
         };
         let fifo = self.named(&message.queue)?.place.is_fifo();
-        Ok(Parcel {
+        let mut parcel = Parcel {
             stamp: self.shared.stamps.write(&message.queue, &stamp, &body),
             // Without a group it is one of its own, and waits for no other.
             group: fifo.then(|| group_id(message, id)),
             once: id.to_owned(),
             delay: message.delay,
             body,
-        })
+        };
+        // A trace shall keep no message from being sent.
+        if parcel.bytes() > self.shared.config.message_bytes_max
+            && stamp.traceparent.take().is_some()
+        {
+            parcel.stamp = self
+                .shared
+                .stamps
+                .write(&message.queue, &stamp, &parcel.body);
+        }
+        Ok(parcel)
     }
 
     /// Hands over what the relay took from the outbox.
@@ -306,6 +317,7 @@ fn outgoing(message: &Received, delay: Duration) -> Outgoing {
         customer: message.customer.clone(),
         body: message.body.clone(),
         attributes: message.attributes.clone(),
+        traceparent: message.traceparent.clone(),
         delay,
         group: message.group.clone(),
         deduplication_id: None,

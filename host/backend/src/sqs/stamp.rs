@@ -37,6 +37,8 @@ pub(super) struct Stamp {
     pub sent_at: u64,
     pub base64: bool,
     pub attributes: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// The keys, newest first.
@@ -121,6 +123,7 @@ mod tests {
             sent_at: 1_700_000_000_000,
             base64: false,
             attributes: vec![("a.b".into(), "c.d".into())],
+            traceparent: Some("00-1-2-01".into()),
         }
     }
 

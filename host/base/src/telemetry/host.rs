@@ -15,6 +15,7 @@ use super::consumer::{self, ConsumerMetrics};
 use super::documents::{self, WriterMetrics};
 use super::page::Sources;
 use super::queue::{self, QueueMetrics};
+use super::trace;
 use super::watch::Watches;
 
 pub use outbound::{OutboundConnections, OutboundMetrics};
@@ -169,7 +170,7 @@ const HISTOGRAMS: [(&str, &str); 5] = [
 /// The metrics of the host as a whole, with handles for its hot paths.
 #[derive(Clone)]
 pub struct HostMetrics {
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
     pub connections: Gauge,
     pub deployments_live: Gauge,
     pub compile_seconds: Histogram,
@@ -381,6 +382,7 @@ fn describe(metrics: &Metrics) {
     documents::describe(metrics);
     queue::describe(metrics);
     push::describe(metrics);
+    trace::describe(metrics);
 }
 
 /// The line `VmRSS` of `/proc/self/status`, which is in KiB.

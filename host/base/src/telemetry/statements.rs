@@ -25,6 +25,13 @@ pub enum Operation {
     Transaction,
 }
 
+impl Operation {
+    /// As the page calls it.
+    pub fn name(self) -> &'static str {
+        OPERATIONS.get(self as usize).map_or("", |(_, name)| name)
+    }
+}
+
 const OPERATIONS: [(Operation, &str); 4] = [
     (Operation::Query, "query"),
     (Operation::Execute, "execute"),
@@ -76,6 +83,20 @@ const OUTCOMES: [(StatementOutcome, &str); 13] = [
 ];
 
 impl StatementOutcome {
+    /// Whether Postgres or the host failed. What the data did not allow, and what others
+    /// changed at the same time, is an answer.
+    pub fn is_failure(self) -> bool {
+        use StatementOutcome::*;
+        !matches!(
+            self,
+            Ok | UniqueViolation
+                | ForeignKeyViolation
+                | CheckViolation
+                | SerializationConflict
+                | Cancelled
+        )
+    }
+
     /// As the page calls it.
     pub fn name(self) -> &'static str {
         OUTCOMES.get(self as usize).map_or("", |(_, name)| name)

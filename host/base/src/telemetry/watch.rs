@@ -58,7 +58,7 @@ struct Incident {
 }
 
 impl BackendWatch {
-    fn new(backend: &'static str, config: &Config) -> BackendWatch {
+    pub(super) fn new(backend: &'static str, config: &Config) -> BackendWatch {
         let now = Instant::now();
         BackendWatch {
             backend,

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Spent;
+use hearth_base::telemetry::TraceScope;
 
 /// The guest called the host more often than one call may.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,17 @@ pub enum Cached {
     Hit = 1,
     Stale = 2,
     Miss = 4,
+}
+
+impl Cached {
+    /// As traces call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cached::Hit => "hit",
+            Cached::Stale => "stale",
+            Cached::Miss => "miss",
+        }
+    }
 }
 
 const SHARED: u8 = 8;
@@ -142,6 +154,8 @@ pub struct Call {
     pub lookups: Arc<Lookups>,
     /// Where its time goes.
     pub spent: Arc<Spent>,
+    /// Where what it does belongs in a trace.
+    pub trace: TraceScope,
     /// Of a call whose outcome an operator is told: a self-test.
     pub faults: Option<Arc<Faults>>,
     host_calls: AtomicU64,
@@ -166,6 +180,7 @@ impl Call {
             claim: None,
             lookups: Arc::default(),
             spent: Arc::default(),
+            trace: TraceScope::default(),
             faults: None,
             host_calls: AtomicU64::new(0),
             host_calls_max,

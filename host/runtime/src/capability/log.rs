@@ -159,6 +159,7 @@ impl View<'_> {
         let fields = self.clean_fields(fields);
         let call = self.call;
         let customer = call.customer.as_deref();
+        let trace_id = call.trace.trace_id().map(tracing::field::display);
         // The level of an event is part of its static description.
         macro_rules! event {
             ($level:expr) => {
@@ -168,6 +169,7 @@ impl View<'_> {
                     plugin = &*call.plugin,
                     deployment = call.deployment,
                     request_id = &*call.request_id,
+                    trace_id,
                     customer,
                     fields,
                     "{message}"

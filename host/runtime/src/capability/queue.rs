@@ -32,7 +32,8 @@ use wasmtime::component::{HasData, Linker};
 
 use super::Call;
 use hearth_backend::queue::{Config, Outgoing, QueueError};
-use hearth_backend::queues::{Draft, Queues, Sender};
+use hearth_backend::queues::{Draft, MessageOrigin, Queues, Sender};
+use hearth_base::telemetry::trace::traceparent;
 
 pub use generated::hearth::plugin::queue::{Error as GuestError, Host};
 pub use generated::hearth::plugin::types::OutgoingMessage;
@@ -129,12 +130,17 @@ impl View<'_> {
         queue: &str,
         messages: Vec<OutgoingMessage>,
     ) -> Vec<Result<String, GuestError>> {
-        let customer = self.call.customer.as_ref();
+        let mut span = self.lent.sender.span(&self.call.trace, queue);
+        span.number("messaging.batch.message_count", messages.len());
+        let origin = MessageOrigin {
+            customer: self.call.customer.as_ref(),
+            traceparent: traceparent(&span.scope()),
+        };
         let mut fit = Vec::with_capacity(messages.len());
         let checked: Vec<Result<(), QueueError>> = messages
             .into_iter()
             .map(|message| {
-                let outgoing = self.lent.sender.outgoing(queue, customer, draft(message));
+                let outgoing = self.lent.sender.outgoing(queue, &origin, draft(message));
                 outgoing.map(|outgoing| fit.push(outgoing))
             })
             .collect();
@@ -144,6 +150,11 @@ impl View<'_> {
             Ok(()) => sent.next().unwrap_or_else(unanswered),
             Err(error) => Err(error.into()),
         });
+        let told: Vec<_> = told.collect();
+        if let Some(error) = told.iter().find_map(|result| result.as_ref().err()) {
+            span.fail(kind(error));
+        }
+        let told = told.into_iter();
         told.map(|result| result.map_err(|error| self.blame(error)))
             .collect()
     }
@@ -172,6 +183,14 @@ fn draft(message: OutgoingMessage) -> Draft {
         delay_ms: message.delay_ms,
         group: message.group,
         deduplication_id: message.deduplication_id,
+    }
+}
+
+/// As traces call it.
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::DeadlineExceeded => "deadline_exceeded",
+        Error::Queue(error) => error.kind(),
     }
 }
 

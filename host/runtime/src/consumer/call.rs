@@ -9,6 +9,7 @@ use crate::plugin::admission::Permit;
 use crate::plugin::call;
 use crate::plugin::instance::{Batch, Caller, Context, Message};
 use hearth_backend::queue::Received;
+use hearth_base::telemetry::Span;
 
 impl Intake {
     /// One call of the guest, within all its limits.
@@ -20,7 +21,9 @@ impl Intake {
     ) -> Outcome {
         let deployment = &self.deployment;
         let request_id: Arc<str> = Arc::from(uuid::Uuid::now_v7().to_string());
-        let call = call::circumstances(deployment, request_id.clone(), customer.cloned());
+        let mut call = call::circumstances(deployment, request_id.clone(), customer.cloned());
+        let mut span = self.begin_trace(messages, customer);
+        call.trace = span.scope();
         let batch = Batch {
             context: self.context(&request_id, customer),
             messages: messages.iter().map(for_guest).collect(),
@@ -38,6 +41,7 @@ impl Intake {
         };
         if let Err(failure) = &answer {
             deployment.metrics.count_trap(failure.kind());
+            span.fail(failure.kind());
         }
         let outcome = Outcome::of(answer, messages.len());
         if let Outcome::Failed(reason) = &outcome {
@@ -46,6 +50,26 @@ impl Intake {
             tracing::warn!(%plugin, %queue, %request_id, messages = ?ids, reason, "a call failed");
         }
         outcome
+    }
+
+    /// It goes on with the trace of whoever sent the messages.
+    fn begin_trace(&self, messages: &[Received], customer: Option<&Arc<str>>) -> Span {
+        let senders = messages.iter();
+        let senders = senders.filter_map(|message| message.traceparent.as_deref());
+        let mut span = self.shared.traces.consume(senders);
+        if span.is_recorded() {
+            span.rename(format_args!("process {}", self.queue));
+            span.text("messaging.operation.type", "process");
+            span.text("messaging.destination.name", &self.queue);
+            span.number("messaging.batch.message_count", messages.len());
+            span.text("hearth.plugin", self.deployment.label());
+            if let [one] = messages {
+                span.text("messaging.message.id", &one.id);
+                span.number("hearth.attempt", one.attempt);
+            }
+            span.scope().belongs_to(&customer.cloned());
+        }
+        span
     }
 
     fn context(&self, request_id: &str, customer: Option<&Arc<str>>) -> Context {

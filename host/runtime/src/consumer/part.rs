@@ -210,6 +210,7 @@ mod tests {
             plugin: Arc::from("mail"),
             body: vec![0; bytes].into(),
             attributes: Vec::new(),
+            traceparent: None,
             group: group.map(str::to_owned),
             attempt: 1,
             sent_at: SystemTime::UNIX_EPOCH,

@@ -16,6 +16,7 @@ use super::instance::{Batch, Disposition, Instance, Request, Response};
 use super::memory::{MemoryExhausted, TableExhausted};
 use super::meter::{CpuExhausted, Meter};
 use crate::capability::Call;
+use hearth_base::telemetry::{Span, SpanKind};
 
 /// Why a call has no answer, and so who is to blame.
 #[derive(Debug, thiserror::Error)]
@@ -103,12 +104,17 @@ fn note<A>(
 trait Input: Send + Sync + 'static {
     type Answer: Send + 'static;
 
+    /// What traces call it.
+    const NAME: &str;
+
     fn put(&self, to: &mut Instance)
     -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
 }
 
 impl Input for Request {
     type Answer = Response;
+
+    const NAME: &str = "handle";
 
     async fn put(&self, to: &mut Instance) -> wasmtime::Result<Response> {
         to.handle(self).await
@@ -117,6 +123,8 @@ impl Input for Request {
 
 impl Input for Batch {
     type Answer = Vec<Disposition>;
+
+    const NAME: &str = "consume";
 
     async fn put(&self, to: &mut Instance) -> wasmtime::Result<Vec<Disposition>> {
         to.consume(self).await
@@ -127,11 +135,12 @@ async fn within_limits<I: Input>(
     deployment: &Arc<Deployment>,
     background: &BackgroundRuntime,
     _permit: Permit,
-    call: Call,
+    mut call: Call,
     input: I,
 ) -> Result<I::Answer, Failure> {
     let metrics = &deployment.metrics;
     let _in_flight = InFlight::enter(&metrics.instances_in_flight);
+    let mut span = begin_span::<I>(&mut call);
     let meter = Arc::new(Meter::new(deployment.cpu_max()));
     let (deadline, spent) = (call.deadline, call.spent.clone());
     let run = run(deployment.clone(), call, meter.clone(), input);
@@ -139,11 +148,25 @@ async fn within_limits<I: Input>(
     let cpu = meter.spent();
     metrics.guest_cpu_seconds.record(cpu.as_secs_f64());
     spent.add_cpu(cpu);
-    match outcome {
+    span.number("hearth.cpu_us", cpu.as_micros());
+    let answer = match outcome {
         Err(_) => Err(Failure::Deadline),
         Ok(None) => Err(Failure::Trapped("the call's task ended".into())),
         Ok(Some(answer)) => answer,
+    };
+    if let Err(failure) = &answer {
+        span.fail(failure.kind());
     }
+    answer
+}
+
+/// What the guest asks of the host belongs below it.
+fn begin_span<I: Input>(call: &mut Call) -> Span {
+    let name = format_args!("{} {}", call.plugin, I::NAME);
+    let mut span = call.trace.span(name, SpanKind::Internal);
+    span.number("hearth.deployment", call.deployment);
+    call.trace = span.scope();
+    span
 }
 
 async fn run<I: Input>(

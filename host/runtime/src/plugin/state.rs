@@ -38,7 +38,7 @@ impl State {
         clock: &Clock,
     ) -> State {
         let writer = Arc::new(Mutex::new(Writer::new(call.plugin.clone())));
-        writer.lock().begin(call.request_id.clone(), LINES_MAX);
+        writer.lock().begin(&call, LINES_MAX);
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles_max);
         State {
@@ -57,7 +57,7 @@ impl State {
 
     /// Makes a store that is used again ready for another call.
     pub fn begin_call(&mut self, call: Call, meter: Arc<Meter>) {
-        self.writer.lock().begin(call.request_id.clone(), LINES_MAX);
+        self.writer.lock().begin(&call, LINES_MAX);
         // What an instance did while it was made ready was no part of this call.
         self.parts.end_call();
         self.parts.call = call;

@@ -13,6 +13,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use crate::capability::Call;
+
 /// The most that a guest writes at once, and the longest line.
 const LINE_BYTES_MAX: usize = 8 * 1024;
 
@@ -21,6 +23,7 @@ const LINE_BYTES_MAX: usize = 8 * 1024;
 pub struct Writer {
     pub plugin: Arc<str>,
     pub request_id: Arc<str>,
+    trace_id: Option<String>,
     pub lines_left: u32,
     pending: Vec<u8>,
 }
@@ -34,9 +37,10 @@ impl Writer {
     }
 
     /// Starts the lines of a request: at most `lines_max`, the rest is dropped.
-    pub fn begin(&mut self, request_id: Arc<str>, lines_max: u32) {
+    pub fn begin(&mut self, call: &Call, lines_max: u32) {
         self.pending.clear();
-        self.request_id = request_id;
+        self.request_id = call.request_id.clone();
+        self.trace_id = call.trace.trace_id().map(|id| id.to_string());
         self.lines_left = lines_max;
     }
 
@@ -58,8 +62,9 @@ impl Writer {
         }
         self.lines_left -= 1;
         let text = String::from_utf8_lossy(&line);
+        let trace_id = self.trace_id.as_deref();
         tracing::info!(target: "guest", plugin = %self.plugin, request_id = %self.request_id,
-            "{}", text.escape_debug());
+            trace_id, "{}", text.escape_debug());
     }
 }
 

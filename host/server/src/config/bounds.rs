@@ -46,6 +46,8 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     note(document, &["engine"], &engine(&config.engine));
     note(document, &["engine"], &compiler(&config.engine));
     note(document, &["telemetry"], &telemetry(&config.telemetry));
+    let spans = traces(&config.telemetry.traces);
+    note(document, &["telemetry", "traces"], &spans);
     note(
         document,
         &["idempotency"],
@@ -253,6 +255,27 @@ fn telemetry(telemetry: &telemetry::Config) -> [Bound; 7] {
             telemetry.failing_calls_min,
             1..=1_000_000,
         ),
+    ]
+}
+
+fn traces(traces: &telemetry::trace::Config) -> [Bound; 8] {
+    [
+        ("slow_ms", traces.slow_ms, 1..=HOUR_MS),
+        ("spans_max", traces.spans_max as u64, 1..=100_000),
+        (
+            "span_bytes_max",
+            traces.span_bytes_max as u64,
+            4 * KIB..=64 * MIB,
+        ),
+        ("bytes_max", traces.bytes_max as u64, 64 * KIB..=4 * GIB),
+        ("customer_percent_max", traces.customer_percent_max, 1..=100),
+        (
+            "export_spans_max",
+            traces.export_spans_max as u64,
+            1..=100_000,
+        ),
+        ("export_pause_ms", traces.export_pause_ms, 0..=60_000),
+        ("export_ms_max", traces.export_ms_max, 1..=600_000),
     ]
 }
 

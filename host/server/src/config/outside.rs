@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 
 use super::document::Document;
 use super::{Config, Mistake, Plugin, Secret, SecretSource};
+use hearth_base::telemetry::trace;
 use hearth_runtime::capability::cache::SharedStore;
 
 /// A secret is read whole, so a path to something large must end somewhere.
@@ -55,6 +56,7 @@ pub(super) fn apply_environment(
             mistakes.push(of_variable("HEARTH_LOG", text));
         }
     }
+    apply_opentelemetry(&mut config.telemetry.traces, &read, mistakes);
     if let Some(text) = read("HEARTH_OUTBOUND_ALLOW_ADDRESSES") {
         match text
             .split(',')
@@ -77,6 +79,33 @@ pub(super) fn apply_environment(
                 *value = set;
             }
         }
+    }
+}
+
+/// The variables that OpenTelemetry's SDKs read. Those of headers, compression and
+/// resource attributes are read by its exporter.
+fn apply_opentelemetry(
+    traces: &mut trace::Config,
+    read: &impl Fn(&str) -> Option<String>,
+    mistakes: &mut Vec<Mistake>,
+) {
+    const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    const RATIO: &str = "OTEL_TRACES_SAMPLER_ARG";
+    if let Some(endpoint) = read(ENDPOINT) {
+        traces.endpoint = Some(endpoint);
+        if let Err(text) = traces.check_endpoint() {
+            mistakes.push(of_variable(ENDPOINT, text));
+        }
+    }
+    if let Some(name) = read("OTEL_SERVICE_NAME") {
+        traces.service_name = name;
+    }
+    let expected = "a number from 0 to 1";
+    parse_into(&mut traces.sample_ratio, RATIO, read, expected, mistakes);
+    if read(RATIO).is_some()
+        && let Err(text) = traces.check_ratio()
+    {
+        mistakes.push(of_variable(RATIO, text));
     }
 }
 

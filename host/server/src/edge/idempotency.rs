@@ -44,6 +44,7 @@ use hearth_base::budget::{Room, Seat};
 use hearth_base::clock::Clock;
 use hearth_base::secret::RootSecret;
 use hearth_base::telemetry::HostMetrics;
+use hearth_base::telemetry::{SpanKind, TraceScope};
 use hearth_runtime::capability::Claim;
 use hearth_runtime::plugin::instance::Response;
 
@@ -151,6 +152,7 @@ pub struct KeyedRequest<'a> {
     pub body: &'a [u8],
     /// What the plugin has to answer.
     pub wall_max: Duration,
+    pub trace: &'a TraceScope,
 }
 
 impl Idempotency {
@@ -181,6 +183,9 @@ impl Idempotency {
         let Some(key) = self.key(&asked.parts.method, &asked.parts.headers)? else {
             return Ok(Decision::Plain);
         };
+        let _span = asked
+            .trace
+            .span("claim idempotency key", SpanKind::Internal);
         let _seat = self.seat(customer).await?;
         let found = self
             .claims
@@ -355,6 +360,7 @@ mod tests {
             parts,
             body,
             wall_max: Duration::ZERO,
+            trace: &TraceScope::default(),
         })
     }
 

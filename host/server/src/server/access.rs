@@ -10,7 +10,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use http::header::USER_AGENT;
-use http::{HeaderMap, Method, Request, StatusCode, Version};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
+use opentelemetry::trace::TraceId;
 use serde::Deserialize;
 
 use crate::edge::keys::Caller;
@@ -64,7 +65,7 @@ impl AccessLog {
             of: Arc::new(Facts {
                 began: Instant::now(),
                 method: request.method().clone(),
-                path: cut(request.uri().path(), PATH_CHARS_MAX),
+                path: shown_path(request.uri()),
                 version: request.version(),
                 peer,
                 user_agent: user_agent(request.headers()),
@@ -72,6 +73,7 @@ impl AccessLog {
                 plugin: OnceLock::new(),
                 caller: OnceLock::new(),
                 spent: OnceLock::new(),
+                trace: OnceLock::new(),
             }),
         })
     }
@@ -89,6 +91,7 @@ struct Facts {
     caller: OnceLock<(String, String)>,
     /// Of the plugin's call, where there was one.
     spent: OnceLock<Arc<Spent>>,
+    trace: OnceLock<TraceId>,
 }
 
 /// What is known of one request; it travels in the request's extensions. Cloning
@@ -107,6 +110,10 @@ impl Record {
     pub fn note_caller(&self, caller: &Caller) {
         let (customer, key) = (caller.customer_id.to_string(), caller.key_id.to_string());
         let _ = self.of.caller.set((customer, key));
+    }
+
+    pub fn note_trace(&self, trace: TraceId) {
+        let _ = self.of.trace.set(trace);
     }
 
     /// Where the time of the plugin's call goes. One that is asked twice, for HEAD and
@@ -175,6 +182,7 @@ impl Drop for Ended {
             sql_us = spent.map(|spent| spent.sql),
             sql_wait_us = spent.map(|spent| spent.sql_wait),
             request_id = &*self.request_id,
+            trace_id = of.trace.get().map(tracing::field::display),
             customer,
             key,
             peer = %of.peer,
@@ -182,6 +190,11 @@ impl Drop for Ended {
             user_agent = of.user_agent,
         );
     }
+}
+
+/// As much of a path as a line or a span repeats.
+pub fn shown_path(uri: &Uri) -> String {
+    cut(uri.path(), PATH_CHARS_MAX)
 }
 
 fn user_agent(headers: &HeaderMap) -> Option<String> {

@@ -12,6 +12,8 @@ use super::Whole;
 use super::sse::is_grip;
 use crate::edge::idempotency::EFFECT;
 use crate::edge::keys::Caller;
+use hearth_base::telemetry::TraceScope;
+use hearth_base::telemetry::trace::traceparent;
 use hearth_runtime::capability::Claim;
 use hearth_runtime::plugin::deployment::Deployment;
 use hearth_runtime::plugin::instance;
@@ -21,6 +23,8 @@ const NOT_TO_GUESTS: [&str; 4] = ["x-api-key", "authorization", "cookie", SINCE]
 
 /// When the request's idempotency key was first seen.
 const SINCE: &str = "hearth-idempotency-since";
+
+const TRACEPARENT: &str = "traceparent";
 
 /// Hop-by-hop headers (RFC 9110, section 7.6.1), those that the host sets, and what a
 /// guest says to the host alone.
@@ -74,6 +78,15 @@ pub fn request(
             deadline_ms: deployment.limits.wall_ms_max,
             mount: deployment.mount.to_string(),
         },
+    }
+}
+
+/// A guest that passes the trace on by itself passes on this one, in place of what the
+/// client sent.
+pub fn tell_trace(scope: &TraceScope, headers: &mut Vec<(String, Vec<u8>)>) {
+    if let Some(value) = traceparent(scope) {
+        headers.retain(|(name, _)| name != TRACEPARENT);
+        headers.push((TRACEPARENT.to_owned(), value.into_bytes()));
     }
 }
 

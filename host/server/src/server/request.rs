@@ -1,6 +1,7 @@
 //! The way of a request on the public listener: who sent it, whether it is allowed,
 //! which plugin answers, and what the host adds to the answer.
 
+mod credentials;
 mod serve;
 mod stream;
 
@@ -10,13 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
+use http::header::{CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::Full;
 
+use self::credentials::{presented_key, unauthenticated};
 use super::Answer;
-use super::access::{AccessLog, Record};
+use super::access::{self, AccessLog, Record};
 use super::body::Bodies;
 use super::builtin_routes::BuiltinRoutes;
 use super::compress::{self, CodedTags, Compressor};
@@ -27,12 +29,14 @@ use super::unread::RequestBody;
 use crate::edge::cors::Cors;
 use crate::edge::health;
 use crate::edge::idempotency::Idempotency;
-use crate::edge::keys::{AuthError, Caller, Keys};
+use crate::edge::keys::{Caller, Keys};
 use crate::edge::problem::Problem;
 use crate::edge::rate::{Rate, RateStatus};
 use crate::edge::response_cache::ResponseCache;
 use crate::server::config::Config as Limits;
 use hearth_base::pacer::Pacer;
+use hearth_base::telemetry::trace::method_name;
+use hearth_base::telemetry::{Span, SpanKind, TraceScope, Traces};
 use hearth_runtime::capability::push;
 use hearth_runtime::plugin::background_runtime::BackgroundRuntime;
 use hearth_runtime::plugin::deployment::Deployment;
@@ -40,7 +44,6 @@ use hearth_runtime::router::Router;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HEARTH_PLUGIN: HeaderName = HeaderName::from_static("hearth-plugin");
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// `Retry-After` of a request that was refused because the host is full.
 const COME_AGAIN: Duration = Duration::from_secs(1);
@@ -65,6 +68,7 @@ pub struct Edge {
     pub compressor: Compressor,
     pub cors: Option<Cors>,
     pub access: AccessLog,
+    pub traces: Traces,
     pub draining: AtomicBool,
 }
 
@@ -193,11 +197,18 @@ impl Edge {
         request_id: &Arc<str>,
     ) -> Result<Answer, Problem> {
         let began = Instant::now();
+        let mut span = self.begin_trace(&deployment, &parts, request_id);
+        let trace = span.scope();
         if let Some(record) = parts.extensions.get::<Record>() {
             record.note_plugin(deployment.label());
+            trace
+                .trace_id()
+                .into_iter()
+                .for_each(|id| record.note_trace(id));
         }
+        let passing = self.count_and_pass(&deployment, parts, body, request_id, &trace);
         let answered = tokio::select! {
-            answered = self.count_and_pass(&deployment, parts, body, request_id) => answered,
+            answered = passing => answered,
             // A drain that lasted too long: the deployment goes.
             () = deployment.stop.cancelled() => Err(Problem::unavailable(COME_AGAIN)),
         };
@@ -205,6 +216,10 @@ impl Edge {
             Ok(answer) => answer.status(),
             Err(problem) => problem.status,
         };
+        span.number("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            span.fail(status.as_u16());
+        }
         deployment.tally.count(status.is_server_error());
         deployment.metrics.count_request(status.as_u16());
         deployment
@@ -214,16 +229,36 @@ impl Edge {
         answered
     }
 
+    /// The names are those of OpenTelemetry's conventions. A path may hold ids, but it
+    /// holds no secret; a query may.
+    fn begin_trace(&self, deployment: &Deployment, parts: &Parts, request_id: &str) -> Span {
+        let mut span = self.traces.serve(&parts.headers);
+        if span.is_recorded() {
+            let method = method_name(&parts.method);
+            span.rename(format_args!("{method} {}", deployment.mount));
+            span.text("http.request.method", method);
+            span.text("http.route", &deployment.mount);
+            span.text("url.path", access::shown_path(&parts.uri));
+            span.text("hearth.plugin", deployment.label());
+            span.text("hearth.request_id", request_id);
+        }
+        span
+    }
+
     async fn count_and_pass(
         &self,
         deployment: &Arc<Deployment>,
         parts: Parts,
         body: RequestBody,
         request_id: &Arc<str>,
+        trace: &TraceScope,
     ) -> Result<Answer, Problem> {
+        let authenticating = trace.span("authenticate", SpanKind::Internal);
         let caller = self.authenticate(deployment, &parts.headers).await?;
+        drop(authenticating);
         if let Some(caller) = &caller {
             note_caller(&parts, caller);
+            trace.belongs_to(&Some(caller.customer_id.clone()));
         }
         let standing = caller.as_ref().and_then(|caller| self.rate.count(caller));
         let answered = match standing.as_ref().and_then(RateStatus::refusal) {
@@ -233,6 +268,7 @@ impl Edge {
                     deployment,
                     request_id,
                     caller: caller.as_ref(),
+                    trace,
                 };
                 self.within_share(context, parts, body).await
             }
@@ -287,6 +323,7 @@ struct RequestContext<'r> {
     request_id: &'r Arc<str>,
     /// `None` on a public route where no key was shown.
     caller: Option<&'r Caller>,
+    trace: &'r TraceScope,
 }
 
 impl RequestContext<'_> {
@@ -302,51 +339,6 @@ fn note_caller(parts: &Parts, caller: &Caller) {
     }
     if let Some(connection) = parts.extensions.get::<Ownership>() {
         connection.belongs_to(&caller.customer_id);
-    }
-}
-
-/// The key of `X-API-Key`, or of `Authorization: Bearer` (RFC 6750). A request with
-/// both, or with two of one, is refused: a proxy may have checked the other one.
-fn presented_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let key = only(headers, &API_KEY)?;
-    let authorization = only(headers, &AUTHORIZATION)?;
-    match (key, authorization) {
-        (Some(_), Some(value)) if is_bearer(value) => Err(Problem::ambiguous_credentials()),
-        (Some(key), _) => readable(key).map(Some),
-        (None, Some(value)) if is_bearer(value) => {
-            let token = readable(value)?.split_once(' ');
-            Ok(Some(token.map_or("", |(_, token)| token.trim())))
-        }
-        (None, Some(_)) => Err(Problem::unauthorized()),
-        (None, None) => Ok(None),
-    }
-}
-
-/// The value of a header that is given once or not at all.
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Problem> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value),
-        _ => Err(Problem::ambiguous_credentials()),
-    }
-}
-
-fn is_bearer(value: &HeaderValue) -> bool {
-    let scheme = value.as_bytes().split(|byte| *byte == b' ').next();
-    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
-}
-
-fn readable(value: &HeaderValue) -> Result<&str, Problem> {
-    value
-        .to_str()
-        .map(str::trim)
-        .map_err(|_| Problem::unauthorized())
-}
-
-fn unauthenticated(error: AuthError) -> Problem {
-    match error {
-        AuthError::Unavailable => Problem::unavailable(COME_AGAIN),
-        _ => Problem::unauthorized(),
     }
 }
 

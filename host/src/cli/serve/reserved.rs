@@ -23,7 +23,10 @@ pub(super) fn services(of: &Config) -> Vec<Endpoint> {
         .endpoint_url
         .iter()
         .filter_map(|url| host_of(url));
+    let traces = &of.telemetry.traces.endpoint;
+    let collector = traces.iter().filter_map(|url| host_of(url));
     let all = database.chain(cache).chain(documents).chain(queues);
+    let all = all.chain(collector);
     all.map(endpoint).collect()
 }
 

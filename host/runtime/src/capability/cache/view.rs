@@ -13,6 +13,7 @@ use super::{
     View, convert_error,
 };
 use crate::capability::call::Cached;
+use hearth_base::telemetry::{Span, SpanKind};
 
 type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
 
@@ -23,18 +24,20 @@ impl Host for View<'_> {
         if self.check_key(&key).is_err() {
             return Ok(None);
         }
+        let span = self.call.trace.span("cache get", SpanKind::Internal);
         let (stored, second) = self.lent.share.get(&self.key(&key), scope).await;
         let found = match stored {
             Some(_) => Cached::Hit,
             None => Cached::Miss,
         };
-        self.note(scope, found, second);
+        self.note(scope, found, second, span);
         Ok(stored.map(|stored| entry(&stored)))
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>, options: Options) -> Guest<()> {
         self.call.host_call()?;
         let began = self.began();
+        let _span = self.call.trace.span("cache set", SpanKind::Internal);
         let put = self.lent.share.put(self.key(&key), value, options, began);
         Ok(put.map(|_| ()).map_err(convert_error))
     }
@@ -68,13 +71,14 @@ impl Host for View<'_> {
         let lent = self.lent;
         let caller = *self.state.caller.get_or_insert_with(|| lent.caller());
         let key = self.key(&key);
+        let span = self.call.trace.span("cache lookup", SpanKind::Internal);
         let (found, second) = lent.share.lookup(key, caller, scope).await;
         let cached = match &found {
             share::LookUp::Hit(_) => Cached::Hit,
             share::LookUp::Stale(..) => Cached::Stale,
             share::LookUp::Miss(_) => Cached::Miss,
         };
-        self.note(scope, cached, second);
+        self.note(scope, cached, second, span);
         let found = match found {
             share::LookUp::Hit(stored) => Found::Hit(entry(&stored)),
             share::LookUp::Stale(stored, None) => Found::Stale((entry(&stored), None)),
@@ -129,7 +133,11 @@ impl View<'_> {
     }
 
     /// What a host keeps for itself is no matter of the client's.
-    fn note(&self, scope: Scope, found: Cached, second: SharedLookUp) {
+    fn note(&self, scope: Scope, found: Cached, second: SharedLookUp, mut span: Span) {
+        span.text("hearth.cache.found", found.name());
+        if second == SharedLookUp::Served {
+            span.text("hearth.cache.tier", "shared");
+        }
         if scope == Scope::Shared {
             let (shared, away) = (second == SharedLookUp::Served, second == SharedLookUp::Away);
             self.call.lookups.note(found, shared, away);

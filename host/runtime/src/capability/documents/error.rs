@@ -22,6 +22,19 @@ pub enum Error {
     Invalid(String),
 }
 
+impl Error {
+    /// As traces call it.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Error::TooLarge => "too_large",
+            Error::ConditionFailed => "condition_failed",
+            Error::Deadline => "deadline_exceeded",
+            Error::Unavailable(_) => "unavailable",
+            Error::Invalid(_) => "invalid",
+        }
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         match failure {

@@ -13,24 +13,27 @@ use super::{
 };
 use hearth_backend::dynamodb::failure;
 use hearth_backend::dynamodb::writer::{Owner, Write};
+use hearth_base::telemetry::{Span, SpanKind};
 
 type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
 
 impl Host for View<'_> {
     async fn get(&mut self, key: Key) -> Guest<Option<Item>> {
         self.call.host_call()?;
-        Ok(self.bounded(self.get_item(key)).await)
+        Ok(self.bounded("get", self.get_item(key)).await)
     }
 
     async fn get_many(&mut self, keys: Vec<Key>) -> Guest<Vec<Option<Item>>> {
         self.call.host_call()?;
-        Ok(self.bounded(self.get_items(keys)).await)
+        Ok(self.bounded("get-many", self.get_items(keys)).await)
     }
 
     async fn put(&mut self, item: Item) -> Guest<()> {
         self.call.host_call()?;
         Ok(self
-            .write_one(|view, table| item::put(view.call, &table.config, &item))
+            .write_one("put", |view, table| {
+                item::put(view.call, &table.config, &item)
+            })
             .await)
     }
 
@@ -40,7 +43,7 @@ impl Host for View<'_> {
     ) -> wasmtime::Result<Vec<Result<(), GuestError>>> {
         self.call.host_call()?;
         let put = |table: &Table, item: &Item| item::put(self.call, &table.config, item);
-        Ok(self.write_many(&items, put).await)
+        Ok(self.write_many("put-many", &items, put).await)
     }
 
     async fn update(
@@ -51,7 +54,7 @@ impl Host for View<'_> {
     ) -> Guest<Item> {
         self.call.host_call()?;
         Ok(self
-            .bounded(self.update_item(key, changes, condition))
+            .bounded("update", self.update_item(key, changes, condition))
             .await)
     }
 
@@ -65,7 +68,7 @@ impl Host for View<'_> {
     ) -> Guest<Page> {
         self.call.host_call()?;
         let page = self.page(partition, range, limit, cursor, descending, None);
-        Ok(self.bounded(page).await)
+        Ok(self.bounded("query", page).await)
     }
 
     async fn query_attributes(
@@ -80,20 +83,20 @@ impl Host for View<'_> {
         self.call.host_call()?;
         let wanted = Some(attributes);
         let page = self.page(partition, range, limit, cursor, descending, wanted);
-        Ok(self.bounded(page).await)
+        Ok(self.bounded("query-attributes", page).await)
     }
 
     async fn count(&mut self, partition: String, range: Range, limit: u32) -> Guest<u32> {
         self.call.host_call()?;
         Ok(self
-            .bounded(self.count_items(partition, range, limit))
+            .bounded("count", self.count_items(partition, range, limit))
             .await)
     }
 
     async fn delete(&mut self, key: Key) -> Guest<()> {
         self.call.host_call()?;
         Ok(self
-            .write_one(|view, _| item::delete(view.call, &key))
+            .write_one("delete", |view, _| item::delete(view.call, &key))
             .await)
     }
 
@@ -103,7 +106,7 @@ impl Host for View<'_> {
     ) -> wasmtime::Result<Vec<Result<(), GuestError>>> {
         self.call.host_call()?;
         let delete = |_: &Table, key: &Key| item::delete(self.call, key);
-        Ok(self.write_many(&keys, delete).await)
+        Ok(self.write_many("delete-many", &keys, delete).await)
     }
 }
 
@@ -120,13 +123,26 @@ impl View<'_> {
         convert_error(error)
     }
 
+    fn span(&self, operation: &'static str) -> Span {
+        let mut span = self
+            .call
+            .trace
+            .span(format_args!("documents {operation}"), SpanKind::Client);
+        span.text("db.system.name", "aws.dynamodb");
+        span.text("db.operation.name", operation);
+        span
+    }
+
     async fn bounded<T>(
         &self,
+        operation: &'static str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, GuestError> {
+        let mut span = self.span(operation);
         let done = timeout_at(self.call.deadline, work).await;
-        done.unwrap_or(Err(Error::Deadline))
-            .map_err(|error| self.blame(error))
+        let done = done.unwrap_or(Err(Error::Deadline));
+        note_failure(&mut span, done.as_ref().err());
+        done.map_err(|error| self.blame(error))
     }
 
     async fn get_item(&self, key: Key) -> Result<Option<Item>, Error> {
@@ -262,8 +278,10 @@ impl View<'_> {
 
     async fn write_one(
         &self,
+        operation: &'static str,
         write: impl FnOnce(&Self, &Table) -> Result<Write, Error>,
     ) -> Result<(), GuestError> {
+        let mut span = self.span(operation);
         let written = async {
             let table = self.table()?;
             let write = write(self, table)?;
@@ -271,12 +289,15 @@ impl View<'_> {
             let outcome = outcomes.pop();
             outcome.unwrap_or_else(|| Err(unanswered("the writer did not answer")))
         };
-        written.await.map_err(|error| self.blame(error))
+        let written = written.await;
+        note_failure(&mut span, written.as_ref().err());
+        written.map_err(|error| self.blame(error))
     }
 
     /// Each in its own right: what is wrong with one keeps no other from being written.
     async fn write_many<T>(
         &self,
+        operation: &'static str,
         all: &[T],
         write: impl Fn(&Table, &T) -> Result<Write, Error>,
     ) -> Vec<Result<(), GuestError>> {
@@ -289,6 +310,8 @@ impl View<'_> {
         if all.len() > items_max {
             return refuse(too_many(items_max));
         }
+        let mut span = self.span(operation);
+        span.number("db.operation.batch.size", all.len());
         let mut outcomes = Vec::with_capacity(all.len());
         let mut writes = Vec::with_capacity(all.len());
         for one in all {
@@ -301,9 +324,17 @@ impl View<'_> {
                 let next = written.next();
                 next.unwrap_or_else(|| Err(unanswered("the writer did not answer")))
             };
-            outcome.and_then(written).map_err(|error| self.blame(error))
+            outcome.and_then(written)
         };
-        outcomes.into_iter().map(outcome).collect()
+        let outcomes: Vec<_> = outcomes.into_iter().map(outcome).collect();
+        note_failure(
+            &mut span,
+            outcomes.iter().find_map(|one| one.as_ref().err()),
+        );
+        let outcomes = outcomes.into_iter();
+        outcomes
+            .map(|one| one.map_err(|error| self.blame(error)))
+            .collect()
     }
 
     async fn write(&self, table: &Table, writes: Vec<Write>) -> Vec<Result<(), Error>> {
@@ -316,6 +347,14 @@ impl View<'_> {
         outcomes
             .map(|outcome| outcome.map_err(Error::from))
             .collect()
+    }
+}
+
+/// What the item's state did not allow is an answer.
+fn note_failure(span: &mut Span, error: Option<&Error>) {
+    match error {
+        None | Some(Error::ConditionFailed) => {}
+        Some(error) => span.fail(error.kind()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::header::HOST;
-use http::{HeaderValue, Request, Uri, response};
+use http::{HeaderValue, Method, Request, Uri, response};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,6 +15,8 @@ use super::lease::{Lease, Seats};
 use super::message;
 use super::target::{Host, Target};
 use super::{Client, Config, Error, Inner, RequestOwner};
+use hearth_base::telemetry::trace::{forward, method_name};
+use hearth_base::telemetry::{Span, SpanKind, TraceScope};
 
 /// Where a request goes, for whom, and within which bounds. It was granted.
 pub struct OutgoingRequest {
@@ -23,6 +25,8 @@ pub struct OutgoingRequest {
     pub protocols: Protocols,
     pub times: Times,
     pub answer_bytes_max: u64,
+    /// Where it belongs in a trace, which goes with it.
+    pub trace: TraceScope,
 }
 
 /// How long it may take.
@@ -78,6 +82,27 @@ impl Client {
     pub(super) async fn exchange(
         &self,
         way: &OutgoingRequest,
+        mut request: Request<Body>,
+    ) -> Result<Answer, Error> {
+        let mut span = begin_span(way, request.method());
+        forward(&span.scope(), request.headers_mut());
+        let answered = self.exchange_untraced(way, request).await;
+        match &answered {
+            Ok(answer) => {
+                let status = answer.head.status;
+                span.number("http.response.status_code", status.as_u16());
+                if status.is_client_error() || status.is_server_error() {
+                    span.fail(status.as_u16());
+                }
+            }
+            Err(error) => span.fail(error.kind()),
+        }
+        answered
+    }
+
+    async fn exchange_untraced(
+        &self,
+        way: &OutgoingRequest,
         request: Request<Body>,
     ) -> Result<Answer, Error> {
         let inner = &self.inner;
@@ -100,6 +125,18 @@ impl Client {
         let body = AnswerBody::new(incoming, bounds, lease);
         Ok(Answer { head, body })
     }
+}
+
+/// It ends with the answer's head. Of the URL it has what no secret stands in.
+fn begin_span(way: &OutgoingRequest, method: &Method) -> Span {
+    let destination = &way.target.destination;
+    let method = method_name(method);
+    let mut span = way.trace.span(method, SpanKind::Client);
+    span.text("http.request.method", method);
+    span.text("url.scheme", destination.scheme.name());
+    span.text("server.address", &destination.host);
+    span.number("server.port", destination.port);
+    span
 }
 
 type Answered = (response::Parts, Incoming, Lease);

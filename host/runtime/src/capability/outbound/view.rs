@@ -109,6 +109,7 @@ impl View<'_> {
                 body_max,
                 ..Times::until(self.call.deadline.min(Instant::now() + longest))
             },
+            trace: self.call.trace.clone(),
             answer_bytes_max: options.max_response_bytes.min(config.response_bytes_max),
         };
         self.lent.client.exchange(&way, request).await

@@ -20,6 +20,7 @@ use super::exchange::{OutgoingRequest, Times};
 use super::target::Target;
 use super::{Error, Lent, RequestOwner, State, check_calls, message};
 use crate::capability::Call;
+use hearth_base::telemetry::TraceScope;
 
 /// Bytes of an outgoing body that wait to be sent; twice as many may.
 const PIECE_BYTES_MAX: usize = 16 << 10;
@@ -65,6 +66,7 @@ impl Wasi {
             lent: lent.clone(),
             whose: RequestOwner::of(call),
             deadline: call.deadline,
+            trace: call.trace.clone(),
             calls: 0,
             calls_beside: 0,
         };
@@ -81,6 +83,7 @@ struct Hooks {
     lent: Lent,
     whose: RequestOwner,
     deadline: Instant,
+    trace: TraceScope,
     calls: u32,
     /// Those that went out by the host's own interface.
     calls_beside: u32,
@@ -164,6 +167,7 @@ impl Hooks {
                 pause_max: options.between_bytes_timeout,
             },
             answer_bytes_max: config.response_bytes_max,
+            trace: self.trace.clone(),
         };
         Ok((way, request))
     }

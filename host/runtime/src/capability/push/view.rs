@@ -3,6 +3,7 @@
 use super::channel::{Space, is_name};
 use super::{Config, Error, Event, GuestError, Host, Publication, View, convert_error, frame};
 use hearth_backend::postgres::events::{Position, Published};
+use hearth_base::telemetry::SpanKind;
 
 impl Host for View<'_> {
     async fn publish(
@@ -58,7 +59,13 @@ impl View<'_> {
             .into_iter()
             .map(|publication| checked(&shared.config, &space, publication))
             .collect();
-        let last = shared.publisher.publish(space.customer, events?).await?;
+        let mut span = self.call.trace.span("publish", SpanKind::Producer);
+        span.number("messaging.batch.message_count", count);
+        let published = shared.publisher.publish(space.customer, events?).await;
+        if published.is_err() {
+            span.fail("unavailable");
+        }
+        let last = published?;
         self.lent.published.increment(count as u64);
         Ok(last)
     }

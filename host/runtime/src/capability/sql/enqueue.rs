@@ -15,12 +15,16 @@ use crate::capability::Call;
 use hearth_backend::pgqueue::{Columns, ENQUEUE, ENQUEUE_MANY, Entry, Stamp};
 use hearth_backend::postgres::connection::{Connection, Prepared, Standing};
 use hearth_backend::queue::{QueueError, id_text};
-use hearth_backend::queues::Draft;
+use hearth_backend::queues::{Draft, MessageOrigin};
+use hearth_base::telemetry::trace::traceparent;
+use hearth_base::telemetry::{Span, TraceScope};
 
 /// A message on its way into a transaction.
 pub(super) struct Message {
     pub entry: Entry,
     pub stamp: Stamp,
+    /// Until its transaction has ended.
+    _span: Span,
 }
 
 impl From<OutgoingMessage> for Draft {
@@ -50,11 +54,16 @@ impl Message {
     pub fn new(
         lent: &Lent,
         call: &Call,
+        trace: &TraceScope,
         queue: &str,
         message: OutgoingMessage,
     ) -> Result<Message, Error> {
-        let customer = call.customer.as_ref();
-        let entry = lent.sender.entry(queue, customer, message.into());
+        let span = lent.sender.span(trace, queue);
+        let origin = MessageOrigin {
+            customer: call.customer.as_ref(),
+            traceparent: traceparent(&span.scope()),
+        };
+        let entry = lent.sender.entry(queue, &origin, message.into());
         let entry = entry.map_err(|error| refused(error, queue))?;
         let queues = lent.sender.queues();
         let queues =
@@ -62,6 +71,7 @@ impl Message {
         Ok(Message {
             entry,
             stamp: queues.stamp(),
+            _span: span,
         })
     }
 

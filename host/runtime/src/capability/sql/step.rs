@@ -9,10 +9,12 @@ use super::statement::Access;
 use super::usage::StatementAccount;
 use super::{BatchCall, Error, Lent, Outcome, RowSet, Statement};
 use crate::capability::Call as Circumstances;
+use hearth_base::telemetry::TraceScope;
 
 pub(super) fn step<'l>(
     lent: &'l Lent,
     call: &Circumstances,
+    trace: &TraceScope,
     step: BatchCall,
 ) -> Result<Call<'l>, Error> {
     let statement = |step: Statement, want| lent.ready(&step.text, step.params, want);
@@ -20,7 +22,7 @@ pub(super) fn step<'l>(
         BatchCall::Query(step) => Call::Statement(statement(step, Want::Rows)?),
         BatchCall::Execute(step) => Call::Statement(statement(step, Want::Count)?),
         BatchCall::Enqueue(step) => {
-            let message = Message::new(lent, call, &step.queue, step.message)?;
+            let message = Message::new(lent, call, trace, &step.queue, step.message)?;
             Call::Enqueue(Box::new(message))
         }
     })

@@ -19,6 +19,7 @@ use super::{Config, Error, Isolation};
 use hearth_backend::postgres::connection::{Connection, Standing};
 use hearth_backend::postgres::lease::Lease;
 use hearth_backend::postgres::tenancy::Tenant;
+use hearth_base::telemetry::{Span, SpanKind, TraceScope};
 
 /// The guest's handle. What it stands for is in the call's state, where there is
 /// room for one.
@@ -40,6 +41,8 @@ pub(super) struct Open {
     queues: Vec<Arc<str>>,
     /// Of all messages.
     message_bytes: usize,
+    /// From BEGIN to its end.
+    span: Span,
 }
 
 impl Open {
@@ -50,6 +53,7 @@ impl Open {
         tenant: &Tenant,
         isolation: Isolation,
         number: u64,
+        span: Span,
     ) -> Result<Open, Error> {
         let connection = lease.connection()?;
         connection.mark();
@@ -62,6 +66,7 @@ impl Open {
             waiting: Vec::new(),
             queues: Vec::new(),
             message_bytes: 0,
+            span,
         })
     }
 
@@ -84,6 +89,11 @@ impl Open {
             Some(Answer::Id(id)) => Ok(id),
             _ => Ok(id),
         }
+    }
+
+    /// Where its statements belong in a trace.
+    pub(super) fn trace(&self) -> TraceScope {
+        self.span.scope()
     }
 
     /// The queues that messages were enqueued for, one for each message.
@@ -117,9 +127,13 @@ impl Open {
     }
 
     /// Commits, with the mark of a request that is applied only once.
-    pub(super) async fn commit(self, mark: Option<&str>) -> Result<(), Error> {
+    pub(super) async fn commit(mut self, mark: Option<&str>) -> Result<(), Error> {
         let mut lease = self.state?;
-        commit(lease.connection()?, &self.waiting, mark).await
+        let mut committing = self.span.scope().span("commit", SpanKind::Client);
+        committing.text("db.system.name", "postgresql");
+        let committed = commit(lease.connection()?, &self.waiting, mark).await;
+        self.span.text("hearth.outcome", outcome(&committed));
+        committed
     }
 
     /// Whether it has an effect: a message is one.
@@ -130,6 +144,15 @@ impl Open {
     /// Whether an error has ended it.
     pub(super) fn failed(&self) -> Option<&Error> {
         self.state.as_ref().err()
+    }
+}
+
+/// What a trace says of a transaction that was to commit.
+pub(super) fn outcome<T>(committed: &Result<T, Error>) -> &'static str {
+    match committed {
+        Ok(_) => "committed",
+        Err(Error::OutcomeUnknown) => "unknown",
+        Err(_) => "rolled_back",
     }
 }
 

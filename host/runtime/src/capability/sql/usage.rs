@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::Error;
 use super::error::Halt;
 use hearth_base::telemetry::statements::{Operation, StatementMetrics, StatementOutcome};
-use hearth_base::telemetry::{BackendCall, BackendWatch};
+use hearth_base::telemetry::{BackendCall, BackendWatch, Span, SpanKind, TraceScope};
 
 /// What a declared statement is counted with.
 pub(super) struct StatementAccount {
@@ -34,32 +34,64 @@ pub(super) struct Usage<'a> {
     operation: Operation,
     phase: Phase,
     ran: Duration,
+    trace: TraceScope,
+    /// From when it waits for a connection, or runs on one that is there.
+    span: Span,
 }
 
 impl<'a> Usage<'a> {
     /// Of a statement that wants a connection now.
-    pub fn waiting(account: &'a StatementAccount, operation: Operation) -> Usage<'a> {
-        Usage::new(account, operation, Phase::Waits(Instant::now()))
+    pub fn waiting(
+        account: &'a StatementAccount,
+        operation: Operation,
+        trace: &TraceScope,
+    ) -> Usage<'a> {
+        let mut usage = Usage::new(account, operation, trace);
+        usage.phase = Phase::Waits(Instant::now());
+        usage.begin_span();
+        usage
     }
 
     /// Of one whose connection is there.
-    pub fn running(account: &'a StatementAccount, operation: Operation) -> Usage<'a> {
-        Usage::new(account, operation, Phase::Runs(Instant::now()))
+    pub fn running(
+        account: &'a StatementAccount,
+        operation: Operation,
+        trace: &TraceScope,
+    ) -> Usage<'a> {
+        let mut usage = Usage::new(account, operation, trace);
+        usage.run();
+        usage
     }
 
-    fn new(account: &'a StatementAccount, operation: Operation, phase: Phase) -> Usage<'a> {
+    fn new(account: &'a StatementAccount, operation: Operation, trace: &TraceScope) -> Usage<'a> {
         Usage {
             account,
             operation,
-            phase,
+            phase: Phase::Rests,
             ran: Duration::ZERO,
+            trace: trace.clone(),
+            span: Span::default(),
+        }
+    }
+
+    /// By the name that the plugin's author gave the statement. Its text and its
+    /// parameters are in no trace.
+    fn begin_span(&mut self) {
+        if !self.span.is_recorded() {
+            let name = &self.account.metrics.name;
+            self.span = self.trace.span(name, SpanKind::Client);
+            self.span.text("db.system.name", "postgresql");
+            self.span.text("db.query.summary", name);
+            self.span.text("db.operation.name", self.operation.name());
         }
     }
 
     /// Whether there was a connection; then it runs.
     pub fn leased<T>(&mut self, lease: &Result<T, Error>) {
         if let Phase::Waits(since) = self.phase {
-            self.account.metrics.add_wait(since.elapsed());
+            let waited = since.elapsed();
+            self.account.metrics.add_wait(waited);
+            self.span.number("hearth.wait_us", waited.as_micros());
             match lease {
                 Ok(_) => self.phase = Phase::Runs(Instant::now()),
                 Err(_) => self.count(StatementOutcome::NoConnection),
@@ -112,6 +144,11 @@ impl<'a> Usage<'a> {
         self.phase = Phase::Ended;
         let metrics = &self.account.metrics;
         metrics.record(self.operation, outcome, self.ran);
+        self.span.text("hearth.outcome", outcome.name());
+        if outcome.is_failure() {
+            self.span.fail(outcome.name());
+        }
+        self.span = Span::default();
     }
 
     fn asked(&self) -> BackendCall<'a> {
@@ -124,6 +161,7 @@ impl<'a> Usage<'a> {
 
     fn run(&mut self) {
         if matches!(self.phase, Phase::Rests) {
+            self.begin_span();
             self.phase = Phase::Runs(Instant::now());
         }
     }
@@ -153,12 +191,13 @@ impl<'a> Relay<'a> {
     pub fn new(
         accounts: impl Iterator<Item = &'a StatementAccount>,
         operation: Operation,
+        trace: &TraceScope,
     ) -> Relay<'a> {
         let mut uses = VecDeque::new();
         for account in accounts {
             uses.push_back(match uses.is_empty() {
-                true => Usage::waiting(account, operation),
-                false => Usage::new(account, operation, Phase::Rests),
+                true => Usage::waiting(account, operation, trace),
+                false => Usage::new(account, operation, trace),
             });
         }
         Relay {

@@ -11,7 +11,7 @@ use super::enqueue::Message;
 use super::run::{self, Answer, Want};
 use super::statement::Access;
 use super::step::{account, count, is_message, message_bytes, outcome, queue, rows, step, writes};
-use super::transaction::{Open, Transaction};
+use super::transaction::{self, Open, Transaction};
 use super::usage::{Relay, Usage};
 use super::{
     BatchCall, Error, GuestError, Host, HostTransaction, Isolation, Outcome, OutgoingMessage,
@@ -20,6 +20,7 @@ use super::{
 use crate::capability::Call as Circumstances;
 use hearth_backend::postgres::tenancy::Tenant;
 use hearth_base::telemetry::statements::Operation;
+use hearth_base::telemetry::{Span, SpanKind};
 
 /// What the guest gets: its own error as a value; a trap only for a handle that
 /// is none.
@@ -171,11 +172,12 @@ impl View<'_> {
         if ready.known.declared.access == Access::Write && mark.is_some() {
             // The mark commits with the statement, so the two need a transaction.
             let ready = vec![Call::Statement(ready)];
-            let mut answers = self.batch(ready, mark, operation).await?;
+            let span = call.trace.span("transaction", SpanKind::Internal);
+            let mut answers = self.batch(ready, mark, operation, span).await?;
             let last = answers.pop();
             return last.ok_or_else(|| Error::Unavailable("there was no answer".into()));
         }
-        let mut usage = Usage::waiting(&ready.known.account, operation);
+        let mut usage = Usage::waiting(&ready.known.account, operation, &call.trace);
         let work = async {
             let lease = lent.lease(call, &tenant, usage.statement()).await;
             usage.leased(&lease);
@@ -200,9 +202,10 @@ impl View<'_> {
         if statements > lent.config.batch_calls_max || lent.sender.is_too_much(messages, 0) {
             return Err(Error::TooLarge);
         }
-        let mut ready = Vec::with_capacity(calls.len());
+        let span = self.call.trace.span("transaction", SpanKind::Internal);
+        let (trace, mut ready) = (span.scope(), Vec::with_capacity(calls.len()));
         for call in calls {
-            ready.push(step(lent, self.call, call)?);
+            ready.push(step(lent, self.call, &trace, call)?);
         }
         let queues: Vec<_> = ready.iter().filter_map(queue).collect();
         if lent
@@ -215,7 +218,7 @@ impl View<'_> {
             return Ok(Vec::new());
         }
         let mark = self.call.mark().filter(|_| ready.iter().any(writes));
-        let answers = self.batch(ready, mark, Operation::Batch).await;
+        let answers = self.batch(ready, mark, Operation::Batch, span).await;
         self.tell_of(&queues, &answers);
         Ok(answers?.into_iter().map(outcome).collect())
     }
@@ -235,9 +238,11 @@ impl View<'_> {
         ready: Vec<Call<'_>>,
         mark: Option<String>,
         operation: Operation,
+        mut span: Span,
     ) -> Result<Vec<Answer>, Error> {
         let (call, lent, tenant) = (self.call, self.lent, self.tenant()?);
-        let relay = Relay::new(ready.iter().filter_map(account), operation);
+        span.number("db.operation.batch.size", ready.len());
+        let relay = Relay::new(ready.iter().filter_map(account), operation, &span.scope());
         let work = async {
             let first = ready.iter().find_map(account);
             let statement = first.map(|account| &*account.metrics.name);
@@ -250,6 +255,10 @@ impl View<'_> {
         let result = until(call, work).await;
         relay.timed_out();
         let unknown = Err(Error::OutcomeUnknown);
+        span.text(
+            "hearth.outcome",
+            transaction::outcome(result.as_ref().unwrap_or(&unknown)),
+        );
         if mark.is_some() && may_have_committed(result.as_ref().unwrap_or(&unknown)) {
             self.call.committed();
         }
@@ -265,10 +274,11 @@ impl View<'_> {
         let tenant = self.tenant()?;
         let number = self.state.begun;
         let (call, lent) = (self.call, self.lent);
+        let span = call.trace.span("transaction", SpanKind::Internal);
         let work = async {
             let lease = lent.lease(call, &tenant, None).await?;
             let began = Instant::now();
-            let begun = Open::begin(lease, &tenant, isolation, number).await;
+            let begun = Open::begin(lease, &tenant, isolation, number, span).await;
             lent.tell(call, "begin", began.elapsed(), &begun);
             begun
         };
@@ -300,7 +310,8 @@ impl View<'_> {
             (Some(error), _) => Err(error.clone()),
             (None, Err(error)) => Err(error),
             (None, Ok(ready)) => {
-                let mut usage = Usage::running(&ready.known.account, Operation::Transaction);
+                let (account, trace) = (&ready.known.account, open.trace());
+                let mut usage = Usage::running(account, Operation::Transaction, &trace);
                 let result = within(call, open.run(&ready, &lent.config, &mut usage)).await;
                 usage.timed_out();
                 result
@@ -316,9 +327,9 @@ impl View<'_> {
         queue: &str,
         message: OutgoingMessage,
     ) -> Result<String, Error> {
-        let message = Message::new(self.lent, self.call, queue, message);
         let (call, lent) = (self.call, self.lent);
         let open = self.open(number)?;
+        let message = Message::new(lent, call, &open.trace(), queue, message);
         let result = match (open.failed(), message) {
             (Some(error), _) => Err(error.clone()),
             (None, Err(error)) => Err(error),

@@ -21,6 +21,7 @@ use crate::edge::idempotency::{Decision, KeyedRequest, REPLAYED};
 use crate::edge::problem::Problem;
 use crate::edge::response_cache::Begun;
 use crate::edge::x_cache::tell_lookups;
+use hearth_base::telemetry::SpanKind;
 use hearth_runtime::capability::{Call, Claim};
 use hearth_runtime::plugin::admission::Shed;
 use hearth_runtime::plugin::call::{self, Failure};
@@ -67,8 +68,10 @@ impl Edge {
         body: RequestBody,
     ) -> Result<PluginAnswer, Problem> {
         let bytes_max = context.deployment.limits.body_bytes_max;
+        let reading = context.trace.span("read body", SpanKind::Internal);
         let body = self.bodies.read(body, bytes_max, context.customer());
         let body = body.await.map_err(unread)?;
+        drop(reading);
         let answered = self.replay_or_run(context, &parts, &body).await?;
         let refused = answered.answer.status() == StatusCode::METHOD_NOT_ALLOWED;
         if parts.method == Method::HEAD && refused {
@@ -88,6 +91,7 @@ impl Edge {
             deployment,
             request_id,
             caller,
+            trace,
         } = context;
         let since = self.push.position();
         let customer = context.customer();
@@ -98,6 +102,7 @@ impl Edge {
             parts,
             body,
             wall_max: deployment.wall_max(),
+            trace,
         };
         let mut lookups = None;
         let response = match self.idempotency.begin(&asked).await? {
@@ -108,6 +113,7 @@ impl Edge {
             }
             turn => {
                 let mut request = guest::request(parts, body, deployment, request_id, caller);
+                guest::tell_trace(trace, &mut request.headers);
                 if let Decision::Run(claim) = &turn {
                     request.headers.push(guest::since(claim));
                 }
@@ -115,6 +121,7 @@ impl Edge {
                 if let Some(record) = parts.extensions.get::<Record>() {
                     call.spent = record.spent();
                 }
+                call.trace = trace.clone();
                 lookups = Some(call.lookups.clone());
                 let handled = match turn {
                     Decision::Run(claim) => {

@@ -71,6 +71,7 @@ impl Edge {
             deployment,
             request_id,
             caller,
+            ..
         } = context;
         let refused = |bad: BadHold| {
             tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "invalid stream: {bad}");
