@@ -210,7 +210,7 @@ mod tests {
 
     fn template(body: Value) -> Template {
         let fields = Fields::of(body).unwrap();
-        Template::read("ticket.created", fields, at()).unwrap()
+        Template::read("ticket.created", fields).unwrap()
     }
 
     #[test]
