@@ -8,7 +8,7 @@ use crate::harness::host::{Host, Setup};
 use crate::harness::postgres::until;
 use crate::webhooks::receiver::Receiver;
 
-const GRANTS: [&str; 1] = ["outbound:http://*:*"];
+const GRANTS: [&str; 2] = ["outbound:http://*:*", "outbound:https://*:*"];
 const LOOPBACK: &str = "[outbound]\nallow_addresses = [\"127.0.0.0/8\"]\n";
 const FORGED: &str = "00-ffffffffffffffffffffffffffffffff-ffffffffffffffff-01";
 
@@ -16,7 +16,7 @@ fn setup() -> Setup {
     Setup::new()
         .config(LOOPBACK)
         .guest("outbound", &GRANTS, "")
-        .guest("wasihttp", &GRANTS, "")
+        .guest("wasihttp", &GRANTS[..1], "")
 }
 
 /// What the receiver is told of the trace, by the host's interface and by the standard's.

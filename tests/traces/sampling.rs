@@ -67,6 +67,25 @@ async fn of_a_host_that_samples_nothing_what_took_long_is_exported_all_the_same(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instance_that_waits_for_another_call_holds_no_trace_back() {
+    let collector = Collector::start().await;
+    let grants = ["queue:secrets", "consume:secrets"];
+    let setup = Setup::new().guest("keeper", &grants, "");
+    let host = collector.configure(setup, "sample_ratio = 1.0").start();
+    let key = host.key("acme", &[]);
+    let answer = host
+        .post("/keeper/", &key)
+        .body("one")
+        .send()
+        .await
+        .unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
+    let edge = collector.named("POST /keeper").await;
+    let spans = collector.trace(&edge.trace());
+    assert_eq!(named(&spans, "keeper handle").parent(), edge.id());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn caller_s_decision_is_kept_where_it_can_be_read() {
     let collector = Collector::start().await;
     let (host, key) = host(&collector, "sample_ratio = 1.0").await;

@@ -106,17 +106,13 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         queues: &queues,
         clock: &clock,
     };
-    let clients = clients::open(
-        &config,
-        &backends,
-        &secret,
-        &Telling {
-            logs: &logs,
-            redactor: &redactor,
-            metrics: &metrics,
-            host: &host_metrics,
-        },
-    )?;
+    let telling = Telling {
+        logs: &logs,
+        redactor: &redactor,
+        metrics: &metrics,
+        host: &host_metrics,
+    };
+    let clients = clients::open(&config, &backends, &secret, &telling)?;
     // What goes on beside the requests ends with this.
     let mut beside = JoinSet::new();
     dynamodb.prepare(&mut beside).await?;

@@ -121,11 +121,11 @@ impl Span {
 
     /// Where its children belong.
     pub fn scope(&self) -> TraceScope {
-        let place = |open: &Box<Open>| Place {
+        let place = |open: &Open| Place {
             part: open.part.clone(),
             span: open.id,
         };
-        TraceScope(self.0.as_ref().map(place))
+        TraceScope(self.0.as_deref().map(place))
     }
 
     pub fn is_recorded(&self) -> bool {
