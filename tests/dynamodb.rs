@@ -125,7 +125,8 @@ async fn host_refuses_tables_that_are_missing_or_have_other_keys_or_no_ttl() {
     let dynamo = client_of(&private.embedded).await;
     let told = refusal(on(private.url(), ""));
     assert!(
-        told.contains("hearth-cache is missing") || told.contains("hearth-documents is missing"),
+        told.contains("hearth-cache does not exist")
+            || told.contains("hearth-documents does not exist"),
         "{told}"
     );
     make_table(&dynamo, "hearth-documents", &[("id", KeyType::Hash)]).await;

@@ -7,16 +7,9 @@ use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
 
 /// From the bottom up. What stands in one line does not import each other.
-const LAYERS: [&[&str]; 11] = [
-    &[
-        "budget",
-        "clock",
-        "engine",
-        "mode",
-        "pacer",
-        "secret",
-        "telemetry",
-    ],
+const LAYERS: [&[&str]; 12] = [
+    &["budget", "clock", "engine", "mode", "pacer", "secret"],
+    &["telemetry"],
     &["backend"],
     &["capability", "embedded"],
     &["plugin"],
@@ -67,7 +60,10 @@ fn imported(text: &str) -> Vec<String> {
                 .flat_map(first_names),
         );
     }
-    names.extend(code.contains("hearth_backend").then(|| BACKEND.to_owned()));
+    names.extend(
+        code.contains("hearth_backend::")
+            .then(|| BACKEND.to_owned()),
+    );
     names
 }
 

@@ -206,7 +206,9 @@ async fn gate_refuses_a_part_that_is_wrong_with_all_of_its_mistakes() {
     for mount in ["/docs", "/docs/more", "/openapi.json", "/healthz"] {
         let told = admin(&host, Method::POST, "/deployments", echo(&right, mount)).await;
         assert!(
-            told["reasons"].to_string().contains("the host's own"),
+            told["reasons"]
+                .to_string()
+                .contains("is reserved for the host"),
             "{told}"
         );
     }

@@ -116,7 +116,9 @@ async fn what_the_host_says_is_told() {
         let (_server, ended) = against(409, problem.clone(), args).await;
         assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{}", ended.told);
         assert!(
-            ended.told.contains("refuses: another deployment (409)"),
+            ended
+                .told
+                .contains("rejected the request: another deployment (409)"),
             "{}",
             ended.told
         );
@@ -138,7 +140,8 @@ async fn a_plugin_that_there_is_not_is_told_and_another_listener_is_told_apart()
         assert!(
             ended
                 .told
-                .contains("no such plugin or deployment (/plugins/nobody"),
+                .contains("plugin or deployment not found on the host at")
+                && ended.told.contains("(/plugins/nobody"),
             "{}",
             ended.told
         );

@@ -155,7 +155,11 @@ async fn a_host_that_falls_silent_is_given_up() {
         "{}",
         ended.told
     );
-    assert!(ended.told.contains("not known"), "{}", ended.told);
+    assert!(
+        ended.told.contains("unknown whether it took effect"),
+        "{}",
+        ended.told
+    );
 }
 
 #[tokio::test]

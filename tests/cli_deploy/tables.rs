@@ -23,7 +23,7 @@ DEPLOYMENT  VERSION  MOUNT     SINCE                 IN FLIGHT  REQUESTS  FAILUR
 tickets@4   0.2.0    /support  2026-01-02 03:04:05Z  2          1234      0         sql,log,lower_title(),shared:country  sha256:0123456789ab
 hello@1     1.0.0    /         2026-01-01 00:00:00Z  0          0         0         -                                     sha256:ff
 mail@1      1.0.0    -         2026-01-01 00:00:00Z  0          0         0         consume:letters                       sha256:aa
-tickets@3 drains, 1 in flight
+tickets@3 is draining, calls in progress: 1
 mail consumes letters: batches of 10
 mail sends daily: @daily UTC to letters
 "

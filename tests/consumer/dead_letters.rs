@@ -114,7 +114,7 @@ async fn dead_letters_are_put_back_with_new_attempts_and_forgotten_for_good() {
         let refused = run(&worker, mistyped);
         let told = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success(), "{mistyped:?}");
-        assert!(told.contains("has no such queue or dead letter"), "{told}");
+        assert!(told.contains("queue or dead letter not found"), "{told}");
     }
     worker.until_empty().await;
 }

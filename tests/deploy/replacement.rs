@@ -65,7 +65,7 @@ async fn foreign_file_is_shown_with_what_it_takes_away_and_replaces_where_that_i
     assert_eq!(code, Some(1), "{told}");
     for part in [
         "was not deployed, because the step `replace`",
-        "it is mounted at /other, and echo@2 at /echo",
+        "it is mounted at /other, but echo@2 at /echo",
         "it lacks routes of echo@2: GET /echo/b, GET /echo/c",
         "--replace",
     ] {

@@ -109,7 +109,7 @@ async fn what_is_billed_in_lumps_is_forecast_as_it_is_used() {
     let forecast = costs.found("/forecast?group_by=service").await;
     assert_eq!(forecast["metric"], "EffectiveCost");
     let reason = forecast["metric_reason"].as_str().unwrap();
-    assert!(reason.contains("BilledCost comes in lumps"), "{reason}");
+    assert!(reason.contains("BilledCost is irregular"), "{reason}");
     assert_eq!(means(&forecast), [2_000.0; 12]);
     let accuracy = costs.found("/forecast/accuracy").await;
     assert_eq!(accuracy["metric"], "EffectiveCost");

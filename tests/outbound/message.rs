@@ -201,7 +201,10 @@ async fn thirty_third_request_of_a_call_is_denied() {
     let Err(GuestError::Denied(reason)) = sent else {
         panic!("{sent:?}");
     };
-    assert!(reason.contains("32 requests"), "{reason}");
+    assert!(
+        reason.contains("at most 32 (outbound.request_calls_max)"),
+        "{reason}"
+    );
     assert!(
         bench.get(&server.url()).await.is_ok(),
         "another call has its own"

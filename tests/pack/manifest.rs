@@ -125,7 +125,7 @@ fn shared_reuse_asks_for_a_grant_which_is_not_asked_for_by_name() {
     assert!(
         error
             .to_string()
-            .contains("`reuse = \"shared\" in [instances]` already asks for it "),
+            .contains("`reuse = \"shared\" in [instances]` already asks for it"),
         "{error}"
     );
 }

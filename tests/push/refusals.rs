@@ -57,7 +57,7 @@ async fn hold_that_is_none_is_the_guests_fault() {
     bad_hold(
         &host,
         raw("hold=stream&channel=a&status=201"),
-        "this has 201",
+        "not with 201",
     )
     .await;
     bad_hold(
@@ -76,7 +76,7 @@ async fn hold_that_is_none_is_the_guests_fault() {
     bad_hold(
         &host,
         host.post("/push/stream?channels=a", &key),
-        "one to POST",
+        "not the answer to POST",
     )
     .await;
     assert_eq!(streams(&host).await, 0.0);

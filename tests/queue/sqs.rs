@@ -54,7 +54,11 @@ async fn foreign_message_reaches_nobody_and_is_kept_for_the_operator() {
         let mut bodies: Vec<_> = dead.iter().map(|dead| &*dead.body).collect();
         bodies.sort();
         assert_eq!(bodies, [&b"evil"[..], b"forged"]);
-        assert!(dead[0].reason.contains("stamp"), "{}", dead[0].reason);
+        assert!(
+            dead[0].reason.contains("not signed by this fleet"),
+            "{}",
+            dead[0].reason
+        );
         assert_eq!(dead[0].customer, None);
         assert_eq!(bench.metric("hearth_queue_foreign_total", "plain"), 2.0);
     })

@@ -64,7 +64,7 @@ fn folder_that_is_taken_stays_as_it_is() {
         assert_eq!(code, 64, "{told}");
         contains(
             &told,
-            &[&format!("{name} is there already"), "choose another name"],
+            &[&format!("{name} already exists"), "choose another name"],
         );
     }
     assert_eq!(fs::read_dir(&taken).unwrap().count(), 1);
@@ -169,7 +169,7 @@ fn crate_that_makes_no_component_is_told_how_it_does() {
     contains(
         &told,
         &[
-            "a/Cargo.toml makes no component",
+            "a/Cargo.toml does not build a component",
             "`crate-type = [\"cdylib\"]`",
         ],
     );

@@ -104,7 +104,9 @@ async fn too_many_steps_undeclared_ones_and_none_are_judged_before_anything_is_s
     let fixture = Fixture::start().await;
     let lent = fixture.notes().await;
     let mut acme = Caller::of(&lent, "acme");
-    let many = (0..101).map(|id| execute(INSERT, note(id, "x"))).collect();
+    let many = (0..1_001)
+        .map(|id| execute(INSERT, note(id, "x")))
+        .collect();
     assert!(matches!(acme.batch(many).await, Err(GuestError::TooLarge)));
     let undeclared = vec![execute(INSERT, note(1, "one")), query("SELECT 1", vec![])];
     assert!(matches!(

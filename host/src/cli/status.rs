@@ -106,7 +106,7 @@ fn write(plugins: &[Plugin], out: &mut dyn Write) -> std::io::Result<()> {
             let (name, number) = (line(&plugin.plugin), old.number);
             writeln!(
                 out,
-                "{name}@{number} is draining, {} calls in progress",
+                "{name}@{number} is draining, calls in progress: {}",
                 old.in_flight
             )?;
         }

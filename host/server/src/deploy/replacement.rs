@@ -210,7 +210,7 @@ mod tests {
             (&elsewhere, &part("/texts", &["/texts/{id}"])),
             (&manifest(PLUGIN), &part("/notes", &["/notes/{id}"])),
         );
-        assert_eq!(moved, ["it is mounted at /texts, and notes@3 at /notes"]);
+        assert_eq!(moved, ["it is mounted at /texts, but notes@3 at /notes"]);
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
         assert!(told((&slower, &none), (&old, &none)).is_empty());
         let gone = told((&manifest(PLUGIN), &none), (&old, &none));
         let wanted = [
-            "its world is plugin, and that of notes@3 is worker",
+            "its world is plugin, but that of notes@3 is worker",
             "it does not consume the queue `letters`, as notes@3 does: the messages of the queue \
              would wait",
             "it lacks the schedule `digest` of notes@3",
