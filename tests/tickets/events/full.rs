@@ -48,7 +48,7 @@ async fn only_the_queue_that_is_named_is_told() {
 /// Whether the plugin said that this queue had no room.
 fn is_logged(support: &Support, queue: &str) -> bool {
     let log = support.host.log();
-    let says = |line: &str| line.contains("a queue is full") && line.contains(queue);
+    let says = |line: &str| line.contains("the queue is full") && line.contains(queue);
     log.lines().any(says)
 }
 
