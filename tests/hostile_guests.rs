@@ -163,7 +163,7 @@ async fn memory_bomb_is_ended_with_500() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn host_that_may_not_reserve_a_pool_serves_without_one_and_its_limits_hold() {
     let host = Setup::new()
-        .config("[plugin_defaults]\ncpu_ms_max = 2000\n[engine]\ninstances_max = 10000\n")
+        .config("[plugin_defaults]\ncpu_ms_max = 60_000\nwall_ms_max = 60_000\n[engine]\ninstances_max = 10000\n")
         .guest("echo", &[], "")
         .guest("bomb", &[], "")
         .start();

@@ -121,9 +121,12 @@ async fn wave(bench: &Bench, first: usize, operations: &[Operation], model: &mut
         let text = format!("{{\"n\":{},\"text\":\"é\\n\"}}", first + place);
         let wrote = (!operation.deletes).then_some(text);
         let mut call = bench.call(CUSTOMERS[usize::from(operation.customer)]);
-        if let Patience::Millis(millis) = operation.patience {
-            call.call.deadline = Instant::now() + Duration::from_millis(millis);
-        }
+        call.call.deadline = Instant::now()
+            + match operation.patience {
+                Patience::Millis(millis) => Duration::from_millis(millis),
+                // For ever: how long it takes says how busy the machine is.
+                Patience::Long | Patience::GoneAfter(_) => Duration::from_secs(600),
+            };
         let (sort, puts) = (operation.key.to_string(), wrote.clone());
         let mut write = Box::pin(async move {
             match puts {
@@ -157,7 +160,7 @@ async fn wave(bench: &Bench, first: usize, operations: &[Operation], model: &mut
         let acknowledged = outcome.await.unwrap();
         assert!(
             acknowledged || patience != Patience::Long,
-            "half a minute was not enough"
+            "ten minutes were not enough"
         );
         model.note(of, wrote, acknowledged);
     }
