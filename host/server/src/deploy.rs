@@ -1,6 +1,6 @@
 //! From a packed plugin to a deployment that serves.
 //!
-//! [`gate`] has the stations that every deployment passes before any traffic,
+//! [`checks`] has the stations that every deployment passes before any traffic,
 //! [`approval`] what an operator lets it have, [`replacement`] what it would take away of what
 //! serves, [`rollout`] the order in which they are passed, the swap and the drain,
 //! [`store`] what is kept in Postgres, and [`steps`] what is told meanwhile.

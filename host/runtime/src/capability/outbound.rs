@@ -6,7 +6,7 @@
 //! ([`address`]), and the connection is made to one that was judged. Redirects are
 //! not followed, and the environment variables that name proxies are not read.
 //! Connections, look-ups, heads, bodies and times are bounded; a destination that
-//! takes no connection too often is left alone for a while ([`breaker`], [`trial`]).
+//! takes no connection too often is left alone for a while ([`breaker`]).
 //! An answer is had whole, or, where its status is what counts, as far as it came
 //! (`send-partial`). Whether a request would be sent can be asked without sending it
 //! (`check`).
