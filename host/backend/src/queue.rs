@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use hearth_base::telemetry::DeliveryOutcome;
 use uuid::Uuid;
 
 pub use config::{Backend, Config};
@@ -109,14 +110,13 @@ pub enum Settlement {
 }
 
 impl Settlement {
-    /// As metrics call it.
-    pub(super) fn name(&self) -> &'static str {
+    pub(super) fn outcome(&self) -> DeliveryOutcome {
         match self {
-            Settlement::Done => "done",
-            Settlement::RetryAfter(_) => "retry",
-            Settlement::Failed { .. } => "failed",
-            Settlement::GiveBack => "given_back",
-            Settlement::DeadLetter(_) => "dead",
+            Settlement::Done => DeliveryOutcome::Done,
+            Settlement::RetryAfter(_) => DeliveryOutcome::Retry,
+            Settlement::Failed { .. } => DeliveryOutcome::Failed,
+            Settlement::GiveBack => DeliveryOutcome::GivenBack,
+            Settlement::DeadLetter(_) => DeliveryOutcome::Dead,
         }
     }
 }

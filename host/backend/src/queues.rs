@@ -175,7 +175,7 @@ impl Queues {
         };
         let metrics = &self.postgres().local(queue).metrics;
         for (settlement, _) in settlements.iter().zip(&ended).filter(|(_, e)| e.is_ok()) {
-            metrics.count_settled(settlement.name());
+            metrics.count_settled(settlement.outcome());
         }
         ended
     }

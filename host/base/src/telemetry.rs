@@ -21,7 +21,7 @@ pub use self::documents::WriterMetrics;
 pub use self::host::{HostMetrics, PluginMetrics};
 pub use self::logs::Logs;
 pub use self::metrics::Metrics;
-pub use self::queue::QueueMetrics;
+pub use self::queue::{DeliveryOutcome, QueueMetrics};
 pub use self::redact::Redactor;
 pub use self::trace::{Span, SpanKind, TraceScope, Traces};
 pub use self::watch::{BackendCall, BackendWatch, Watches};

@@ -9,10 +9,8 @@ use crate::events::Event;
 use crate::outbox::Outbox;
 use crate::sla::plan::Plan;
 use crate::sla::track::{self, Tracked};
-use crate::sql::creation::{
-    insert_audit, insert_change, insert_first_tags, insert_terms, insert_ticket,
-};
-use crate::sql::{id_by_external_id, taken_external_ids};
+use crate::sql::creation::{insert_audit, insert_change, insert_terms, insert_ticket};
+use crate::sql::{id_by_external_id, insert_tags, taken_external_ids};
 use crate::ticket::{self, AGENT, Author, Stamp, Summary};
 use crate::{audits, fold, requester};
 
@@ -104,7 +102,8 @@ impl New {
         batch.add(track::insertion(started));
         batch.add(insert_terms::step(&ticket.id, &search));
         if !ticket.tags.is_empty() {
-            batch.add(insert_first_tags::step(&ticket.id, &ticket.tags));
+            let tags = json!([{"id": &ticket.id, "tags": &ticket.tags}]);
+            batch.add(insert_tags::step(&Json(tags)));
         }
     }
 

@@ -4,8 +4,7 @@
 //! None depends on statistics, which come too late for a table that grows. Rows for a
 //! list of keys are read by a LATERAL with LIMIT 1, which looks each of them up, as `=
 //! ANY ($1)` and joins may read all rows of the customer instead. And nothing that is
-//! known is read back: a foreign key to the customer's ticket ensures that it is the
-//! customer's.
+//! known is read back: what belongs to a ticket is written with it, or while it is locked.
 
 pub mod candidates;
 pub mod creation;

@@ -16,7 +16,17 @@ const RELAYED: &str = "hearth_queue_relayed_total";
 const RELAY_LAG: &str = "hearth_queue_relay_lag_seconds";
 const FOREIGN: &str = "hearth_queue_foreign_total";
 
-/// What may become of a delivery.
+/// How a delivery of a message ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    Done,
+    Retry,
+    Failed,
+    GivenBack,
+    Dead,
+}
+
+/// Their names, in the order of the outcomes.
 const OUTCOMES: [&str; 5] = ["done", "retry", "failed", "given_back", "dead"];
 
 pub(super) fn describe(metrics: &Metrics) {
@@ -62,7 +72,8 @@ pub struct QueueMetrics {
     pub relayed: Counter,
     pub relay_lag_seconds: Histogram,
     pub foreign: Counter,
-    settled: [(&'static str, Counter); 5],
+    /// In the order of the outcomes.
+    settled: [Counter; 5],
     depths: [Gauge; 4],
     oldest_age_seconds: Gauge,
 }
@@ -82,16 +93,15 @@ impl QueueMetrics {
             relayed: metrics.counter(RELAYED, &labels),
             relay_lag_seconds: metrics.histogram(RELAY_LAG, &labels),
             foreign: metrics.counter(FOREIGN, &labels),
-            settled: OUTCOMES.map(|outcome| (outcome, settled(outcome))),
+            settled: OUTCOMES.map(settled),
             depths: ["waiting", "delayed", "leased", "dead"].map(depth),
             oldest_age_seconds: metrics.gauge(OLDEST, &labels),
         }
     }
 
-    /// Counts one delivery that has ended, by the name of its outcome.
-    pub fn count_settled(&self, outcome: &str) {
-        let counter = self.settled.iter().find(|(name, _)| *name == outcome);
-        if let Some((_, counter)) = counter {
+    /// Counts one delivery that has ended.
+    pub fn count_settled(&self, outcome: DeliveryOutcome) {
+        if let Some(counter) = self.settled.get(outcome as usize) {
             counter.increment(1);
         }
     }

@@ -31,7 +31,7 @@ use super::{HostMetrics, Metrics};
 use crate::budget::{Budget, Customer, Full};
 
 pub use self::context::{RemoteParent, forward, traceparent};
-pub use self::export::{Exporter, OpenError, secret_headers};
+pub use self::export::{Exporter, ExporterError, secret_headers};
 use self::part::{EndedPart, TracePart};
 pub use self::span::{Span, TraceScope};
 pub use opentelemetry::trace::SpanKind;
@@ -174,7 +174,7 @@ impl TraceMetrics {
 }
 
 pub(super) fn describe(metrics: &Metrics) {
-    metrics.describe_counter(EXPORTED, "Spans that the collector has taken.");
+    metrics.describe_counter(EXPORTED, "Spans that the collector has accepted.");
     metrics.describe_counter(
         DROPPED,
         "Spans that should have been exported and were not, by reason.",
@@ -198,7 +198,7 @@ impl Traces {
     pub fn open(
         telemetry: &super::Config,
         metrics: &HostMetrics,
-    ) -> Result<(Traces, Option<Exporter>), OpenError> {
+    ) -> Result<(Traces, Option<Exporter>), ExporterError> {
         let config = &telemetry.traces;
         let Some(endpoint) = &config.endpoint else {
             return Ok((Traces::default(), None));

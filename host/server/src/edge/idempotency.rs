@@ -29,22 +29,20 @@ mod answer;
 mod claims;
 mod heartbeat;
 mod holdings;
+mod keyed_request;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, Method};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use hearth_backend::postgres::Server;
 use hearth_base::budget::{Room, Seat};
 use hearth_base::clock::Clock;
 use hearth_base::secret::RootSecret;
-use hearth_base::telemetry::HostMetrics;
-use hearth_base::telemetry::{SpanKind, TraceScope};
+use hearth_base::telemetry::{HostMetrics, SpanKind};
 use hearth_runtime::capability::Claim;
 use hearth_runtime::plugin::instance::Response;
 
@@ -52,6 +50,7 @@ use answer::Seal;
 use claims::{ClaimResult, Claims, OtherRequest};
 
 pub use heartbeat::Heartbeat;
+pub use keyed_request::KeyedRequest;
 
 /// The `[idempotency]` table of hearth.toml.
 #[derive(Clone, Debug, Deserialize)]
@@ -141,20 +140,6 @@ pub enum Decision {
     Replay(Response),
 }
 
-/// A request as its key sees it.
-pub struct KeyedRequest<'a> {
-    pub customer: Option<&'a str>,
-    /// The scopes of the API key. A key with other scopes does not get an answer that
-    /// may depend on these.
-    pub scopes: &'a [String],
-    pub plugin: &'a str,
-    pub parts: &'a Parts,
-    pub body: &'a [u8],
-    /// What the plugin has to answer.
-    pub wall_max: Duration,
-    pub trace: &'a TraceScope,
-}
-
 impl Idempotency {
     pub fn open(
         server: Server,
@@ -193,8 +178,8 @@ impl Idempotency {
                 customer,
                 plugin: asked.plugin,
                 key,
-                fingerprint: fingerprint(asked),
-                scopes: set(asked.scopes),
+                fingerprint: asked.fingerprint(),
+                scopes: asked.scope_set(),
                 held: asked.wall_max + KEEPING,
                 now: self.clock.now(),
             })
@@ -312,94 +297,9 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// Scopes as a set: sorted and without duplicates.
-fn set(scopes: &[String]) -> Vec<String> {
-    let mut set = scopes.to_vec();
-    set.sort_unstable();
-    set.dedup();
-    set
-}
-
-/// What was asked. Each part is preceded by its length, so that no two requests
-/// read the same.
-fn fingerprint(asked: &KeyedRequest<'_>) -> [u8; 32] {
-    let uri = &asked.parts.uri;
-    // The guest sees all of them, should there be several.
-    let content_types = asked.parts.headers.get_all(http::header::CONTENT_TYPE);
-    let parts = [
-        asked.parts.method.as_str().as_bytes(),
-        uri.path().as_bytes(),
-        uri.query().unwrap_or_default().as_bytes(),
-        asked.body,
-    ];
-    let mut hash = Sha256::new();
-    for part in parts
-        .into_iter()
-        .chain(content_types.iter().map(HeaderValue::as_bytes))
-    {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parts(method: &str, target: &str) -> Parts {
-        let request = http::Request::builder().method(method).uri(target);
-        request.body(()).unwrap().into_parts().0
-    }
-
-    fn of(parts: &Parts, body: &[u8]) -> [u8; 32] {
-        fingerprint(&KeyedRequest {
-            customer: None,
-            scopes: &[],
-            plugin: "p",
-            parts,
-            body,
-            wall_max: Duration::ZERO,
-            trace: &TraceScope::default(),
-        })
-    }
-
-    #[test]
-    fn whatever_differs_makes_another_fingerprint() {
-        let one = of(&parts("POST", "/a?b"), b"c");
-        assert_eq!(one, of(&parts("POST", "/a?b"), b"c"));
-        for (method, target, body) in [
-            ("PATCH", "/a?b", "c"),
-            ("POST", "/ab", "c"),
-            ("POST", "/a?bc", ""),
-            ("POST", "/a?b", "cd"),
-        ] {
-            assert_ne!(one, of(&parts(method, target), body.as_bytes()), "{target}");
-        }
-    }
-
-    #[test]
-    fn content_types_are_part_of_it_each_by_itself() {
-        let typed = |types: &[&'static str]| {
-            let mut parts = parts("POST", "/");
-            for one in types {
-                let one = HeaderValue::from_static(one);
-                parts.headers.append(http::header::CONTENT_TYPE, one);
-            }
-            of(&parts, b"")
-        };
-        let all = [&[][..], &["a"], &["a", "b"], &["b", "a"], &["ab"]].map(typed);
-        for (place, one) in all.iter().enumerate() {
-            assert!(!all[..place].contains(one), "{place}");
-        }
-    }
-
-    #[test]
-    fn scopes_are_a_set() {
-        let scopes = |all: &[&str]| set(&all.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!(scopes(&["b", "a", "b"]), scopes(&["a", "b"]));
-        assert_ne!(scopes(&["a"]), scopes(&["a", "b"]));
-    }
 
     #[test]
     fn a_key_means_the_same_with_and_without_quotes() {

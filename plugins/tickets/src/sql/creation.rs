@@ -1,6 +1,6 @@
 //! The statements that make a ticket, one for each table, sent together. A plain VALUES
-//! costs Postgres a third less than one statement that spreads a list of tickets over
-//! their tables, and there is seldom more than one.
+//! costs Postgres less than one statement that spreads a list of tickets over their tables
+//! (docs/internals/measured.md), and there is seldom more than one.
 
 use hearth_plugin::prelude::*;
 
@@ -62,8 +62,4 @@ sql! {
     pub write fn insert_terms(ticket_id: &str, search: &str) -> u64 =
         "INSERT INTO ticket_terms (term, ticket_id) SELECT words.term, $1 \
          FROM unnest(tsvector_to_array($2::text::tsvector)) AS words (term)";
-
-    pub write fn insert_first_tags(ticket_id: &str, tags: &[String]) -> u64 =
-        "INSERT INTO ticket_tags (ticket_id, tag) SELECT $1, given.tag \
-         FROM unnest($2::text[]) AS given (tag)";
 }

@@ -32,7 +32,7 @@ const HEADERS: [&str; 2] = [
 /// Why there can be no exporter: the operator is to blame.
 #[derive(Debug, thiserror::Error)]
 #[error("telemetry.traces.endpoint: {0}")]
-pub struct OpenError(String);
+pub struct ExporterError(String);
 
 /// Sends what has ended, until it is stopped.
 pub struct Exporter {
@@ -61,9 +61,9 @@ impl Exporter {
         telemetry: &telemetry::Config,
         ended: UnboundedReceiver<EndedPart>,
         metrics: TraceMetrics,
-    ) -> Result<Exporter, OpenError> {
+    ) -> Result<Exporter, ExporterError> {
         let config = &telemetry.traces;
-        let told = |error: &dyn std::error::Error| OpenError(error.to_string());
+        let told = |error: &dyn std::error::Error| ExporterError(error.to_string());
         let ms_max = Duration::from_millis(config.export_ms_max);
         let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
         let mut collector = SpanExporter::builder()
@@ -155,13 +155,13 @@ fn resource(config: &Config) -> Resource {
 
 /// TLS is verified by the machine's authorities. A machine without any reaches a
 /// collector without TLS all the same.
-fn connector() -> Result<HttpsConnector<HttpConnector>, OpenError> {
+fn connector() -> Result<HttpsConnector<HttpConnector>, ExporterError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| OpenError(error.to_string()))?
+        .map_err(|error| ExporterError(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     let https = HttpsConnectorBuilder::new().with_tls_config(tls);

@@ -17,10 +17,10 @@ const ERROR_TYPE: &str = "error.type";
 /// A place in a trace: spans that are begun here are children of one span. Nowhere, where
 /// nobody traces. Cloning shares it.
 #[derive(Clone, Default)]
-pub struct TraceScope(Option<Place>);
+pub struct TraceScope(Option<ParentSpan>);
 
 #[derive(Clone)]
-struct Place {
+struct ParentSpan {
     part: Arc<TracePart>,
     span: SpanId,
 }
@@ -34,10 +34,10 @@ impl Debug for TraceScope {
 impl TraceScope {
     /// Begins a span.
     pub fn span(&self, name: impl Display, kind: SpanKind) -> Span {
-        let Some(Place { part, span }) = &self.0 else {
+        let Some(ParentSpan { part, span }) = &self.0 else {
             return Span::default();
         };
-        let mut begun = Open::new(part.clone(), kind);
+        let mut begun = OpenSpan::new(part.clone(), kind);
         begun.name = name.to_string();
         begun.parent = *span;
         Span(Some(Box::new(begun)))
@@ -62,9 +62,9 @@ impl TraceScope {
 
 /// Something that takes time. Dropped, it has ended.
 #[derive(Default)]
-pub struct Span(Option<Box<Open>>);
+pub struct Span(Option<Box<OpenSpan>>);
 
-struct Open {
+struct OpenSpan {
     part: Arc<TracePart>,
     id: SpanId,
     parent: SpanId,
@@ -80,9 +80,9 @@ struct Open {
     status: Status,
 }
 
-impl Open {
-    fn new(part: Arc<TracePart>, kind: SpanKind) -> Open {
-        Open {
+impl OpenSpan {
+    fn new(part: Arc<TracePart>, kind: SpanKind) -> OpenSpan {
+        OpenSpan {
             id: part.new_span_id(),
             part,
             parent: SpanId::INVALID,
@@ -107,7 +107,7 @@ impl Span {
         parent: Option<&SpanContext>,
         links: Vec<SpanContext>,
     ) -> Span {
-        let mut begun = Open::new(part, kind);
+        let mut begun = OpenSpan::new(part, kind);
         begun.is_first = true;
         if let Some(parent) = parent {
             begun.parent = parent.span_id();
@@ -121,7 +121,7 @@ impl Span {
 
     /// Where its children belong.
     pub fn scope(&self) -> TraceScope {
-        let place = |open: &Open| Place {
+        let place = |open: &OpenSpan| ParentSpan {
             part: open.part.clone(),
             span: open.id,
         };
