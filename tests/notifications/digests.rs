@@ -5,9 +5,11 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::fixture::{Customer, Inbox, digest_of_an_hour, event, heard, id, text};
+use super::fixture::{Customer, Inbox, behind, digest_of_an_hour, event, heard, id, text};
+use crate::harness::dynamodb::Fate;
 use crate::harness::host::runs;
 use crate::harness::postgres::until;
+use crate::webhooks::fixture::waiting;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -71,9 +73,12 @@ async fn those_of_one_key_become_one_at_the_end_of_their_window() {
     let (from, to) = (text(&of_x["digest"], "from"), text(&of_x["digest"], "to"));
     assert!(from < to, "{from} {to}");
     // The next window is another.
+    let mut due = Vec::new();
     for _ in 0..2 {
-        gathered(&customer, json!("x")).await;
+        let told = gathered(&customer, json!("x")).await;
+        due.push(text(&told["digest"], "due_at"));
     }
+    assert_eq!(due[0], due[1], "one window");
     inbox.forward_to(2 * HOUR + Duration::from_secs(90));
     // A clock that jumps may have the first ones told again.
     let known = |one: &Value| told.iter().any(|told| told["id"] == one["id"]);
@@ -85,6 +90,27 @@ async fn those_of_one_key_become_one_at_the_end_of_their_window() {
         (&next["digest"]["key"], &next["digest"]["count"]),
         (&json!("x"), &json!(2))
     );
+}
+
+/// What says when a window ends may say so of the next one by the time the first closes:
+/// deleting it then would split the next one in two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_a_window_leaves_alone_what_the_next_one_is_opened_by() {
+    let behind = behind(|_| async { Fate::Pass }).await;
+    let customer = behind.inbox.customer();
+    customer.prefer("", digest_of_an_hour()).await;
+    gathered(&customer, json!("x")).await;
+    let of_windows = || {
+        let mut written = behind.seen.written();
+        written.retain(|sort| sort.starts_with("window/"));
+        written.len()
+    };
+    assert_eq!(of_windows(), 2, "one opens it, one has it expire");
+    behind.inbox.forward_to(HOUR + Duration::from_secs(30));
+    until(async || !customer.list("").await.is_empty()).await;
+    let host = &behind.inbox.host;
+    until(async || waiting(host, "notification-digests").await == 0).await;
+    assert_eq!(of_windows(), 2, "{:?}", behind.seen.written());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,10 +131,7 @@ async fn events_are_gathered_once_each_though_told_twice() {
     }
     customer.tell(&event(9, "other.last", json!({}))).await;
     assert_eq!(heard(&mut stream).await["event"]["type"], "other.last");
-    until(async || {
-        crate::webhooks::fixture::waiting(&inbox.host, "notification-events").await == 0
-    })
-    .await;
+    until(async || waiting(&inbox.host, "notification-events").await == 0).await;
     inbox.forward_to(HOUR + Duration::from_secs(30));
     let mut count = 0;
     while count < 5 {

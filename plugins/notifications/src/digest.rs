@@ -6,6 +6,9 @@
 //! the window is read. What was gathered stays for a day, so a digest that is built
 //! again is the same. A notification that is sent again while its window is open counts
 //! once; after that it is gathered again.
+//!
+//! The item that says until when a window is open expires as late. Closing does not
+//! delete it, for by then it may belong to the next window.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -102,6 +105,12 @@ impl Group {
         })
     }
 
+    /// The item of an open window, which goes by itself some time after it.
+    fn item(&self, due: Timestamp) -> Item {
+        let Key { partition, sort } = self.place();
+        Item::new(&partition, &sort, &json!({"due": due.micros()})).until(due.after(KEPT))
+    }
+
     /// Opens a window, unless another call did so first.
     fn open(&self, there: Option<i64>, due: Timestamp) -> Result<bool, Error> {
         let condition = there.map_or(Condition::Absent, |there| {
@@ -160,12 +169,17 @@ fn attempt(groups: &[(&Group, i64)], now: Timestamp) -> Result<Vec<(Group, Windo
         .map(|(group, _, length)| (group.job(now.after(*length)), *length));
     let sent = later::send_all(&jobs.collect::<Vec<_>>()).into_iter();
     sent.collect::<Result<Vec<()>, Problem>>()?;
+    let mut opened = Vec::new();
     for (group, there, length) in new {
         let due = now.after(length);
         if group.open(there, due)? {
+            opened.push(group.item(due));
             joined.push((group.clone(), group.window(due)));
         }
     }
+    // An update leaves the expiry as it was, so the call that opened a window writes it.
+    let written = documents::put_many(&opened).into_iter();
+    written.collect::<Result<Vec<()>, Error>>()?;
     Ok(joined)
 }
 
@@ -200,16 +214,6 @@ pub fn close(customer: &str, due: &Due, now: Timestamp) -> Result<(), Problem> {
         for delivery in deliver::deliver(vec![draft], now) {
             delivery?;
         }
-    }
-    let (inbox, category, key) = (inbox.clone(), category.clone(), key.clone());
-    let place = Group {
-        inbox,
-        category,
-        key,
-    }
-    .place();
-    if documents::get(&place)?.and_then(self::due) == Some(*micros) {
-        documents::delete(&place)?;
     }
     Ok(())
 }

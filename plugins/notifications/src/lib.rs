@@ -22,7 +22,7 @@
 //! | | `summary` | all marks "of all up to here", and where those lie that are looked for |
 //! | `later/<recipient>` | `<id>` | one that is held for the end of quiet hours, and of no inbox |
 //! | | `<window>/<id>` | one that waits for the digest of a window (`dgs_…`) |
-//! | | `window/<hash of category and key>` | until when the window of a digest is open |
+//! | | `window/<hash of category and key>` | until when the window of a digest is open; expires a day after its end |
 //! | `preferences` | `/<recipient>` | its preferences |
 //! | `templates` | `<template>` | a template |
 //!
