@@ -20,6 +20,7 @@ use bytes::Bytes;
 use hearth_base::telemetry::DeliveryOutcome;
 use uuid::Uuid;
 
+pub use config::sqs::Config as SqsConfig;
 pub use config::{Backend, Config};
 pub use error::QueueError;
 pub use message::id_text;

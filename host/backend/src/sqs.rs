@@ -11,7 +11,6 @@
 //! dead letters.
 
 mod client;
-mod config;
 mod ledger;
 mod receive;
 pub(super) mod relay;
@@ -29,14 +28,12 @@ use tokio::sync::OnceCell;
 
 use super::merge::Merge;
 use super::pgqueue::PgQueue;
-use super::queue::{Depth, Outgoing, QueueError};
+use super::queue::{Depth, Outgoing, QueueError, SqsConfig as Config};
 use hearth_base::clock::Clock;
 use hearth_base::secret::RootSecret;
 use hearth_base::telemetry::BackendWatch;
 use send::Parcel;
 use stamp::Stamps;
-
-pub use config::Config;
 
 /// The longest that SQS delays a message. Source: SQS.
 const DELAY_MAX: Duration = Duration::from_secs(15 * 60);

@@ -1,8 +1,8 @@
-//! Section `[queue]`.
+//! Section `[queue]`: one for both backends, so it lies below them.
+
+pub(super) mod sqs;
 
 use serde::Deserialize;
-
-use crate::sqs;
 
 const DAY_MS: u64 = 86_400_000;
 

@@ -2,8 +2,7 @@
 
 use super::super::document::Document;
 use super::{Bound, GIB, HOUR_MS, KIB, MIB};
-use hearth_backend::queue::{Backend, Config};
-use hearth_backend::sqs;
+use hearth_backend::queue::{Backend, Config, SqsConfig};
 
 const DAY_MS: u64 = 24 * HOUR_MS;
 
@@ -88,7 +87,7 @@ pub(super) fn upkeep(queue: &Config) -> [Bound; 12] {
     ]
 }
 
-pub(super) fn sqs(sqs: &sqs::Config) -> [Bound; 16] {
+pub(super) fn sqs(sqs: &SqsConfig) -> [Bound; 16] {
     [
         // SQS waits for no longer.
         ("long_poll_s_max", sqs.long_poll_s_max, 0..=20),
