@@ -220,6 +220,20 @@ fn instances_that_wait_have_bounds_and_the_grant_to_share_them_one_name() {
 }
 
 #[test]
+fn keys_and_statements_have_bounds() {
+    let told = mistakes("[keys]\nfresh_ms_max = 1_001\n[sql]\ntenant_percent_max = 101\n");
+    let found: Vec<_> = told
+        .iter()
+        .map(|(line, _, key, text)| (*line, key.as_str(), text.as_str()))
+        .collect();
+    let expected = [
+        (2, "keys.fresh_ms_max", "expected 1 to 1000, found 1001"),
+        (4, "sql.tenant_percent_max", "expected 1 to 100, found 101"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn limits_of_a_plugin_are_laid_over_the_defaults() {
     let text = "[plugin_defaults]\nwall_ms_max = 7_000\n[plugins.a]\nfile = \"a.wasm\"\n\
                 limits = { cpu_ms_max = 250 }\n";

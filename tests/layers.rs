@@ -7,7 +7,8 @@ use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
 
 /// From the bottom up. What stands in one line does not import each other.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
+    &["section"],
     &["budget", "clock", "engine", "mode", "pacer", "secret"],
     &["telemetry"],
     &["backend"],

@@ -38,6 +38,8 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use serde::Deserialize;
 
 use super::aws::Watching;
+use hearth_base::bounds;
+use hearth_base::section::{DAY_MS, HOUR_MS, Mistakes, Section};
 use hearth_base::telemetry::BackendWatch;
 
 pub use failure::{Failure, failure};
@@ -110,6 +112,59 @@ impl Default for Config {
             embedded_sweep_ms: 60_000,
         }
     }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            attempts_max in 1..=20,
+            backoff_ms in 1..=60_000,
+            backoff_ms_max in 1..=60_000,
+            connect_ms_max in 1..=60_000,
+            attempt_ms_max in 1..=600_000,
+            operation_ms_max in 1..=HOUR_MS,
+            start_ms_max in 1..=HOUR_MS,
+            embedded_sweep_ms in 100..=DAY_MS,
+        }
+        check_table_prefix(&self.table_prefix, mistakes);
+        if let Some(url) = &self.endpoint_url
+            && !is_endpoint(url)
+        {
+            let text = format!("expected a URL such as \"http://127.0.0.1:8000\", found {url:?}");
+            mistakes.note("endpoint_url", text);
+        }
+        if let Some(region) = &self.region
+            && !is_region(region)
+        {
+            let text = format!("expected a region such as \"eu-central-1\", found {region:?}");
+            mistakes.note("region", text);
+        }
+    }
+}
+
+/// A table's name has at most 255 characters, and `-documents` is the longer end.
+const PREFIX_CHARS_MAX: usize = 245;
+
+fn check_table_prefix(prefix: &str, mistakes: &mut Mistakes) {
+    let letters = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if prefix.is_empty() || prefix.len() > PREFIX_CHARS_MAX || !prefix.chars().all(letters) {
+        let text = format!(
+            "expected 1 to {PREFIX_CHARS_MAX} letters, digits, `_`, `.` and `-`, found {prefix:?}"
+        );
+        mistakes.note("table_prefix", text);
+    }
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let parsed = text.parse::<http::Uri>();
+    parsed.is_ok_and(|url| {
+        url.authority().is_some() && matches!(url.scheme_str(), Some("http" | "https"))
+    })
+}
+
+fn is_region(text: &str) -> bool {
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    !text.is_empty() && text.chars().all(letters)
 }
 
 impl Config {

@@ -45,6 +45,8 @@ use address::Roots;
 pub use address::{Url, hosts};
 pub use error::chain;
 pub use error::{OpenError, pool_unavailable, unavailable};
+use hearth_base::bounds;
+use hearth_base::section::{GIB, HOUR_MS, MIB, Mistakes, Section};
 pub use host::HostPool;
 pub use listen::{Listening, raise};
 pub use root_secret::Match;
@@ -109,6 +111,27 @@ impl Default for Config {
     }
 }
 
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        // What the host and one plugin have must fit into what both share.
+        let shares = u64::from(self.host_connections_max) + u64::from(self.plugin_connections_max);
+        bounds! { self, mistakes:
+            connections_max in shares..=10_000,
+            host_connections_max in 1..=1_000,
+            plugin_connections_max in 1..=1_000,
+            connect_ms_max in 1..=600_000,
+            wait_ms_max in 1..=600_000,
+            statement_ms_max in 1..=HOUR_MS,
+            lock_ms_max in 1..=HOUR_MS,
+            idle_in_transaction_ms_max in 1..=HOUR_MS,
+            host_idle_in_transaction_ms_max in 1..=HOUR_MS,
+            start_ms_max in 0..=HOUR_MS,
+            analyse_look_ms in 100..=HOUR_MS,
+        }
+        mistakes.section("embedded", &self.embedded);
+    }
+}
+
 /// Section `[database.embedded]`: what one process of the private cluster may take, and
 /// so one statement, for each runs in one process.
 #[derive(Clone, Debug, Deserialize)]
@@ -126,6 +149,16 @@ impl Default for Embedded {
         Embedded {
             backend_memory_bytes_max: 640 << 20,
             temp_file_bytes_max: 1 << 30,
+        }
+    }
+}
+
+impl Section for Embedded {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            // With less it does not start.
+            backend_memory_bytes_max in 320 * MIB..=1024 * GIB,
+            temp_file_bytes_max in MIB..=1024 * GIB,
         }
     }
 }

@@ -13,6 +13,8 @@ use redis::{Client, ConnectionAddr, TlsCertificates};
 use serde::Deserialize;
 
 use super::url::Url;
+use hearth_base::bounds;
+use hearth_base::section::{Mistakes, Section};
 
 /// The `[redis]` table of hearth.toml. Times are milliseconds.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,6 +35,14 @@ impl Default for Config {
             url: None,
             tls_root_file: None,
             connect_ms_max: 1_000,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            connect_ms_max in 1..=600_000,
         }
     }
 }

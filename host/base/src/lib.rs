@@ -5,4 +5,5 @@ pub mod clock;
 pub mod mode;
 pub mod pacer;
 pub mod secret;
+pub mod section;
 pub mod telemetry;

@@ -16,6 +16,9 @@ pub mod watch;
 
 use serde::Deserialize;
 
+use crate::bounds;
+use crate::section::{DAY_MS, GIB, HOUR_MS, KIB, Mistakes, Section};
+
 pub use self::consumer::ConsumerMetrics;
 pub use self::documents::WriterMetrics;
 pub use self::host::{HostMetrics, PluginMetrics};
@@ -68,6 +71,24 @@ impl Default for Config {
             failing_calls_min: 50,
             traces: trace::Config::default(),
         }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            log_bytes_waiting_max in 64 * KIB..=GIB,
+            metrics_upkeep_ms in 100..=60_000,
+            metrics_pending_max in 1..=16_777_216,
+            log_slow_ms in 1..=HOUR_MS,
+            log_repeat_ms in 0..=DAY_MS,
+            log_recovered_ms in 0..=HOUR_MS,
+            failing_calls_min in 1..=1_000_000,
+        }
+        if let Err(text) = self.check_filter() {
+            mistakes.note("log_filter", text);
+        }
+        mistakes.section("traces", &self.traces);
     }
 }
 

@@ -29,8 +29,10 @@ use self::intake::Intake;
 use crate::plugin::background_runtime::BackgroundRuntime;
 use crate::plugin::deployment::Deployment;
 use hearth_backend::queues::Queues;
+use hearth_base::bounds;
 use hearth_base::clock::Clock;
 use hearth_base::pacer::Pacer;
+use hearth_base::section::{KIB, MIB, Mistakes, Section};
 use hearth_base::telemetry::{HostMetrics, Traces};
 
 /// The `[consumer]` table of hearth.toml. Settings of one queue are in the manifest of
@@ -61,6 +63,20 @@ impl Default for Config {
             reason_bytes_max: 1_024,
             call_bytes_max: 1024 * 1024,
             busy_calls_per_second_max: 200,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            // SQS waits for 20 seconds at most.
+            receive_ms_max in 1..=20_000,
+            retry_ms in 1..=60_000,
+            settle_tries_max in 1..=100,
+            reason_bytes_max in 1..=64 * KIB,
+            call_bytes_max in KIB..=64 * MIB,
+            busy_calls_per_second_max in 1..=1_000_000,
         }
     }
 }

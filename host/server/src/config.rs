@@ -5,15 +5,12 @@
 //! table of limits in the design.
 
 mod admin;
-mod bounds;
 mod document;
-mod dynamodb;
 mod message;
 mod mistake;
 mod outside;
 mod plugin;
 mod plugins;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,101 +23,96 @@ pub use self::admin::Admin;
 use self::document::Document;
 pub use self::mistake::{ConfigErrors, Mistake};
 pub use self::plugin::{Plugin, SecretSource};
-use crate::edge::cors;
-use crate::server;
+use crate::{edge, schedule, server};
 use hearth_backend as backend;
+use hearth_base::section::{Mistakes, Section};
 use hearth_base::telemetry;
-use hearth_runtime::capability;
 pub use hearth_runtime::capability::config::Secret;
-use hearth_runtime::engine;
+use hearth_runtime::plugin::admission;
 use hearth_runtime::plugin::limits::PluginLimits;
+use hearth_runtime::{capability, consumer, engine};
 
 /// The file that is read from the working folder where no other is named.
 const FILE_DEFAULT: &str = "hearth.toml";
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// All that an operator can set.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// Where the host keeps everything that it writes. `HEARTH_DATA_DIR`
-    /// overrides it.
-    pub data_dir: PathBuf,
-    /// The public listener. `HEARTH_LISTEN` overrides it.
-    pub listen: SocketAddr,
-    pub admin: Admin,
-    /// How to reach Postgres. `HEARTH_DATABASE_URL` overrides the URL.
-    pub database: backend::postgres::Config,
-    pub dynamodb: backend::dynamodb::Config,
-    pub server: server::config::Config,
-    pub engine: engine::config::Config,
-    pub plugin_defaults: PluginLimits,
-    pub telemetry: telemetry::Config,
-    pub keys: crate::edge::keys::Config,
-    pub rate: crate::edge::rate::Config,
-    pub admission: hearth_runtime::plugin::admission::Config,
-    pub idempotency: crate::edge::idempotency::Config,
-    pub tls: server::tls::Config,
-    pub cors: cors::Config,
-    pub compression: server::compress::Config,
-    pub access_log: server::access::Config,
-    pub sql: capability::sql::Config,
-    pub response_cache: crate::edge::response_cache::Config,
-    pub cache: capability::cache::Config,
-    pub documents: capability::documents::Config,
-    pub queue: backend::queue::Config,
-    /// `HEARTH_REDIS_URL` overrides the URL.
-    pub redis: backend::redis::Config,
-    pub push: capability::push::Config,
-    pub log: capability::log::Config,
-    pub metrics: capability::metrics::Config,
-    pub consumer: hearth_runtime::consumer::Config,
-    pub schedule: crate::schedule::Config,
-    /// `HEARTH_OUTBOUND_ALLOW_ADDRESSES` overrides its `allow_addresses`.
-    pub outbound: capability::outbound::Config,
-    /// The plugins in the order of the file.
-    pub plugins: IndexMap<String, Plugin>,
-    /// Variables of the environment that would be settings of a plugin, had it a section.
-    #[serde(skip)]
-    pub unmet_settings: Vec<String>,
+macro_rules! sections {
+    ($($(#[$text:meta])* $name:ident: $section:ty,)*) => {
+        /// All that an operator can set.
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Config {
+            /// Where the host keeps everything that it writes. `HEARTH_DATA_DIR`
+            /// overrides it.
+            pub data_dir: PathBuf,
+            /// The public listener. `HEARTH_LISTEN` overrides it.
+            pub listen: SocketAddr,
+            pub plugin_defaults: PluginLimits,
+            $($(#[$text])* pub $name: $section,)*
+            /// The plugins in the order of the file.
+            pub plugins: IndexMap<String, Plugin>,
+            /// Variables of the environment that would be settings of a plugin, had it a
+            /// section.
+            #[serde(skip)]
+            pub unmet_settings: Vec<String>,
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self {
+                    data_dir: PathBuf::from(".hearth"),
+                    listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+                    plugin_defaults: PluginLimits::default(),
+                    $($name: Default::default(),)*
+                    plugins: IndexMap::new(),
+                    unmet_settings: Vec::new(),
+                }
+            }
+        }
+
+        impl Section for Config {
+            fn check(&self, mistakes: &mut Mistakes) {
+                $(mistakes.section(stringify!($name), &self.$name);)*
+                mistakes.within("plugin_defaults", |mistakes| {
+                    self.plugin_defaults.check(&self.engine, mistakes);
+                });
+                mistakes.within("plugins", |mistakes| self.check_limits(mistakes));
+            }
+        }
+    };
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            data_dir: PathBuf::from(".hearth"),
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            admin: Admin::default(),
-            database: backend::postgres::Config::default(),
-            dynamodb: backend::dynamodb::Config::default(),
-            server: server::config::Config::default(),
-            engine: engine::config::Config::default(),
-            plugin_defaults: PluginLimits::default(),
-            telemetry: telemetry::Config::default(),
-            keys: crate::edge::keys::Config::default(),
-            rate: crate::edge::rate::Config::default(),
-            admission: hearth_runtime::plugin::admission::Config::default(),
-            idempotency: crate::edge::idempotency::Config::default(),
-            tls: server::tls::Config::default(),
-            cors: cors::Config::default(),
-            compression: server::compress::Config::default(),
-            access_log: server::access::Config::default(),
-            sql: capability::sql::Config::default(),
-            response_cache: crate::edge::response_cache::Config::default(),
-            cache: capability::cache::Config::default(),
-            documents: capability::documents::Config::default(),
-            queue: backend::queue::Config::default(),
-            redis: backend::redis::Config::default(),
-            push: capability::push::Config::default(),
-            log: capability::log::Config::default(),
-            metrics: capability::metrics::Config::default(),
-            consumer: hearth_runtime::consumer::Config::default(),
-            schedule: crate::schedule::Config::default(),
-            outbound: capability::outbound::Config::default(),
-            plugins: IndexMap::new(),
-            unmet_settings: Vec::new(),
-        }
-    }
+// Each section, by the name that it has in the file, and the type that says what it holds.
+sections! {
+    admin: Admin,
+    /// How to reach Postgres. `HEARTH_DATABASE_URL` overrides the URL.
+    database: backend::postgres::Config,
+    dynamodb: backend::dynamodb::Config,
+    server: server::config::Config,
+    engine: engine::config::Config,
+    telemetry: telemetry::Config,
+    keys: edge::keys::Config,
+    rate: edge::rate::Config,
+    admission: admission::Config,
+    idempotency: edge::idempotency::Config,
+    tls: server::tls::Config,
+    cors: edge::cors::Config,
+    compression: server::compress::Config,
+    access_log: server::access::Config,
+    sql: capability::sql::Config,
+    response_cache: edge::response_cache::Config,
+    cache: capability::cache::Config,
+    documents: capability::documents::Config,
+    queue: backend::queue::Config,
+    /// `HEARTH_REDIS_URL` overrides the URL.
+    redis: backend::redis::Config,
+    push: capability::push::Config,
+    log: capability::log::Config,
+    metrics: capability::metrics::Config,
+    consumer: consumer::Config,
+    schedule: schedule::Config,
+    /// `HEARTH_OUTBOUND_ALLOW_ADDRESSES` overrides its `allow_addresses`.
+    outbound: capability::outbound::Config,
 }
 
 impl Config {
@@ -178,23 +170,8 @@ impl Config {
         let mut config: Self = document.read();
         let data_dir_given = document.has(&["data_dir"]);
         outside::resolve_paths(&mut config, folder, data_dir_given);
-        bounds::check(&config, &mut document);
+        document.check(&config);
         plugins::check(&config, &mut document);
-        wire::check(&config, &mut document);
-        admin::check(&config.admin, &mut document);
-        dynamodb::check(&config.dynamodb, &mut document);
-        if let Err(text) = config.telemetry.check_filter() {
-            document.blame(&["telemetry", "log_filter"], text);
-        }
-        let traces = &config.telemetry.traces;
-        for (key, checked) in [
-            ("endpoint", traces.check_endpoint()),
-            ("sample_ratio", traces.check_ratio()),
-        ] {
-            if let Err(text) = checked {
-                document.blame(&["telemetry", "traces", key], text);
-            }
-        }
         outside::read_secrets(&mut config, env, &mut document);
         outside::check_stores(&config, env, &mut document);
         let mut mistakes = document.into_mistakes();
@@ -203,6 +180,16 @@ impl Config {
             Ok(config)
         } else {
             Err(ConfigErrors { mistakes })
+        }
+    }
+
+    fn check_limits(&self, mistakes: &mut Mistakes) {
+        for (name, plugin) in &self.plugins {
+            mistakes.within(name, |mistakes| {
+                mistakes.within("limits", |mistakes| {
+                    plugin.limits.check(&self.engine, mistakes);
+                });
+            });
         }
     }
 

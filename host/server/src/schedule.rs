@@ -21,7 +21,9 @@ use self::occurrences::{ClaimedOccurrence, Error, Occurrences};
 use hearth_backend::postgres::Server;
 use hearth_backend::queue::{Outgoing, QueueError};
 use hearth_backend::queues::Queues;
+use hearth_base::bounds;
 use hearth_base::clock::Clock;
+use hearth_base::section::{Mistakes, Section};
 use hearth_base::telemetry::HostMetrics;
 use hearth_runtime::plugin::manifest::{Schedule, ScheduleAudience};
 use hearth_runtime::router::Router;
@@ -46,6 +48,16 @@ impl Default for Config {
             look_ms: 1_000,
             customers_max: 100,
             held_ms: 30_000,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            look_ms in 10..=60_000,
+            customers_max in 1..=1_000,
+            held_ms in 1_000..=300_000,
         }
     }
 }

@@ -43,7 +43,9 @@ use tokio::time::{Instant, timeout_at};
 use self::entry::{Entry, Permits};
 use self::queue::Queue;
 use super::Dynamo;
+use hearth_base::bounds;
 use hearth_base::budget::Budget;
+use hearth_base::section::{GIB, HOUR_MS, MIB, Mistakes, Section};
 use hearth_base::telemetry::WriterMetrics;
 
 /// What one BatchWriteItem takes (AWS).
@@ -86,6 +88,21 @@ impl Default for Config {
             linger_ms_max: 500,
             retry_ms: 50,
             retry_ms_max: 5_000,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            calls_in_flight_max in 1..=256,
+            waiting_items_max in CALL_ITEMS_MAX as u64..=1_000_000,
+            waiting_bytes_max in CALL_BYTES_MAX as u64..=4 * GIB - 1,
+            owner_waiting_items_max in 1..=self.waiting_items_max as u64,
+            owner_waiting_bytes_max in MIB..=4 * GIB - 1,
+            linger_ms_max in 0..=60_000,
+            retry_ms in 1..=60_000,
+            retry_ms_max in 1..=HOUR_MS,
         }
     }
 }

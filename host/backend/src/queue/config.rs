@@ -4,7 +4,8 @@ pub(super) mod sqs;
 
 use serde::Deserialize;
 
-const DAY_MS: u64 = 86_400_000;
+use hearth_base::bounds;
+use hearth_base::section::{DAY_MS, GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
 
 /// Where messages are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -98,6 +99,41 @@ impl Default for Config {
             count_ms: 5_000,
             sqs: sqs::Config::default(),
         }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        // One message fits, whatever else waits.
+        let message = (self.message_bytes_max as u64).min(16 * MIB);
+        bounds! { self, mistakes:
+            message_bytes_max in KIB..=16 * MIB,
+            call_messages_max in 1..=10_000,
+            call_bytes_max in message..=4 * GIB,
+            attributes_max in 0..=100,
+            attribute_name_bytes_max in 1..=4 * KIB,
+            delay_ms_max in 0..=36_600 * DAY_MS,
+            depth_max in 1..=1_000_000_000,
+            customer_depth_percent_max in 1..=100,
+            retention_ms in 60_000..=3_660 * DAY_MS,
+            dead_retention_ms in 60_000..=3_660 * DAY_MS,
+            dead_letters_max in 1..=100_000_000,
+            poll_ms in 10..=60_000,
+            sends_waiting_max in 1..=10_000_000,
+            sends_waiting_bytes_max in message..=64 * GIB,
+            customer_sends_percent_max in 1..=100,
+            send_messages_max in 1..=10_000,
+            send_bytes_max in KIB..=GIB,
+            settle_messages_max in 1..=1_000,
+            operation_ms_max in 10..=HOUR_MS,
+            sweep_ms in 100..=HOUR_MS,
+            count_ms in 100..=HOUR_MS,
+        }
+        if self.backend == Backend::Sqs && self.sqs.queues.is_empty() {
+            let text = "\"sqs\" needs queues: list each under [queue.sqs.queues]";
+            mistakes.note("backend", text);
+        }
+        mistakes.section("sqs", &self.sqs);
     }
 }
 

@@ -34,6 +34,8 @@ pub use self::context::{RemoteParent, forward, traceparent};
 pub use self::export::{Exporter, ExporterError, secret_headers};
 use self::part::{EndedPart, TracePart};
 pub use self::span::{Span, TraceScope};
+use crate::bounds;
+use crate::section::{GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
 pub use opentelemetry::trace::SpanKind;
 
 /// Those that OpenTelemetry's conventions know.
@@ -100,6 +102,29 @@ impl Default for Config {
             export_spans_max: 512,
             export_pause_ms: 1_000,
             export_ms_max: 10_000,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            slow_ms in 1..=HOUR_MS,
+            spans_max in 1..=100_000,
+            span_bytes_max in 4 * KIB..=64 * MIB,
+            bytes_max in 64 * KIB..=4 * GIB,
+            customer_percent_max in 1..=100,
+            export_spans_max in 1..=100_000,
+            export_pause_ms in 0..=60_000,
+            export_ms_max in 1..=600_000,
+        }
+        for (key, checked) in [
+            ("endpoint", self.check_endpoint()),
+            ("sample_ratio", self.check_ratio()),
+        ] {
+            if let Err(text) = checked {
+                mistakes.note(key, text);
+            }
         }
     }
 }

@@ -50,6 +50,8 @@ use self::share::Began;
 use self::shared::SharedTier;
 use super::Call;
 use hearth_backend::postgres::Server;
+use hearth_base::bounds;
+use hearth_base::section::{DAY_MS, GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
 use hearth_base::telemetry::HostMetrics;
 
 pub use generated::hearth::plugin::cache::{
@@ -154,6 +156,39 @@ impl Default for Config {
             shared_waiting_bytes_max: 16 << 20,
             shared_failures_max: 8,
             shared_probe_ms: 500,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        // Nothing is read late: a host stops vouching long before rows are swept.
+        let stale_max = (self.fleet_kept_ms / 2).max(1_000);
+        bounds! { self, mistakes:
+            plugin_bytes_max in MIB..=64 * GIB,
+            entry_bytes_max in 1..=64 * MIB,
+            customer_percent_max in 1..=100,
+            key_bytes_max in 16..=8 * KIB,
+            tag_bytes_max in 16..=8 * KIB,
+            tags_max in 0..=256,
+            ttl_ms_max in 1..=DAY_MS,
+            lease_ms_max in 1..=HOUR_MS,
+            marks_max in 100..=10_000_000,
+            // With the time to tell, all hosts shall know within a second.
+            fleet_poll_ms in 10..=500,
+            fleet_stale_ms_max in 1_000..=stale_max,
+            fleet_kept_ms in 10_000..=DAY_MS,
+            fleet_waiting_max in 1..=100_000,
+            // With its seal and its tags it must fit into an item of DynamoDB.
+            shared_value_bytes_max in 1..=390 * KIB,
+            shared_ms_max in 1..=10_000,
+            shared_looks_max in 1..=10_000,
+            shared_write_ms_max in 1..=60_000,
+            shared_waiting_max in 1..=1_000_000,
+            // One of the largest has room.
+            shared_waiting_bytes_max in MIB..=4 * GIB - 1,
+            shared_failures_max in 0..=15,
+            shared_probe_ms in 10..=60_000,
         }
     }
 }

@@ -50,7 +50,9 @@ use wasmtime::component::{HasData, Linker};
 use super::Call;
 use hearth_backend::dynamodb::writer::{self, Writer};
 use hearth_backend::dynamodb::{Dynamo, size};
+use hearth_base::bounds;
 use hearth_base::clock::Clock;
+use hearth_base::section::{KIB, MIB, Mistakes, Section};
 use hearth_base::telemetry::HostMetrics;
 
 pub use error::Error;
@@ -111,6 +113,24 @@ impl Default for Config {
             changes_max: 64,
             writer: writer::Config::default(),
         }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            items_max in 1..=100_000,
+            item_bytes_max in KIB..=size::ITEM_BYTES_MAX as u64,
+            query_items_max in 1..=100_000,
+            query_bytes_max in KIB..=64 * MIB,
+            // An expression has at most 4 KB (AWS), and a name takes up to 7 of its bytes.
+            query_attributes_max in 1..=150,
+            query_requests_max in 1..=1_000,
+            count_max in 1..=1_000_000,
+            // An update expression has at most 4 KB (AWS), and a change takes up to 20.
+            changes_max in 1..=150,
+        }
+        mistakes.section("writer", &self.writer);
     }
 }
 

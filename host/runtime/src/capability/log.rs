@@ -26,6 +26,8 @@ use tracing::Level;
 use wasmtime::component::{HasData, Linker};
 
 use super::Call;
+use hearth_base::bounds;
+use hearth_base::section::{MIB, Mistakes, Section};
 use hearth_base::telemetry::{HostMetrics, Logs, Redactor};
 
 /// The bindings of the interface.
@@ -57,6 +59,16 @@ impl Default for Config {
             lines_max: 1_000,
             line_bytes_max: 16 << 10,
             fields_bytes_max: 16 << 10,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            lines_max in 0..=1_000_000,
+            line_bytes_max in 64..=MIB,
+            fields_bytes_max in 0..=MIB,
         }
     }
 }

@@ -29,6 +29,8 @@ use wasmtime::component::{HasData, Linker};
 
 use self::series::{Kind, Name, Series};
 use super::Call;
+use hearth_base::bounds;
+use hearth_base::section::{KIB, Mistakes, Section};
 use hearth_base::telemetry::{HostMetrics, Metrics};
 
 /// The bindings of the interface.
@@ -64,6 +66,17 @@ impl Default for Config {
             labels_max: 8,
             name_bytes_max: 128,
             label_bytes_max: 128,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            series_max in 0..=100_000,
+            labels_max in 0..=64,
+            name_bytes_max in 16..=KIB,
+            label_bytes_max in 1..=4 * KIB,
         }
     }
 }

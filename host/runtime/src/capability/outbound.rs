@@ -73,7 +73,9 @@ use self::reserved::Endpoint;
 use self::resolve::LookUps;
 use self::target::Destination;
 use super::Call;
+use hearth_base::bounds;
 use hearth_base::budget::Room;
+use hearth_base::section::{GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
 use hearth_base::telemetry::HostMetrics;
 use hearth_base::telemetry::host::{OutboundConnections, OutboundMetrics};
 
@@ -171,6 +173,38 @@ impl Default for Config {
             response_bytes_max: 8 << 20,
             breaker: breaker::Rules::default(),
         }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            request_calls_max in 0..=10_000,
+            timeout_ms_max in 1..=HOUR_MS,
+            lookup_ms_max in 1..=HOUR_MS,
+            // Each takes a thread.
+            lookups_max in 1..=256,
+            customer_lookups_max in 1..=100_000,
+            addresses_max in 1..=100_000,
+            connect_ms_max in 1..=HOUR_MS,
+            // RFC 8305, 5: never below 10 ms.
+            attempt_ms in 10..=HOUR_MS,
+            handshake_ms_max in 1..=HOUR_MS,
+            connections_max in 1..=100_000,
+            customer_connections_max in 1..=100_000,
+            destination_connections_max in 1..=100_000,
+            idle_connections_max in 0..=100_000,
+            idle_ms_max in 1..=HOUR_MS,
+            connection_ms_max in 1..=HOUR_MS,
+            // The `http` crate refuses longer ones.
+            url_bytes_max in 64..=65_534,
+            headers_max in 1..=1_000,
+            // Hyper's buffer has a minimum of 8 KiB.
+            header_bytes_max in 8 * KIB..=MIB,
+            request_bytes_max in 0..=GIB,
+            response_bytes_max in 0..=GIB,
+        }
+        mistakes.section("breaker", &self.breaker);
     }
 }
 

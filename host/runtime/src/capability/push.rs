@@ -49,7 +49,9 @@ use self::publisher::Publisher;
 use super::Call;
 use hearth_backend::postgres::Server;
 use hearth_backend::postgres::events::{Log, Position};
+use hearth_base::bounds;
 use hearth_base::budget::{Customer, Room};
+use hearth_base::section::{DAY_MS, GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
 use hearth_base::telemetry::HostMetrics;
 use hearth_base::telemetry::host::PushMetrics;
 
@@ -150,6 +152,41 @@ impl Default for Config {
             page_events_max: 256,
             page_bytes_max: 256 << 10,
             pages_max: 2,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        // An event shall find room, whatever it takes beside its data.
+        let event = self.event_bytes_max as u64 + KIB;
+        bounds! { self, mistakes:
+            streams_max in 0..=1_000_000,
+            customer_streams_max in 0..=1_000_000,
+            channels_max in 1..=100,
+            name_bytes_max in 24..=KIB,
+            event_bytes_max in 1..=MIB,
+            publications_max in 1..=100_000,
+            waiting_bytes_max in event..=64 * GIB,
+            customer_waiting_percent_max in 1..=100,
+            batch_events_max in 1..=100_000,
+            batch_bytes_max in 64 * KIB..=GIB,
+            publish_ms_max in 1..=HOUR_MS,
+            listener_events_max in 1..=100_000,
+            listener_bytes_max in KIB..=64 * MIB,
+            slow_ms_max in 0..=HOUR_MS,
+            heartbeat_ms in 100..=HOUR_MS,
+            retry_ms in 1..=HOUR_MS,
+            // With the look itself, streams shall end within a second.
+            key_look_ms in 10..=500,
+            poll_ms in 10..=HOUR_MS,
+            read_ms_max in 100..=HOUR_MS,
+            log_ms_max in 1_000..=30 * DAY_MS,
+            log_events_max in 1..=100_000_000,
+            sweep_ms in 10..=HOUR_MS,
+            page_events_max in 1..=10_000,
+            page_bytes_max in KIB..=64 * MIB,
+            pages_max in 1..=100,
         }
     }
 }

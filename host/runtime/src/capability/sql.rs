@@ -54,7 +54,9 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 use crate::capability::Call;
 use hearth_backend::postgres::Server;
 use hearth_backend::postgres::plugin::{PoolLimits, Pools};
+use hearth_base::bounds;
 use hearth_base::secret::RootSecret;
+use hearth_base::section::{DAY_MS, GIB, KIB, Mistakes, Section};
 use hearth_base::telemetry::statements::StatementRegistry;
 use hearth_base::telemetry::{BackendWatch, HostMetrics};
 
@@ -121,6 +123,23 @@ impl Default for Config {
             tenant_connections_percent_max: 75,
             cancels_max: 8,
             migration_ms_max: 60_000,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            rows_max in 1..=10_000_000,
+            result_bytes_max in KIB..=GIB,
+            value_bytes_max in KIB..=GIB,
+            params_bytes_max in KIB..=GIB,
+            batch_calls_max in 1..=100_000,
+            waiters_max in 0..=1_000_000,
+            tenant_percent_max in 1..=100,
+            tenant_connections_percent_max in 1..=100,
+            cancels_max in 1..=1_000,
+            migration_ms_max in 1..=DAY_MS,
         }
     }
 }

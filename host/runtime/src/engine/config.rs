@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+use hearth_base::bounds;
+use hearth_base::section::{GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
@@ -79,6 +82,33 @@ impl Default for Config {
             compiled_bytes_max: 512 << 20,
             compiled_files_max: 2_000,
             component_bytes_max: 64 * MIB,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            epoch_ms in 1..=5,
+            instances_max in 1..=10_000,
+            idle_instances_max in 0..=10_000,
+            customer_idle_instances_percent_max in 1..=100,
+            memory_bytes_max in 64 * KIB..=4 * GIB,
+            table_elements_max in 1..=1_000_000,
+            stack_bytes_max in 64 * KIB..=8 * MIB,
+            instances_per_store_max in 1..=1_000,
+            memories_per_store_max in 1..=1_000,
+            tables_per_store_max in 1..=1_000,
+            host_call_bytes_max in 64 * KIB..=GIB,
+            handles_max in 1..=1_000_000,
+            keep_resident_bytes in 0..=64 * MIB,
+            long_cpu_ms in 1..=60_000,
+            compile_memory_bytes_max in 32 * MIB..=64 * GIB,
+            compile_cpu_ms_max in 1_000..=HOUR_MS,
+            compile_wall_ms_max in 1..=HOUR_MS,
+            compile_concurrency_max in 1..=64,
+            compiled_files_max in 1..=1_000_000,
+            component_bytes_max in KIB..=GIB,
         }
     }
 }

@@ -41,6 +41,8 @@ pub use self::permit::{Gate, Permit};
 pub use self::reserve::Reserve;
 use self::turns::{Rank, Turns};
 use crate::plugin::limits::PluginLimits;
+use hearth_base::bounds;
+use hearth_base::section::{Mistakes, Section};
 
 /// The `[admission]` table of hearth.toml.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,6 +60,15 @@ impl Default for Config {
         Config {
             customer_in_flight_percent_max: 80,
             customer_waiting_percent_max: 75,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            customer_in_flight_percent_max in 1..=100,
+            customer_waiting_percent_max in 1..=100,
         }
     }
 }

@@ -2,6 +2,10 @@
 
 use serde::Deserialize;
 
+use crate::engine::config::Config as Engine;
+use hearth_base::bounds;
+use hearth_base::section::{GIB, HOUR_MS, KIB, Mistakes};
+
 /// What one plugin may use, section `[plugin_defaults]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,6 +46,32 @@ impl Default for PluginLimits {
     }
 }
 
+/// Notes what is out of its bounds. Memory and calls in flight also end at what the engine
+/// has for all plugins.
+macro_rules! check_limits {
+    ($limits:expr, $engine:expr, $mistakes:expr) => {{
+        let memory_max = ($engine.memory_bytes_max as u64).max(64 * KIB);
+        let in_flight_max = ($engine.instances_max as u64).max(1);
+        bounds! { $limits, $mistakes:
+            memory_bytes_max in 64 * KIB..=memory_max,
+            cpu_ms_max in 1..=600_000,
+            wall_ms_max in 1..=HOUR_MS,
+            body_bytes_max in 0..=GIB,
+            response_bytes_max in 0..=GIB,
+            in_flight_max in 1..=in_flight_max,
+            waiting_max in 0..=1_000_000,
+            wait_ms_max in 0..=600_000,
+            host_calls_max in 1..=1_000_000_000,
+        }
+    }};
+}
+
+impl PluginLimits {
+    pub fn check(&self, engine: &Engine, mistakes: &mut Mistakes) {
+        check_limits!(self, engine, mistakes);
+    }
+}
+
 /// Section `[plugins.<name>.limits]`: what is absent stays as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -58,6 +88,11 @@ pub struct LimitOverrides {
 }
 
 impl LimitOverrides {
+    /// What is absent is judged where it comes from, with the defaults.
+    pub fn check(&self, engine: &Engine, mistakes: &mut Mistakes) {
+        check_limits!(self, engine, mistakes);
+    }
+
     /// The limits that hold once these have been laid over `base`.
     pub fn over(&self, base: &PluginLimits) -> PluginLimits {
         PluginLimits {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::document::Document;
+use hearth_base::section::{Mistakes, Section};
 
 /// RFC 1035, 2.3.4.
 const NAME_BYTES_MAX: usize = 253;
@@ -39,13 +39,15 @@ impl Default for Admin {
     }
 }
 
-pub(super) fn check(admin: &Admin, document: &mut Document<'_>) {
-    for host in admin.hosts.iter().filter(|host| !is_name(host)) {
-        let text = format!(
-            "expected names without scheme and port, for example \"hearth.example.com\", found \
-             {host:?}"
-        );
-        document.blame(&["admin", "hosts"], text);
+impl Section for Admin {
+    fn check(&self, mistakes: &mut Mistakes) {
+        for host in self.hosts.iter().filter(|host| !is_name(host)) {
+            let text = format!(
+                "expected names without scheme and port, for example \"hearth.example.com\", \
+                 found {host:?}"
+            );
+            mistakes.note("hosts", text);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
 use super::message;
 use super::mistake::Mistake;
+use hearth_base::section::{Mistakes, Section};
 
 /// Mistakes that are told at most; a file with more is no configuration.
 const MISTAKES_MAX: usize = 200;
@@ -99,6 +100,16 @@ impl<'t> Document<'t> {
         let node = self.find(path);
         let offset = node.map(|node| node.value.start);
         self.note(offset, join(path), message);
+    }
+
+    /// Notes what is wrong with the values of a section and of those in it.
+    pub(super) fn check(&mut self, section: &impl Section) {
+        let mut mistakes = Mistakes::default();
+        section.check(&mut mistakes);
+        for (path, message) in mistakes {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            self.blame(&path, message);
+        }
     }
 
     /// As `blame`, where nothing at this key or below was noted yet.

@@ -15,6 +15,9 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::Full;
 use serde::Deserialize;
 
+use hearth_base::bounds;
+use hearth_base::section::{Mistakes, Section};
+
 /// Section `[cors]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,19 +67,20 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// What is wrong with it, each with its key.
-    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
-        let mut told = Vec::new();
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            max_age_s in 0..=86_400,
+        }
         for origin in &self.origins {
             if origin != "*" && !is_origin(origin) {
                 let text = "expected an origin such as \"https://app.example.com\" or \"*\", found";
-                told.push(("origins", format!("{text} {origin:?}")));
+                mistakes.note("origins", format!("{text} {origin:?}"));
             }
         }
         if self.credentials && self.origins.iter().any(|origin| origin == "*") {
             let text = "every origin (`*`) cannot be allowed with credentials";
-            told.push(("credentials", text.to_owned()));
+            mistakes.note("credentials", text);
         }
         let lists = [
             ("methods", &self.methods),
@@ -84,15 +88,12 @@ impl Config {
             ("exposed_headers", &self.exposed_headers),
         ];
         for (key, list) in lists {
-            let is_name = |name: &&String| HeaderName::from_bytes(name.as_bytes()).is_err();
-            if let Some(bad) = list.iter().find(is_name) {
-                told.push((
-                    key,
-                    format!("expected the names of HTTP methods or headers, found {bad:?}"),
-                ));
+            let is_no_name = |name: &&String| HeaderName::from_bytes(name.as_bytes()).is_err();
+            if let Some(bad) = list.iter().find(is_no_name) {
+                let text = "expected the names of HTTP methods or headers, found";
+                mistakes.note(key, format!("{text} {bad:?}"));
             }
         }
-        told
     }
 }
 

@@ -48,6 +48,8 @@ use hearth_runtime::plugin::instance::Response;
 
 use answer::Seal;
 use claims::{ClaimResult, Claims, OtherRequest};
+use hearth_base::bounds;
+use hearth_base::section::{DAY_MS, GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
 
 pub use heartbeat::Heartbeat;
 pub use keyed_request::KeyedRequest;
@@ -98,6 +100,25 @@ impl Default for Config {
             silence_ms_max: 4_000,
             sweep_ms: 60_000,
             look_up_ms_max: 5_000,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        // A host that beats less often than this would count as gone while it lives.
+        let silence = self.beat_ms.saturating_mul(2)..=HOUR_MS;
+        bounds! { self, mistakes:
+            kept_ms_max in 1_000..=30 * DAY_MS,
+            key_bytes_max in 1..=4 * KIB,
+            answer_bytes_max in 0..=64 * MIB,
+            customer_keys_max in 1..=1_000_000_000,
+            customer_answers_bytes_max in 0..=1_024 * GIB,
+            look_ups_max in 1..=1_000,
+            customer_look_ups_max in 1..=1_000,
+            beat_ms in 10..=HOUR_MS,
+            silence_ms_max in silence,
+            sweep_ms in 10..=HOUR_MS,
         }
     }
 }

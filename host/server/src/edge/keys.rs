@@ -36,7 +36,9 @@ use tokio::time::Instant;
 
 use freshness::{Freshness, Validity};
 use hearth_backend::postgres::Server;
+use hearth_base::bounds;
 use hearth_base::secret::RootSecret;
+use hearth_base::section::{DAY_MS, HOUR_MS, Mistakes, Section};
 use look_up::{Entry, Missed};
 use text::{Digest, Digests};
 
@@ -68,6 +70,20 @@ impl Default for Config {
             fresh_ms_max: 500,
             stale_ms_max: 30_000,
             look_ms_max: 1_000,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            entries_max in 1..=10_000_000,
+            unknown_entries_max in 1..=10_000_000,
+            unknown_ms_max in 1..=HOUR_MS,
+            // With the look itself, a revoked key shall work for no longer than a second.
+            fresh_ms_max in 1..=1_000,
+            stale_ms_max in 1..=DAY_MS,
+            look_ms_max in 1..=HOUR_MS,
         }
     }
 }

@@ -33,6 +33,8 @@ use self::fields::Policy;
 pub use self::fields::RateStatus;
 use self::ledger::Ledger;
 use crate::edge::keys::{Caller, Tier};
+use hearth_base::bounds;
+use hearth_base::section::{HOUR_MS, Mistakes, Section};
 use hearth_base::telemetry::HostMetrics;
 
 /// The `[rate]` table of hearth.toml. The tier `unlimited` has no limit.
@@ -64,6 +66,15 @@ pub struct Allowance {
     pub burst: u64,
 }
 
+impl Section for Allowance {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            per_second in 1..=1_000_000,
+            burst in 1..=1_000_000,
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let allowance = |per_second, burst| Allowance { per_second, burst };
@@ -76,6 +87,20 @@ impl Default for Config {
             exchange_ms_max: 1_000,
             retry_ms_max: 10_000,
         }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            customers_max in 1..=1_000_000,
+            exchange_ms in 50..=1_000,
+            exchange_ms_max in 50..=10_000,
+            retry_ms_max in 1_000..=HOUR_MS,
+        }
+        mistakes.section("free", &self.free);
+        mistakes.section("standard", &self.standard);
+        mistakes.section("premium", &self.premium);
     }
 }
 

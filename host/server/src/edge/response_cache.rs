@@ -33,6 +33,8 @@ use self::route::Matched;
 use super::conditional::whole;
 use super::keys::Caller;
 use super::x_cache::tell_response;
+use hearth_base::bounds;
+use hearth_base::section::{GIB, HOUR_MS, MIB, Mistakes, Section};
 use hearth_base::telemetry::HostMetrics;
 use hearth_runtime::capability::cache::{Mark, Moment};
 use hearth_runtime::plugin::deployment::Deployment;
@@ -66,6 +68,17 @@ impl Default for Config {
             customer_percent_max: 50,
             entry_bytes_max: 1 << 20,
             wait_ms_max: 1_000,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            bytes_max in 0..=64 * GIB,
+            entry_bytes_max in 0..=64 * MIB,
+            customer_percent_max in 1..=100,
+            wait_ms_max in 0..=HOUR_MS,
         }
     }
 }

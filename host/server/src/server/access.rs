@@ -15,6 +15,8 @@ use opentelemetry::trace::TraceId;
 use serde::Deserialize;
 
 use crate::edge::keys::Caller;
+use hearth_base::bounds;
+use hearth_base::section::{Mistakes, Section};
 use hearth_runtime::capability::Spent;
 
 /// Characters of a path and of a user agent that a line repeats.
@@ -35,6 +37,14 @@ impl Default for Config {
         Self {
             enabled: true,
             one_in: 1,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            one_in in 1..=1_000_000,
         }
     }
 }

@@ -29,6 +29,8 @@ use tokio::sync::Semaphore;
 pub use self::accept::{Coding, wanted};
 pub use self::tags::CodedTags;
 use super::Answer;
+use hearth_base::bounds;
+use hearth_base::section::{GIB, MIB, Mistakes, Section};
 
 /// Brotli's own scale; 4 takes about as long as gzip's 6 and comes out smaller.
 const BROTLI_QUALITY: i32 = 4;
@@ -68,6 +70,16 @@ impl Default for Config {
             inline_bytes_max: 16 << 10,
             concurrency_max: 2,
             types: types.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            body_bytes_min in 1..=GIB,
+            inline_bytes_max in 0..=MIB,
+            concurrency_max in 1..=256,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
+use hearth_base::bounds;
+use hearth_base::section::{GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
 
 /// What the public listener takes from a client before it refuses.
 #[derive(Clone, Debug, Deserialize)]
@@ -79,23 +79,23 @@ impl Default for Config {
             connections_max: 10_000,
             peer_connections_max: 10_000,
             headers_max: 100,
-            header_bytes_max: 64 * KIB,
+            header_bytes_max: 64 << 10,
             header_ms_max: 10_000,
-            url_bytes_max: 8 * KIB,
-            body_bytes_max: 64 * MIB,
-            bodies_bytes_max: 256 * MIB,
-            small_body_bytes_max: 16 * KIB,
-            small_bodies_bytes_max: 16 * MIB,
+            url_bytes_max: 8 << 10,
+            body_bytes_max: 64 << 20,
+            bodies_bytes_max: 256 << 20,
+            small_body_bytes_max: 16 << 10,
+            small_bodies_bytes_max: 16 << 20,
             body_bytes_per_second_min: 8_192,
             body_rate_window_ms: 5_000,
             requests_max: 10_000,
-            answers_bytes_max: 512 * MIB,
+            answers_bytes_max: 512 << 20,
             customer_percent_max: 25,
             body_ms_max: 60_000,
             body_idle_ms_max: 10_000,
-            unread_bytes_max: 256 * KIB,
+            unread_bytes_max: 256 << 10,
             unread_ms_max: 1_000,
-            linger_bytes_max: 64 * MIB,
+            linger_bytes_max: 64 << 20,
             linger_ms_max: 30_000,
             linger_idle_ms_max: 5_000,
             idle_ms_max: 60_000,
@@ -103,6 +103,41 @@ impl Default for Config {
             drain_ms_max: 45_000,
             h2: Http2::default(),
         }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            connections_max in 1..=1_000_000,
+            headers_max in 1..=1_000,
+            // Hyper's buffer has a minimum of 8 KiB.
+            header_bytes_max in 8 * KIB..=MIB,
+            peer_connections_max in 1..=1_000_000,
+            header_ms_max in 1..=HOUR_MS,
+            // The `http` crate refuses longer ones.
+            url_bytes_max in 1..=65_534,
+            body_bytes_max in 0..=GIB,
+            bodies_bytes_max in 64 * KIB..=64 * GIB,
+            small_body_bytes_max in 0..=MIB,
+            small_bodies_bytes_max in 64 * KIB..=64 * GIB,
+            body_bytes_per_second_min in 0..=GIB,
+            body_rate_window_ms in 100..=HOUR_MS,
+            requests_max in 1..=1_000_000,
+            answers_bytes_max in 64 * KIB..=64 * GIB,
+            customer_percent_max in 1..=100,
+            body_ms_max in 1..=HOUR_MS,
+            body_idle_ms_max in 1..=HOUR_MS,
+            unread_bytes_max in 0..=GIB,
+            unread_ms_max in 1..=HOUR_MS,
+            linger_bytes_max in 0..=GIB,
+            linger_ms_max in 1..=HOUR_MS,
+            linger_idle_ms_max in 1..=HOUR_MS,
+            idle_ms_max in 1..=HOUR_MS,
+            write_idle_ms_max in 1..=HOUR_MS,
+            drain_ms_max in 0..=HOUR_MS,
+        }
+        mistakes.section("h2", &self.h2);
     }
 }
 
@@ -135,9 +170,25 @@ impl Default for Http2 {
             header_list_bytes_max: 16 << 10,
             stream_window_bytes: 64 << 10,
             connection_window_bytes: 1 << 20,
-            send_buffer_bytes_max: 64 * KIB,
+            send_buffer_bytes_max: 64 << 10,
             reset_streams_max: 20,
             error_streams_max: 100,
+        }
+    }
+}
+
+impl Section for Http2 {
+    fn check(&self, mistakes: &mut Mistakes) {
+        // RFC 9113, 6.9.2: a window is at most 2^31 - 1.
+        let window = 16 * KIB..=(1 << 31) - 1;
+        bounds! { self, mistakes:
+            streams_max in 1..=10_000,
+            header_list_bytes_max in KIB..=MIB,
+            stream_window_bytes in window.clone(),
+            connection_window_bytes in window,
+            send_buffer_bytes_max in KIB..=64 * MIB,
+            reset_streams_max in 1..=10_000,
+            error_streams_max in 1..=10_000,
         }
     }
 }

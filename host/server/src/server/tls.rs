@@ -23,6 +23,8 @@ use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
 
 use super::connection_limit::ConnectionLimit;
+use hearth_base::bounds;
+use hearth_base::section::{DAY_MS, HOUR_MS, Mistakes, Section};
 
 /// A certificate chain is some kilobytes; a file larger than this is none.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -52,6 +54,25 @@ impl Default for Config {
             reload_ms: 5_000,
             handshake_ms_max: 10_000,
             handshakes_max: 1_000,
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            reload_ms in 10..=DAY_MS,
+            handshake_ms_max in 1..=HOUR_MS,
+            handshakes_max in 1..=1_000_000,
+        }
+        match (&self.certificate_file, &self.key_file) {
+            (Some(_), None) => mistakes.note("certificate_file", "key_file is required too"),
+            (None, Some(_)) => mistakes.note("key_file", "certificate_file is required too"),
+            _ => {
+                if let Err(error) = Tls::open(self) {
+                    mistakes.note("", error.to_string());
+                }
+            }
         }
     }
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use hearth_base::bounds;
+use hearth_base::section::{GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
+
 /// How SQS is reached. Times are milliseconds. Credentials come from the SDK's chain:
 /// environment, profile, web identity, container, instance.
 #[derive(Clone, Debug, Deserialize)]
@@ -74,4 +77,43 @@ impl Default for Config {
             relay_retry_ms: 1_000,
         }
     }
+}
+
+impl Section for Config {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            // SQS waits for no longer.
+            long_poll_s_max in 0..=20,
+            call_bytes_max in KIB..=MIB,
+            message_bytes_max in KIB..=MIB,
+            calls_max in 1..=1_000,
+            sends_waiting_max in 1..=10_000_000,
+            sends_waiting_bytes_max in MIB..=64 * GIB,
+            customer_sends_percent_max in 1..=100,
+            attempts_max in 1..=100,
+            backoff_ms in 1..=60_000,
+            backoff_ms_max in 1..=600_000,
+            connect_ms_max in 1..=600_000,
+            attempt_ms_max in 1..=600_000,
+            operation_ms_max in 1..=HOUR_MS,
+            // Longer than a hand-over may take, or two hosts would do it.
+            relay_lease_ms in self.operation_ms_max.min(HOUR_MS)..=12 * HOUR_MS,
+            relay_messages_max in 1..=10_000,
+            relay_retry_ms in 10..=HOUR_MS,
+        }
+        mistakes.within("queues", |mistakes| {
+            for (name, given) in self.queues.iter().filter(|(_, given)| !is_address(given)) {
+                let text =
+                    format!("expected the name or the URL of a queue in SQS, found {given:?}");
+                mistakes.note(name, text);
+            }
+        });
+    }
+}
+
+/// Whether a text is a queue's name in SQS, or its URL.
+fn is_address(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_name = (1..=80).contains(&text.len()) && text.chars().all(plain);
+    is_name || text.starts_with("https://") || text.starts_with("http://")
 }

@@ -10,6 +10,9 @@ use metrics::Gauge;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use hearth_base::bounds;
+use hearth_base::section::{HOUR_MS, Mistakes, Section};
+
 /// Section `[outbound.breaker]`. Times are milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -37,6 +40,19 @@ impl Default for Rules {
             open_ms: 30_000,
             probes: 5,
             breakers_max: 10_000,
+        }
+    }
+}
+
+impl Section for Rules {
+    fn check(&self, mistakes: &mut Mistakes) {
+        bounds! { self, mistakes:
+            window_ms in 100..=HOUR_MS,
+            calls_min in 1..=1_000_000,
+            failure_percent in 1..=100,
+            open_ms in 1..=HOUR_MS,
+            probes in 1..=1_000,
+            breakers_max in 100..=10_000_000,
         }
     }
 }
