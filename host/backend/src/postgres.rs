@@ -112,7 +112,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         // What the host and one plugin have must fit into what both share.
         let shares = u64::from(self.host_connections_max) + u64::from(self.plugin_connections_max);
         bounds! { self, mistakes:
@@ -154,7 +154,7 @@ impl Default for Embedded {
 }
 
 impl Section for Embedded {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             // With less it does not start.
             backend_memory_bytes_max in 320 * MIB..=1024 * GIB,

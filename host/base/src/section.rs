@@ -14,7 +14,7 @@
 //! }
 //!
 //! impl Section for Config {
-//!     fn check(&self, mistakes: &mut Mistakes) {
+//!     fn validate(&self, mistakes: &mut Mistakes) {
 //!         bounds! { self, mistakes:
 //!             streams_max in 1..=1_000,
 //!             retry_ms in 10..=HOUR_MS,
@@ -40,7 +40,7 @@ pub const DAY_MS: u64 = 24 * HOUR_MS;
 /// A section of the configuration.
 pub trait Section {
     /// Notes what is wrong with its values.
-    fn check(&self, mistakes: &mut Mistakes);
+    fn validate(&self, mistakes: &mut Mistakes);
 }
 
 /// What is wrong with a configuration: the path of each key, and what would be right.
@@ -53,7 +53,7 @@ pub struct Mistakes {
 impl Mistakes {
     /// Checks a section that lies in the one that is being checked.
     pub fn section(&mut self, name: &str, section: &impl Section) {
-        self.within(name, |mistakes| section.check(mistakes));
+        self.within(name, |mistakes| section.validate(mistakes));
     }
 
     /// As [`Mistakes::section`], for what takes more than a section to check.

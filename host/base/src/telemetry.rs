@@ -75,7 +75,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             log_bytes_waiting_max in 64 * KIB..=GIB,
             metrics_upkeep_ms in 100..=60_000,

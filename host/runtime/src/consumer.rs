@@ -68,7 +68,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             // SQS waits for 20 seconds at most.
             receive_ms_max in 1..=20_000,

@@ -71,12 +71,12 @@ macro_rules! sections {
         }
 
         impl Section for Config {
-            fn check(&self, mistakes: &mut Mistakes) {
+            fn validate(&self, mistakes: &mut Mistakes) {
                 $(mistakes.section(stringify!($name), &self.$name);)*
                 mistakes.within("plugin_defaults", |mistakes| {
-                    self.plugin_defaults.check(&self.engine, mistakes);
+                    self.plugin_defaults.validate(&self.engine, mistakes);
                 });
-                mistakes.within("plugins", |mistakes| self.check_limits(mistakes));
+                mistakes.within("plugins", |mistakes| self.validate_limits(mistakes));
             }
         }
     };
@@ -170,7 +170,7 @@ impl Config {
         let mut config: Self = document.read();
         let data_dir_given = document.has(&["data_dir"]);
         outside::resolve_paths(&mut config, folder, data_dir_given);
-        document.check(&config);
+        document.validate(&config);
         plugins::check(&config, &mut document);
         outside::read_secrets(&mut config, env, &mut document);
         outside::check_stores(&config, env, &mut document);
@@ -183,11 +183,11 @@ impl Config {
         }
     }
 
-    fn check_limits(&self, mistakes: &mut Mistakes) {
+    fn validate_limits(&self, mistakes: &mut Mistakes) {
         for (name, plugin) in &self.plugins {
             mistakes.within(name, |mistakes| {
                 mistakes.within("limits", |mistakes| {
-                    plugin.limits.check(&self.engine, mistakes);
+                    plugin.limits.validate(&self.engine, mistakes);
                 });
             });
         }

@@ -93,7 +93,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             calls_in_flight_max in 1..=256,
             waiting_items_max in CALL_ITEMS_MAX as u64..=1_000_000,

@@ -103,7 +103,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         // One message fits, whatever else waits.
         let message = (self.message_bytes_max as u64).min(16 * MIB);
         bounds! { self, mistakes:

@@ -107,7 +107,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             slow_ms in 1..=HOUR_MS,
             spans_max in 1..=100_000,

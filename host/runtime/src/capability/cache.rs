@@ -161,7 +161,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         // Nothing is read late: a host stops vouching long before rows are swept.
         let stale_max = (self.fleet_kept_ms / 2).max(1_000);
         bounds! { self, mistakes:

@@ -117,7 +117,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             items_max in 1..=100_000,
             item_bytes_max in KIB..=size::ITEM_BYTES_MAX as u64,

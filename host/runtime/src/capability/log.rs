@@ -64,7 +64,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             lines_max in 0..=1_000_000,
             line_bytes_max in 64..=MIB,

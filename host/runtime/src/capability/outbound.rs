@@ -177,7 +177,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             request_calls_max in 0..=10_000,
             timeout_ms_max in 1..=HOUR_MS,

@@ -157,7 +157,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         // An event shall find room, whatever it takes beside its data.
         let event = self.event_bytes_max as u64 + KIB;
         bounds! { self, mistakes:

@@ -128,7 +128,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             rows_max in 1..=10_000_000,
             result_bytes_max in KIB..=GIB,

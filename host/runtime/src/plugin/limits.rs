@@ -67,7 +67,7 @@ macro_rules! check_limits {
 }
 
 impl PluginLimits {
-    pub fn check(&self, engine: &Engine, mistakes: &mut Mistakes) {
+    pub fn validate(&self, engine: &Engine, mistakes: &mut Mistakes) {
         check_limits!(self, engine, mistakes);
     }
 }
@@ -89,7 +89,7 @@ pub struct LimitOverrides {
 
 impl LimitOverrides {
     /// What is absent is judged where it comes from, with the defaults.
-    pub fn check(&self, engine: &Engine, mistakes: &mut Mistakes) {
+    pub fn validate(&self, engine: &Engine, mistakes: &mut Mistakes) {
         check_limits!(self, engine, mistakes);
     }
 

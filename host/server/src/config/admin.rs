@@ -40,7 +40,7 @@ impl Default for Admin {
 }
 
 impl Section for Admin {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         for host in self.hosts.iter().filter(|host| !is_name(host)) {
             let text = format!(
                 "expected names without scheme and port, for example \"hearth.example.com\", \

@@ -103,9 +103,9 @@ impl<'t> Document<'t> {
     }
 
     /// Notes what is wrong with the values of a section and of those in it.
-    pub(super) fn check(&mut self, section: &impl Section) {
+    pub(super) fn validate(&mut self, section: &impl Section) {
         let mut mistakes = Mistakes::default();
-        section.check(&mut mistakes);
+        section.validate(&mut mistakes);
         for (path, message) in mistakes {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             self.blame(&path, message);

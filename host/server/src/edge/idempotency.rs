@@ -105,7 +105,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         // A host that beats less often than this would count as gone while it lives.
         let silence = self.beat_ms.saturating_mul(2)..=HOUR_MS;
         bounds! { self, mistakes:

@@ -75,7 +75,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             entries_max in 1..=10_000_000,
             unknown_entries_max in 1..=10_000_000,

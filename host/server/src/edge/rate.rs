@@ -67,7 +67,7 @@ pub struct Allowance {
 }
 
 impl Section for Allowance {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             per_second in 1..=1_000_000,
             burst in 1..=1_000_000,
@@ -91,7 +91,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             customers_max in 1..=1_000_000,
             exchange_ms in 50..=1_000,

@@ -73,7 +73,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             bytes_max in 0..=64 * GIB,
             entry_bytes_max in 0..=64 * MIB,

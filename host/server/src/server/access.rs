@@ -42,7 +42,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             one_in in 1..=1_000_000,
         }

@@ -75,7 +75,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             body_bytes_min in 1..=GIB,
             inline_bytes_max in 0..=MIB,

@@ -107,7 +107,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             connections_max in 1..=1_000_000,
             headers_max in 1..=1_000,
@@ -178,7 +178,7 @@ impl Default for Http2 {
 }
 
 impl Section for Http2 {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         // RFC 9113, 6.9.2: a window is at most 2^31 - 1.
         let window = 16 * KIB..=(1 << 31) - 1;
         bounds! { self, mistakes:

@@ -59,7 +59,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             reload_ms in 10..=DAY_MS,
             handshake_ms_max in 1..=HOUR_MS,

@@ -80,7 +80,7 @@ impl Default for Config {
 }
 
 impl Section for Config {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             // SQS waits for no longer.
             long_poll_s_max in 0..=20,

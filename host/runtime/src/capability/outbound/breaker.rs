@@ -45,7 +45,7 @@ impl Default for Rules {
 }
 
 impl Section for Rules {
-    fn check(&self, mistakes: &mut Mistakes) {
+    fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             window_ms in 100..=HOUR_MS,
             calls_min in 1..=1_000_000,
