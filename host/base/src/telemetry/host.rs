@@ -1,15 +1,10 @@
-//! The host's own metrics: their names, labels and help texts. Those of consumed queues
-//! are in `consumer`; there are no others. Dashboards depend on these files.
-
-mod cache;
-mod outbound;
-mod push;
+//! The metrics of the host as a whole: their names, labels and help texts. Those of
+//! capabilities lie with them, in a file `metrics.rs`. Dashboards depend on all of them.
 
 use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram};
 
-pub use self::cache::{CacheMetrics, SharedCacheMetrics};
 use super::Metrics;
 use super::consumer::{self, ConsumerMetrics};
 use super::documents::{self, WriterMetrics};
@@ -18,18 +13,10 @@ use super::queue::{self, QueueMetrics};
 use super::trace;
 use super::watch::Watches;
 
-pub use outbound::{OutboundConnections, OutboundMetrics};
-pub use push::PushMetrics;
-
 const STATUS_MIN: u16 = 100;
 const STATUS_MAX: u16 = 999;
 
 const RESPONSE_CACHE: &str = "hearth_response_cache_total";
-const CACHE_LOOKUPS: &str = "hearth_cache_lookups_total";
-const CACHE_SHARED_LOOKS: &str = "hearth_cache_shared_looks_total";
-const CACHE_SHARED_ERRORS: &str = "hearth_cache_shared_errors_total";
-const CACHE_SHARED_WRITES: &str = "hearth_cache_shared_writes_total";
-const CACHE_SHARED_SECONDS: &str = "hearth_cache_shared_seconds";
 const REQUESTS_LIMITED: &str = "hearth_requests_limited_total";
 const CONNECTIONS_ENDED: &str = "hearth_connections_ended_total";
 const PLUGIN_METRICS_DROPPED: &str = "hearth_plugin_metrics_dropped_total";
@@ -38,7 +25,7 @@ const PLUGIN_LOG_LINES_DROPPED: &str = "hearth_plugin_log_lines_dropped_total";
 const BODIES_BYTES: &str = "hearth_bodies_bytes";
 const IDEMPOTENT: &str = "hearth_idempotency_total";
 
-const COUNTERS: [(&str, &str); 15] = [
+const COUNTERS: [(&str, &str); 9] = [
     (
         IDEMPOTENT,
         "Requests whose Idempotency-Key was used before, by outcome.",
@@ -50,29 +37,6 @@ const COUNTERS: [(&str, &str); 15] = [
     (
         RESPONSE_CACHE,
         "Requests to routes with a response cache, by outcome.",
-    ),
-    (CACHE_LOOKUPS, "Cache lookups, by plugin and outcome."),
-    (
-        CACHE_SHARED_LOOKS,
-        "Lookups in the cache's shared tier that it answered, by plugin and outcome; stale: found, \
-         but invalidated.",
-    ),
-    (
-        CACHE_SHARED_ERRORS,
-        "Lookups in the cache's shared tier that failed, by reason; forged: not written by this \
-         fleet.",
-    ),
-    (
-        CACHE_SHARED_WRITES,
-        "Values for the cache's shared tier, by outcome.",
-    ),
-    (
-        "hearth_cache_coalesced_total",
-        "Cache lookups that waited for another call to compute the value.",
-    ),
-    (
-        "hearth_cache_invalidations_total",
-        "Tags and keys that plugins invalidated on this host.",
     ),
     (
         "hearth_requests_total",
@@ -99,7 +63,7 @@ const COUNTERS: [(&str, &str); 15] = [
         "Samples of plugins' own metrics that were dropped, by reason.",
     ),
 ];
-const GAUGES: [(&str, &str); 13] = [
+const GAUGES: [(&str, &str); 11] = [
     (
         BODIES_BYTES,
         "Memory used by request bodies in progress, by size: small or large.",
@@ -119,11 +83,6 @@ const GAUGES: [(&str, &str); 13] = [
     (
         "hearth_calls_waiting",
         "Calls waiting for an instance, by plugin.",
-    ),
-    ("hearth_cache_bytes", "Bytes in the cache, by plugin."),
-    (
-        "hearth_cache_shared_unavailable",
-        "1 while the cache's shared tier is unavailable.",
     ),
     (
         "hearth_instances_waiting",
@@ -147,7 +106,7 @@ const GAUGES: [(&str, &str); 13] = [
         "Always 1; the labels have the version.",
     ),
 ];
-const HISTOGRAMS: [(&str, &str); 5] = [
+const HISTOGRAMS: [(&str, &str); 4] = [
     (
         "hearth_request_seconds",
         "Time from a request's head to its answer.",
@@ -161,10 +120,6 @@ const HISTOGRAMS: [(&str, &str); 5] = [
         "Largest linear memory during one call of a plugin.",
     ),
     ("hearth_compile_seconds", "Time to compile a component."),
-    (
-        CACHE_SHARED_SECONDS,
-        "Time of operations of the cache's shared tier.",
-    ),
 ];
 
 /// The metrics of the host as a whole, with handles for its hot paths.
@@ -199,6 +154,11 @@ impl HostMetrics {
         };
         host.sources.add(&host.watches);
         host
+    }
+
+    /// Where metrics are made that lie with what they count.
+    pub fn registry(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The metrics of one plugin. Take them once, when the plugin is deployed.
@@ -267,11 +227,6 @@ impl HostMetrics {
     /// The metrics of the batch writer. Take them once.
     pub fn documents_writer(&self) -> WriterMetrics {
         WriterMetrics::new(&self.metrics)
-    }
-
-    /// The metrics of `push`. Take them once.
-    pub fn push(&self) -> PushMetrics {
-        PushMetrics::new(&self.metrics)
     }
 
     /// Counts samples of a plugin's own metrics that were dropped.
@@ -378,10 +333,8 @@ fn describe(metrics: &Metrics) {
         metrics.describe_histogram(name, text);
     }
     consumer::describe(metrics);
-    outbound::describe(metrics);
     documents::describe(metrics);
     queue::describe(metrics);
-    push::describe(metrics);
     trace::describe(metrics);
 }
 

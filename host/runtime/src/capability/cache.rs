@@ -29,6 +29,7 @@
 mod fleet;
 mod flight;
 mod memory;
+mod metrics;
 mod pending_invalidations;
 mod share;
 pub mod shared;
@@ -46,6 +47,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 
 use self::fleet::Fleet;
 use self::flight::Lease;
+use self::metrics::CacheMetrics;
 use self::share::Began;
 use self::shared::SharedTier;
 use super::Call;
@@ -254,6 +256,7 @@ type SharesByPlugin = HashMap<String, Arc<Share>>;
 
 impl Client {
     pub fn open(config: &Config, metrics: &HostMetrics) -> Client {
+        metrics::describe(metrics);
         Client {
             config: config.clone(),
             metrics: metrics.clone(),
@@ -275,7 +278,7 @@ impl Client {
     pub fn lend(&self, plugin: &str) -> Lent {
         let mut shares = self.shares.lock();
         let share = shares.entry(plugin.to_owned()).or_insert_with(|| {
-            let metrics = self.metrics.plugin_cache(plugin);
+            let metrics = CacheMetrics::new(&self.metrics, plugin);
             let (fleet, shared) = (self.fleet.clone(), self.shared.clone());
             Arc::new(Share::new(plugin, &self.config, metrics, fleet, shared))
         });

@@ -46,6 +46,7 @@ mod error;
 mod exchange;
 mod lease;
 mod message;
+mod metrics;
 pub mod pattern;
 mod pool;
 pub mod reserved;
@@ -68,6 +69,7 @@ use self::breakers::Breakers;
 use self::connection::Opener;
 use self::dial::Dialer;
 use self::error::convert_error;
+use self::metrics::{OutboundConnections, OutboundMetrics};
 use self::pool::Pool;
 use self::reserved::Endpoint;
 use self::resolve::LookUps;
@@ -77,7 +79,6 @@ use hearth_base::bounds;
 use hearth_base::budget::Room;
 use hearth_base::section::{GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
 use hearth_base::telemetry::HostMetrics;
-use hearth_base::telemetry::host::{OutboundConnections, OutboundMetrics};
 
 pub use self::allowed_ranges::{AllowedRanges, InvalidRange};
 pub use self::error::Error;
@@ -246,7 +247,7 @@ impl Client {
         metrics: &HostMetrics,
     ) -> Result<Client, OpenError> {
         let runtime = Handle::current();
-        let own = metrics.outbound_connections();
+        let own = OutboundConnections::new(metrics);
         let tls = tls::Tls::open(config.tls_root_file.as_deref())?;
         let opener = Opener::new(config, runtime.clone(), own.open.clone());
         tell_what_is_opened(&config.allow_addresses);
@@ -272,7 +273,7 @@ impl Client {
         Lent {
             client: self.clone(),
             grants: grants.into(),
-            metrics: self.host_metrics.plugin_outbound(plugin),
+            metrics: OutboundMetrics::new(&self.host_metrics, plugin),
         }
     }
 

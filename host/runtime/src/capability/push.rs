@@ -28,6 +28,7 @@ mod follow;
 mod frame;
 mod hub;
 mod listener;
+mod metrics;
 mod publisher;
 mod recent;
 mod stream;
@@ -37,14 +38,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::metrics::Counter;
 use bytes::Bytes;
-use metrics::Counter;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use wasmtime::component::{HasData, Linker};
 
 use self::hub::Hub;
+use self::metrics::PushMetrics;
 use self::publisher::Publisher;
 use super::Call;
 use hearth_backend::postgres::Server;
@@ -53,7 +55,6 @@ use hearth_base::bounds;
 use hearth_base::budget::{Customer, Room};
 use hearth_base::section::{DAY_MS, GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
 use hearth_base::telemetry::HostMetrics;
-use hearth_base::telemetry::host::PushMetrics;
 
 pub use self::channel::{Space, is_name};
 pub use self::stream::{Cut, Stream};
@@ -277,7 +278,7 @@ impl Client {
     /// Asks Postgres nothing yet. Nothing is published, and nobody hears of anything,
     /// before [`Client::follow`].
     pub fn open(config: &Config, server: Server, metrics: &HostMetrics) -> Client {
-        let metrics = metrics.push();
+        let metrics = PushMetrics::new(metrics);
         let shared = PushInner {
             hub: Hub::new(config, metrics.clone()),
             log: Log::new(server),

@@ -1,11 +1,56 @@
-//! The cache's handles.
+//! What the capability counts on `/metrics`.
 
 use metrics::{Counter, Gauge, Histogram};
 
-use super::{
-    CACHE_LOOKUPS, CACHE_SHARED_ERRORS, CACHE_SHARED_LOOKS, CACHE_SHARED_SECONDS,
-    CACHE_SHARED_WRITES, HostMetrics,
-};
+use hearth_base::telemetry::HostMetrics;
+
+const LOOKUPS: &str = "hearth_cache_lookups_total";
+const COALESCED: &str = "hearth_cache_coalesced_total";
+const INVALIDATIONS: &str = "hearth_cache_invalidations_total";
+const BYTES: &str = "hearth_cache_bytes";
+const SHARED_LOOKS: &str = "hearth_cache_shared_looks_total";
+const SHARED_ERRORS: &str = "hearth_cache_shared_errors_total";
+const SHARED_WRITES: &str = "hearth_cache_shared_writes_total";
+const SHARED_SECONDS: &str = "hearth_cache_shared_seconds";
+const SHARED_UNAVAILABLE: &str = "hearth_cache_shared_unavailable";
+
+const COUNTERS: [(&str, &str); 6] = [
+    (LOOKUPS, "Cache lookups, by plugin and outcome."),
+    (
+        COALESCED,
+        "Cache lookups that waited for another call to compute the value.",
+    ),
+    (
+        INVALIDATIONS,
+        "Tags and keys that plugins invalidated on this host.",
+    ),
+    (
+        SHARED_LOOKS,
+        "Lookups in the cache's shared tier that it answered, by plugin and outcome; stale: found, \
+         but invalidated.",
+    ),
+    (
+        SHARED_ERRORS,
+        "Lookups in the cache's shared tier that failed, by reason; forged: not written by this \
+         fleet.",
+    ),
+    (
+        SHARED_WRITES,
+        "Values for the cache's shared tier, by outcome.",
+    ),
+];
+
+pub(super) fn describe(host: &HostMetrics) {
+    let metrics = host.registry();
+    for (name, text) in COUNTERS {
+        metrics.describe_counter(name, text);
+    }
+    metrics.describe_gauge(BYTES, "Bytes in the cache, by plugin.");
+    let unavailable = "1 while the cache's shared tier is unavailable.";
+    metrics.describe_gauge(SHARED_UNAVAILABLE, unavailable);
+    let seconds = "Time of operations of the cache's shared tier.";
+    metrics.describe_histogram(SHARED_SECONDS, seconds);
+}
 
 /// The metrics of one plugin's cache.
 #[derive(Clone)]
@@ -41,51 +86,40 @@ pub struct SharedCacheMetrics {
     pub look_seconds: Histogram,
     pub write_seconds: Histogram,
     /// 1 while it is not asked.
-    pub away: Gauge,
+    pub unavailable: Gauge,
 }
 
-impl HostMetrics {
-    /// The metrics of one plugin's cache. Take them once.
-    pub fn plugin_cache(&self, plugin: &str) -> CacheMetrics {
-        let named = |name| self.metrics.counter(name, &[("plugin", plugin)]);
-        let outcome = |outcome| {
+impl CacheMetrics {
+    /// Take them once, when the plugin is deployed first.
+    pub fn new(host: &HostMetrics, plugin: &str) -> CacheMetrics {
+        let metrics = host.registry();
+        let named = |name| metrics.counter(name, &[("plugin", plugin)]);
+        let outcome = |name, outcome| {
             let labels = [("plugin", plugin), ("outcome", outcome)];
-            self.metrics.counter(CACHE_LOOKUPS, &labels)
-        };
-        let look = |outcome| {
-            let labels = [("plugin", plugin), ("outcome", outcome)];
-            self.metrics.counter(CACHE_SHARED_LOOKS, &labels)
+            metrics.counter(name, &labels)
         };
         CacheMetrics {
-            hits: outcome("hit"),
-            misses: outcome("miss"),
-            stale: outcome("stale"),
-            shared: outcome("shared"),
-            shared_hits: look("hit"),
-            shared_misses: look("miss"),
-            shared_stale: look("stale"),
-            coalesced: named("hearth_cache_coalesced_total"),
-            invalidations: named("hearth_cache_invalidations_total"),
-            bytes: self
-                .metrics
-                .gauge("hearth_cache_bytes", &[("plugin", plugin)]),
+            hits: outcome(LOOKUPS, "hit"),
+            misses: outcome(LOOKUPS, "miss"),
+            stale: outcome(LOOKUPS, "stale"),
+            shared: outcome(LOOKUPS, "shared"),
+            shared_hits: outcome(SHARED_LOOKS, "hit"),
+            shared_misses: outcome(SHARED_LOOKS, "miss"),
+            shared_stale: outcome(SHARED_LOOKS, "stale"),
+            coalesced: named(COALESCED),
+            invalidations: named(INVALIDATIONS),
+            bytes: metrics.gauge(BYTES, &[("plugin", plugin)]),
         }
     }
+}
 
-    /// The metrics of the cache's shared tier. Take them once.
-    pub fn shared_cache(&self) -> SharedCacheMetrics {
-        let error = |reason| {
-            let labels = [("reason", reason)];
-            self.metrics.counter(CACHE_SHARED_ERRORS, &labels)
-        };
-        let write = |outcome| {
-            let labels = [("outcome", outcome)];
-            self.metrics.counter(CACHE_SHARED_WRITES, &labels)
-        };
-        let seconds = |operation| {
-            let labels = [("operation", operation)];
-            self.metrics.histogram(CACHE_SHARED_SECONDS, &labels)
-        };
+impl SharedCacheMetrics {
+    /// Take them once.
+    pub fn new(host: &HostMetrics) -> SharedCacheMetrics {
+        let metrics = host.registry();
+        let error = |reason| metrics.counter(SHARED_ERRORS, &[("reason", reason)]);
+        let write = |outcome| metrics.counter(SHARED_WRITES, &[("outcome", outcome)]);
+        let seconds = |operation| metrics.histogram(SHARED_SECONDS, &[("operation", operation)]);
         SharedCacheMetrics {
             look_errors: error("failed"),
             looks_refused: error("unavailable"),
@@ -97,7 +131,7 @@ impl HostMetrics {
             writes_too_large: write("too_large"),
             look_seconds: seconds("look"),
             write_seconds: seconds("write"),
-            away: self.metrics.gauge("hearth_cache_shared_unavailable", &[]),
+            unavailable: metrics.gauge(SHARED_UNAVAILABLE, &[]),
         }
     }
 }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use super::fleet::Fleet;
 use super::flight::{Flight, Flights, Joined, Lease};
 use super::memory::{Key, Memory, Stored};
+use super::metrics::CacheMetrics;
 use super::shared::SharedTier;
 use super::shared_look_up::SharedLookUp;
 use super::stale_marks::{Mark, Marks, Moment};
 use super::{Config, Error, Options, Scope};
 use hearth_backend::postgres::invalidations::{Position, Stale, Tick};
 use hearth_base::budget;
-use hearth_base::telemetry::host::CacheMetrics;
 
 /// When a computation began.
 #[derive(Clone, Copy, Debug)]

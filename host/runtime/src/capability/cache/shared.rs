@@ -20,13 +20,13 @@ use tokio::time::{Instant, sleep, timeout};
 use self::breaker::Breaker;
 use self::writer::Writer;
 use super::Config;
+use super::metrics::SharedCacheMetrics;
 use hearth_backend::dynamodb::Failure;
 use hearth_backend::dynamodb::cache::CacheTable;
 use hearth_backend::redis::Redis;
 use hearth_base::budget::{self, Customer, Room};
 use hearth_base::secret::RootSecret;
 use hearth_base::telemetry::HostMetrics;
-use hearth_base::telemetry::host::SharedCacheMetrics;
 
 pub use self::seal::{Entry, Name, Seal};
 pub(super) use self::writer::Write;
@@ -170,7 +170,7 @@ impl SharedTier {
             look_max: Duration::from_millis(config.shared_ms_max),
             write_max: Duration::from_millis(config.shared_write_ms_max),
             probe: Duration::from_millis(config.shared_probe_ms),
-            metrics: metrics.shared_cache(),
+            metrics: SharedCacheMetrics::new(metrics),
         });
         let writer = Writer::start(&core, config);
         tokio::spawn(probe(Arc::downgrade(&core)));
@@ -243,7 +243,7 @@ impl Core {
     /// Whose look it was is told, where a plugin's was.
     fn failed(&self, error: &StoreError, plugin: Option<&str>) {
         if self.breaker.note(false) {
-            self.metrics.away.set(1.0);
+            self.metrics.unavailable.set(1.0);
             let backend = self.store.name();
             tracing::warn!(backend, plugin, %error, "the cache's shared tier is unavailable: this host continues with its memory alone");
         }
@@ -272,7 +272,7 @@ async fn probe(core: std::sync::Weak<Core>) {
                         let backend = core.store.name();
                         tracing::warn!(backend, "the cache's shared tier is available again");
                     }
-                    core.metrics.away.set(0.0);
+                    core.metrics.unavailable.set(0.0);
                 }
                 Err(error) => core.failed(&error, None),
             }

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
 
-use super::HostMetrics;
-use crate::telemetry::Metrics;
+use hearth_base::telemetry::{HostMetrics, Metrics};
 
 const CALLS: &str = "hearth_outbound_calls_total";
 const SECONDS: &str = "hearth_outbound_seconds";
@@ -16,7 +15,7 @@ const REUSED: &str = "hearth_outbound_connections_reused_total";
 const CONNECTIONS: &str = "hearth_outbound_connections";
 const BREAKERS: &str = "hearth_outbound_breakers_open";
 
-pub(super) fn describe(metrics: &Metrics) {
+fn describe(metrics: &Metrics) {
     let counters = [
         (CALLS, "Outbound requests of plugins, by outcome."),
         (OPENED, "Outbound connections opened."),
@@ -50,29 +49,31 @@ pub struct OutboundMetrics {
     seconds: Histogram,
 }
 
-impl HostMetrics {
+impl OutboundConnections {
     /// Take them once.
-    pub fn outbound_connections(&self) -> OutboundConnections {
+    pub fn new(host: &HostMetrics) -> OutboundConnections {
+        let metrics = host.registry();
+        describe(metrics);
         OutboundConnections {
-            connections_opened: self.metrics.counter(OPENED, &[]),
-            connections_reused: self.metrics.counter(REUSED, &[]),
-            open: self.metrics.gauge(CONNECTIONS, &[]),
-            breakers_open: self.metrics.gauge(BREAKERS, &[]),
-        }
-    }
-
-    /// Take them once, when the plugin is deployed.
-    pub fn plugin_outbound(&self, plugin: &str) -> OutboundMetrics {
-        let labels = [("plugin", plugin)];
-        OutboundMetrics {
-            metrics: self.metrics.clone(),
-            plugin: plugin.into(),
-            seconds: self.metrics.histogram(SECONDS, &labels),
+            connections_opened: metrics.counter(OPENED, &[]),
+            connections_reused: metrics.counter(REUSED, &[]),
+            open: metrics.gauge(CONNECTIONS, &[]),
+            breakers_open: metrics.gauge(BREAKERS, &[]),
         }
     }
 }
 
 impl OutboundMetrics {
+    /// Take them once, when the plugin is deployed.
+    pub fn new(host: &HostMetrics, plugin: &str) -> OutboundMetrics {
+        let metrics = host.registry();
+        OutboundMetrics {
+            plugin: plugin.into(),
+            seconds: metrics.histogram(SECONDS, &[("plugin", plugin)]),
+            metrics: metrics.clone(),
+        }
+    }
+
     /// Counts a request that ended. `outcome` is a name of the host's own:
     /// `answered`, `timeout`, `blocked_address` ...
     pub fn ended(&self, outcome: &'static str, took: Duration) {

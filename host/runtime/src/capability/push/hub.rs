@@ -18,10 +18,10 @@ use uuid::Uuid;
 
 use super::channel::Space;
 use super::listener::{Bounds, Ending, Listener};
+use super::metrics::PushMetrics;
 use super::recent::Recent;
 use super::{Config, StreamLimit};
 use hearth_backend::postgres::events::{Newest, News, Place, Position};
-use hearth_base::telemetry::host::PushMetrics;
 
 pub struct Hub {
     streams_max: usize,
@@ -286,7 +286,7 @@ mod tests {
             streams_max,
             ..Config::default()
         };
-        let hub = Hub::new(&config, metrics.push());
+        let hub = Hub::new(&config, PushMetrics::new(&metrics));
         hub.begin(&Newest {
             events: vec![(Position(8), INBOX)],
             since: Position(5),

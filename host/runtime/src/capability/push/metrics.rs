@@ -1,8 +1,8 @@
-//! The metrics of `push`.
+//! What the capability counts on `/metrics`.
 
 use metrics::{Counter, Gauge};
 
-use crate::telemetry::Metrics;
+use hearth_base::telemetry::{HostMetrics, Metrics};
 
 const STREAMS: &str = "hearth_push_streams";
 const PUBLISHED: &str = "hearth_push_events_published_total";
@@ -27,7 +27,7 @@ const COUNTERS: [(&str, &str); 6] = [
     ),
 ];
 
-pub(super) fn describe(metrics: &Metrics) {
+fn describe(metrics: &Metrics) {
     for (name, text) in COUNTERS {
         metrics.describe_counter(name, text);
     }
@@ -43,7 +43,10 @@ pub struct PushMetrics {
 }
 
 impl PushMetrics {
-    pub(super) fn new(metrics: &Metrics) -> Self {
+    /// Take them once.
+    pub fn new(host: &HostMetrics) -> Self {
+        let metrics = host.registry();
+        describe(metrics);
         Self {
             offered: metrics.counter(OFFERED, &[]),
             batches: metrics.counter(BATCHES, &[]),
