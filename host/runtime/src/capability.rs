@@ -1,8 +1,13 @@
 //! The capabilities: the host's implementations of the WIT interfaces.
 //!
-//! One line in the list at the end is all that a new capability touches outside
-//! its own file. The list makes the structs that hold every capability's parts,
-//! so leaving a part out does not compile.
+//! The list at the end makes what holds a part of each: its client, what a deployment was
+//! lent, what a call has accumulated, its name among the grants. Leaving a part out does not
+//! compile. Outside its own file and folder a new capability touches three places of the host,
+//! and `tests/capabilities.rs` holds it to them:
+//!
+//! - here, a line of `mod` and one of the list;
+//! - `config.rs`, the line of its section, where it has one;
+//! - `deploy/checks.rs`, where what an operator approved decides what a deployment borrows.
 
 use std::sync::Arc;
 
@@ -10,6 +15,7 @@ use wasmtime::component::{Linker, ResourceTable};
 
 use hearth_base::telemetry::TraceScope;
 
+pub mod backends;
 pub mod cache;
 pub mod call;
 pub mod config;
@@ -22,6 +28,7 @@ pub mod queue;
 pub mod spent;
 pub mod sql;
 
+pub use backends::{Backends, OpenError};
 pub use call::{Cached, Call, Claim, Faults, Lookups};
 pub use spent::Spent;
 
@@ -58,7 +65,46 @@ macro_rules! borrow {
 }
 
 macro_rules! capabilities {
-    ($($name:ident($($part:ident),*),)*) => {
+    ($($name:ident: $interface:ident($($part:ident),*),)*) => {
+        /// An interface of the contract that a component may import with a grant. The
+        /// interface `types` has no functions and wants no grant.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Interface {
+            $($interface,)*
+        }
+
+        impl Interface {
+            /// Every interface that can be granted.
+            pub const ALL: &[Interface] = &[$(Interface::$interface),*];
+
+            /// The name in WIT and in grants.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Interface::$interface => stringify!($name),)*
+                }
+            }
+        }
+
+        /// The clients of all capabilities, opened once per process.
+        pub struct Clients {
+            $(pub $name: $name::Client,)*
+        }
+
+        impl Clients {
+            /// Opens each with its own section of the configuration.
+            ///
+            /// # Errors
+            /// Where a setting names what cannot be used.
+            pub fn open<S>(settings: &S, backends: &Backends<'_>) -> Result<Self, OpenError>
+            where
+                S: $(AsRef<$name::Config>)+*,
+            {
+                Ok(Self {
+                    $($name: $name::Client::from_backends(settings.as_ref(), backends)?,)*
+                })
+            }
+        }
+
         /// What a deployment was lent. Without its grant a capability is not
         /// linked, so what is lent here cannot be reached.
         pub struct Lents {
@@ -90,17 +136,18 @@ macro_rules! capabilities {
     };
 }
 
-// Each capability, and what its view borrows.
+// Each capability, the name of its interface, and what its view borrows. People read the
+// names in this order.
 capabilities! {
-    sql(call, state, table),
-    cache(call, state, table),
-    documents(call),
-    queue(call),
-    push(call),
-    log(call, state),
-    config(call),
-    metrics(call),
-    outbound(call, state),
+    sql: Sql(call, state, table),
+    cache: Cache(call, state, table),
+    documents: Documents(call),
+    queue: Queue(call),
+    outbound: Outbound(call, state),
+    push: Push(call),
+    metrics: Metrics(call),
+    log: Log(call, state),
+    config: Config(call),
 }
 
 /// The standard's interface for what `outbound` is granted for.

@@ -36,6 +36,8 @@ use hearth_runtime::{capability, consumer, engine};
 const FILE_DEFAULT: &str = "hearth.toml";
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// Makes the whole of what an operator can set from its sections, with the defaults, the
+/// bounds and the way to each: a section is one line.
 macro_rules! sections {
     ($($(#[$text:meta])* $name:ident: $section:ty,)*) => {
         /// All that an operator can set.
@@ -69,6 +71,13 @@ macro_rules! sections {
                 }
             }
         }
+
+        // Who is given the whole finds its own section in it.
+        $(impl AsRef<$section> for Config {
+            fn as_ref(&self) -> &$section {
+                &self.$name
+            }
+        })*
 
         impl Section for Config {
             fn validate(&self, mistakes: &mut Mistakes) {
@@ -113,6 +122,13 @@ sections! {
     schedule: schedule::Config,
     /// `HEARTH_OUTBOUND_ALLOW_ADDRESSES` overrides its `allow_addresses`.
     outbound: capability::outbound::Config,
+}
+
+/// The capability `config` has no section.
+impl AsRef<capability::config::Config> for Config {
+    fn as_ref(&self) -> &capability::config::Config {
+        &capability::config::Config
+    }
 }
 
 impl Config {

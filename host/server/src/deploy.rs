@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use hearth_base::clock::Clock;
 use hearth_base::telemetry::HostMetrics;
-use hearth_runtime::capability;
+use hearth_runtime::capability::Clients;
 use hearth_runtime::engine;
 use hearth_runtime::plugin::admission::Admission;
 use hearth_runtime::plugin::component::Compiler;
@@ -40,19 +40,6 @@ fn list(reasons: &[String]) -> String {
         .iter()
         .map(|reason| format!("\n  - {reason}"))
         .collect()
-}
-
-/// The clients of all capabilities, opened once.
-pub struct Clients {
-    pub sql: capability::sql::Client,
-    pub cache: capability::cache::Client,
-    pub documents: capability::documents::Client,
-    pub queue: capability::queue::Client,
-    pub push: capability::push::Client,
-    pub log: capability::log::Client,
-    pub config: capability::config::Client,
-    pub metrics: capability::metrics::Client,
-    pub outbound: capability::outbound::Client,
 }
 
 /// What every deployment is made with.

@@ -1,9 +1,7 @@
 //! `hearth serve`: open, serve, drain, stop. Wiring and nothing else.
 
-mod clients;
 mod edge;
 mod reserved;
-mod shared;
 mod signals;
 mod traces;
 
@@ -16,7 +14,6 @@ use anyhow::Context;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::clients::{Backends, Telling};
 use self::signals::{Signals, keep_fresh};
 use super::{demo, open, open_files};
 use crate::embedded::postgres::Cluster;
@@ -26,6 +23,7 @@ use hearth_base::clock::Clock;
 use hearth_base::pacer::Pacer;
 use hearth_base::secret::RootSecret;
 use hearth_base::telemetry::{HostMetrics, Logs, Metrics, Redactor, Traces, trace};
+use hearth_runtime::capability::{Backends, Clients};
 use hearth_runtime::consumer::Consumers;
 use hearth_runtime::engine::Engines;
 use hearth_runtime::plugin::admission::Admission;
@@ -38,7 +36,7 @@ use hearth_server::admin::guard::Guard;
 use hearth_server::config::{self, Config};
 use hearth_server::deploy::rollout::Rollout;
 use hearth_server::deploy::store::Store;
-use hearth_server::deploy::{Clients, Deployer, Refused};
+use hearth_server::deploy::{Deployer, Refused};
 use hearth_server::edge::idempotency::Heartbeat;
 use hearth_server::edge::keys::Keys;
 use hearth_server::schedule::Schedules;
@@ -103,16 +101,17 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let backends = Backends {
         postgres: &postgres,
         dynamo: dynamodb.dynamo.as_ref(),
+        redis: &config.redis,
         queues: &queues,
         clock: &clock,
-    };
-    let telling = Telling {
+        secret: &secret,
         logs: &logs,
         redactor: &redactor,
         metrics: &metrics,
-        host: &host_metrics,
+        host_metrics: &host_metrics,
     };
-    let clients = clients::open(&config, &backends, &secret, &telling)?;
+    let clients = Clients::open(&config, &backends)?;
+    clients.outbound.reserve(reserved::services(&config));
     // What goes on beside the requests ends with this.
     let mut beside = JoinSet::new();
     dynamodb.prepare(&mut beside).await?;

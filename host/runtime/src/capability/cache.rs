@@ -50,7 +50,7 @@ use self::flight::Lease;
 use self::metrics::CacheMetrics;
 use self::share::Began;
 use self::shared::SharedTier;
-use super::Call;
+use super::{Backends, Call, OpenError};
 use hearth_backend::postgres::Server;
 use hearth_base::bounds;
 use hearth_base::section::{DAY_MS, GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
@@ -255,6 +255,17 @@ type Shares = Mutex<SharesByPlugin>;
 type SharesByPlugin = HashMap<String, Arc<Share>>;
 
 impl Client {
+    pub(super) fn from_backends(
+        config: &Config,
+        backends: &Backends<'_>,
+    ) -> Result<Self, OpenError> {
+        let memory = Self::open(config, backends.host_metrics);
+        Ok(match SharedTier::from_backends(config, backends)? {
+            Some(shared) => memory.with_shared(shared),
+            None => memory,
+        })
+    }
+
     pub fn open(config: &Config, metrics: &HostMetrics) -> Client {
         metrics::describe(metrics);
         Client {

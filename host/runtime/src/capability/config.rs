@@ -31,7 +31,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use wasmtime::component::{HasData, Linker};
 
-use super::Call;
+use super::{Backends, Call, OpenError};
 use hearth_base::secret::RootSecret;
 
 /// The bindings of the interface.
@@ -57,6 +57,10 @@ pub const CURSOR_KEY: &str = "hearth.cursor_key";
 /// those of [`CURSOR_KEY`] are.
 pub const SEAL_KEY: &str = "hearth.seal_key";
 
+/// There is no section: what a plugin is set to is in its own.
+#[derive(Debug, Default)]
+pub struct Config;
+
 /// There is no backend behind this interface: what is shared is the root secret,
 /// of which each plugin gets keys of its own.
 #[derive(Clone, Debug)]
@@ -65,6 +69,13 @@ pub struct Client {
 }
 
 impl Client {
+    pub(super) fn from_backends(
+        _config: &Config,
+        backends: &Backends<'_>,
+    ) -> Result<Self, OpenError> {
+        Ok(Self::open(backends.secret.clone()))
+    }
+
     pub fn open(secret: Arc<RootSecret>) -> Self {
         Self { secret }
     }

@@ -47,7 +47,7 @@ use std::time::UNIX_EPOCH;
 use serde::Deserialize;
 use wasmtime::component::{HasData, Linker};
 
-use super::Call;
+use super::{Backends, Call, OpenError};
 use hearth_backend::dynamodb::writer::{self, Writer};
 use hearth_backend::dynamodb::{Dynamo, size};
 use hearth_base::bounds;
@@ -141,6 +141,14 @@ pub struct Client {
 }
 
 impl Client {
+    pub(super) fn from_backends(
+        config: &Config,
+        backends: &Backends<'_>,
+    ) -> Result<Self, OpenError> {
+        let (dynamo, clock) = (backends.dynamo, backends.clock);
+        Ok(Self::open(dynamo, config, clock, backends.host_metrics))
+    }
+
     /// Without a DynamoDB there is nothing to lend, and no plugin gets the grant.
     pub fn open(
         dynamo: Option<&Dynamo>,

@@ -25,7 +25,7 @@ use serde_json::Value;
 use tracing::Level;
 use wasmtime::component::{HasData, Linker};
 
-use super::Call;
+use super::{Backends, Call, OpenError};
 use hearth_base::bounds;
 use hearth_base::section::{MIB, Mistakes, Section};
 use hearth_base::telemetry::{HostMetrics, Logs, Redactor};
@@ -83,6 +83,14 @@ pub struct Client {
 }
 
 impl Client {
+    pub(super) fn from_backends(
+        config: &Config,
+        backends: &Backends<'_>,
+    ) -> Result<Self, OpenError> {
+        let (logs, redactor) = (backends.logs, backends.redactor);
+        Ok(Self::open(config, logs, redactor, backends.host_metrics))
+    }
+
     pub fn open(config: &Config, logs: &Logs, redactor: &Redactor, host: &HostMetrics) -> Self {
         Self {
             config: config.clone(),

@@ -28,7 +28,7 @@ use serde::Deserialize;
 use wasmtime::component::{HasData, Linker};
 
 use self::series::{Kind, Name, Series};
-use super::Call;
+use super::{Backends, Call, OpenError};
 use hearth_base::bounds;
 use hearth_base::section::{KIB, Mistakes, Section};
 use hearth_base::telemetry::{HostMetrics, Metrics};
@@ -105,6 +105,13 @@ pub struct Client {
 }
 
 impl Client {
+    pub(super) fn from_backends(
+        config: &Config,
+        backends: &Backends<'_>,
+    ) -> Result<Self, OpenError> {
+        Ok(Self::open(config, backends.metrics, backends.host_metrics))
+    }
+
     pub fn open(config: &Config, metrics: &Metrics, host: &HostMetrics) -> Self {
         Self {
             config: config.clone(),

@@ -30,13 +30,14 @@ use std::sync::Arc;
 use tokio::time::timeout_at;
 use wasmtime::component::{HasData, Linker};
 
-use super::Call;
-use hearth_backend::queue::{Config, Outgoing, QueueError};
+use super::{Backends, Call, OpenError};
+use hearth_backend::queue::{Outgoing, QueueError};
 use hearth_backend::queues::{Draft, MessageOrigin, Queues, Sender};
 use hearth_base::telemetry::trace::traceparent;
 
 pub use generated::hearth::plugin::queue::{Error as GuestError, Host};
 pub use generated::hearth::plugin::types::OutgoingMessage;
+pub use hearth_backend::queue::Config;
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -64,6 +65,13 @@ pub struct Client {
 }
 
 impl Client {
+    pub(super) fn from_backends(
+        config: &Config,
+        backends: &Backends<'_>,
+    ) -> Result<Self, OpenError> {
+        Ok(Self::open(backends.queues.clone(), config))
+    }
+
     pub fn open(queues: Queues, config: &Config) -> Client {
         Client {
             queues,

@@ -51,7 +51,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
-use crate::capability::Call;
+use crate::capability::{Backends, Call, OpenError};
 use hearth_backend::postgres::Server;
 use hearth_backend::postgres::plugin::{PoolLimits, Pools};
 use hearth_base::bounds;
@@ -155,6 +155,20 @@ pub struct Client {
 }
 
 impl Client {
+    pub(super) fn from_backends(
+        config: &Config,
+        backends: &Backends<'_>,
+    ) -> Result<Self, OpenError> {
+        let server = Arc::new(backends.postgres.clone());
+        let secret = backends.secret.clone();
+        Ok(Self::open(
+            server,
+            secret,
+            config.clone(),
+            backends.host_metrics,
+        ))
+    }
+
     /// To be called within the runtime that shall end what dropped calls left
     /// running in Postgres. Connects to nothing yet.
     pub fn open(

@@ -5,26 +5,14 @@ use std::path::PathBuf;
 
 use super::document::Document;
 use super::{Config, Plugin, message};
+use hearth_runtime::capability::Interface;
 use hearth_runtime::capability::config::RESERVED;
 use hearth_runtime::capability::outbound::Pattern;
 use hearth_runtime::capability::sql::gate::{is_approval, is_pinned};
 use hearth_runtime::plugin::manifest::SHARED_REUSE;
 
-/// The capabilities. Those of the second list name what they are granted for,
-/// as in `queue:orders`.
-const GRANTS: [&str; 11] = [
-    "sql",
-    "log",
-    "metrics",
-    "config",
-    "cache",
-    "documents",
-    "push",
-    "queue",
-    "consume",
-    "outbound",
-    "reuse",
-];
+/// What is granted beside capabilities.
+const OTHER_GRANTS: [&str; 2] = ["consume", "reuse"];
 const NAME_BYTES_MAX: usize = 40;
 const MOUNT_BYTES_MAX: usize = 255;
 
@@ -89,6 +77,12 @@ fn check_mount(name: &str, mount: &str, document: &mut Document<'_>) {
     document.blame(&["plugins", name, "mount"], text);
 }
 
+/// Whatever a grant may begin with: some name what they are for, as in `queue:orders`.
+fn grants() -> impl Iterator<Item = &'static str> {
+    let names = Interface::ALL.iter().map(|interface| interface.name());
+    names.chain(OTHER_GRANTS)
+}
+
 fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
     let mut seen = HashSet::new();
     for grant in &plugin.grants {
@@ -96,7 +90,7 @@ fn check_grants(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
         let capability = grant
             .split_once(':')
             .map_or(grant.as_str(), |(before, _)| before);
-        if !GRANTS.contains(&capability) {
+        if !grants().any(|name| name == capability) {
             document.blame(&path, unknown_grant(grant, capability));
         } else if grant == "outbound" {
             let text = "expected a destination, for example \"outbound:https://example.com\"";
@@ -140,12 +134,15 @@ fn check_scans(name: &str, plugin: &Plugin, document: &mut Document<'_>) {
 }
 
 fn unknown_grant(grant: &str, capability: &str) -> String {
-    match message::nearest(capability, GRANTS) {
+    match message::nearest(capability, grants()) {
         Some(near) => format!("unknown grant {grant:?}, did you mean {near:?}?"),
-        None => format!(
-            "unknown grant {grant:?}, expected one of {}",
-            GRANTS.join(", ")
-        ),
+        None => {
+            let all: Vec<&str> = grants().collect();
+            format!(
+                "unknown grant {grant:?}, expected one of {}",
+                all.join(", ")
+            )
+        }
     }
 }
 

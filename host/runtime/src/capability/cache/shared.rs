@@ -10,6 +10,7 @@
 
 mod breaker;
 mod seal;
+mod store;
 mod writer;
 
 use std::sync::Arc;
@@ -18,110 +19,18 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::breaker::Breaker;
+use self::store::{ITEM_BYTES_MAX, Sealed, StoreError};
 use self::writer::Writer;
 use super::Config;
 use super::metrics::SharedCacheMetrics;
-use hearth_backend::dynamodb::Failure;
-use hearth_backend::dynamodb::cache::CacheTable;
-use hearth_backend::redis::Redis;
+use crate::capability::{Backends, OpenError};
 use hearth_base::budget::{self, Customer, Room};
 use hearth_base::secret::RootSecret;
 use hearth_base::telemetry::HostMetrics;
 
 pub use self::seal::{Entry, Name, Seal};
+pub use self::store::Store;
 pub(super) use self::writer::Write;
-
-/// An item of DynamoDB: 400 KB, as AWS counts them.
-const ITEM_BYTES_MAX: usize = 400 << 10;
-
-/// Where shared values lie.
-pub enum Store {
-    Dynamodb(CacheTable),
-    Redis(Box<Redis>),
-}
-
-/// Why a store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It answered, and would not keep this.
-    #[error("rejected: {0}")]
-    Refused(String),
-    /// It did not answer, or not with what was asked of it.
-    #[error("unavailable: {0}")]
-    Away(String),
-}
-
-impl Store {
-    /// As the log calls it.
-    fn name(&self) -> &'static str {
-        match self {
-            Store::Dynamodb(_) => "dynamodb",
-            Store::Redis(_) => "redis",
-        }
-    }
-
-    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match self {
-            Store::Dynamodb(table) => table.get(name).await.map_err(away),
-            Store::Redis(redis) => match redis.get(name, ITEM_BYTES_MAX).await {
-                // Something else lies there: it is no entry.
-                Err(error) if error.is_refusal() => Ok(Some(Vec::new())),
-                got => got.map_err(away),
-            },
-        }
-    }
-
-    async fn put(&self, sealed: Sealed) -> Result<(), StoreError> {
-        match self {
-            Store::Dynamodb(table) => {
-                let (at_ms, until_s) = (sealed.set_micros / 1_000, sealed.until_s());
-                let put = table.put(&sealed.name, sealed.bytes, at_ms, until_s);
-                put.await.map_err(|failure| match failure {
-                    Failure::Invalid(_) => StoreError::Refused(failure.to_string()),
-                    failure => away(failure),
-                })
-            }
-            Store::Redis(redis) => {
-                let put = redis.put(&sealed.name, &sealed.bytes, sealed.life);
-                put.await.map_err(|error| match error.is_refusal() {
-                    true => StoreError::Refused(error.to_string()),
-                    false => away(error),
-                })
-            }
-        }
-    }
-
-    /// Reaches it anew, for a connection that hangs tells nothing. The SDK has
-    /// another one when it wants one.
-    async fn reconnect(&self) -> Result<(), StoreError> {
-        match self {
-            Store::Dynamodb(_) => Ok(()),
-            Store::Redis(redis) => redis.reconnect().await.map_err(away),
-        }
-    }
-}
-
-fn away(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Away(error.to_string())
-}
-
-/// A value as it is stored.
-struct Sealed {
-    name: String,
-    bytes: Vec<u8>,
-    /// Microseconds since 1970 by Postgres's clock.
-    set_micros: i64,
-    /// For how long it is of use to anybody.
-    life: Duration,
-}
-
-impl Sealed {
-    /// The first second since 1970 in which it is of no use.
-    fn until_s(&self) -> i64 {
-        let life = i64::try_from(self.life.as_micros()).unwrap_or(i64::MAX);
-        self.set_micros.saturating_add(life) / 1_000_000 + 1
-    }
-}
 
 /// What a look into the shared tier found.
 pub(super) enum Looked {
@@ -150,9 +59,18 @@ struct Core {
 }
 
 impl SharedTier {
+    /// `None` where each host has its memory alone.
+    pub(super) fn from_backends(
+        config: &Config,
+        backends: &Backends<'_>,
+    ) -> Result<Option<SharedTier>, OpenError> {
+        let store = Store::from_backends(config.shared, backends)?;
+        let (secret, metrics) = (backends.secret, backends.host_metrics);
+        Ok(store.map(|store| SharedTier::open(store, config, secret, metrics)))
+    }
+
     /// Begins to write, and to reach the store where it is unavailable. Asks for a
-    /// runtime
-    /// and does not wait for the store.
+    /// runtime and does not wait for the store.
     pub fn open(
         store: Store,
         config: &Config,

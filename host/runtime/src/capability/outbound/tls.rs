@@ -10,7 +10,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio_rustls::TlsConnector;
 
-use super::OpenError;
+use crate::capability::OpenError;
 
 pub const H2: &[u8] = b"h2";
 pub const H1: &[u8] = b"http/1.1";
@@ -41,16 +41,20 @@ fn connector(roots: Arc<RootCertStore>, protocols: &[&[u8]]) -> Result<TlsConnec
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| OpenError(error.to_string()))?
+        .map_err(|error| unusable(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+fn unusable(reason: String) -> OpenError {
+    OpenError(format!("outbound.tls_root_file: {reason}"))
+}
+
 fn add_roots_of(file: &Path, roots: &mut RootCertStore) -> Result<(), OpenError> {
     let name = file.display();
-    let told = |error: String| OpenError(format!("{name}: {error}"));
+    let told = |error: String| unusable(format!("{name}: {error}"));
     let before = roots.len();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|e| told(e.to_string()))? {
         let certificate = certificate.map_err(|error| told(error.to_string()))?;

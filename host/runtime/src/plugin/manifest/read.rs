@@ -193,7 +193,8 @@ fn grant(fields: &Fields<'_, '_>, text: &Text) -> Option<Grant> {
         _ => Interface::from_name(&text.value).map(Grant::Interface),
     };
     if grant.is_none() {
-        let known = Interface::ALL.map(Interface::name).join(", ");
+        let known: Vec<&str> = Interface::ALL.iter().map(|known| known.name()).collect();
+        let known = known.join(", ");
         let reason = format!(
             "`grants`: `{}` is unknown; known are {known}, queue:NAME and outbound:https://HOST",
             text.value

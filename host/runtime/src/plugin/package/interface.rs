@@ -2,54 +2,13 @@
 
 use std::fmt;
 
+pub use crate::capability::Interface;
+
 /// The package and version of the contract that this host implements.
 pub const CONTRACT: &str = "hearth:plugin";
 pub const CONTRACT_VERSION: &str = "0.1.0";
 
-/// An interface of the contract that a component may import with a grant. The
-/// interface `types` has no functions and wants no grant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Interface {
-    Sql,
-    Cache,
-    Documents,
-    Queue,
-    Outbound,
-    Push,
-    Metrics,
-    Log,
-    Config,
-}
-
 impl Interface {
-    /// Every interface that can be granted.
-    pub const ALL: [Interface; 9] = [
-        Interface::Sql,
-        Interface::Cache,
-        Interface::Documents,
-        Interface::Queue,
-        Interface::Outbound,
-        Interface::Push,
-        Interface::Metrics,
-        Interface::Log,
-        Interface::Config,
-    ];
-
-    /// The name in WIT and in a manifest's grants.
-    pub fn name(self) -> &'static str {
-        match self {
-            Interface::Sql => "sql",
-            Interface::Cache => "cache",
-            Interface::Documents => "documents",
-            Interface::Queue => "queue",
-            Interface::Outbound => "outbound",
-            Interface::Push => "push",
-            Interface::Metrics => "metrics",
-            Interface::Log => "log",
-            Interface::Config => "config",
-        }
-    }
-
     /// How a manifest asks for it.
     pub fn grant(self) -> &'static str {
         match self {
@@ -61,9 +20,8 @@ impl Interface {
 
     /// The interface with that name, if there is one.
     pub fn from_name(name: &str) -> Option<Interface> {
-        Interface::ALL
-            .into_iter()
-            .find(|interface| interface.name() == name)
+        let mut all = Interface::ALL.iter().copied();
+        all.find(|interface| interface.name() == name)
     }
 }
 

@@ -8,7 +8,8 @@ use tokio::time::{Instant, timeout};
 
 use super::super::Config;
 use super::super::memory::{Key, Stored};
-use super::{Core, Entry, ITEM_BYTES_MAX, Name, Sealed, StoreError};
+use super::store::{ITEM_BYTES_MAX, Sealed, StoreError};
+use super::{Core, Entry, Name};
 use hearth_backend::postgres::invalidations::Position;
 use hearth_base::budget::{Budget, Customer, Part};
 
