@@ -2,6 +2,8 @@
 //! folders in them, by their source: each imports what lies below it, and nothing beside or
 //! above.
 
+mod capabilities;
+
 use std::collections::BTreeMap;
 use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};

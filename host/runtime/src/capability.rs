@@ -2,12 +2,14 @@
 //!
 //! The list at the end makes what holds a part of each: its client, what a deployment was
 //! lent, what a call has accumulated, its name among the grants. Leaving a part out does not
-//! compile. Outside its own file and folder a new capability touches three places of the host,
-//! and `tests/capabilities.rs` holds it to them:
+//! compile. Outside its own file and folder a new capability touches three places of the host:
 //!
 //! - here, a line of `mod` and one of the list;
 //! - `config.rs`, the line of its section, where it has one;
 //! - `deploy/checks.rs`, where what an operator approved decides what a deployment borrows.
+//!
+//! `tests/layers/capabilities.rs` reads the source and holds a capability to them; what it does
+//! beside its interface stands there too, as `push`, which answers requests with streams.
 
 use std::sync::Arc;
 
