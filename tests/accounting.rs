@@ -1,6 +1,6 @@
 //! What a call is charged for.
 
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 use reqwest::StatusCode;
 
 use crate::harness::host::{Setup, guest};
@@ -48,9 +48,9 @@ async fn wanted_instances_are_kept_ready_and_each_call_has_a_fresh_one() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = "name = \"echo\"\nversion = \"0.1.0\"\nmount = \"/echo\"\nworld = \"plugin\"\n\
         [instances]\nwarm_instances_min = 3\n";
-    let parts = Parts {
+    let parts = PackageParts {
         manifest: manifest.into(),
-        ..Parts::default()
+        ..PackageParts::default()
     };
     let file = dir.path().join("echo.wasm");
     let component = std::fs::read(guest("echo")).unwrap();

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
     ScalarAttributeType,
 };
-use hearth::backend::dynamodb::{Config, Dynamo, Failure, PARTITION, SORT, TTL, failure};
+use hearth::backend::dynamodb::{Config, Dynamo, DynamoError, PARTITION, SORT, TTL, failure};
 use hearth::embedded::dynamodb::{Embedded, Options, StartError};
 
 use crate::harness::dynamodb::Private;
@@ -210,7 +210,7 @@ async fn failures_are_told_apart() {
     let missing = dynamo.client().get_item().table_name("none");
     let missing = missing.key("pk", text("p")).send().await.unwrap_err();
     assert!(
-        matches!(failure(&missing), Failure::Denied(_)),
+        matches!(failure(&missing), DynamoError::Denied(_)),
         "{missing:?}"
     );
     let no_key = dynamo
@@ -219,7 +219,7 @@ async fn failures_are_told_apart() {
         .table_name(dynamo.documents_table());
     let no_key = no_key.key("pk", text("p")).send().await.unwrap_err();
     assert!(
-        matches!(failure(&no_key), Failure::Invalid(_)),
+        matches!(failure(&no_key), DynamoError::Invalid(_)),
         "{no_key:?}"
     );
     private.embedded.stop().await;
@@ -233,5 +233,5 @@ async fn failures_are_told_apart() {
         .send()
         .await
         .unwrap_err();
-    assert!(matches!(failure(&away), Failure::Away(_)), "{away:?}");
+    assert!(matches!(failure(&away), DynamoError::Away(_)), "{away:?}");
 }

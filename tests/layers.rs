@@ -3,6 +3,7 @@
 //! above.
 
 mod capabilities;
+mod names;
 
 use std::collections::BTreeMap;
 use std::fs::{read_dir, read_to_string};
@@ -48,10 +49,14 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// A text without the tests at its end.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or_default()
+}
+
 /// The folders that a text imports from, its comments and tests aside.
 fn imported(text: &str) -> Vec<String> {
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let lines = text.lines();
+    let lines = without_tests(text).lines();
     let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
     let code: String = lines.flat_map(|line| [line, "\n"]).collect();
     let roots = ["crate", "hearth_base", "hearth_runtime", "hearth_server"];

@@ -5,7 +5,7 @@ pub mod seed;
 
 use std::process::{Command, Output};
 
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -43,10 +43,10 @@ fn echo(openapi: &Value, mount: &str) -> Vec<u8> {
         "name = \"echo\"\nversion = \"0.2.0\"\nmount = \"{mount}\"\nworld = \"plugin\"\n\
          openapi = \"openapi.json\"\n"
     );
-    let parts = Parts {
+    let parts = PackageParts {
         manifest,
         openapi: Some(openapi.to_string()),
-        ..Parts::default()
+        ..PackageParts::default()
     };
     pack(&std::fs::read(guest("echo")).unwrap(), &parts).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use hearth::capability::sql::statement::{Access, Column, Declared, Type, encode};
 use hearth::plugin::manifest::Manifest;
-use hearth::plugin::package::{Interface, Migration, PackError, Package, Parts, pack};
+use hearth::plugin::package::{Interface, Migration, PackError, Package, PackageParts, pack};
 use proptest::prelude::*;
 use wasm_encoder::{
     Component, ComponentExportKind, ComponentExportSection, ComponentImportSection,
@@ -71,10 +71,10 @@ fn declared(text: &str) -> Declared {
     }
 }
 
-fn parts(manifest: &str) -> Parts {
-    Parts {
+fn parts(manifest: &str) -> PackageParts {
+    PackageParts {
         manifest: manifest.into(),
-        ..Parts::default()
+        ..PackageParts::default()
     }
 }
 
@@ -108,7 +108,7 @@ fn what_is_packed_is_read_again() {
         "{MANIFEST}\n[[sql.statements]]\nname = \"all_of_c\"\ntext = \"SELECT id FROM c\"\naccess = \"write\"\n\
          params = [\"int8\"]\ncolumns = [{{ name = \"id\", type = \"text[]\", nullable = true }}]\n"
     );
-    let parts = Parts {
+    let parts = PackageParts {
         manifest,
         migrations: vec![
             migration(1, "CREATE TABLE a (id uuid)"),
@@ -146,7 +146,7 @@ fn what_is_packed_is_read_again() {
 #[test]
 fn openapi_is_packed_without_spaces() {
     let spaced = "{\n  \"paths\": {},\n  \"info\": {\"title\": \"a  b\", \"x\": 1.50e2}\n}\n";
-    let parts = Parts {
+    let parts = PackageParts {
         openapi: Some(spaced.into()),
         ..parts(MANIFEST)
     };
@@ -160,7 +160,7 @@ fn openapi_is_packed_without_spaces() {
 #[test]
 fn packing_twice_gives_the_same_bytes_and_packing_again_replaces() {
     let component = component(&[SQL], &[HANDLER], &[encode(&[declared("SELECT 1")])]);
-    let first = Parts {
+    let first = PackageParts {
         openapi: Some("{}".into()),
         ..parts(MANIFEST)
     };
@@ -276,7 +276,7 @@ fn migrations_must_count_up_and_openapi_must_be_an_object() {
         let migrations = versions
             .map(|version| migration(version, "SELECT 1"))
             .to_vec();
-        let parts = Parts {
+        let parts = PackageParts {
             migrations,
             ..parts(MANIFEST)
         };
@@ -288,7 +288,7 @@ fn migrations_must_count_up_and_openapi_must_be_an_object() {
         );
     }
     for openapi in ["", "[]", "{", "1"] {
-        let parts = Parts {
+        let parts = PackageParts {
             openapi: Some(openapi.into()),
             ..parts(MANIFEST)
         };
@@ -311,7 +311,7 @@ fn a_damaged_statement_section_is_refused_when_packing() {
 fn packed_bytes() -> Vec<u8> {
     let sections = [encode(&[declared("SELECT id FROM a WHERE x = $1")])];
     let component = component(&[SQL, "wasi:cli/stdout@0.2.6"], &[HANDLER], &sections);
-    let parts = Parts {
+    let parts = PackageParts {
         migrations: vec![migration(1, "CREATE TABLE a (id uuid)")],
         openapi: Some("{}".into()),
         ..parts(MANIFEST)

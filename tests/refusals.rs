@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use hearth::plugin::package::{self, Parts};
+use hearth::plugin::package::{self, PackageParts};
 
 use crate::harness::host::{Setup, guest};
 
@@ -16,9 +16,9 @@ fn complaint(output: &Output) -> String {
 fn with_manifest(dir: &Path, manifest: &str) -> PathBuf {
     let component = std::fs::read(guest("echo")).unwrap();
     let file = dir.join("plugin.wasm");
-    let parts = Parts {
+    let parts = PackageParts {
         manifest: manifest.to_string(),
-        ..Parts::default()
+        ..PackageParts::default()
     };
     std::fs::write(&file, package::pack(&component, &parts).unwrap()).unwrap();
     file

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use wasm_encoder::{
@@ -15,9 +15,9 @@ use wasm_encoder::{
 use crate::harness::host::{Host, Setup, guest, plugin, runs};
 
 /// The project's folder, where the plugin's manifest and migrations lie.
-pub fn tickets_parts(version: &str) -> Parts {
+pub fn tickets_parts(version: &str) -> PackageParts {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/tickets");
-    let mut parts = Parts::read(&folder.join("plugin.toml")).unwrap();
+    let mut parts = PackageParts::read(&folder.join("plugin.toml")).unwrap();
     parts.manifest = parts
         .manifest
         .replace("version = \"0.1.0\"", &format!("version = \"{version}\""));
@@ -175,9 +175,9 @@ fn dear() -> Vec<u8> {
     let manifest = "name = \"echo\"\nversion = \"0.9.0\"\nmount = \"/echo\"\nworld = \"plugin\"\n";
     pack(
         &component,
-        &Parts {
+        &PackageParts {
             manifest: manifest.into(),
-            ..Parts::default()
+            ..PackageParts::default()
         },
     )
     .unwrap()

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{StreamExt, iter};
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 use serde_json::{Value, json};
 
 use crate::harness::fleet::Fleet;
@@ -56,7 +56,7 @@ pub fn trivial(name: &str, version: &str, more: &str) -> Vec<u8> {
 /// The same of another component.
 pub fn trivial_of(component: &[u8], name: &str, version: &str, more: &str) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/echo.toml");
-    let mut parts = Parts::read(&file).unwrap();
+    let mut parts = PackageParts::read(&file).unwrap();
     let manifest = parts
         .manifest
         .replace("echo", name)

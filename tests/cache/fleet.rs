@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hearth::backend::postgres::invalidations::{
-    EVERY_PLUGIN, Found, Invalidation, Log, Lost, Read, Stale,
+    EVERY_PLUGIN, Invalidation, InvalidationLog, LogNews, Lost, Read, Stale,
 };
 use hearth::capability::cache::{Client, Config, Host};
 use hearth::telemetry::{HostMetrics, Metrics};
@@ -119,8 +119,8 @@ fn tag(name: &str) -> Vec<Invalidation> {
 /// The names that a read found, and whether it begins anew.
 fn names(read: &Read) -> (Vec<&str>, bool) {
     let (told, begun) = match &read.found {
-        Found::New(told) => (told, false),
-        Found::Begun { told, .. } => (told, true),
+        LogNews::New(told) => (told, false),
+        LogNews::Begun { told, .. } => (told, true),
     };
     (
         told.iter().map(|told| name(&told.stale.what)).collect(),
@@ -139,7 +139,10 @@ fn name(what: &Stale) -> &str {
 async fn reader_finds_each_row_once_and_one_that_missed_what_was_swept_begins_anew() {
     let cluster = Cluster::start().await;
     let server = cluster.server().await;
-    let (writer, mut reader) = (Log::new(server.clone(), 4), Log::new(server.clone(), 4));
+    let (writer, mut reader) = (
+        InvalidationLog::new(server.clone(), 4),
+        InvalidationLog::new(server.clone(), 4),
+    );
     writer.append(&tag("before")).await.unwrap();
     let read = reader.read().await.unwrap();
     assert_eq!(names(&read), (vec!["before"], true));
@@ -159,7 +162,7 @@ async fn reader_finds_each_row_once_and_one_that_missed_what_was_swept_begins_an
     writer.append(&tag("kept")).await.unwrap();
     let read = reader.read().await.unwrap();
     assert_eq!(names(&read), (vec!["kept"], true));
-    let Found::Begun {
+    let LogNews::Begun {
         lost: Lost::Swept(lost),
         ..
     } = &read.found
@@ -172,7 +175,7 @@ async fn reader_finds_each_row_once_and_one_that_missed_what_was_swept_begins_an
         writer.append(&tag(name)).await.unwrap();
     }
     let read = reader.read().await.unwrap();
-    assert!(matches!(&read.found, Found::Begun { told, lost: Lost::All } if told.is_empty()));
+    assert!(matches!(&read.found, LogNews::Begun { told, lost: Lost::All } if told.is_empty()));
     assert_eq!(names(&reader.read().await.unwrap()), (vec![], false));
 }
 
@@ -181,7 +184,7 @@ async fn rows_of_appends_at_once_become_visible_in_the_order_of_their_ticks() {
     let cluster = Cluster::start().await;
     let server = cluster.server().await;
     let append = |number: usize| {
-        let log = Log::new(server.clone(), 10_000);
+        let log = InvalidationLog::new(server.clone(), 10_000);
         async move {
             for round in 0..runs(25, 1_000) {
                 log.append(&tag(&format!("{number}-{round}")))
@@ -191,11 +194,11 @@ async fn rows_of_appends_at_once_become_visible_in_the_order_of_their_ticks() {
         }
     };
     let writers: Vec<_> = (0..4).map(|number| tokio::spawn(append(number))).collect();
-    let mut reader = Log::new(server.clone(), 100_000);
+    let mut reader = InvalidationLog::new(server.clone(), 100_000);
     let (mut found, mut last) = (0, 0);
     while found < 4 * runs(25, 1_000) {
         let read = reader.read().await.unwrap();
-        let (Found::New(told) | Found::Begun { told, .. }) = &read.found;
+        let (LogNews::New(told) | LogNews::Begun { told, .. }) = &read.found;
         for told in told {
             assert!(told.tick > last, "{} after {last}", told.tick);
             last = told.tick;
@@ -216,7 +219,10 @@ async fn change_of_a_tier_that_is_not_committed_holds_up_no_telling() {
     let mut operator = cluster.connect(None).await;
     let made = "INSERT INTO hearth.customers (id, name, tier) VALUES ('cus_a', 'a', 'free')";
     operator.batch_execute(made).await.unwrap();
-    let (writer, mut reader) = (Log::new(server.clone(), 100), Log::new(server, 100));
+    let (writer, mut reader) = (
+        InvalidationLog::new(server.clone(), 100),
+        InvalidationLog::new(server, 100),
+    );
     reader.read().await.unwrap();
     let change = operator.transaction().await.unwrap();
     let premium = "UPDATE hearth.customers SET tier = 'premium' WHERE id = 'cus_a'";
@@ -228,7 +234,7 @@ async fn change_of_a_tier_that_is_not_committed_holds_up_no_telling() {
     );
     change.commit().await.unwrap();
     let read = reader.read().await.unwrap();
-    let Found::New(told) = &read.found else {
+    let LogNews::New(told) = &read.found else {
         panic!("{read:?}");
     };
     let customer = Invalidation {

@@ -1,7 +1,7 @@
 //! What changes between two packed plugins: the function by itself.
 
 use hearth::cli::diff::compare::{Change, Diff, Migrations, Named, Statement, diff};
-use hearth::plugin::package::{Migration, Package, Parts, pack};
+use hearth::plugin::package::{Migration, Package, PackageParts, pack};
 use wasm_encoder::{
     Component, ComponentExportKind, ComponentExportSection, ComponentInstanceSection,
     ComponentTypeSection, InstanceType,
@@ -49,7 +49,7 @@ pub fn packed(manifest: &str, migrations: &[(u32, &str, &str)], openapi: &str) -
         name: (*name).into(),
         sql: (*sql).into(),
     };
-    let parts = Parts {
+    let parts = PackageParts {
         manifest: manifest.into(),
         migrations: migrations.iter().map(migration).collect(),
         openapi: Some(openapi.into()),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 use serde_json::Value;
 
 use crate::harness::host::{Host, Setup, plugin};
@@ -12,7 +12,7 @@ use crate::harness::setup::TICKETS_GRANTS;
 /// The tickets plugin under another version.
 fn tickets(folder: &Path, version: &str) -> String {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/tickets/plugin.toml");
-    let mut parts = Parts::read(&manifest).unwrap();
+    let mut parts = PackageParts::read(&manifest).unwrap();
     let wanted = format!("version = {version:?}");
     parts.manifest = parts.manifest.replace("version = \"0.1.0\"", &wanted);
     let component = std::fs::read(plugin("tickets")).unwrap();

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -47,9 +47,9 @@ pub fn repacked(change: impl FnOnce(&str) -> String) -> Vec<u8> {
     pack(&component, &parts(change)).unwrap()
 }
 
-fn parts(change: impl FnOnce(&str) -> String) -> Parts {
+fn parts(change: impl FnOnce(&str) -> String) -> PackageParts {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/worker.toml");
-    let mut parts = Parts::read(&file).unwrap();
+    let mut parts = PackageParts::read(&file).unwrap();
     parts.manifest = change(&parts.manifest);
     parts
 }

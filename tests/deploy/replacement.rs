@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 use serde_json::{Value, json};
 
 use super::versions::{COMES, FIRST, echo, echo_titled, notes, written};
@@ -24,13 +24,13 @@ fn routed(mount: &str, routes: &[&str]) -> Vec<u8> {
         "info": {"title": "Echo", "version": "0.2.0"},
         "paths": paths,
     });
-    let parts = Parts {
+    let parts = PackageParts {
         manifest: format!(
             "name = \"echo\"\nversion = \"0.2.0\"\nmount = \"{mount}\"\nworld = \"plugin\"\n\
              openapi = \"openapi.json\"\n"
         ),
         openapi: Some(part.to_string()),
-        ..Parts::default()
+        ..PackageParts::default()
     };
     pack(&std::fs::read(guest("echo")).unwrap(), &parts).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hearth::plugin::package::{Migration, Parts, pack};
+use hearth::plugin::package::{Migration, PackageParts, pack};
 
 use crate::harness::host::guest;
 
@@ -24,7 +24,7 @@ fn manifest(name: &str, version: &str) -> String {
 }
 
 fn packed(component: &[u8], manifest: String, migrations: Vec<Migration>) -> Vec<u8> {
-    let parts = Parts {
+    let parts = PackageParts {
         manifest,
         migrations,
         openapi: None,

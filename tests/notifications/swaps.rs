@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -60,7 +60,7 @@ fn tell(customer: &Customer<'_>, stop: &Arc<AtomicBool>) -> JoinHandle<u64> {
 /// The plugin as it is, under another version.
 fn second() -> Vec<u8> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/notifications");
-    let mut parts = Parts::read(&folder.join("plugin.toml")).unwrap();
+    let mut parts = PackageParts::read(&folder.join("plugin.toml")).unwrap();
     parts.manifest = parts.manifest.replacen("0.1.0", "0.1.1", 1);
     let packed = std::fs::read(plugin("notifications")).unwrap();
     pack(&packed, &parts).unwrap()

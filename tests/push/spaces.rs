@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 
 use super::events::{Events, Next, client, listen};
 use super::host;
@@ -12,7 +12,7 @@ use crate::harness::postgres::until;
 /// A guest under another name, mount and manifest.
 fn packed(folder: &Path, component: &str, changes: &[(&str, &str)]) -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/push.toml");
-    let mut parts = Parts::read(&manifest).unwrap();
+    let mut parts = PackageParts::read(&manifest).unwrap();
     for (from, to) in changes {
         assert!(parts.manifest.contains(from));
         parts.manifest = parts.manifest.replace(from, to);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hearth::edge::keys::Tier;
 use hearth::edge::keys::register::Register;
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 use hearth::secret::RootSecret;
 use reqwest::StatusCode;
 
@@ -56,7 +56,7 @@ pub fn packed(reuse: &str, version: &str) -> Vec<u8> {
 /// The guest with another manifest.
 pub fn repacked(change: impl FnOnce(&str) -> String) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/keeper.toml");
-    let mut parts = Parts::read(&file).unwrap();
+    let mut parts = PackageParts::read(&file).unwrap();
     parts.manifest = change(&parts.manifest);
     pack(&std::fs::read(guest("keeper")).unwrap(), &parts).unwrap()
 }

@@ -8,8 +8,8 @@ use hearth::capability::Call;
 use hearth::capability::sql::gate::ApprovedFunctions;
 use hearth::capability::sql::statement::{Access, Column, Declared, Type};
 use hearth::capability::sql::{
-    BatchCall, Client, Config, Deployment, GuestError, Host, HostTransaction, Isolation, LendError,
-    Lent, Migration, Outcome, RowSet, State, Statement, Transaction, Value, View,
+    BatchCall, Client, Config, GuestError, Host, HostTransaction, Isolation, LendError, Lent,
+    Migration, Outcome, RowSet, SqlDeployment, State, Statement, Transaction, Value, View,
 };
 use hearth::secret::RootSecret;
 use hearth::telemetry::{HostMetrics, Metrics};
@@ -139,8 +139,8 @@ impl Package {
         }
     }
 
-    pub fn deployment(self) -> Deployment<'static> {
-        Deployment {
+    pub fn deployment(self) -> SqlDeployment<'static> {
+        SqlDeployment {
             plugin: self.plugin,
             number: self.number,
             declared: self.declared,

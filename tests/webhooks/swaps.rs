@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use hearth::plugin::package::{Parts, pack};
+use hearth::plugin::package::{PackageParts, pack};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn load(webhooks: &Webhooks, stop: &Arc<AtomicBool>) -> tokio::task::JoinHandle<
 /// The plugin as it is, under another version.
 fn second() -> Vec<u8> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/webhooks");
-    let mut parts = Parts::read(&folder.join("plugin.toml")).unwrap();
+    let mut parts = PackageParts::read(&folder.join("plugin.toml")).unwrap();
     parts.manifest = parts.manifest.replacen("0.1.0", "0.1.1", 1);
     let packed = std::fs::read(plugin("webhooks")).unwrap();
     pack(&packed, &parts).unwrap()

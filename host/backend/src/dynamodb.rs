@@ -42,7 +42,7 @@ use hearth_base::bounds;
 use hearth_base::section::{DAY_MS, HOUR_MS, Mistakes, Section};
 use hearth_base::telemetry::BackendWatch;
 
-pub use failure::{Failure, failure};
+pub use failure::{DynamoError, failure};
 pub use tables::PrepareError;
 
 /// The partition key of the table of documents.

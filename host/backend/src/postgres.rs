@@ -166,10 +166,10 @@ impl Section for Embedded {
 /// A Postgres that answered once. Cloning shares the pool.
 #[derive(Clone)]
 pub struct Server {
-    shared: Arc<Shared>,
+    shared: Arc<ServerInner>,
 }
 
-struct Shared {
+struct ServerInner {
     config: Config,
     connect: tokio_postgres::Config,
     tls: Tls,
@@ -196,7 +196,7 @@ impl Server {
         let host = host::pool(&config, connect.clone(), tls.clone())?;
         let limit = Duration::from_millis(config.start_ms_max);
         host::wait_until_up(&host, limit).await?;
-        let shared = Shared {
+        let shared = ServerInner {
             config,
             connect,
             tls,

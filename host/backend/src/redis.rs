@@ -49,7 +49,7 @@ impl Section for Config {
 
 /// Why there is no client. The operator's to mend; no text holds a password.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum RedisConfigError {
     #[error("the Redis URL is invalid (redis.url, HEARTH_REDIS_URL): {0}")]
     Url(String),
     #[error("the CA certificates for Redis are invalid (redis.tls_root_file): {0}")]
@@ -82,7 +82,7 @@ impl Redis {
     ///
     /// # Errors
     /// A URL that is none, and authorities that cannot be read.
-    pub fn open(config: &Config, url: &Url) -> Result<Redis, OpenError> {
+    pub fn open(config: &Config, url: &Url) -> Result<Redis, RedisConfigError> {
         let client = client(config, url)?;
         let settings = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_millis(config.connect_ms_max)))
@@ -141,7 +141,7 @@ pub fn host(url: &Url) -> Option<(String, u16)> {
     }
 }
 
-fn client(config: &Config, url: &Url) -> Result<Client, OpenError> {
+fn client(config: &Config, url: &Url) -> Result<Client, RedisConfigError> {
     match &config.tls_root_file {
         None => Client::open(url.expose()).map_err(malformed),
         Some(file) => {
@@ -155,8 +155,8 @@ fn client(config: &Config, url: &Url) -> Result<Client, OpenError> {
 }
 
 /// The kind alone: a detail may quote the URL.
-fn malformed(error: redis::RedisError) -> OpenError {
-    OpenError::Url(error.category().to_owned())
+fn malformed(error: redis::RedisError) -> RedisConfigError {
+    RedisConfigError::Url(error.category().to_owned())
 }
 
 #[cfg(test)]

@@ -34,6 +34,10 @@ pub use backends::{Backends, OpenError};
 pub use call::{Cached, Call, Claim, Faults, Lookups};
 pub use spent::Spent;
 
+/// What a guest gets of a call: its own error as a value; a trap only for a handle that is
+/// none, or for a call too many.
+type GuestResult<T, E> = wasmtime::Result<Result<T, E>>;
+
 /// What a store holds for the capabilities: the circumstances of the call, what
 /// its deployment was lent, and what the call has accumulated.
 pub struct Parts {

@@ -28,7 +28,7 @@ const METRICS_TYPE: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// An answer that may be told bit by bit.
-pub type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+pub type AdminAnswer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Everything that answers requests on the admin listener.
 pub struct Admin {
@@ -42,13 +42,17 @@ pub struct Admin {
 }
 
 impl Admin {
-    pub async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> Answer {
+    pub async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> AdminAnswer {
         let path = request.uri().path().to_string();
         let answered = self.admitted(request, &path).await;
         answered.unwrap_or_else(|problem| whole(problem.into_response("admin", &path)))
     }
 
-    async fn admitted(&self, request: Request<RequestBody>, path: &str) -> Result<Answer, Problem> {
+    async fn admitted(
+        &self,
+        request: Request<RequestBody>,
+        path: &str,
+    ) -> Result<AdminAnswer, Problem> {
         self.guard.admit(&request)?;
         match path {
             "/metrics" => {
@@ -93,6 +97,6 @@ fn only_get(request: &Request<RequestBody>) -> Result<(), Problem> {
 }
 
 /// An answer that is known at once.
-fn whole(answer: Response<Full<Bytes>>) -> Answer {
+fn whole(answer: Response<Full<Bytes>>) -> AdminAnswer {
     answer.map(BodyExt::boxed_unsync)
 }

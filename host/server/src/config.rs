@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-pub use self::admin::Admin;
+pub use self::admin::AdminConfig;
 use self::document::Document;
 pub use self::mistake::{ConfigErrors, Mistake};
 pub use self::plugin::{Plugin, SecretSource};
@@ -93,7 +93,7 @@ macro_rules! sections {
 
 // Each section, by the name that it has in the file, and the type that says what it holds.
 sections! {
-    admin: Admin,
+    admin: AdminConfig,
     /// How to reach Postgres. `HEARTH_DATABASE_URL` overrides the URL.
     database: backend::postgres::Config,
     dynamodb: backend::dynamodb::Config,

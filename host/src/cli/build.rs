@@ -19,7 +19,7 @@ use super::admin::Error;
 use super::admin::table::list;
 use super::{deploy, pack};
 use hearth_runtime::plugin::manifest::Manifest;
-use hearth_runtime::plugin::package::{Package, Parts};
+use hearth_runtime::plugin::package::{Package, PackageParts};
 
 /// The configuration that `hearth new` writes, with which a host serves the plugin.
 const CONFIG: &str = "hearth.toml";
@@ -42,7 +42,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let manifest = args.dir.join("plugin.toml");
     check_folder(&args.dir, &manifest)?;
     // What is wrong there is told before minutes of compiling.
-    let name = Manifest::parse(&Parts::read(&manifest)?.manifest)?.name;
+    let name = Manifest::parse(&PackageParts::read(&manifest)?.manifest)?.name;
     let project = Project::read(&args.dir)?;
     let toolchain = Toolchain::choose(&Machine::here(&args.dir)?)?;
     let component = project.build(&toolchain)?;

@@ -122,8 +122,8 @@ pub fn run(command: &Command, config: Option<&Path>, out: &mut dyn Write) -> any
     match command {
         Command::List(args) => list(args, config, out),
         Command::Show(args) => show(args, config, out),
-        Command::Redrive(args) => change(args, Change::Redrive, config, out),
-        Command::Drop(args) => change(args, Change::Drop, config, out),
+        Command::Redrive(args) => change(args, DeadLetterChange::Redrive, config, out),
+        Command::Drop(args) => change(args, DeadLetterChange::Drop, config, out),
     }?;
     Ok(out.flush()?)
 }
@@ -232,7 +232,7 @@ fn write_whole(whole: &Whole, out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 #[derive(Clone, Copy)]
-enum Change {
+enum DeadLetterChange {
     Redrive,
     Drop,
 }
@@ -245,7 +245,7 @@ struct Changed {
 
 fn change(
     args: &Chosen,
-    change: Change,
+    change: DeadLetterChange,
     config: Option<&Path>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
@@ -258,8 +258,8 @@ fn change(
         false => args.ids.iter().map(|id| format!("id={id}")).collect(),
     };
     let (method, below, done) = match change {
-        Change::Redrive => (Method::POST, "/redrive", "put back into the queue"),
-        Change::Drop => (Method::DELETE, "", "forgotten"),
+        DeadLetterChange::Redrive => (Method::POST, "/redrive", "put back into the queue"),
+        DeadLetterChange::Drop => (Method::DELETE, "", "forgotten"),
     };
     let target = format!(
         "/queues/{}/dead-letters{below}?{}",

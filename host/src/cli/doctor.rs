@@ -50,7 +50,7 @@ struct Note {
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct Report {
+struct DoctorReport {
     findings: Vec<Finding>,
     notes: Vec<Note>,
 }
@@ -80,13 +80,13 @@ pub fn run(args: &Args, config: Option<&Path>, out: &mut dyn Write) -> anyhow::R
 }
 
 /// One line for each area that there is to look at.
-async fn look(config: &Config) -> anyhow::Result<Report> {
-    let mut report = Report::default();
+async fn look(config: &Config) -> anyhow::Result<DoctorReport> {
+    let mut report = DoctorReport::default();
     database::look(config, &mut report).await?;
     Ok(report)
 }
 
-fn write(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
+fn write(report: &DoctorReport, out: &mut dyn Write) -> std::io::Result<()> {
     for finding in &report.findings {
         writeln!(
             out,

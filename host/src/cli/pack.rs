@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use hearth_runtime::capability::sql::gate::{self, ApprovedFunctions};
 use hearth_runtime::plugin::openapi::{Fragment, PartOwner};
-use hearth_runtime::plugin::package::{Package, Parts, pack};
+use hearth_runtime::plugin::package::{Package, PackageParts, pack};
 use hearth_server::deploy::approval::function_approvals;
 
 /// Packs a plugin into one file.
@@ -65,7 +65,7 @@ pub fn tell(package: &Package, out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 fn packed(args: &Args) -> anyhow::Result<Package> {
-    let parts = Parts::read(&args.manifest)?;
+    let parts = PackageParts::read(&args.manifest)?;
     let component = fs::read(&args.component)?;
     let package = Package::read(pack(&component, &parts)?)?;
     check_sql(&package)?;

@@ -45,14 +45,14 @@ use self::connector::PendingOperation;
 use hearth_backend::dynamodb::EmbeddedSync;
 use hearth_base::mode;
 
-pub use self::connector::{Answer, Connector};
+pub use self::connector::{Connector, OperationAnswer};
 
 /// How long a sweep that runs may take to end when it is stopped.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// Why there is no private DynamoDB. All of it is for the operator.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum DynamoStartError {
     #[error("{}: {source}", path.display())]
     Folder { path: PathBuf, source: io::Error },
     #[error("another host is using {}: stop it first, or give this one another HEARTH_DATA_DIR", .0.display())]
@@ -91,7 +91,7 @@ pub struct Embedded {
 impl Embedded {
     /// Opens the database in `dir`, which is made where there is none, and waits
     /// until it answers: a few milliseconds.
-    pub async fn start(dir: &Path, options: Options) -> Result<Embedded, StartError> {
+    pub async fn start(dir: &Path, options: Options) -> Result<Embedded, DynamoStartError> {
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = oneshot::channel();
         let (connector, requests) = Connector::new();
@@ -104,10 +104,10 @@ impl Embedded {
         let thread = std::thread::Builder::new()
             .name("dynamodb".to_owned())
             .spawn(move || owner.run(ready))
-            .map_err(|error| StartError::Thread(error.to_string()))?;
+            .map_err(|error| DynamoStartError::Thread(error.to_string()))?;
         started
             .await
-            .unwrap_or_else(|_| Err(StartError::Thread("it ended early".to_owned())))?;
+            .unwrap_or_else(|_| Err(DynamoStartError::Thread("it ended early".to_owned())))?;
         Ok(Embedded {
             connector,
             stop: Some(stop),
@@ -139,7 +139,7 @@ impl Drop for Embedded {
     }
 }
 
-type Ready = oneshot::Sender<Result<(), StartError>>;
+type Ready = oneshot::Sender<Result<(), DynamoStartError>>;
 
 /// The thread's own: each request is worked off on it, one after the other, and
 /// waits there for the disk.
@@ -157,7 +157,9 @@ impl Owner {
             .build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
-            Err(error) => return drop(ready.send(Err(StartError::Thread(error.to_string())))),
+            Err(error) => {
+                return drop(ready.send(Err(DynamoStartError::Thread(error.to_string()))));
+            }
         };
         match open(&self.dir, self.options.sync) {
             Ok((database, _lock)) => {
@@ -190,14 +192,14 @@ impl Owner {
 }
 
 /// The database, and the lock on its folder, which the kernel gives back when we die.
-fn open(dir: &Path, sync: EmbeddedSync) -> Result<(Database, File), StartError> {
+fn open(dir: &Path, sync: EmbeddedSync) -> Result<(Database, File), DynamoStartError> {
     let lock = claim(dir)?;
     let path = dir.join("dynamodb.sqlite");
-    close_files(&path).map_err(|source| StartError::Folder {
+    close_files(&path).map_err(|source| DynamoStartError::Folder {
         path: path.clone(),
         source,
     })?;
-    let refused = |reason: String| StartError::Database {
+    let refused = |reason: String| DynamoStartError::Database {
         path: path.clone(),
         reason,
     };
@@ -234,8 +236,8 @@ fn relax(database: &Database, sync: EmbeddedSync) -> dynoxide::Result<()> {
 }
 
 /// Makes or closes the folder, and takes its lock.
-fn claim(dir: &Path) -> Result<File, StartError> {
-    let failed = |source| StartError::Folder {
+fn claim(dir: &Path) -> Result<File, DynamoStartError> {
+    let failed = |source| DynamoStartError::Folder {
         path: dir.to_owned(),
         source,
     };
@@ -243,7 +245,7 @@ fn claim(dir: &Path) -> Result<File, StartError> {
     let lock = mode::private_file(&dir.join("lock")).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(StartError::InUse(dir.to_owned())),
+        Err(TryLockError::WouldBlock) => Err(DynamoStartError::InUse(dir.to_owned())),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use hearth::backend::postgres::invalidations::{Stale, Tick};
-use hearth::capability::cache::{Declared, Marks, Moment};
+use hearth::capability::cache::{Declaration, Marks, Moment};
 use proptest::prelude::*;
 
 const HOSTS: usize = 2;
@@ -119,7 +119,7 @@ struct Host {
     heard: Option<Tick>,
     /// What it must not serve anything older than.
     must: Data,
-    telling: Option<(Vec<Declared>, Tick)>,
+    telling: Option<(Vec<Declaration>, Tick)>,
     computing: Vec<Computation>,
 }
 

@@ -5,7 +5,7 @@ use super::*;
 
 use std::time::Duration;
 
-use hearth::backend::postgres::invalidations::Log;
+use hearth::backend::postgres::invalidations::InvalidationLog;
 use rand::RngExt;
 
 use crate::harness::host::runs;
@@ -102,7 +102,7 @@ async fn what_is_older_than_the_log_is_not_trusted_by_a_host_that_was_not_there(
     one.invalidate("t").await;
     until(async || fleet.told().await == 1).await;
     one.settle().await;
-    let log = Log::new(fleet.cluster.server().await, 100);
+    let log = InvalidationLog::new(fleet.cluster.server().await, 100);
     log.sweep(Duration::ZERO).await.unwrap();
     assert_eq!(fleet.told().await, 0);
     until(async || {

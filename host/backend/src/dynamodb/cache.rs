@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{CACHE_KEY, Dynamo, Failure, TTL, failure};
+use super::{CACHE_KEY, Dynamo, DynamoError, TTL, failure};
 
 /// What was cached.
 const DATA: &str = "data";
@@ -31,7 +31,7 @@ impl CacheTable {
 
     /// Perhaps not the newest: a read that is consistent costs twice as much, and
     /// who reads judges for itself whether the value still holds.
-    pub async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    pub async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, DynamoError> {
         let get = self
             .client
             .get_item()
@@ -54,7 +54,7 @@ impl CacheTable {
         value: Vec<u8>,
         cached_at_ms: i64,
         until_s: i64,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DynamoError> {
         let put = self
             .client
             .put_item()

@@ -5,7 +5,7 @@ use aws_smithy_types::error::metadata::ErrorMetadata;
 
 /// Why an operation was not done, or why nobody knows whether it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum DynamoError {
     /// DynamoDB did not do it and says to come again later.
     #[error("DynamoDB throttled the request: {0}")]
     Throttled(String),
@@ -23,15 +23,15 @@ pub enum Failure {
     Denied(String),
 }
 
-impl Failure {
+impl DynamoError {
     /// Whether the same may succeed a little later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Failure::Throttled(_) | Failure::Away(_))
+        matches!(self, DynamoError::Throttled(_) | DynamoError::Away(_))
     }
 }
 
 /// Tells one failure from the other.
-pub fn failure<E, R>(error: &SdkError<E, R>) -> Failure
+pub fn failure<E, R>(error: &SdkError<E, R>) -> DynamoError
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
     R: std::fmt::Debug,
@@ -39,14 +39,14 @@ where
     match error {
         SdkError::ServiceError(context) => of_service(context.err().meta()),
         // Nothing was sent: there were no credentials, or none that worked.
-        SdkError::ConstructionFailure(_) => Failure::Denied(text(error)),
-        _ => Failure::Away(text(error)),
+        SdkError::ConstructionFailure(_) => DynamoError::Denied(text(error)),
+        _ => DynamoError::Away(text(error)),
     }
 }
 
 /// The codes of the DynamoDB API reference, "Error handling". What is not known
 /// counts as an answer of a server that is in trouble.
-fn of_service(meta: &ErrorMetadata) -> Failure {
+fn of_service(meta: &ErrorMetadata) -> DynamoError {
     let code = meta.code().unwrap_or_default();
     let said = meta.message().unwrap_or_default();
     let text = format!("{code}: {said}");
@@ -58,11 +58,11 @@ fn of_service(meta: &ErrorMetadata) -> Failure {
         | "RequestLimitExceeded"
         | "LimitExceededException"
         | "TransactionConflictException"
-        | "ReplicatedWriteConflictException" => Failure::Throttled(text),
-        "ConditionalCheckFailedException" => Failure::ConditionFailed,
+        | "ReplicatedWriteConflictException" => DynamoError::Throttled(text),
+        "ConditionalCheckFailedException" => DynamoError::ConditionFailed,
         "ValidationException"
         | "ItemCollectionSizeLimitExceededException"
-        | "SerializationException" => Failure::Invalid(match said {
+        | "SerializationException" => DynamoError::Invalid(match said {
             "" => code.to_owned(),
             said => said.to_owned(),
         }),
@@ -75,8 +75,8 @@ fn of_service(meta: &ErrorMetadata) -> Failure {
         | "MissingAuthenticationToken"
         | "InvalidClientTokenId"
         | "ExpiredTokenException"
-        | "OptInRequired" => Failure::Denied(text),
-        _ => Failure::Away(text),
+        | "OptInRequired" => DynamoError::Denied(text),
+        _ => DynamoError::Away(text),
     }
 }
 

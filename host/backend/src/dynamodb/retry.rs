@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::time::sleep;
 
-use super::{Dynamo, Failure};
+use super::{Dynamo, DynamoError};
 
 impl Dynamo {
     /// Does it again while DynamoDB says that it did not do it and to come later, as
@@ -14,14 +14,14 @@ impl Dynamo {
     ///
     /// # Errors
     /// With the last failure.
-    pub async fn patiently<T, F>(&self, operation: impl Fn() -> F) -> Result<T, Failure>
+    pub async fn patiently<T, F>(&self, operation: impl Fn() -> F) -> Result<T, DynamoError>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, DynamoError>>,
     {
         let (max, mut wait_ms) = (self.shared.backoff_ms_max, self.shared.backoff_ms);
         for _ in 1..self.shared.attempts_max {
             match operation().await {
-                Err(Failure::Throttled(_)) => {}
+                Err(DynamoError::Throttled(_)) => {}
                 done => return done,
             }
             let drawn = rand::rng().random_range(0..=wait_ms.min(max));

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{CACHE_KEY, Dynamo, Failure, PARTITION, SORT, TTL, failure};
+use super::{CACHE_KEY, Dynamo, DynamoError, PARTITION, SORT, TTL, failure};
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -35,11 +35,11 @@ pub enum PrepareError {
     )]
     Ttl { table: String, found: String },
     #[error("the DynamoDB table {table}: {failure}")]
-    Refused { table: String, failure: Failure },
+    Refused { table: String, failure: DynamoError },
 }
 
 impl PrepareError {
-    fn of(table: &str, failure: Failure) -> PrepareError {
+    fn of(table: &str, failure: DynamoError) -> PrepareError {
         match failure.is_passing() {
             true => PrepareError::Away(failure.to_string()),
             false => PrepareError::Refused {
@@ -51,7 +51,7 @@ impl PrepareError {
 }
 
 /// One of the host's tables: its keys are strings.
-struct Table<'a> {
+struct HostTable<'a> {
     client: &'a Client,
     name: &'a str,
     partition: &'static str,
@@ -60,7 +60,7 @@ struct Table<'a> {
 }
 
 pub(super) async fn prepare(dynamo: &Dynamo) -> Result<(), PrepareError> {
-    let table = |name, partition, sort| Table {
+    let table = |name, partition, sort| HostTable {
         client: dynamo.client(),
         name,
         partition,
@@ -80,7 +80,7 @@ pub(super) async fn prepare(dynamo: &Dynamo) -> Result<(), PrepareError> {
     }
 }
 
-impl Table<'_> {
+impl HostTable<'_> {
     async fn prepare(&self) -> Result<(), PrepareError> {
         let described = match self.describe().await? {
             Some(described) => described,
@@ -92,7 +92,7 @@ impl Table<'_> {
         self.prepare_ttl().await
     }
 
-    fn refused(&self, failure: Failure) -> PrepareError {
+    fn refused(&self, failure: DynamoError) -> PrepareError {
         PrepareError::of(self.name, failure)
     }
 
@@ -212,7 +212,7 @@ impl Table<'_> {
             .enabled(true)
             .attribute_name(TTL)
             .build();
-        let ttl = ttl.map_err(|error| self.refused(Failure::Invalid(error.to_string())))?;
+        let ttl = ttl.map_err(|error| self.refused(DynamoError::Invalid(error.to_string())))?;
         let set = self
             .client
             .update_time_to_live()
@@ -231,8 +231,8 @@ fn is_missing(error: &DescribeTableError) -> bool {
     error.is_resource_not_found_exception()
 }
 
-fn said_already(failure: &Failure) -> bool {
-    matches!(failure, Failure::Invalid(text) if text.contains("already enabled"))
+fn said_already(failure: &DynamoError) -> bool {
+    matches!(failure, DynamoError::Invalid(text) if text.contains("already enabled"))
 }
 
 fn told(name: &str, kind: &KeyType, attribute: &str) -> String {
@@ -243,18 +243,18 @@ fn told(name: &str, kind: &KeyType, attribute: &str) -> String {
     format!("the {which} key `{name}` of type {attribute}")
 }
 
-fn string(name: &str) -> Result<AttributeDefinition, Failure> {
+fn string(name: &str) -> Result<AttributeDefinition, DynamoError> {
     let built = AttributeDefinition::builder()
         .attribute_name(name)
         .attribute_type(ScalarAttributeType::S)
         .build();
-    built.map_err(|error| Failure::Invalid(error.to_string()))
+    built.map_err(|error| DynamoError::Invalid(error.to_string()))
 }
 
-fn element(name: &str, kind: KeyType) -> Result<KeySchemaElement, Failure> {
+fn element(name: &str, kind: KeyType) -> Result<KeySchemaElement, DynamoError> {
     let built = KeySchemaElement::builder()
         .attribute_name(name)
         .key_type(kind)
         .build();
-    built.map_err(|error| Failure::Invalid(error.to_string()))
+    built.map_err(|error| DynamoError::Invalid(error.to_string()))
 }

@@ -40,7 +40,7 @@ use serde::Deserialize;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use self::entry::{Entry, Permits};
+use self::entry::{Permits, QueuedWrite};
 use self::queue::Queue;
 use super::Dynamo;
 use hearth_base::bounds;
@@ -262,12 +262,12 @@ impl<'a> Pending<'a> {
         write: Write,
         of_share: OwnedSemaphorePermit,
         deadline: Instant,
-    ) -> Option<Entry> {
+    ) -> Option<QueuedWrite> {
         let (told, outcome) = oneshot::channel();
         let entered = self.room(&write, of_share).map(|permits| {
             let id = self.shared.ids.fetch_add(1, Relaxed);
             let key = write.key.clone();
-            let entry = Entry::new(id, write, deadline, told, permits, &self.shared.metrics);
+            let entry = QueuedWrite::new(id, write, deadline, told, permits, &self.shared.metrics);
             (WriteReceiver::Admitted(key, id, outcome), entry)
         });
         let (waiting, entry) = match entered {

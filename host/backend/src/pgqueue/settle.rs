@@ -21,7 +21,7 @@ const DEAD: i16 = 3;
 
 /// Leases that end, column by column.
 #[derive(Default)]
-struct Columns {
+struct EndingColumns {
     rows: Vec<Uuid>,
     leases: Vec<Uuid>,
     kinds: Vec<i16>,
@@ -29,7 +29,7 @@ struct Columns {
     reasons: Vec<String>,
 }
 
-impl Columns {
+impl EndingColumns {
     fn add(&mut self, ending: &Ending) {
         let (kind, delay_ms, reason) = match &ending.settlement {
             Settlement::Done => (DELETE, 0, ""),
@@ -185,7 +185,7 @@ impl Table {
     }
 
     async fn settle(&self, endings: &[&Ending]) -> Result<HashSet<Uuid>, QueueError> {
-        let mut columns = Columns::default();
+        let mut columns = EndingColumns::default();
         endings.iter().for_each(|ending| columns.add(ending));
         self.bounded(async {
             let held = self.hold().await?;

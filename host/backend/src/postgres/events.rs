@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::Server;
 pub use super::invalidations::LogError;
-pub use page::{Page, Place};
+pub use page::{ChannelPosition, Page};
 pub use sweep::Kept;
 pub use tail::{Newest, News, Tail};
 

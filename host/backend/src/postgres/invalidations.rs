@@ -35,7 +35,7 @@ impl Era {
 
 /// A moment of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct LogPosition {
     pub era: Era,
     pub tick: Tick,
     /// What time it was for Postgres, in microseconds since 1970, soon after.
@@ -139,22 +139,25 @@ const RENEW: &str = "
 /// What a read found, and how far it saw.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Read {
-    pub position: Position,
-    pub found: Found,
+    pub position: LogPosition,
+    pub found: LogNews,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum LogNews {
     /// What was not read before, the oldest first.
-    New(Vec<Told>),
+    New(Vec<LoggedInvalidation>),
     /// The log is read from here on: everything that this host cached before is to
     /// be taken for stale. What the log still holds comes with it.
-    Begun { told: Vec<Told>, lost: Lost },
+    Begun {
+        told: Vec<LoggedInvalidation>,
+        lost: Lost,
+    },
 }
 
 /// One thing that was told, and when.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct LoggedInvalidation {
     pub tick: Tick,
     pub stale: Invalidation,
 }
@@ -169,7 +172,7 @@ pub enum Lost {
 }
 
 /// This host's place in the log.
-pub struct Log {
+pub struct InvalidationLog {
     server: Server,
     origin: Uuid,
     rows_max: usize,
@@ -179,18 +182,18 @@ pub struct Log {
 }
 
 /// The rows of one read.
-struct Page {
+struct LogRead {
     tick: Tick,
     micros: i64,
     swept: Tick,
-    told: Vec<Told>,
+    told: Vec<LoggedInvalidation>,
     full: bool,
 }
 
-impl Log {
+impl InvalidationLog {
     /// `rows_max` is how much one read may find. Asks Postgres nothing yet.
-    pub fn new(server: Server, rows_max: usize) -> Log {
-        Log {
+    pub fn new(server: Server, rows_max: usize) -> InvalidationLog {
+        InvalidationLog {
             server,
             origin: Uuid::new_v4(),
             rows_max,
@@ -227,7 +230,7 @@ impl Log {
                 renew(&client, last).await?;
             }
             if !page.full && page.swept <= last && last <= page.tick {
-                return Ok(self.take(era, page.tick, page.micros, Found::New(page.told)));
+                return Ok(self.take(era, page.tick, page.micros, LogNews::New(page.told)));
             }
         }
         self.begin(&client, era).await
@@ -240,16 +243,16 @@ impl Log {
             true => (Vec::new(), Lost::All),
             false => (page.told, Lost::Swept(swept(client).await?)),
         };
-        Ok(self.take(era, page.tick, page.micros, Found::Begun { told, lost }))
+        Ok(self.take(era, page.tick, page.micros, LogNews::Begun { told, lost }))
     }
 
-    fn take(&mut self, era: Era, tick: Tick, micros: i64, found: Found) -> Read {
+    fn take(&mut self, era: Era, tick: Tick, micros: i64, found: LogNews) -> Read {
         self.last = Some((era, tick));
-        let position = Position { era, tick, micros };
+        let position = LogPosition { era, tick, micros };
         Read { position, found }
     }
 
-    async fn page(&self, client: &Client, after: Tick) -> Result<Page, LogError> {
+    async fn page(&self, client: &Client, after: Tick) -> Result<LogRead, LogError> {
         let statement = client.prepare_cached(READ).await?;
         let limit = i64::try_from(self.rows_max).unwrap_or(i64::MAX);
         let rows = client
@@ -257,7 +260,7 @@ impl Log {
             .await?;
         let first = rows.first().ok_or(LogError::NoClock)?;
         let told = rows.iter().filter_map(|row| told(row).transpose());
-        Ok(Page {
+        Ok(LogRead {
             tick: first.try_get(0)?,
             micros: first.try_get(1)?,
             swept: first.try_get(2)?,
@@ -319,7 +322,7 @@ async fn swept(client: &Client) -> Result<HashMap<String, Tick>, LogError> {
 }
 
 /// `None` where the clock came alone.
-fn told(row: &Row) -> Result<Option<Told>, tokio_postgres::Error> {
+fn told(row: &Row) -> Result<Option<LoggedInvalidation>, tokio_postgres::Error> {
     let Some(tick) = row.try_get::<_, Option<Tick>>(3)? else {
         return Ok(None);
     };
@@ -328,5 +331,5 @@ fn told(row: &Row) -> Result<Option<Told>, tokio_postgres::Error> {
         customer: row.try_get(5)?,
         what: Stale::read(row.try_get(6)?, row.try_get(7)?),
     };
-    Ok(Some(Told { tick, stale }))
+    Ok(Some(LoggedInvalidation { tick, stale }))
 }

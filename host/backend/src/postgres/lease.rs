@@ -17,7 +17,7 @@ const CLEAN_MAX: Duration = Duration::from_secs(2);
 /// One connection of a plugin's pool. Dropped while something runs or a
 /// transaction is open, the host cancels and rolls back before the connection
 /// goes back into the pool; the permit stays taken until then.
-pub struct Lease {
+pub struct PooledConnection {
     held: Option<Held>,
 }
 
@@ -32,9 +32,13 @@ struct Held {
 #[error("the connection was returned to the pool")]
 pub struct GivenBack;
 
-impl Lease {
-    pub(super) fn new(connection: Object<Login>, permit: Permit, pool: PluginPool) -> Lease {
-        Lease {
+impl PooledConnection {
+    pub(super) fn new(
+        connection: Object<Login>,
+        permit: Permit,
+        pool: PluginPool,
+    ) -> PooledConnection {
+        PooledConnection {
             held: Some(Held {
                 connection,
                 permit,
@@ -51,7 +55,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         let Some(held) = self.held.take() else { return };
         match held.connection.standing() {

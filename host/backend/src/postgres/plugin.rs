@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::Server;
 use super::connection::{ConnectError, Credentials, Login};
 use super::error::chain;
-use super::lease::Lease;
+use super::lease::PooledConnection;
 use super::pool_metrics::{self, PoolMetrics, PoolView};
 use super::share::Share;
 use super::slots::Slots;
@@ -43,16 +43,16 @@ pub struct Pools {
     slots: Arc<Slots>,
     cancels: Arc<Semaphore>,
     runtime: Handle,
-    by_plugin: Mutex<HashMap<String, Weak<Shared>>>,
+    by_plugin: Mutex<HashMap<String, Weak<PoolInner>>>,
 }
 
 /// The pool of one plugin. Cloning shares it.
 #[derive(Clone)]
 pub struct PluginPool {
-    shared: Arc<Shared>,
+    shared: Arc<PoolInner>,
 }
 
-struct Shared {
+struct PoolInner {
     connections: Pool<Login>,
     share: Arc<Share>,
     slots: Arc<Slots>,
@@ -106,7 +106,7 @@ impl Pools {
         Ok(PluginPool { shared })
     }
 
-    fn open(&self, credentials: &Credentials) -> Result<Shared, LeaseError> {
+    fn open(&self, credentials: &Credentials) -> Result<PoolInner, LeaseError> {
         let config = self.server.config();
         let size = config.plugin_connections_max as usize;
         let login = Login::new(&self.server, self.slots.clone(), credentials);
@@ -117,7 +117,7 @@ impl Pools {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| LeaseError::Away(error.to_string()))?;
-        Ok(Shared {
+        Ok(PoolInner {
             connections,
             share: Share::new(
                 size,
@@ -158,7 +158,7 @@ impl MetricsSource for Pools {
 
 impl PluginPool {
     /// A connection, once this tenant's turn has come: at most `wait_ms_max`.
-    pub async fn lease(&self, tenant: &Tenant) -> Result<Lease, LeaseError> {
+    pub async fn lease(&self, tenant: &Tenant) -> Result<PooledConnection, LeaseError> {
         let began = Instant::now();
         let lease = self.wait_for_lease(tenant).await;
         match &lease {
@@ -169,7 +169,7 @@ impl PluginPool {
         lease
     }
 
-    async fn wait_for_lease(&self, tenant: &Tenant) -> Result<Lease, LeaseError> {
+    async fn wait_for_lease(&self, tenant: &Tenant) -> Result<PooledConnection, LeaseError> {
         let shared = &self.shared;
         let permit = timeout(shared.wait_max, shared.share.acquire(tenant));
         let permit = permit
@@ -186,7 +186,7 @@ impl PluginPool {
             .timeout_get(&bounds)
             .await
             .map_err(no_connection)?;
-        Ok(Lease::new(connection, permit, self.clone()))
+        Ok(PooledConnection::new(connection, permit, self.clone()))
     }
 
     /// From now on statements of this deployment stay prepared.

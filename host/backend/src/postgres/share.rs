@@ -45,7 +45,7 @@ struct Waiter {
     sender: oneshot::Sender<Permit>,
 }
 
-enum Place {
+enum Admission {
     Granted,
     Waiting(oneshot::Receiver<Permit>),
 }
@@ -76,21 +76,21 @@ impl Share {
     /// Waits for a permit for as long as the caller polls.
     pub async fn acquire(self: &Arc<Share>, tenant: &Tenant) -> Result<Permit, Full> {
         match self.take_place(tenant)? {
-            Place::Granted => Ok(Permit {
+            Admission::Granted => Ok(Permit {
                 share: self.clone(),
                 tenant: tenant.clone(),
             }),
             // The sender is dropped only with the share, which `self` keeps.
-            Place::Waiting(receiver) => receiver.await.map_err(|_| Full),
+            Admission::Waiting(receiver) => receiver.await.map_err(|_| Full),
         }
     }
 
-    fn take_place(&self, tenant: &Tenant) -> Result<Place, Full> {
+    fn take_place(&self, tenant: &Tenant) -> Result<Admission, Full> {
         let mut state = self.state.lock();
         if state.free > 0 && state.held(tenant) < self.tenant_max {
             state.free -= 1;
             *state.held.entry(tenant.clone()).or_default() += 1;
-            return Ok(Place::Granted);
+            return Ok(Admission::Granted);
         }
         state.waiting.retain(|waiter| !waiter.sender.is_closed());
         if state.waiting.len() >= self.waiters_max {
@@ -101,7 +101,7 @@ impl Share {
             tenant: tenant.clone(),
             sender,
         });
-        Ok(Place::Waiting(receiver))
+        Ok(Admission::Waiting(receiver))
     }
 
     /// How many callers wait.

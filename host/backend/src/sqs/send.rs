@@ -7,7 +7,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use sha2::{Digest, Sha256};
 
-use super::stamp::{ATTRIBUTE, Stamp, millis};
+use super::stamp::{ATTRIBUTE, MessageStamp, millis};
 use super::{Config, DELAY_MAX, ENTRIES_MAX, QueueAddress, Sqs, client, text};
 use crate::merge::{Merge, MergeLimits};
 use crate::pgqueue::Entry;
@@ -220,7 +220,7 @@ impl Sqs {
         sent_at: SystemTime,
     ) -> Result<Parcel, QueueError> {
         let (body, base64) = text::written(&message.body);
-        let mut stamp = Stamp {
+        let mut stamp = MessageStamp {
             id: id.to_owned(),
             plugin: message.plugin.to_string(),
             customer: message.customer.as_deref().map(str::to_owned),

@@ -12,7 +12,7 @@ use super::send::seconds;
 use super::{ENTRIES_MAX, Named, Sqs, VISIBILITY_MAX, client};
 use crate::queue::{Lease, QueueError, Receipt, Received, Settlement};
 
-type Outcome = Result<(), QueueError>;
+type SettleResult = Result<(), QueueError>;
 
 /// What SQS has to be told of one delivery.
 enum Step {
@@ -41,7 +41,7 @@ impl Sqs {
         queue: &str,
         receipts: &[Receipt],
         visibility: Duration,
-    ) -> Vec<Outcome> {
+    ) -> Vec<SettleResult> {
         let named = match self.named(queue) {
             Ok(named) => named,
             Err(error) => return receipts.iter().map(|_| Err(error.clone())).collect(),
@@ -60,7 +60,7 @@ impl Sqs {
         &self,
         queue: &str,
         settled: Vec<(Received, Settlement)>,
-    ) -> Vec<Outcome> {
+    ) -> Vec<SettleResult> {
         let named = match self.named(queue) {
             Ok(named) => named,
             Err(error) => return settled.iter().map(|_| Err(error.clone())).collect(),
@@ -152,7 +152,7 @@ impl Sqs {
     }
 
     /// Rows that stay are swept, so a failure is no failure of the settlement.
-    async fn forget_deleted(&self, queue: &str, deleted: &[&Receipt], gone: &[Outcome]) {
+    async fn forget_deleted(&self, queue: &str, deleted: &[&Receipt], gone: &[SettleResult]) {
         let known: Vec<String> = deleted
             .iter()
             .zip(gone)
@@ -166,7 +166,7 @@ impl Sqs {
         }
     }
 
-    async fn delete_all(&self, named: &Named, receipts: &[&Receipt]) -> Vec<Outcome> {
+    async fn delete_all(&self, named: &Named, receipts: &[&Receipt]) -> Vec<SettleResult> {
         let chunks = receipts.chunks(ENTRIES_MAX);
         let calls = chunks.map(async |chunk| match self.delete(named, chunk).await {
             Ok(outcomes) => outcomes,
@@ -179,7 +179,7 @@ impl Sqs {
         &self,
         named: &Named,
         receipts: &[&Receipt],
-    ) -> Result<Vec<Outcome>, QueueError> {
+    ) -> Result<Vec<SettleResult>, QueueError> {
         let entries = numbered(receipts).map(|(number, handle)| {
             let entry = DeleteMessageBatchRequestEntry::builder();
             entry.id(number).receipt_handle(handle).build()
@@ -195,7 +195,7 @@ impl Sqs {
         Ok(outcomes(receipts.len(), answer.failed()))
     }
 
-    async fn hide_all(&self, named: &Named, hidden: &[(&Receipt, Duration)]) -> Vec<Outcome> {
+    async fn hide_all(&self, named: &Named, hidden: &[(&Receipt, Duration)]) -> Vec<SettleResult> {
         let chunks = hidden.chunks(ENTRIES_MAX);
         let calls = chunks.map(async |chunk| match self.hide_some(named, chunk).await {
             Ok(outcomes) => outcomes,
@@ -208,7 +208,7 @@ impl Sqs {
         &self,
         named: &Named,
         hidden: &[(&Receipt, Duration)],
-    ) -> Result<Vec<Outcome>, QueueError> {
+    ) -> Result<Vec<SettleResult>, QueueError> {
         let receipts: Vec<&Receipt> = hidden.iter().map(|(receipt, _)| *receipt).collect();
         let entries = numbered(&receipts)
             .zip(hidden)
@@ -239,7 +239,7 @@ fn numbered<'r>(receipts: &'r [&Receipt]) -> impl Iterator<Item = (String, &'r s
 }
 
 /// Everything that did not fail succeeded.
-fn outcomes(entries: usize, failed: &[BatchResultErrorEntry]) -> Vec<Outcome> {
+fn outcomes(entries: usize, failed: &[BatchResultErrorEntry]) -> Vec<SettleResult> {
     let mut outcomes = vec![Ok(()); entries];
     for entry in failed {
         let error = client::entry_failed(entry.code(), entry.sender_fault(), entry.message());
@@ -251,7 +251,7 @@ fn outcomes(entries: usize, failed: &[BatchResultErrorEntry]) -> Vec<Outcome> {
     outcomes
 }
 
-fn unanswered() -> Outcome {
+fn unanswered() -> SettleResult {
     Err(QueueError::Unavailable("SQS did not answer".into()))
 }
 

@@ -24,7 +24,7 @@ pub(super) const ATTRIBUTE: &str = "hearth";
 
 /// What is stamped on a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stamp {
+pub(super) struct MessageStamp {
     pub id: String,
     pub plugin: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ impl Stamps {
     }
 
     /// The attribute's value: the version of the key, the MAC, and the stamp as JSON.
-    pub fn write(&self, queue: &str, stamp: &Stamp, body: &str) -> String {
+    pub fn write(&self, queue: &str, stamp: &MessageStamp, body: &str) -> String {
         let json = serde_json::to_string(stamp).unwrap_or_default();
         let (version, mac) = match self.keys.first() {
             Some((version, key)) => (*version, mac(key, queue, &json, body)),
@@ -65,7 +65,7 @@ impl Stamps {
     }
 
     /// The stamp, where its MAC holds for this queue and this body.
-    pub fn read(&self, queue: &str, value: &str, body: &str) -> Option<Stamp> {
+    pub fn read(&self, queue: &str, value: &str, body: &str) -> Option<MessageStamp> {
         let mut parts = value.splitn(3, '.');
         let (version, sum, json) = (parts.next()?, parts.next()?, parts.next()?);
         let version: u32 = version.parse().ok()?;
@@ -88,7 +88,7 @@ fn mac(key: &[u8; 32], queue: &str, json: &str, body: &str) -> Option<Hmac<Sha25
     Some(mac)
 }
 
-impl Stamp {
+impl MessageStamp {
     pub fn customer(&self) -> Option<Arc<str>> {
         self.customer.as_deref().map(Arc::from)
     }
@@ -113,8 +113,8 @@ pub(super) fn millis(time: SystemTime) -> u64 {
 mod tests {
     use super::*;
 
-    fn stamp() -> Stamp {
-        Stamp {
+    fn stamp() -> MessageStamp {
+        MessageStamp {
             id: "msg_1".into(),
             plugin: "tickets".into(),
             customer: Some("acme".into()),

@@ -46,7 +46,7 @@ use serde::Deserialize;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
 use self::fleet::Fleet;
-use self::flight::Lease;
+use self::flight::ComputeLease;
 use self::metrics::CacheMetrics;
 use self::share::Began;
 use self::shared::SharedTier;
@@ -60,7 +60,7 @@ pub use generated::hearth::plugin::cache::{
     Entry, Error as GuestError, Found, Host, HostLease, Options, Scope,
 };
 pub use share::Share;
-pub use stale_marks::{Declared, Mark, Marks, Moment};
+pub use stale_marks::{Declaration, Mark, Marks, Moment};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -344,7 +344,7 @@ pub struct State {
 /// What a guest's lease stands for.
 enum LeaseState {
     /// `None` once it is fulfilled.
-    Lease(Option<Lease>),
+    Lease(Option<ComputeLease>),
     /// The key is none, so nothing can be set under it.
     Refused(Error),
 }

@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use wasmtime::component::{HasData, Linker};
 
-use self::series::{Kind, Name, Series};
+use self::series::{Kind, MetricName, Series};
 use super::{Backends, Call, OpenError};
 use hearth_base::bounds;
 use hearth_base::section::{KIB, Mistakes, Section};
@@ -166,7 +166,7 @@ impl generated::Host for View<'_> {
         labels: Vec<generated::Label>,
     ) -> wasmtime::Result<()> {
         self.call.host_call()?;
-        let name = Name {
+        let name = MetricName {
             base: &name,
             suffix: "total",
             kind: Kind::Counter,
@@ -184,7 +184,7 @@ impl generated::Host for View<'_> {
         labels: Vec<generated::Label>,
     ) -> wasmtime::Result<()> {
         self.call.host_call()?;
-        let name = Name {
+        let name = MetricName {
             base: &name,
             suffix: &unit,
             kind: Kind::Histogram,

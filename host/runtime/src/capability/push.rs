@@ -122,7 +122,7 @@ impl Start {
 }
 
 /// A stream that is to be opened.
-pub struct Hold {
+pub struct StreamRequest {
     pub space: Space,
     /// The key of the client, whose end is the stream's.
     pub key: Option<Arc<str>>,
@@ -210,7 +210,7 @@ impl Client {
     }
 
     /// Opens a stream, which begins with the plugin's own text.
-    pub fn hold(&self, hold: Hold, opening: Bytes) -> Result<Stream, StreamLimit> {
+    pub fn hold(&self, hold: StreamRequest, opening: Bytes) -> Result<Stream, StreamLimit> {
         Stream::open(self.shared.clone(), hold, opening)
             .inspect_err(|refused| self.shared.metrics.refused(refused.reason()).increment(1))
     }

@@ -66,7 +66,7 @@ pub use generated::hearth::plugin::sql::{
     RowSet, Statement, Value,
 };
 pub use generated::hearth::plugin::types::OutgoingMessage;
-pub use lend::{Beside, Deployment, LendError, Lending, Serving};
+pub use lend::{Beside, LendError, Lending, Serving, SqlDeployment};
 pub use lent::Lent;
 pub use migrate::Migration;
 pub use scans::{Outlook, Scan};
@@ -202,7 +202,7 @@ impl Client {
 /// rolled back and its connection goes back clean.
 #[derive(Default)]
 pub struct State {
-    open: Option<transaction::Open>,
+    open: Option<transaction::OpenTransaction>,
     begun: u64,
 }
 

@@ -36,7 +36,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::{Notify, oneshot};
 
-use self::line::{Bounds, CallQueue};
+use self::line::{CallQueue, CallQueueBounds};
 pub use self::permit::{Gate, Permit};
 pub use self::reserve::Reserve;
 use self::turns::{Rank, Turns};
@@ -74,8 +74,8 @@ impl Section for Config {
 }
 
 impl Config {
-    fn bounds(&self, limits: &PluginLimits) -> Bounds {
-        Bounds {
+    fn bounds(&self, limits: &PluginLimits) -> CallQueueBounds {
+        CallQueueBounds {
             in_flight_max: limits.in_flight_max,
             waiting_max: limits.waiting_max,
             customer_in_flight_max: share(

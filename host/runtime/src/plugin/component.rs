@@ -20,13 +20,13 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use self::store::{Name, Store};
+use self::store::{CompiledFiles, CompiledName};
 use super::package::Package;
 use crate::engine::config::Config as Limits;
 use crate::engine::{Engines, Family};
 use hearth_base::secret::RootSecret;
 
-pub use self::store::Lease;
+pub use self::store::FileLease;
 
 /// Why a component cannot be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ pub enum CompileError {
 pub struct Compiler {
     engines: Arc<Engines>,
     limits: Limits,
-    store: Store,
+    store: CompiledFiles,
     turns: Semaphore,
 }
 
@@ -61,7 +61,7 @@ pub struct Compiler {
 /// holds both.
 pub struct Compiled {
     pub component: Component,
-    pub lease: Lease,
+    pub lease: FileLease,
 }
 
 impl Compiler {
@@ -75,7 +75,7 @@ impl Compiler {
         let (dir, mac_key) = (data_dir.join("aot"), secret.derive("aot-mac"));
         Ok(Compiler {
             engines,
-            store: Store::open(dir, limits.compiled_files_max, mac_key)?,
+            store: CompiledFiles::open(dir, limits.compiled_files_max, mac_key)?,
             turns: Semaphore::new(limits.compile_concurrency_max),
             limits,
         })
@@ -88,7 +88,7 @@ impl Compiler {
         family: Family,
     ) -> Result<Compiled, CompileError> {
         let engine = self.engines.of(family);
-        let name = Name {
+        let name = CompiledName {
             digest: &package.digest,
             compatibility: compatibility(engine),
         };

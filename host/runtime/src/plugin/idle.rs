@@ -18,7 +18,7 @@ use std::time::Duration;
 use metrics::Gauge;
 use parking_lot::Mutex;
 
-use self::waiting::{Bounds, Given, IdleKey, IdleQueue, Owner};
+use self::waiting::{Given, IdleKey, IdleQueue, InstanceOwner, WaitingBounds};
 use super::admission::Customer;
 use super::instance::Instance;
 use crate::engine::config::Config as Limits;
@@ -31,7 +31,7 @@ pub struct IdleSlots {
 
 impl IdleSlots {
     pub fn new(limits: &Limits) -> Arc<IdleSlots> {
-        let bounds = Bounds::new(
+        let bounds = WaitingBounds::new(
             limits.idle_instances_max,
             limits.customer_idle_instances_percent_max,
         );
@@ -156,8 +156,8 @@ impl Idle {
 
     fn line(&self, customer: &Customer) -> IdleKey {
         let owner = match self.bounds.shared {
-            true => Owner::Everybody,
-            false => Owner::Customer(customer.clone()),
+            true => InstanceOwner::Everybody,
+            false => InstanceOwner::Customer(customer.clone()),
         };
         IdleKey {
             deployment: self.deployment,

@@ -12,9 +12,9 @@ use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
 use super::admission::Customer;
-use super::component::{Compiled, Lease};
+use super::component::{Compiled, FileLease};
 use super::manifest::World;
-use super::memory::Memory;
+use super::memory::MemoryAccount;
 use super::meter::Meter;
 use super::state::State;
 use crate::capability::{self, Call, Lents};
@@ -54,10 +54,10 @@ pub struct PreInstance {
     pre: InstancePre<State>,
     handles: Option<generated::HandlesIndices>,
     consumes: Option<consuming::ConsumesIndices>,
-    limits: Bounds,
+    limits: StoreBounds,
     clock: Clock,
     /// What may serve is there when the host starts again.
-    _lease: Lease,
+    _lease: FileLease,
 }
 
 /// A batch of messages of one customer.
@@ -74,7 +74,7 @@ struct NotExported(&'static str);
 
 /// What bounds each store of a plugin.
 #[derive(Clone, Debug)]
-pub struct Bounds {
+pub struct StoreBounds {
     pub memory_bytes_max: usize,
     pub response_bytes_max: usize,
     pub engine: Limits,
@@ -83,7 +83,7 @@ pub struct Bounds {
 /// What a response takes beside its body when it is lifted out of the guest.
 const RESPONSE_HEAD_BYTES: usize = 64 * 1024;
 
-impl Bounds {
+impl StoreBounds {
     /// wasmtime bounds what a host call takes out of a guest and what a response
     /// does by the same number, so it must fit the larger of the two.
     fn lift_bytes_max(&self) -> usize {
@@ -99,7 +99,7 @@ impl PreInstance {
         compiled: Compiled,
         world: World,
         granted: impl Fn(&str) -> bool,
-        limits: Bounds,
+        limits: StoreBounds,
         clock: Clock,
     ) -> wasmtime::Result<PreInstance> {
         let Compiled { component, lease } = compiled;
@@ -133,7 +133,7 @@ impl PreInstance {
     ) -> wasmtime::Result<Instance> {
         let engine = &self.limits.engine;
         let each_max = engine.instances_per_store_max;
-        let memory = Memory::new(
+        let memory = MemoryAccount::new(
             self.limits.memory_bytes_max,
             engine.table_elements_max,
             each_max,

@@ -24,7 +24,7 @@ pub struct TableExhausted {
 /// returned, rather than a plain refusal, because a refused `memory.grow` ends
 /// in an `unreachable` that says nothing.
 #[derive(Debug)]
-pub struct Memory {
+pub struct MemoryAccount {
     bytes: usize,
     peak_bytes: usize,
     last_growth_bytes: usize,
@@ -33,10 +33,10 @@ pub struct Memory {
     each_max: usize,
 }
 
-impl Memory {
+impl MemoryAccount {
     /// `each_max` bounds the instances, the memories and the tables of a store.
-    pub fn new(bytes_max: usize, table_elements_max: usize, each_max: usize) -> Memory {
-        Memory {
+    pub fn new(bytes_max: usize, table_elements_max: usize, each_max: usize) -> MemoryAccount {
+        MemoryAccount {
             bytes: 0,
             peak_bytes: 0,
             last_growth_bytes: 0,
@@ -57,7 +57,7 @@ impl Memory {
     }
 }
 
-impl ResourceLimiter for Memory {
+impl ResourceLimiter for MemoryAccount {
     fn memory_growing(
         &mut self,
         current: usize,

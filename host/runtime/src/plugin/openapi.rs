@@ -28,7 +28,7 @@ mod references;
 
 use serde_json::{Map, Value};
 
-use mistakes::{Mistakes, Pointer};
+use mistakes::{DocumentMistakes, Pointer};
 
 /// How many bytes a plugin's part may have. All parts together are kept in memory.
 pub const OPENAPI_BYTES_MAX: usize = 1024 * 1024;
@@ -79,7 +79,7 @@ impl Fragment {
     /// With every mistake, each beginning with a JSON pointer to its place.
     pub fn read(text: &str, whose: PartOwner<'_>) -> Result<Fragment, Vec<String>> {
         let mut document = parse(text).map_err(|mistake| vec![mistake])?;
-        let mut mistakes = Mistakes::default();
+        let mut mistakes = DocumentMistakes::default();
         check_top(&document, &mut mistakes);
         operations::check(&document, &mut mistakes);
         check_components(&document, &mut mistakes);
@@ -128,7 +128,7 @@ fn parse(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn check_top(document: &Map<String, Value>, mistakes: &mut Mistakes) {
+fn check_top(document: &Map<String, Value>, mistakes: &mut DocumentMistakes) {
     let version = document.get("openapi").and_then(Value::as_str);
     if !version.is_some_and(|version| version.starts_with("3.1.")) {
         mistakes.at(
@@ -156,7 +156,7 @@ fn check_top(document: &Map<String, Value>, mistakes: &mut Mistakes) {
     }
 }
 
-fn check_components(document: &Map<String, Value>, mistakes: &mut Mistakes) {
+fn check_components(document: &Map<String, Value>, mistakes: &mut DocumentMistakes) {
     let top = Pointer::top("components");
     let components = document.get("components").and_then(Value::as_object);
     for (section, members) in components.into_iter().flatten() {
@@ -193,7 +193,7 @@ fn is_name(name: &str) -> bool {
 fn mounted(
     paths: Map<String, Value>,
     whose: PartOwner<'_>,
-    mistakes: &mut Mistakes,
+    mistakes: &mut DocumentMistakes,
 ) -> Map<String, Value> {
     let (mut all, top) = (Map::new(), Pointer::top("paths"));
     for (path, item) in paths {

@@ -12,8 +12,8 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use hearth_runtime::plugin::package::{Package, Parts, pack};
-//! let parts = Parts::read("plugins/tickets/plugin.toml".as_ref())?;
+//! use hearth_runtime::plugin::package::{Package, PackageParts, pack};
+//! let parts = PackageParts::read("plugins/tickets/plugin.toml".as_ref())?;
 //! let packed = pack(&std::fs::read("tickets.wasm")?, &parts)?;
 //! let package = Package::read(packed)?;
 //! println!("{} {}", package.manifest.name, package.digest);
@@ -28,13 +28,13 @@ mod pack;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+pub use crate::capability::sql::Migration;
 pub use interface::{CONTRACT, CONTRACT_VERSION, Import, Interface};
 pub use outline::Outline;
-pub use pack::{PackError, Parts, pack};
+pub use pack::{PackError, PackageParts, pack};
 
 use crate::capability::sql::statement::{self, Declared, SectionError};
 use crate::plugin::manifest::{Manifest, ManifestError, World};
@@ -51,17 +51,6 @@ const MANIFEST: &str = "hearth:manifest";
 const SQL: &str = "hearth:sql";
 const MIGRATIONS: &str = "hearth:migrations";
 const OPENAPI: &str = "hearth:openapi";
-
-/// One step of the plugin's database schema.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Migration {
-    /// Counted up, never used twice.
-    pub version: u32,
-    /// What it does, from its file name: `0001_create_ticket.sql`.
-    pub name: String,
-    pub sql: String,
-}
 
 /// What names a packed plugin: the SHA-256 of the whole file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

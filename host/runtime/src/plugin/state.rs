@@ -8,7 +8,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::memory::Memory;
+use super::memory::MemoryAccount;
 use super::meter::Meter;
 use super::stdio::{Lines, Writer};
 use crate::capability::{Call, Lents, Parts, States};
@@ -22,7 +22,7 @@ const LINES_MAX: u32 = 1_000;
 /// What one store holds.
 pub struct State {
     pub parts: Parts,
-    pub memory: Memory,
+    pub memory: MemoryAccount,
     pub meter: Arc<Meter>,
     wasi: WasiCtx,
     writer: Arc<Mutex<Writer>>,
@@ -32,7 +32,7 @@ impl State {
     pub fn new(
         call: Call,
         lents: Arc<Lents>,
-        memory: Memory,
+        memory: MemoryAccount,
         meter: Arc<Meter>,
         handles_max: usize,
         clock: &Clock,

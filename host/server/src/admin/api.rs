@@ -15,7 +15,7 @@ use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Admin, Answer, whole};
+use super::{Admin, AdminAnswer, whole};
 use crate::deploy::steps::{Ended, LINES_MAX, Line, Rejected, Serving, Steps};
 use crate::deploy::store::StoreError;
 use crate::edge::problem::Problem;
@@ -28,7 +28,7 @@ const UPLOAD_MAX: Duration = Duration::from_secs(120);
 pub(super) const COME_AGAIN: Duration = Duration::from_secs(1);
 
 impl Admin {
-    pub(super) async fn api(&self, request: Request<RequestBody>) -> Result<Answer, Problem> {
+    pub(super) async fn api(&self, request: Request<RequestBody>) -> Result<AdminAnswer, Problem> {
         let path = request.uri().path().to_string();
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let method = request.method().clone();
@@ -65,7 +65,7 @@ impl Admin {
             .map_err(|_| under_way())
     }
 
-    async fn deploy(&self, request: Request<RequestBody>) -> Result<Answer, Problem> {
+    async fn deploy(&self, request: Request<RequestBody>) -> Result<AdminAnswer, Problem> {
         let turn = self.turn()?;
         let query = request.uri().query().unwrap_or_default();
         let (approval, replace) = (approval(query), is_replacing(query));
@@ -94,7 +94,7 @@ impl Admin {
 
     /// What the statements of a file read, on the present tables. One at a time, as
     /// everything that a file begins here.
-    async fn plans(&self, request: Request<RequestBody>) -> Result<Answer, Problem> {
+    async fn plans(&self, request: Request<RequestBody>) -> Result<AdminAnswer, Problem> {
         let _turn = self.turn()?;
         let deployer = &self.rollout.deployer;
         let package = deployer.read(self.upload(request).await?).await;
@@ -109,7 +109,7 @@ impl Admin {
         }
     }
 
-    async fn roll_back(&self, plugin: &str, query: Option<&str>) -> Result<Answer, Problem> {
+    async fn roll_back(&self, plugin: &str, query: Option<&str>) -> Result<AdminAnswer, Problem> {
         let turn = self.turn()?;
         let wanted = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
             .find(|(name, _)| name == "to");
@@ -133,7 +133,7 @@ impl Admin {
         Ok(stream(lines))
     }
 
-    async fn undeploy(&self, plugin: &str) -> Result<Answer, Problem> {
+    async fn undeploy(&self, plugin: &str) -> Result<AdminAnswer, Problem> {
         let turn = self.turn()?;
         let (rollout, plugin) = (self.rollout.clone(), plugin.to_string());
         // A client that goes away must not leave a drain undone.
@@ -148,7 +148,7 @@ impl Admin {
         Ok(json_answer(&answer))
     }
 
-    async fn status(&self) -> Result<Answer, Problem> {
+    async fn status(&self) -> Result<AdminAnswer, Problem> {
         let since: HashMap<String, String> = self
             .rollout
             .store
@@ -171,7 +171,7 @@ impl Admin {
         Ok(json_answer(&json!({ "plugins": plugins })))
     }
 
-    async fn history(&self, plugin: &str) -> Result<Answer, Problem> {
+    async fn history(&self, plugin: &str) -> Result<AdminAnswer, Problem> {
         let deployments = self.rollout.store.history(plugin).await.map_err(away)?;
         if deployments.is_empty() {
             return Err(Problem::not_found());
@@ -180,7 +180,7 @@ impl Admin {
         Ok(json_answer(&answer))
     }
 
-    async fn artifact(&self, plugin: &str, number: &str) -> Result<Answer, Problem> {
+    async fn artifact(&self, plugin: &str, number: &str) -> Result<AdminAnswer, Problem> {
         let number = number.parse().map_err(|_| Problem::not_found())?;
         let stored = self.rollout.store.load(plugin, number).await;
         let mut answer = Response::new(Full::new(stored.map_err(away)?.bytes));
@@ -261,7 +261,7 @@ fn ended(outcome: Result<Serving, Rejected>) -> Ended {
 }
 
 /// Each line as soon as it is there.
-fn stream(lines: mpsc::Receiver<Line>) -> Answer {
+fn stream(lines: mpsc::Receiver<Line>) -> AdminAnswer {
     let frames = ReceiverStream::new(lines).map(|line| {
         // Texts and numbers always serialise.
         let mut text = serde_json::to_vec(&line).unwrap_or_default();
@@ -276,7 +276,7 @@ fn stream(lines: mpsc::Receiver<Line>) -> Answer {
     answer
 }
 
-pub(super) fn json_answer(value: &Value) -> Answer {
+pub(super) fn json_answer(value: &Value) -> AdminAnswer {
     let mut answer = Response::new(Full::new(Bytes::from(value.to_string())));
     let headers = answer.headers_mut();
     let kind = HeaderValue::from_static("application/json");

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::api::{COME_AGAIN, json_answer};
-use super::{Admin, Answer};
+use super::{Admin, AdminAnswer};
 use crate::edge::problem::Problem;
 use crate::server::RequestBody;
 use hearth_backend::queue::{DeadLetter, Depth, QueueError, Which};
@@ -26,7 +26,7 @@ impl Admin {
         &self,
         request: &Request<RequestBody>,
         below: &[&str],
-    ) -> Result<Answer, Problem> {
+    ) -> Result<AdminAnswer, Problem> {
         let query = request.uri().query().unwrap_or_default();
         if let [queue, "dead-letters", ..] = below {
             self.check_queue(queue).await?;
@@ -67,14 +67,14 @@ impl Admin {
         }
     }
 
-    async fn depths(&self) -> Result<Answer, Problem> {
+    async fn depths(&self) -> Result<AdminAnswer, Problem> {
         let depths = self.queues.depths().await.map_err(away)?;
         let queues: Vec<Value> = depths.iter().map(depth).collect();
         Ok(json_answer(&json!({ "queues": queues })))
     }
 
     /// One more than is shown tells whether there are more.
-    async fn list(&self, queue: &str, query: &str) -> Result<Answer, Problem> {
+    async fn list(&self, queue: &str, query: &str) -> Result<AdminAnswer, Problem> {
         let before = number(query, "before")?;
         let limit = number::<usize>(query, "limit")?.unwrap_or(LIMIT);
         let limit = limit.clamp(1, LIMIT_MAX);
@@ -89,7 +89,7 @@ impl Admin {
         Ok(json_answer(&answer))
     }
 
-    async fn show(&self, queue: &str, id: &str) -> Result<Answer, Problem> {
+    async fn show(&self, queue: &str, id: &str) -> Result<AdminAnswer, Problem> {
         let found = self.queues.dead_letter(queue, id).await.map_err(away)?;
         let letter = found.ok_or_else(Problem::not_found)?;
         let redactor = &self.redactor;

@@ -14,7 +14,7 @@ use http::uri::Authority;
 use http::{Request, StatusCode};
 
 use super::token::{Token, TokenError};
-use crate::config::Admin as Config;
+use crate::config::AdminConfig as Config;
 use crate::edge::problem::Problem;
 
 /// What browsers tell of where a request comes from (W3C, Fetch Metadata), and what it

@@ -13,7 +13,7 @@ const NAME_BYTES_MAX: usize = 253;
 /// The admin listener: another socket than the public one, with its own token.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Admin {
+pub struct AdminConfig {
     /// Loopback by default. `HEARTH_ADMIN_LISTEN` overrides it.
     pub listen: SocketAddr,
     /// A file whose text is the token that admin requests must carry. Without
@@ -27,7 +27,7 @@ pub struct Admin {
     pub hosts: Vec<String>,
 }
 
-impl Default for Admin {
+impl Default for AdminConfig {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8081));
         Self {
@@ -39,7 +39,7 @@ impl Default for Admin {
     }
 }
 
-impl Section for Admin {
+impl Section for AdminConfig {
     fn validate(&self, mistakes: &mut Mistakes) {
         for host in self.hosts.iter().filter(|host| !is_name(host)) {
             let text = format!(

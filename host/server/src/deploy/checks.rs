@@ -13,18 +13,18 @@ use hearth_runtime::capability::outbound::Pattern;
 use hearth_runtime::capability::sql::gate::{ApprovedFunctions, approved_name};
 use hearth_runtime::capability::sql::statement::beginning;
 use hearth_runtime::capability::sql::{self, Beside, LendError, Lent};
-use hearth_runtime::capability::{Lents, sql::Deployment as Sql};
+use hearth_runtime::capability::{Lents, sql::SqlDeployment};
 use hearth_runtime::engine::Family;
 use hearth_runtime::plugin::admission::Gate;
 use hearth_runtime::plugin::cached_routes::CachedRoutes;
 use hearth_runtime::plugin::deployment::{Approved, Deployment, Live, RequestCounts};
 use hearth_runtime::plugin::failing::FailureStreak;
 use hearth_runtime::plugin::idle::{Idle, IdleBounds};
-use hearth_runtime::plugin::instance::{Bounds, PreInstance};
+use hearth_runtime::plugin::instance::{PreInstance, StoreBounds};
 use hearth_runtime::plugin::limits::PluginLimits;
 use hearth_runtime::plugin::manifest::Reuse;
 use hearth_runtime::plugin::openapi::{Fragment, PartOwner};
-use hearth_runtime::plugin::package::{self, Package};
+use hearth_runtime::plugin::package::Package;
 
 /// A plugin on its way: its file, what was approved with it, and what the
 /// operator's section says of it.
@@ -122,7 +122,7 @@ impl Deployer {
         self.metrics.compile_seconds.record(seconds);
         steps.done("compile", "");
         let limits = self.limits(candidate);
-        let bounds = Bounds {
+        let bounds = StoreBounds {
             memory_bytes_max: limits.memory_bytes_max.min(self.engine.memory_bytes_max),
             response_bytes_max: limits.response_bytes_max,
             engine: self.engine.clone(),
@@ -161,11 +161,11 @@ impl Deployer {
         let names = functions.map(|approval| approved_name(approval).to_owned());
         let approved = ApprovedFunctions::new(names)
             .map_err(|never| candidate.rejected("statements", never))?;
-        let deployment = Sql {
+        let deployment = SqlDeployment {
             plugin: candidate.plugin(),
             number,
             declared: package.statements.clone(),
-            migrations: package.migrations.iter().map(migration).collect(),
+            migrations: package.migrations.clone(),
             shared: candidate.approved.shared.clone(),
             approved,
         };
@@ -303,14 +303,6 @@ fn cached(candidate: &Candidate, openapi: &Fragment) -> Result<CachedRoutes, Rej
     let routes = &candidate.package.manifest.response_cache;
     CachedRoutes::of(routes, openapi, candidate.mount())
         .map_err(|mistakes| Rejected::new(candidate.plugin(), "openapi", mistakes))
-}
-
-fn migration(migration: &package::Migration) -> sql::Migration {
-    sql::Migration {
-        version: migration.version,
-        name: migration.name.clone(),
-        sql: migration.sql.clone(),
-    }
 }
 
 /// A refusal of the plugin's own statements is one of the step `statements`;

@@ -52,7 +52,7 @@ pub struct Stored {
 
 /// One line of a plugin's history.
 #[derive(Clone, Debug, Serialize)]
-pub struct Record {
+pub struct HistoryLine {
     pub number: u64,
     pub version: String,
     pub digest: String,
@@ -283,7 +283,7 @@ impl Store {
     }
 
     /// Everything that has served the plugin, the newest first.
-    pub async fn history(&self, plugin: &str) -> Result<Vec<Record>, StoreError> {
+    pub async fn history(&self, plugin: &str) -> Result<Vec<HistoryLine>, StoreError> {
         let client = self.server.host().get().await?;
         let rows = client.query(HISTORY, &[&plugin]).await?;
         rows.iter().map(record).collect()
@@ -318,9 +318,9 @@ const HISTORY: &str = "
     WHERE plugin = $1 AND d.served_at IS NOT NULL
     ORDER BY d.number DESC LIMIT 1000";
 
-fn record(row: &Row) -> Result<Record, StoreError> {
+fn record(row: &Row) -> Result<HistoryLine, StoreError> {
     let digest: String = row.try_get(2)?;
-    Ok(Record {
+    Ok(HistoryLine {
         number: number(row, 0)?,
         version: row.try_get(1)?,
         digest: format!("sha256:{digest}"),

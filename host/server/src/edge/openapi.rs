@@ -26,12 +26,12 @@ pub use merge::{Part, merge};
 /// The document of what serves now.
 pub struct Documents {
     router: Arc<Router>,
-    current: ArcSwapOption<Current>,
+    current: ArcSwapOption<CurrentDocument>,
     /// Many who ask at once after a swap wait for one who makes it.
     making: tokio::sync::Mutex<()>,
 }
 
-struct Current {
+struct CurrentDocument {
     /// The deployments that the document is of: plugin and number.
     of: Vec<(Arc<str>, u64)>,
     document: Fixed,
@@ -55,27 +55,27 @@ impl Documents {
         Ok(current.document.answer(headers))
     }
 
-    fn kept(&self) -> Option<Arc<Current>> {
+    fn kept(&self) -> Option<Arc<CurrentDocument>> {
         let current = self.current.load_full()?;
         (current.of == names(&self.router.deployments())).then_some(current)
     }
 
-    async fn made(&self) -> Result<Arc<Current>, Problem> {
+    async fn made(&self) -> Result<Arc<CurrentDocument>, Problem> {
         let _making = self.making.lock().await;
         if let Some(current) = self.kept() {
             return Ok(current);
         }
         let serving = self.router.deployments();
         // Megabytes of JSON may be in it: not on a thread that serves.
-        let made = tokio::task::spawn_blocking(move || Current::of(&serving)).await;
+        let made = tokio::task::spawn_blocking(move || CurrentDocument::of(&serving)).await;
         let current = Arc::new(made.map_err(|_| Problem::internal())?);
         self.current.store(Some(current.clone()));
         Ok(current)
     }
 }
 
-impl Current {
-    fn of(serving: &[Arc<Deployment>]) -> Current {
+impl CurrentDocument {
+    fn of(serving: &[Arc<Deployment>]) -> CurrentDocument {
         let part = |deployment: &Arc<Deployment>| Part {
             plugin: deployment.plugin.clone(),
             public: deployment.manifest.public,
@@ -83,7 +83,7 @@ impl Current {
         };
         let parts: Vec<Part> = serving.iter().map(part).collect();
         let document = Value::Object(merge(&parts)).to_string();
-        Current {
+        CurrentDocument {
             of: names(serving),
             document: Fixed::new("application/json", Bytes::from(document)),
         }

@@ -39,7 +39,7 @@ use hearth_base::telemetry::HostMetrics;
 use hearth_runtime::capability::cache::{Mark, Moment};
 use hearth_runtime::plugin::deployment::Deployment;
 
-type Answer = Response<Full<Bytes>>;
+type WholeAnswer = Response<Full<Bytes>>;
 
 /// Tags of one answer, separated by commas. Clients never see it.
 const HEARTH_CACHE_TAG: HeaderName = HeaderName::from_static("hearth-cache-tag");
@@ -98,7 +98,7 @@ pub struct ResponseCache {
 /// What to do with a request.
 pub enum Begun<'a> {
     /// Answer with this.
-    Hit(Answer),
+    Hit(WholeAnswer),
     /// Ask the plugin, and [`Pending::finish`] its answer.
     Ask(Pending<'a>),
 }
@@ -216,7 +216,7 @@ impl Pending<'_> {
 
     /// Takes out what is not for clients, says what the cache did, and keeps the
     /// answer if it may be kept.
-    pub async fn finish(mut self, mut answer: Answer) -> Answer {
+    pub async fn finish(mut self, mut answer: WholeAnswer) -> WholeAnswer {
         let named = tags(answer.headers_mut());
         let Some(asked) = &self.route else {
             return answer;

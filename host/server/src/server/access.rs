@@ -133,8 +133,13 @@ impl Record {
     }
 
     /// The value that logs the request when the answer's body is dropped.
-    pub fn end(self, status: StatusCode, request_id: Arc<str>, length: Option<u64>) -> Ended {
-        Ended {
+    pub fn end(
+        self,
+        status: StatusCode,
+        request_id: Arc<str>,
+        length: Option<u64>,
+    ) -> EndedRequest {
+        EndedRequest {
             record: self,
             status,
             request_id,
@@ -145,7 +150,7 @@ impl Record {
 }
 
 /// The end of a request's way. Dropped, it writes the line.
-pub struct Ended {
+pub struct EndedRequest {
     record: Record,
     status: StatusCode,
     request_id: Arc<str>,
@@ -153,7 +158,7 @@ pub struct Ended {
     bytes: u64,
 }
 
-impl Ended {
+impl EndedRequest {
     /// So many more bytes of the body went to the connection.
     pub fn add(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes as u64);
@@ -166,7 +171,7 @@ impl Ended {
     }
 }
 
-impl Drop for Ended {
+impl Drop for EndedRequest {
     fn drop(&mut self) {
         let of = &self.record.of;
         if !of.sampled && !self.status.is_server_error() {

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::access::Ended;
+use super::access::EndedRequest;
 use super::traffic::Passage;
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream};
@@ -24,7 +24,7 @@ enum Source {
 /// What the public listener sends behind a head.
 pub struct Outgoing {
     source: Source,
-    ended: Option<Ended>,
+    ended: Option<EndedRequest>,
     /// Over with the body.
     _passage: Option<Passage>,
 }
@@ -72,7 +72,7 @@ impl Outgoing {
     }
 
     /// Adds the value that reports when the last byte was sent.
-    pub fn with_end(mut self, ended: Ended) -> Outgoing {
+    pub fn with_end(mut self, ended: EndedRequest) -> Outgoing {
         self.ended = Some(ended);
         self
     }

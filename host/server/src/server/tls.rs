@@ -124,15 +124,15 @@ struct Pair {
 
 /// Every handshake asks for the pair anew, so that a swap needs no new listener
 /// and touches no connection.
-struct Current(ArcSwap<Pair>);
+struct CurrentCertificate(ArcSwap<Pair>);
 
-impl std::fmt::Debug for Current {
+impl std::fmt::Debug for CurrentCertificate {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Current")
     }
 }
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.load().key.clone())
     }
@@ -141,7 +141,7 @@ impl ResolvesServerCert for Current {
 /// The listener's side of TLS.
 pub struct Tls {
     acceptor: TlsAcceptor,
-    current: Arc<Current>,
+    current: Arc<CurrentCertificate>,
     provider: Arc<CryptoProvider>,
     files: Files,
     handshakes: Arc<ConnectionLimit>,
@@ -166,7 +166,7 @@ impl Tls {
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let pair = files.read(&provider)?;
-        let current = Arc::new(Current(ArcSwap::from_pointee(pair)));
+        let current = Arc::new(CurrentCertificate(ArcSwap::from_pointee(pair)));
         let server = server(&provider, current.clone()).map_err(|error| files.unusable(error))?;
         Ok(Some(Arc::new(Tls {
             acceptor: TlsAcceptor::from(Arc::new(server)),
@@ -232,7 +232,7 @@ impl Tls {
 
 fn server(
     provider: &Arc<CryptoProvider>,
-    current: Arc<Current>,
+    current: Arc<CurrentCertificate>,
 ) -> Result<ServerConfig, rustls::Error> {
     let mut server = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?

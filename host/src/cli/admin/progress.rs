@@ -28,14 +28,14 @@ const STEPS: [&str; 10] = [
 ];
 
 /// Shows how far a deployment is.
-pub struct Progress {
+pub struct DeployProgress {
     spinner: Option<ProgressBar>,
 }
 
-impl Progress {
-    pub fn start() -> Progress {
+impl DeployProgress {
+    pub fn start() -> DeployProgress {
         let terminal = std::io::stderr().is_terminal();
-        Progress {
+        DeployProgress {
             spinner: terminal.then(spinner),
         }
     }

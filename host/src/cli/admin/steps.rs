@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::progress::Progress;
+use super::progress::DeployProgress;
 use super::{Client, Error, reason};
 use hearth_runtime::capability::sql::Scan;
 
@@ -68,14 +68,14 @@ pub struct Function {
 }
 
 /// How it ended, and the line that said so.
-pub struct Outcome {
+pub struct DeployOutcome {
     pub end: End,
     pub text: String,
 }
 
 enum Line {
     Step(Step),
-    Last(Outcome),
+    Last(DeployOutcome),
 }
 
 /// Sends a request and shows each step until the last line.
@@ -84,8 +84,8 @@ pub async fn follow(
     method: Method,
     target: &str,
     body: Bytes,
-) -> Result<Outcome, Error> {
-    let progress = Progress::start();
+) -> Result<DeployOutcome, Error> {
+    let progress = DeployProgress::start();
     let followed = match client.send(method, target, body).await {
         Ok(answer) => read(client, answer, &progress).await,
         Err(error) => Err(error),
@@ -97,8 +97,8 @@ pub async fn follow(
 async fn read(
     client: &Client,
     answer: Response<Incoming>,
-    progress: &Progress,
-) -> Result<Outcome, Error> {
+    progress: &DeployProgress,
+) -> Result<DeployOutcome, Error> {
     let mut lines = Lines {
         body: answer.into_body(),
         buffer: BytesMut::new(),
@@ -119,7 +119,7 @@ fn parse(client: &Client, line: &[u8]) -> Result<Line, Error> {
         return Ok(Line::Step(step));
     }
     match serde_json::from_str(text) {
-        Ok(end) => Ok(Line::Last(Outcome {
+        Ok(end) => Ok(Line::Last(DeployOutcome {
             end,
             text: text.trim().to_owned(),
         })),

@@ -41,11 +41,11 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Package {
     manifest_path: PathBuf,
-    targets: Vec<Target>,
+    targets: Vec<CargoTarget>,
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct CargoTarget {
     crate_types: Vec<String>,
 }
 
@@ -54,12 +54,12 @@ struct Target {
 struct Message {
     reason: String,
     manifest_path: Option<PathBuf>,
-    target: Option<Target>,
+    target: Option<CargoTarget>,
     #[serde(default)]
     filenames: Vec<PathBuf>,
 }
 
-impl Target {
+impl CargoTarget {
     fn is_component(&self) -> bool {
         self.crate_types.iter().any(|kind| kind == "cdylib")
     }
@@ -92,7 +92,7 @@ impl Project {
             );
         };
         ensure!(
-            package.targets.iter().any(Target::is_component),
+            package.targets.iter().any(CargoTarget::is_component),
             "{} does not build a component: set `crate-type = [\"cdylib\"]` under `[lib]`",
             manifest.display()
         );

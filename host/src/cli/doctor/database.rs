@@ -4,7 +4,7 @@
 use anyhow::Context;
 use tokio_postgres::Row;
 
-use super::{Finding, Note, Report, served};
+use super::{DoctorReport, Finding, Note, served};
 use crate::cli::open::postgres_dir;
 use crate::embedded::postgres::running_url;
 use hearth_backend::postgres::{OpenError, Server};
@@ -39,7 +39,7 @@ struct Facts {
 
 /// Adds what is wrong with the configured Postgres, or with the private one of the host
 /// that serves.
-pub(super) async fn look(config: &Config, report: &mut Report) -> anyhow::Result<()> {
+pub(super) async fn look(config: &Config, report: &mut DoctorReport) -> anyhow::Result<()> {
     let by_url = config.database.url.as_ref();
     let url = match by_url {
         Some(url) => url.expose().to_string(),

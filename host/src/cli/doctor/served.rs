@@ -4,7 +4,7 @@
 use tokio_postgres::{Client, Error};
 
 use super::database::{AREA, finding};
-use super::{Finding, Note, Report};
+use super::{DoctorReport, Finding, Note};
 use hearth_runtime::capability::sql::gate::approved_name;
 use hearth_server::config::Config;
 
@@ -36,7 +36,7 @@ const SCANS: &str = "
 pub(super) async fn look(
     client: &Client,
     config: &Config,
-    report: &mut Report,
+    report: &mut DoctorReport,
 ) -> Result<(), Error> {
     let room: i64 = client.query_one(ROOM, &[]).await?.try_get(0)?;
     let there = "SELECT to_regclass('hearth.slots') IS NOT NULL \

@@ -23,7 +23,7 @@ pub enum Unit {
 
 /// One figure, before and after.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub struct Figure {
     pub name: &'static str,
     pub unit: Unit,
     /// Nothing where no request succeeded.
@@ -40,7 +40,7 @@ pub struct Row {
 pub struct Comparison {
     pub version: u32,
     pub threshold_percent: f64,
-    pub rows: Vec<Row>,
+    pub rows: Vec<Figure>,
     /// In what the two runs differ, so that figures may not tell what they seem
     /// to.
     pub differences: Vec<String>,
@@ -136,7 +136,7 @@ impl Comparison {
     }
 }
 
-fn success(before: &Report, after: &Report) -> Row {
+fn success(before: &Report, after: &Report) -> Figure {
     let percent = |report: &Report| Some(report.succeeded as f64 / report.requests as f64 * 100.0);
     // As integers: one request in a million is a drop, too.
     let share = |of: &Report, other: &Report| u128::from(of.succeeded) * u128::from(other.requests);
@@ -156,11 +156,11 @@ fn row(
     before: Option<f64>,
     after: Option<f64>,
     worse: bool,
-) -> Row {
+) -> Figure {
     let change_percent = before
         .zip(after)
         .and_then(|(before, after)| change(before, after));
-    Row {
+    Figure {
         name,
         unit,
         before,
@@ -183,7 +183,7 @@ fn exceeds(before: f64, after: f64, threshold_percent: f64) -> bool {
     after * 100.0 > before * (100.0 + threshold_percent)
 }
 
-fn shown(row: &Row, report: &Report, value: Option<f64>) -> String {
+fn shown(row: &Figure, report: &Report, value: Option<f64>) -> String {
     match (row.unit, value) {
         (Unit::Percent, _) => text::rate(report.succeeded, report.requests),
         (Unit::Microseconds, Some(us)) => text::duration(us),

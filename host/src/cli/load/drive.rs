@@ -25,7 +25,7 @@ const OUTCOMES_MAX: usize = 1_024;
 /// How often progress is shown while no outcome comes.
 const PROGRESS: Duration = Duration::from_millis(500);
 
-type Outcome = Result<Answer, Failure>;
+type RequestResult = Result<Answer, Failure>;
 
 /// Sends every request of the plan once and returns when each has its outcome.
 pub async fn drive(plan: Plan, progress: &mut Progress) -> anyhow::Result<LoadCounts> {
@@ -46,7 +46,7 @@ pub async fn drive(plan: Plan, progress: &mut Progress) -> anyhow::Result<LoadCo
 }
 
 /// Starts the workers. What they return ends when the last of them has ended.
-fn start(plan: Arc<Plan>) -> mpsc::Receiver<Outcome> {
+fn start(plan: Arc<Plan>) -> mpsc::Receiver<RequestResult> {
     let (sender, outcomes) = mpsc::channel(OUTCOMES_MAX);
     let left = Arc::new(AtomicU64::new(plan.requests));
     for _ in 0..plan.workers {
@@ -67,7 +67,7 @@ struct Worker {
 
 impl Worker {
     /// Sends requests for as long as some are left.
-    async fn run(mut self, left: Arc<AtomicU64>, outcomes: mpsc::Sender<Outcome>) {
+    async fn run(mut self, left: Arc<AtomicU64>, outcomes: mpsc::Sender<RequestResult>) {
         let take = || left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
         while take().is_ok() {
             let outcome = self.request().await;
@@ -79,7 +79,7 @@ impl Worker {
 
     /// One request. A connection that is not idle after it is dropped, and with
     /// it whatever is still under way.
-    async fn request(&mut self) -> Outcome {
+    async fn request(&mut self) -> RequestResult {
         let limit = self.plan.timeout;
         let exchanged = timeout(limit, self.exchange()).await;
         exchanged.unwrap_or(Err(Failure {
@@ -88,7 +88,7 @@ impl Worker {
         }))
     }
 
-    async fn exchange(&mut self) -> Outcome {
+    async fn exchange(&mut self) -> RequestResult {
         let (connection, sent) = self.send().await?;
         let status = sent.response.status();
         let deployment = sent.response.headers().get(HEARTH_PLUGIN).cloned();

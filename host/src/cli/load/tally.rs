@@ -63,7 +63,7 @@ pub struct Answer {
 
 /// Requests that failed in the same way.
 #[derive(Debug, Default)]
-pub struct Failed {
+pub struct FailureCount {
     pub count: u64,
     /// What was said of the first of them.
     pub first: Option<String>,
@@ -77,7 +77,7 @@ pub struct LoadCounts {
     pub elapsed: Duration,
     /// Of the requests that succeeded.
     pub latencies: Latencies,
-    pub failures: BTreeMap<Kind, Failed>,
+    pub failures: BTreeMap<Kind, FailureCount>,
     /// How many answers each deployment gave, of whatever status.
     pub deployments: BTreeMap<String, u64>,
     expect: StatusCode,

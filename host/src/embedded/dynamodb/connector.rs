@@ -28,12 +28,12 @@ const TARGET: &str = "x-amz-target";
 pub(super) struct PendingOperation {
     operation: String,
     body: Bytes,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<OperationAnswer>,
 }
 
 /// What the database says of one operation, as DynamoDB would.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct OperationAnswer {
     pub status: u16,
     /// JSON.
     pub body: String,
@@ -61,7 +61,7 @@ impl Connector {
     ///
     /// # Errors
     /// Where the private DynamoDB has stopped.
-    pub async fn ask(&self, operation: &str, body: Bytes) -> io::Result<Answer> {
+    pub async fn ask(&self, operation: &str, body: Bytes) -> io::Result<OperationAnswer> {
         let gone = || io::Error::new(io::ErrorKind::NotConnected, "the private DynamoDB stopped");
         let (answer, answered) = oneshot::channel();
         let asked = PendingOperation {
@@ -109,8 +109,8 @@ impl PendingOperation {
         let performed = performed
             .unwrap_or_else(|_| Err(DynoxideError::InternalServerError("it panicked".into())));
         let answer = match performed {
-            Ok(body) => Answer { status: 200, body },
-            Err(error) => Answer {
+            Ok(body) => OperationAnswer { status: 200, body },
+            Err(error) => OperationAnswer {
                 status: error.status_code(),
                 body: error.to_json(),
             },

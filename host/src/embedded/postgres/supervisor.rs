@@ -92,8 +92,8 @@ fn start_first(launch: &Launch, stop: &Receiver<()>) -> Result<Postmaster, Start
     loop {
         let reason = match start_once(launch, stop) {
             Ok(postmaster) => return Ok(postmaster),
-            Err(Failure::Ended(reason)) => reason,
-            Err(Failure::Final(reason)) => return Err(StartError::Postmaster(reason)),
+            Err(StartFailure::Ended(reason)) => reason,
+            Err(StartFailure::Final(reason)) => return Err(StartError::Postmaster(reason)),
         };
         if start.elapsed() > PREDECESSOR_WAIT_MAX || asked_to_stop(stop, BACKOFF_MIN) {
             return Err(StartError::Postmaster(reason));
@@ -101,29 +101,32 @@ fn start_first(launch: &Launch, stop: &Receiver<()>) -> Result<Postmaster, Start
     }
 }
 
-enum Failure {
+enum StartFailure {
     /// It ended by itself: perhaps its predecessor has not ended yet.
     Ended(String),
     /// It could not be run at all, took too long, or we were asked to stop.
     Final(String),
 }
 
-fn start_once(launch: &Launch, stop: &Receiver<()>) -> Result<Postmaster, Failure> {
+fn start_once(launch: &Launch, stop: &Receiver<()>) -> Result<Postmaster, StartFailure> {
     let mut postmaster = launch
         .spawn()
-        .map_err(|error| Failure::Final(error.to_string()))?;
+        .map_err(|error| StartFailure::Final(error.to_string()))?;
     let data = launch.folder.data();
     let start = Instant::now();
     loop {
         if let Ok(Some(status)) = postmaster.ended() {
-            return Err(Failure::Ended(format!("{status}: {}", launch.log.tail())));
+            return Err(StartFailure::Ended(format!(
+                "{status}: {}",
+                launch.log.tail()
+            )));
         }
         if postmaster.is_ready(&data) {
             return Ok(postmaster);
         }
         if start.elapsed() > READY_WAIT_MAX || asked_to_stop(stop, LOOK) {
             postmaster.stop();
-            return Err(Failure::Final(format!(
+            return Err(StartFailure::Final(format!(
                 "it was not ready in time: {}",
                 launch.log.tail()
             )));
@@ -176,7 +179,7 @@ fn start_again(launch: &Launch, stop: &Receiver<()>, backoff: &mut Duration) -> 
                 tracing::info!("the private Postgres is available again");
                 return Some(postmaster);
             }
-            Err(Failure::Ended(reason) | Failure::Final(reason)) => {
+            Err(StartFailure::Ended(reason) | StartFailure::Final(reason)) => {
                 tracing::warn!(reason, "the private Postgres did not start");
             }
         }

@@ -8,19 +8,19 @@ use tokio::task::{Id, JoinSet};
 use super::WriterInner;
 use super::queue::Flight;
 use super::send::{Answer, send};
-use crate::dynamodb::Failure;
+use crate::dynamodb::DynamoError;
 
 /// What is in flight, and where: what a call carries is here and not with the call,
 /// so that it outlives whatever happens to that.
 #[derive(Default)]
 pub(super) struct Calls {
     tasks: JoinSet<Answer>,
-    flights: HashMap<Id, Call>,
+    flights: HashMap<Id, WriteCall>,
     /// The number of the next call.
     next: u64,
 }
 
-struct Call {
+struct WriteCall {
     number: u64,
     batch: Vec<Flight>,
 }
@@ -44,7 +44,7 @@ impl Calls {
         let number = self.next;
         self.next += 1;
         let id = self.tasks.spawn(call).id();
-        self.flights.insert(id, Call { number, batch });
+        self.flights.insert(id, WriteCall { number, batch });
     }
 
     /// The next one that returns; for ever, where none is in flight.
@@ -53,7 +53,7 @@ impl Calls {
             let (id, answer) = match self.tasks.join_next_with_id().await {
                 Some(Ok((id, answer))) => (id, answer),
                 Some(Err(error)) => {
-                    let failure = Failure::Away(format!("the call ended early: {error}"));
+                    let failure = DynamoError::Away(format!("the call ended early: {error}"));
                     (error.id(), Answer::Failed(failure))
                 }
                 None => std::future::pending().await,

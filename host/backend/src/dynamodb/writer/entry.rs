@@ -61,7 +61,7 @@ impl Drop for WaitingGauge {
 }
 
 /// A write, its caller, and how often it was tried.
-pub(super) struct Entry {
+pub(super) struct QueuedWrite {
     /// No other of this process has it.
     pub(super) id: u64,
     pub(super) write: Write,
@@ -76,7 +76,7 @@ pub(super) struct Entry {
     _permits: Permits,
 }
 
-impl Entry {
+impl QueuedWrite {
     pub(super) fn new(
         id: u64,
         write: Write,
@@ -84,8 +84,8 @@ impl Entry {
         told: oneshot::Sender<Outcome>,
         permits: Permits,
         metrics: &WriterMetrics,
-    ) -> Entry {
-        Entry {
+    ) -> QueuedWrite {
+        QueuedWrite {
             id,
             counted: WaitingGauge::new(metrics, &write),
             write,
@@ -115,7 +115,7 @@ impl Entry {
         }
         let seconds = self.came.elapsed().as_secs_f64();
         metrics.item_seconds.record(seconds);
-        let Entry { told, .. } = self;
+        let QueuedWrite { told, .. } = self;
         // A caller that is gone has withdrawn.
         let _ = told.send(outcome);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::entry::Entry;
+use super::entry::QueuedWrite;
 use super::{CALL_BYTES_MAX, CALL_ITEMS_MAX, Key, Owner};
 
 #[derive(Default)]
@@ -33,7 +33,7 @@ struct Lane {
 /// What is to be written to one key, in order. It may be empty: all was withdrawn.
 struct KeyWrites {
     state: State,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<QueuedWrite>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ enum State {
 /// A write in a call.
 pub(super) struct Flight {
     pub(super) owner: Owner,
-    pub(super) entry: Entry,
+    pub(super) entry: QueuedWrite,
 }
 
 /// How a key goes on after a call.
@@ -57,8 +57,8 @@ pub(super) enum Landed {
     /// With its next write, but not before then.
     NextAt(Instant),
     /// With the same write.
-    Again(Entry),
-    AgainAt(Entry, Instant),
+    Again(QueuedWrite),
+    AgainAt(QueuedWrite, Instant),
 }
 
 impl Lane {
@@ -80,7 +80,12 @@ impl Queue {
         lane.map_or_else(fresh, |lane| lane.share.clone())
     }
 
-    pub(super) fn push(&mut self, owner: &Owner, share: &Arc<Semaphore>, entries: Vec<Entry>) {
+    pub(super) fn push(
+        &mut self,
+        owner: &Owner,
+        share: &Arc<Semaphore>,
+        entries: Vec<QueuedWrite>,
+    ) {
         if entries.is_empty() {
             return;
         }
@@ -259,7 +264,7 @@ impl Queue {
 
 impl Lane {
     /// The next write, whose key is then in a call.
-    fn pop(&mut self) -> Option<Entry> {
+    fn pop(&mut self) -> Option<QueuedWrite> {
         self.has_turn = false;
         while let Some(key) = self.ready.pop_front() {
             let Some(line) = self.lines.get_mut(&key) else {

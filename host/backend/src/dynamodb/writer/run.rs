@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 use super::calls::{Calls, Returned};
-use super::entry::Entry;
+use super::entry::QueuedWrite;
 use super::pace::Pace;
 use super::queue::{Flight, Landed};
 use super::send::Answer;
 use super::{WriteError, WriterInner};
-use crate::dynamodb::Failure;
+use crate::dynamodb::DynamoError;
 
 pub(super) async fn run(shared: Arc<WriterInner>) {
     let mut calls = Calls::default();
@@ -67,7 +67,7 @@ fn next_batch(shared: &WriterInner, pace: &mut Pace, in_flight: usize) -> Option
 }
 
 fn land(shared: &WriterInner, returned: Returned) {
-    if let Answer::Failed(Failure::Denied(reason)) = &returned.answer {
+    if let Answer::Failed(DynamoError::Denied(reason)) = &returned.answer {
         tracing::error!(reason, "DynamoDB rejects this host's writes");
     }
     let only = returned.batch.len() == 1;
@@ -80,7 +80,7 @@ fn land(shared: &WriterInner, returned: Returned) {
 
 /// Tells the caller, or says how the write is tried again. `only` says that it was
 /// alone in its call, so that whatever is wrong is wrong with it.
-fn judge(shared: &WriterInner, mut entry: Entry, answer: &Answer, only: bool) -> Landed {
+fn judge(shared: &WriterInner, mut entry: QueuedWrite, answer: &Answer, only: bool) -> Landed {
     match answer {
         Answer::Unprocessed(keys) if !keys.contains(entry.key()) => {
             entry.tell(Ok(()));
@@ -90,9 +90,9 @@ fn judge(shared: &WriterInner, mut entry: Entry, answer: &Answer, only: bool) ->
             shared.metrics.unprocessed.increment(1);
             again(shared, entry, "DynamoDB did not process it")
         }
-        Answer::Failed(Failure::Throttled(reason)) => again(shared, entry, reason),
-        Answer::Failed(Failure::Away(reason)) => again_unknown(shared, entry, reason),
-        Answer::Failed(Failure::Denied(reason)) => {
+        Answer::Failed(DynamoError::Throttled(reason)) => again(shared, entry, reason),
+        Answer::Failed(DynamoError::Away(reason)) => again_unknown(shared, entry, reason),
+        Answer::Failed(DynamoError::Denied(reason)) => {
             entry.tell(Err(WriteError::Unavailable(reason.clone())));
             Landed::Next
         }
@@ -103,7 +103,7 @@ fn judge(shared: &WriterInner, mut entry: Entry, answer: &Answer, only: bool) ->
         }
         Answer::Failed(failure) => {
             let reason = match failure {
-                Failure::Invalid(reason) => reason.clone(),
+                DynamoError::Invalid(reason) => reason.clone(),
                 other => other.to_string(),
             };
             entry.tell(Err(WriteError::Invalid(reason)));
@@ -113,7 +113,7 @@ fn judge(shared: &WriterInner, mut entry: Entry, answer: &Answer, only: bool) ->
 }
 
 /// DynamoDB did not write it.
-fn again(shared: &WriterInner, mut entry: Entry, reason: &str) -> Landed {
+fn again(shared: &WriterInner, mut entry: QueuedWrite, reason: &str) -> Landed {
     let at = Instant::now() + entry.wait(&shared.config);
     if entry.is_given_up() || at >= entry.deadline {
         entry.tell(Err(WriteError::Unavailable(reason.to_owned())));
@@ -125,7 +125,7 @@ fn again(shared: &WriterInner, mut entry: Entry, reason: &str) -> Landed {
 
 /// Nobody knows whether DynamoDB wrote it, or still will: whatever comes next for the
 /// key waits, too.
-fn again_unknown(shared: &WriterInner, mut entry: Entry, reason: &str) -> Landed {
+fn again_unknown(shared: &WriterInner, mut entry: QueuedWrite, reason: &str) -> Landed {
     let at = Instant::now() + entry.long_wait(&shared.config);
     if entry.is_given_up() || at >= entry.deadline {
         entry.tell(Err(WriteError::Unavailable(reason.to_owned())));

@@ -8,12 +8,12 @@ use aws_smithy_types::error::operation::BuildError;
 use tokio::time::Instant;
 
 use super::{Key, Write, WriterInner};
-use crate::dynamodb::{Failure, PARTITION, SORT, failure};
+use crate::dynamodb::{DynamoError, PARTITION, SORT, failure};
 
 pub(super) enum Answer {
     /// DynamoDB took all but these.
     Unprocessed(HashSet<Key>),
-    Failed(Failure),
+    Failed(DynamoError),
 }
 
 /// Sends the writes once. The SDK does not repeat it: what is sent again is the
@@ -34,7 +34,7 @@ async fn call(shared: &WriterInner, writes: Vec<Write>) -> Answer {
     let requests: Result<Vec<_>, _> = writes.into_iter().map(request).collect();
     let requests = match requests {
         Ok(requests) => requests,
-        Err(error) => return Answer::Failed(Failure::Invalid(error.to_string())),
+        Err(error) => return Answer::Failed(DynamoError::Invalid(error.to_string())),
     };
     let table = shared.dynamo.documents_table();
     let call = shared.dynamo.client_once().batch_write_item();
@@ -80,7 +80,7 @@ fn unprocessed(
                 Some(key) if of == table && asked.contains(&key) => keys.insert(key),
                 _ => {
                     let text = "it returned an unprocessed item that was not in the request";
-                    return Answer::Failed(Failure::Away(text.to_owned()));
+                    return Answer::Failed(DynamoError::Away(text.to_owned()));
                 }
             };
         }

@@ -6,7 +6,7 @@ use super::{Event, Log, LogError, Position, event, limit};
 
 /// Up to where a listener knows a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ChannelPosition {
     pub channel: Uuid,
     pub after: Position,
 }
@@ -62,7 +62,7 @@ impl Log {
     /// `bytes_max`.
     pub async fn page(
         &self,
-        places: &[Place],
+        places: &[ChannelPosition],
         rows_max: usize,
         bytes_max: usize,
     ) -> Result<Page, LogError> {

@@ -12,11 +12,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::share::Share;
-use super::stale_marks::Declared;
+use super::stale_marks::Declaration;
 use super::{Config, Shares};
 use hearth_backend::postgres::Server;
 use hearth_backend::postgres::invalidations::{
-    EVERY_PLUGIN, Found, Invalidation, Log, LogError, Lost, Position, Tick, Told,
+    EVERY_PLUGIN, Invalidation, InvalidationLog, LogError, LogNews, LogPosition,
+    LoggedInvalidation, Lost, Tick,
 };
 
 /// What one read may find before a host takes everything for stale.
@@ -37,7 +38,7 @@ pub(super) struct Fleet {
 /// How far a host had heard, and what time it was for Postgres.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heard {
-    pub(super) position: Position,
+    pub(super) position: LogPosition,
     asked: Instant,
     answered: Instant,
 }
@@ -91,9 +92,9 @@ impl Fleet {
     }
 
     /// Whether there was something to tell. What could not be told waits on.
-    async fn tell(&self, log: &Log, shares: &Shares) -> Result<bool, LogError> {
+    async fn tell(&self, log: &InvalidationLog, shares: &Shares) -> Result<bool, LogError> {
         let shares: Vec<Arc<Share>> = shares.lock().values().cloned().collect();
-        let untold: Vec<(Arc<Share>, Vec<Declared>)> = shares
+        let untold: Vec<(Arc<Share>, Vec<Declaration>)> = shares
             .into_iter()
             .map(|share| (share.clone(), share.marks.untold()))
             .filter(|(_, declared)| !declared.is_empty())
@@ -110,14 +111,14 @@ impl Fleet {
 
     /// Reads what others have told. The question counts, not the answer: what is
     /// told in between may not be in it.
-    async fn listen(&self, log: &mut Log, shares: &Shares) -> Result<(), LogError> {
+    async fn listen(&self, log: &mut InvalidationLog, shares: &Shares) -> Result<(), LogError> {
         let asked = Instant::now();
         let read = log.read().await?;
         // No plugin is lent a share in between: it would miss what is applied.
         let shares = shares.lock();
         match read.found {
-            Found::New(told) => told.iter().for_each(|told| apply(&shares, told)),
-            Found::Begun { told, lost } => {
+            LogNews::New(told) => told.iter().for_each(|told| apply(&shares, told)),
+            LogNews::Begun { told, lost } => {
                 for (plugin, share) in shares.iter() {
                     share.begin(tick_lost(&lost, plugin, read.position.tick));
                 }
@@ -133,9 +134,9 @@ impl Fleet {
     }
 }
 
-fn invalidations(untold: &[(Arc<Share>, Vec<Declared>)]) -> Vec<Invalidation> {
-    let of_share = |(share, declared): &(Arc<Share>, Vec<Declared>)| {
-        let invalidation = |declared: &Declared| Invalidation {
+fn invalidations(untold: &[(Arc<Share>, Vec<Declaration>)]) -> Vec<Invalidation> {
+    let of_share = |(share, declared): &(Arc<Share>, Vec<Declaration>)| {
+        let invalidation = |declared: &Declaration| Invalidation {
             plugin: share.plugin.to_string(),
             customer: declared.customer.clone(),
             what: declared.what.clone(),
@@ -157,7 +158,7 @@ fn tick_lost(lost: &Lost, plugin: &str, now: Tick) -> Tick {
 }
 
 /// A plugin that this host does not know has nothing cached here.
-fn apply(shares: &super::SharesByPlugin, told: &Told) {
+fn apply(shares: &super::SharesByPlugin, told: &LoggedInvalidation) {
     let stale = &told.stale;
     let hear = |share: &Arc<Share>| share.hear(stale.customer.as_deref(), &stale.what, told.tick);
     match &*stale.plugin {
@@ -167,7 +168,7 @@ fn apply(shares: &super::SharesByPlugin, told: &Told) {
 }
 
 pub(super) async fn follow(fleet: &Fleet, shares: &Shares, server: Server) {
-    let mut log = Log::new(server, READ_ROWS_MAX);
+    let mut log = InvalidationLog::new(server, READ_ROWS_MAX);
     let poll = Duration::from_millis(fleet.config.fleet_poll_ms);
     // Whatever hangs is given up before the host stops vouching for its cache.
     let patience = Duration::from_millis(fleet.config.fleet_stale_ms_max);
@@ -207,7 +208,7 @@ pub(super) async fn follow(fleet: &Fleet, shares: &Shares, server: Server) {
 
 /// Tells what is left to tell, for a host that ends.
 pub(super) async fn tell_last(fleet: &Fleet, shares: &Shares, server: Server) {
-    let log = Log::new(server, READ_ROWS_MAX);
+    let log = InvalidationLog::new(server, READ_ROWS_MAX);
     match timeout(LAST_WORDS, fleet.tell(&log, shares)).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => {

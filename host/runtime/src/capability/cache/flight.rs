@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::memory::{Key, Stored};
+use super::memory::{CacheKey, Stored};
 use super::share::{Began, Share};
 use super::stale_marks::Moment;
 
@@ -80,7 +80,7 @@ impl Flight {
 }
 
 /// What a caller that found no fresh value is to do.
-pub(super) enum Joined {
+pub(super) enum FlightRole {
     /// Compute it.
     Lead(Arc<Flight>),
     /// Somebody is at it.
@@ -90,7 +90,7 @@ pub(super) enum Joined {
 /// The computations of one plugin that are under way.
 #[derive(Default)]
 pub(super) struct Flights {
-    under_way: Mutex<HashMap<Key, Arc<Flight>>>,
+    under_way: Mutex<HashMap<CacheKey, Arc<Flight>>>,
 }
 
 impl Flights {
@@ -98,27 +98,29 @@ impl Flights {
     /// just landed.
     pub(super) fn join<T>(
         &self,
-        key: &Key,
+        key: &CacheKey,
         holder: u64,
         began: Began,
         wait_max: Duration,
         known: impl FnOnce() -> Result<T, ()>,
-    ) -> Result<T, Joined> {
+    ) -> Result<T, FlightRole> {
         let mut under_way = self.under_way.lock();
         if let Ok(found) = known() {
             return Ok(found);
         }
         match under_way.get(key) {
-            Some(flight) if flight.is_worth_waiting(holder) => Err(Joined::Follow(flight.clone())),
+            Some(flight) if flight.is_worth_waiting(holder) => {
+                Err(FlightRole::Follow(flight.clone()))
+            }
             _ => {
                 let flight = Arc::new(Flight::new(holder, began, wait_max));
                 under_way.insert(key.clone(), flight.clone());
-                Err(Joined::Lead(flight))
+                Err(FlightRole::Lead(flight))
             }
         }
     }
 
-    fn remove(&self, key: &Key, flight: &Arc<Flight>) {
+    fn remove(&self, key: &CacheKey, flight: &Arc<Flight>) {
         let mut under_way = self.under_way.lock();
         if under_way
             .get(key)
@@ -131,13 +133,13 @@ impl Flights {
 
 /// The right to compute one key. Dropped, the next who waits gets it: a call that
 /// traps or runs out of time drops its own.
-pub struct Lease {
+pub struct ComputeLease {
     pub(super) share: Arc<Share>,
-    pub(super) key: Key,
+    pub(super) key: CacheKey,
     pub(super) flight: Arc<Flight>,
 }
 
-impl Lease {
+impl ComputeLease {
     /// Hands the value to everyone who waits.
     pub(super) fn land(self, stored: Arc<Stored>, invalidated: Moment) {
         self.share.flights.remove(&self.key, &self.flight);
@@ -148,7 +150,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for ComputeLease {
     fn drop(&mut self) {
         self.share.flights.remove(&self.key, &self.flight);
         self.flight.state.send_if_modified(|state| {

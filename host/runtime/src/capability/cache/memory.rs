@@ -12,7 +12,7 @@ use hearth_base::budget::Entries;
 
 /// The customer, whom the host stamps, and what the guest calls it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct CacheKey {
     pub customer: Option<Arc<str>>,
     pub name: Arc<str>,
 }
@@ -57,7 +57,7 @@ impl Stored {
 /// it.
 const OVERHEAD_BYTES: usize = 448;
 
-fn weigh(key: &Key, stored: &Arc<Stored>) -> u32 {
+fn weigh(key: &CacheKey, stored: &Arc<Stored>) -> u32 {
     let customer = key.customer.as_ref().map_or(0, |customer| customer.len());
     let marks = std::mem::size_of_val(&*stored.marks);
     let bytes = OVERHEAD_BYTES + customer + key.name.len() + stored.value.len() + marks;
@@ -66,14 +66,19 @@ fn weigh(key: &Key, stored: &Arc<Stored>) -> u32 {
 
 struct Lifetime;
 
-impl moka::Expiry<Key, Arc<Stored>> for Lifetime {
-    fn expire_after_create(&self, _: &Key, stored: &Arc<Stored>, _: Instant) -> Option<Duration> {
+impl moka::Expiry<CacheKey, Arc<Stored>> for Lifetime {
+    fn expire_after_create(
+        &self,
+        _: &CacheKey,
+        stored: &Arc<Stored>,
+        _: Instant,
+    ) -> Option<Duration> {
         Some(stored.left())
     }
 
     fn expire_after_update(
         &self,
-        _: &Key,
+        _: &CacheKey,
         stored: &Arc<Stored>,
         _: Instant,
         _: Option<Duration>,
@@ -85,8 +90,8 @@ impl moka::Expiry<Key, Arc<Stored>> for Lifetime {
 /// One plugin's entries, bounded in bytes, and so is what one customer has of them. The
 /// hottest stay.
 pub struct Memory {
-    entries: moka::sync::Cache<Key, Arc<Stored>>,
-    holdings: Arc<Entries<Key>>,
+    entries: moka::sync::Cache<CacheKey, Arc<Stored>>,
+    holdings: Arc<Entries<CacheKey>>,
     /// Bytes put in since the bound was last enforced.
     owed: AtomicU64,
     owed_max: u64,
@@ -95,9 +100,9 @@ pub struct Memory {
 impl Memory {
     pub fn new(bytes_max: usize, customer_bytes_max: usize) -> Memory {
         let bytes_max = bytes_max as u64;
-        let holdings: Arc<Entries<Key>> = Arc::new(Entries::new(customer_bytes_max));
+        let holdings: Arc<Entries<CacheKey>> = Arc::new(Entries::new(customer_bytes_max));
         let known = holdings.clone();
-        let gone = move |key: Arc<Key>, stored: Arc<Stored>, cause: RemovalCause| {
+        let gone = move |key: Arc<CacheKey>, stored: Arc<Stored>, cause: RemovalCause| {
             if cause != RemovalCause::Replaced {
                 known.remove(&key.customer, &key, &stored);
             }
@@ -117,17 +122,22 @@ impl Memory {
     }
 
     /// What is there and not over, be it fresh or stale.
-    pub fn get(&self, key: &Key) -> Option<Arc<Stored>> {
+    pub fn get(&self, key: &CacheKey) -> Option<Arc<Stored>> {
         self.entries.get(key).filter(|stored| !stored.is_over())
     }
 
-    pub fn put(&self, key: Key, stored: Arc<Stored>) {
+    pub fn put(&self, key: CacheKey, stored: Arc<Stored>) {
         self.entries.insert(key.clone(), stored.clone());
         self.enforce(key, &stored);
     }
 
     /// Puts it where there is nothing that is `better`.
-    pub fn fill(&self, key: Key, stored: Arc<Stored>, better: impl FnOnce(&Arc<Stored>) -> bool) {
+    pub fn fill(
+        &self,
+        key: CacheKey,
+        stored: Arc<Stored>,
+        better: impl FnOnce(&Arc<Stored>) -> bool,
+    ) {
         let filled = self.entries.entry(key.clone()).and_compute_with(|known| {
             let known = known.map(moka::Entry::into_value);
             match known.is_some_and(|known| better(&known)) {
@@ -145,7 +155,7 @@ impl Memory {
 
     /// moka enforces its bound from time to time, which for large values may be
     /// too late; and it knows no customers.
-    fn enforce(&self, key: Key, stored: &Arc<Stored>) {
+    fn enforce(&self, key: CacheKey, stored: &Arc<Stored>) {
         let (customer, bytes) = (key.customer.clone(), weigh(&key, stored));
         self.holdings.add(&customer, key, stored, bytes as usize);
         while let Some(oldest) = self.holdings.surplus(&customer) {
@@ -158,7 +168,7 @@ impl Memory {
         }
     }
 
-    pub fn remove(&self, key: &Key) {
+    pub fn remove(&self, key: &CacheKey) {
         self.entries.invalidate(key);
     }
 

@@ -7,7 +7,7 @@ use hearth_backend::postgres::invalidations::Stale;
 
 /// One declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
+pub struct Declaration {
     /// `None` where everything of the plugin goes.
     pub(super) mark: Option<Mark>,
     pub(super) moment: Moment,
@@ -17,7 +17,7 @@ pub struct Declared {
 
 /// Bounded: one too many, and everything is declared in their stead.
 pub(super) struct PendingInvalidations {
-    some: HashMap<Mark, Declared>,
+    some: HashMap<Mark, Declaration>,
     everything: Option<Moment>,
     some_max: usize,
 }
@@ -35,7 +35,7 @@ impl PendingInvalidations {
         if self.some.len() >= self.some_max && !self.some.contains_key(&mark) {
             return self.add_all(moment);
         }
-        let declared = Declared {
+        let declared = Declaration {
             mark: Some(mark),
             moment,
             customer: customer.map(str::to_owned),
@@ -49,8 +49,8 @@ impl PendingInvalidations {
         self.everything = Some(moment);
     }
 
-    pub(super) fn all(&self) -> Vec<Declared> {
-        let everything = self.everything.map(|moment| Declared {
+    pub(super) fn all(&self) -> Vec<Declaration> {
+        let everything = self.everything.map(|moment| Declaration {
             mark: None,
             moment,
             customer: None,
@@ -60,7 +60,7 @@ impl PendingInvalidations {
     }
 
     /// What was declared again since waits on.
-    pub(super) fn remove(&mut self, told: &Declared) {
+    pub(super) fn remove(&mut self, told: &Declaration) {
         let Some(mark) = told.mark else {
             if self.everything == Some(told.moment) {
                 self.everything = None;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fleet::Fleet;
-use super::flight::{Flight, Flights, Joined, Lease};
-use super::memory::{Key, Memory, Stored};
+use super::flight::{ComputeLease, Flight, FlightRole, Flights};
+use super::memory::{CacheKey, Memory, Stored};
 use super::metrics::CacheMetrics;
 use super::shared::SharedTier;
 use super::shared_look_up::SharedLookUp;
 use super::stale_marks::{Mark, Marks, Moment};
 use super::{Config, Error, Options, Scope};
-use hearth_backend::postgres::invalidations::{Position, Stale, Tick};
+use hearth_backend::postgres::invalidations::{LogPosition, Stale, Tick};
 use hearth_base::budget;
 
 /// When a computation began.
@@ -22,14 +22,14 @@ pub struct Began {
     /// On this host.
     pub moment: Moment,
     /// In the fleet; `None` where this host hears nothing of it.
-    pub position: Option<Position>,
+    pub position: Option<LogPosition>,
 }
 
 /// What a look-up found.
 pub enum LookUp {
     Hit(Arc<Stored>),
-    Stale(Arc<Stored>, Option<Lease>),
-    Miss(Lease),
+    Stale(Arc<Stored>, Option<ComputeLease>),
+    Miss(ComputeLease),
 }
 
 pub struct Share {
@@ -83,7 +83,7 @@ impl Share {
     }
 
     /// What is there, fresh or stale, and was not invalidated.
-    fn known(&self, key: &Key) -> Option<Arc<Stored>> {
+    fn known(&self, key: &CacheKey) -> Option<Arc<Stored>> {
         self.memory
             .get(key)
             .filter(|stored| self.holds(stored))
@@ -95,7 +95,7 @@ impl Share {
     }
 
     /// A fresh value, and nothing else.
-    pub async fn get(&self, key: &Key, scope: Scope) -> (Option<Arc<Stored>>, SharedLookUp) {
+    pub async fn get(&self, key: &CacheKey, scope: Scope) -> (Option<Arc<Stored>>, SharedLookUp) {
         let fresh = |stored: &Arc<Stored>| stored.is_fresh();
         let (found, second) = match (self.known(key).filter(fresh), scope) {
             (None, Scope::Shared) => self.fetch(key).await,
@@ -110,7 +110,7 @@ impl Share {
         (found, second)
     }
 
-    pub(super) fn marks_of(&self, key: &Key, tags: &[String]) -> Vec<Mark> {
+    pub(super) fn marks_of(&self, key: &CacheKey, tags: &[String]) -> Vec<Mark> {
         let customer = key.customer.as_deref();
         let tags = tags.iter().map(|tag| self.marks.tag(customer, tag));
         let own = self.marks.key(customer, &key.name);
@@ -121,7 +121,7 @@ impl Share {
     /// meantime. Answers what was made of it, and when it was last invalidated.
     pub(super) fn put(
         &self,
-        key: Key,
+        key: CacheKey,
         value: Vec<u8>,
         options: Options,
         began: Began,
@@ -151,7 +151,7 @@ impl Share {
     /// `caller` is a number of the call's own: it never waits for itself.
     pub async fn lookup(
         self: &Arc<Self>,
-        key: Key,
+        key: CacheKey,
         caller: u64,
         scope: Scope,
     ) -> (LookUp, SharedLookUp) {
@@ -175,7 +175,7 @@ impl Share {
         }
     }
 
-    fn join(self: &Arc<Self>, key: &Key, caller: u64) -> Result<LookUp, Arc<Flight>> {
+    fn join(self: &Arc<Self>, key: &CacheKey, caller: u64) -> Result<LookUp, Arc<Flight>> {
         let wait_max = Duration::from_millis(self.config.lease_ms_max);
         let mut stale = None;
         let joined = self.flights.join(key, caller, self.now(), wait_max, || {
@@ -187,19 +187,19 @@ impl Share {
                 }
             }
         });
-        let lease = |flight| Lease {
+        let lease = |flight| ComputeLease {
             share: self.clone(),
             key: key.clone(),
             flight,
         };
         match (joined, stale) {
             (Ok(found), _) => Ok(found),
-            (Err(Joined::Lead(flight)), Some(stale)) => {
+            (Err(FlightRole::Lead(flight)), Some(stale)) => {
                 Ok(LookUp::Stale(stale, Some(lease(flight))))
             }
-            (Err(Joined::Follow(_)), Some(stale)) => Ok(LookUp::Stale(stale, None)),
-            (Err(Joined::Lead(flight)), None) => Ok(LookUp::Miss(lease(flight))),
-            (Err(Joined::Follow(flight)), None) => Err(flight),
+            (Err(FlightRole::Follow(_)), Some(stale)) => Ok(LookUp::Stale(stale, None)),
+            (Err(FlightRole::Lead(flight)), None) => Ok(LookUp::Miss(lease(flight))),
+            (Err(FlightRole::Follow(flight)), None) => Err(flight),
         }
     }
 
@@ -212,7 +212,7 @@ impl Share {
         }
     }
 
-    pub(super) fn delete(&self, key: &Key) -> Began {
+    pub(super) fn delete(&self, key: &CacheKey) -> Began {
         self.memory.remove(key);
         let stale = Stale::Key(key.name.to_string());
         self.declare(key.customer.as_deref(), stale)
@@ -248,11 +248,11 @@ impl Share {
     }
 }
 
-impl Lease {
+impl ComputeLease {
     /// Sets the value and hands it to everyone who waits. After an error the
     /// lease is still there.
     pub(super) fn fulfil(
-        slot: &mut Option<Lease>,
+        slot: &mut Option<ComputeLease>,
         value: Vec<u8>,
         options: Options,
     ) -> Result<(), Error> {

@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use self::breaker::Breaker;
+use self::breaker::StoreBreaker;
 use self::store::{ITEM_BYTES_MAX, Sealed, StoreError};
-use self::writer::Writer;
+use self::writer::SharedWriter;
 use super::Config;
 use super::metrics::SharedCacheMetrics;
 use crate::capability::{Backends, OpenError};
@@ -28,13 +28,13 @@ use hearth_base::budget::{self, Customer, Room};
 use hearth_base::secret::RootSecret;
 use hearth_base::telemetry::HostMetrics;
 
-pub use self::seal::{Entry, Name, Seal};
+pub use self::seal::{EntryName, Seal, SharedEntry};
 pub use self::store::Store;
 pub(super) use self::writer::Write;
 
 /// What a look into the shared tier found.
 pub(super) enum Looked {
-    Entry(Entry),
+    Entry(SharedEntry),
     Nothing,
     /// It did not answer in time, or was not asked because of late it never did.
     Away,
@@ -43,14 +43,14 @@ pub(super) enum Looked {
 /// The shared tier of one host. Dropped, what waits to be written is not.
 pub struct SharedTier {
     core: Arc<Core>,
-    writer: Writer,
+    writer: SharedWriter,
 }
 
 /// What looking, writing and probing have in common.
 struct Core {
     store: Store,
     seal: Seal,
-    breaker: Breaker,
+    breaker: StoreBreaker,
     looks: Room<Customer>,
     look_max: Duration,
     write_max: Duration,
@@ -80,7 +80,7 @@ impl SharedTier {
         let core = Arc::new(Core {
             store,
             seal: Seal::new(secret),
-            breaker: Breaker::new(config.shared_failures_max),
+            breaker: StoreBreaker::new(config.shared_failures_max),
             looks: Room::new(
                 config.shared_looks_max,
                 budget::share(config.shared_looks_max, config.customer_percent_max),
@@ -90,12 +90,12 @@ impl SharedTier {
             probe: Duration::from_millis(config.shared_probe_ms),
             metrics: SharedCacheMetrics::new(metrics),
         });
-        let writer = Writer::start(&core, config);
+        let writer = SharedWriter::start(&core, config);
         tokio::spawn(probe(Arc::downgrade(&core)));
         SharedTier { core, writer }
     }
 
-    pub(super) async fn look(&self, name: &Name<'_>) -> Looked {
+    pub(super) async fn look(&self, name: &EntryName<'_>) -> Looked {
         self.core.look(name).await
     }
 
@@ -106,7 +106,7 @@ impl SharedTier {
 }
 
 impl Core {
-    async fn look(&self, name: &Name<'_>) -> Looked {
+    async fn look(&self, name: &EntryName<'_>) -> Looked {
         if self.breaker.is_open() {
             self.metrics.looks_refused.increment(1);
             return Looked::Away;
@@ -140,7 +140,7 @@ impl Core {
         }
     }
 
-    fn opened(&self, name: &Name<'_>, found: Option<Vec<u8>>) -> Looked {
+    fn opened(&self, name: &EntryName<'_>, found: Option<Vec<u8>>) -> Looked {
         let Some(sealed) = found else {
             return Looked::Nothing;
         };

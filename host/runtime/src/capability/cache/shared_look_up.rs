@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Scope;
-use super::memory::{Key, Stored};
+use super::memory::{CacheKey, Stored};
 use super::share::{Began, LookUp, Share};
-use super::shared::{Entry, Looked, Name, Write};
+use super::shared::{EntryName, Looked, SharedEntry, Write};
 use hearth_backend::postgres::invalidations::Era;
 
 /// How far Postgres's clock may have been put back since an entry was set. One from
@@ -27,7 +27,7 @@ pub enum SharedLookUp {
 
 impl Share {
     /// Looks into the shared tier. What is good there is then in memory, too.
-    pub(super) async fn fetch(&self, key: &Key) -> (Option<Arc<Stored>>, SharedLookUp) {
+    pub(super) async fn fetch(&self, key: &CacheKey) -> (Option<Arc<Stored>>, SharedLookUp) {
         let Some(shared) = &self.shared else {
             return (None, SharedLookUp::Nothing);
         };
@@ -35,7 +35,7 @@ impl Share {
         let Some(heard) = self.fleet.heard() else {
             return (None, SharedLookUp::Away);
         };
-        let name = Name {
+        let name = EntryName {
             era: heard.position.era,
             plugin: &self.plugin,
             customer: key.customer.as_deref(),
@@ -64,7 +64,7 @@ impl Share {
 
     /// An entry of the shared tier as it is kept here; `None` where it is over, or
     /// was declared stale since its computation began, or may have been.
-    fn judged(&self, key: &Key, entry: Entry, era: Era) -> Option<Stored> {
+    fn judged(&self, key: &CacheKey, entry: SharedEntry, era: Era) -> Option<Stored> {
         // What is declared from here on makes it stale in memory.
         let began = self.marks.now();
         let marks = self.marks_of(key, &entry.tags);
@@ -90,7 +90,13 @@ impl Share {
 
     /// Lets the other hosts have it, beside the call: not where they would find it
     /// stale, since it began before an invalidation of this call was told.
-    pub(super) fn hand_out(&self, key: Key, stored: &Arc<Stored>, tags: Vec<String>, began: Began) {
+    pub(super) fn hand_out(
+        &self,
+        key: CacheKey,
+        stored: &Arc<Stored>,
+        tags: Vec<String>,
+        began: Began,
+    ) {
         let (Some(shared), Some(began), Some(heard)) =
             (&self.shared, began.position, self.fleet.heard())
         else {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use parking_lot::RwLock;
 
-pub use super::pending_invalidations::Declared;
+pub use super::pending_invalidations::Declaration;
 use super::pending_invalidations::PendingInvalidations;
 use hearth_backend::postgres::invalidations::{Stale, Tick};
 
@@ -134,12 +134,12 @@ impl Marks {
     }
 
     /// What the other hosts are still to be told.
-    pub fn untold(&self) -> Vec<Declared> {
+    pub fn untold(&self) -> Vec<Declaration> {
         self.known.read().untold.all()
     }
 
     /// The others were told at `tick`. What was declared again since waits on.
-    pub fn told(&self, declared: &[Declared], tick: Tick) {
+    pub fn told(&self, declared: &[Declaration], tick: Tick) {
         let mut known = self.known.write();
         for declared in declared {
             known.told(declared, tick);
@@ -200,7 +200,7 @@ impl MarkTable {
         self.older.clear();
     }
 
-    fn told(&mut self, declared: &Declared, tick: Tick) {
+    fn told(&mut self, declared: &Declaration, tick: Tick) {
         self.tick = self.tick.max(tick);
         self.untold.remove(declared);
         let Some(mark) = declared.mark else {

@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use wasmtime::component::Resource;
 
-use super::flight::Lease;
-use super::memory::{Key, Stored};
+use super::flight::ComputeLease;
+use super::memory::{CacheKey, Stored};
 use super::share::{self, Began};
 use super::shared_look_up::SharedLookUp;
 use super::{
     Entry, Error, Found, GuestError, Host, HostLease, LeaseHandle, LeaseState, Options, Scope,
     View, convert_error,
 };
+use crate::capability::GuestResult;
 use crate::capability::call::Cached;
 use hearth_base::telemetry::{Span, SpanKind};
-
-type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
 
 impl Host for View<'_> {
     async fn get(&mut self, key: String, scope: Scope) -> wasmtime::Result<Option<Entry>> {
@@ -34,7 +33,12 @@ impl Host for View<'_> {
         Ok(stored.map(|stored| entry(&stored)))
     }
 
-    async fn set(&mut self, key: String, value: Vec<u8>, options: Options) -> Guest<()> {
+    async fn set(
+        &mut self,
+        key: String,
+        value: Vec<u8>,
+        options: Options,
+    ) -> GuestResult<(), GuestError> {
         self.call.host_call()?;
         let began = self.began();
         let _span = self.call.trace.span("cache set", SpanKind::Internal);
@@ -98,11 +102,11 @@ impl HostLease for View<'_> {
         this: Resource<LeaseHandle>,
         value: Vec<u8>,
         options: Options,
-    ) -> Guest<()> {
+    ) -> GuestResult<(), GuestError> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         let fulfilled = match self.state.leases.get_mut(&number) {
-            Some(LeaseState::Lease(lease)) => Lease::fulfil(lease, value, options),
+            Some(LeaseState::Lease(lease)) => ComputeLease::fulfil(lease, value, options),
             Some(LeaseState::Refused(error)) => Err(error.clone()),
             None => Err(Error::Invalid(
                 "the lease has expired: the call that took it has ended".into(),
@@ -120,8 +124,8 @@ impl HostLease for View<'_> {
 
 impl View<'_> {
     /// The customer comes from the host; the guest cannot name one.
-    fn key(&self, name: &str) -> Key {
-        Key {
+    fn key(&self, name: &str) -> CacheKey {
+        CacheKey {
             customer: self.call.customer.clone(),
             name: Arc::from(name),
         }

@@ -1,6 +1,6 @@
 //! Why a document was not read or written.
 
-use hearth_backend::dynamodb::Failure;
+use hearth_backend::dynamodb::DynamoError;
 use hearth_backend::dynamodb::writer::WriteError;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,16 +35,16 @@ impl Error {
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Error {
+impl From<DynamoError> for Error {
+    fn from(failure: DynamoError) -> Error {
         match failure {
-            Failure::ConditionFailed => Error::ConditionFailed,
-            Failure::Invalid(reason) => refused(reason),
-            Failure::Throttled(_) | Failure::Away(_) => {
+            DynamoError::ConditionFailed => Error::ConditionFailed,
+            DynamoError::Invalid(reason) => refused(reason),
+            DynamoError::Throttled(_) | DynamoError::Away(_) => {
                 tracing::debug!(%failure, "documents are unavailable for a call");
                 Error::Unavailable(failure.to_string())
             }
-            Failure::Denied(_) => {
+            DynamoError::Denied(_) => {
                 tracing::error!(%failure, "documents are unavailable: DynamoDB denied this host access");
                 Error::Unavailable(failure.to_string())
             }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::item::{Attributes, key_attributes};
 use super::{Error, Table};
 use hearth_backend::dynamodb::writer::Key;
-use hearth_backend::dynamodb::{Failure, PARTITION, SORT, failure};
+use hearth_backend::dynamodb::{DynamoError, PARTITION, SORT, failure};
 
 /// Keys of one BatchGetItem. Source: DynamoDB API reference.
 pub(super) const KEYS_MAX: usize = 100;
@@ -53,7 +53,7 @@ async fn ask(table: &Table, keys: &[Key]) -> Result<Found, Error> {
         .set_keys(Some(single.into_iter().map(key_attributes).collect()))
         .consistent_read(table.config.consistent_reads)
         .build()
-        .map_err(|error| Failure::Invalid(error.to_string()))?;
+        .map_err(|error| DynamoError::Invalid(error.to_string()))?;
     let name = table.dynamo.documents_table();
     let asked = table.dynamo.client().batch_get_item();
     let answer = asked.request_items(name, wanted).send().await;

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use super::item::{self, Attributes, EXPIRES};
 use super::{Change, Condition, Error, Table, json, number};
 use hearth_backend::dynamodb::writer::Key;
-use hearth_backend::dynamodb::{Failure, PARTITION, failure};
+use hearth_backend::dynamodb::{DynamoError, PARTITION, failure};
 
 /// Each time, somebody wrote an item that expired at once.
 const TRIES_MAX: usize = 3;
@@ -55,9 +55,11 @@ impl<'a> Update<'a> {
     pub(super) async fn run(&self) -> Result<Attributes, Error> {
         for _ in 0..TRIES_MAX {
             match self.once().await? {
-                Done::Changed(attributes) => return Ok(attributes),
-                Done::Expired if self.makes => self.remove_expired().await?,
-                Done::Expired | Done::ConditionFailed => return Err(Error::ConditionFailed),
+                UpdateOutcome::Changed(attributes) => return Ok(attributes),
+                UpdateOutcome::Expired if self.makes => self.remove_expired().await?,
+                UpdateOutcome::Expired | UpdateOutcome::ConditionFailed => {
+                    return Err(Error::ConditionFailed);
+                }
             }
         }
         Err(Error::Unavailable(
@@ -65,7 +67,7 @@ impl<'a> Update<'a> {
         ))
     }
 
-    async fn once(&self) -> Result<Done, Failure> {
+    async fn once(&self) -> Result<UpdateOutcome, DynamoError> {
         match self.repeatable {
             true => self.send(self.table.dynamo.client()).await,
             false => {
@@ -75,7 +77,7 @@ impl<'a> Update<'a> {
         }
     }
 
-    async fn send(&self, client: &aws_sdk_dynamodb::Client) -> Result<Done, Failure> {
+    async fn send(&self, client: &aws_sdk_dynamodb::Client) -> Result<UpdateOutcome, DynamoError> {
         let expression = &self.expression;
         let update = client
             .update_item()
@@ -88,7 +90,9 @@ impl<'a> Update<'a> {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match update.send().await {
-            Ok(updated) => Ok(Done::Changed(updated.attributes.unwrap_or_default())),
+            Ok(updated) => Ok(UpdateOutcome::Changed(
+                updated.attributes.unwrap_or_default(),
+            )),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     Ok(self.why(failed.item()))
@@ -98,11 +102,11 @@ impl<'a> Update<'a> {
         }
     }
 
-    fn why(&self, old: Option<&Attributes>) -> Done {
+    fn why(&self, old: Option<&Attributes>) -> UpdateOutcome {
         let expires = old.and_then(item::expires);
         match expires.is_some_and(|at| at <= self.now_ms) {
-            true => Done::Expired,
-            false => Done::ConditionFailed,
+            true => UpdateOutcome::Expired,
+            false => UpdateOutcome::ConditionFailed,
         }
     }
 
@@ -128,7 +132,7 @@ impl<'a> Update<'a> {
     }
 }
 
-enum Done {
+enum UpdateOutcome {
     Changed(Attributes),
     /// There is an item, and it has expired.
     Expired,

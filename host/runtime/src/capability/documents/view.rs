@@ -11,24 +11,23 @@ use super::{
     Change, Condition, Config, Error, GuestError, Host, Item, Key, Page, Range, Table, View,
     convert_error, item, json, many,
 };
+use crate::capability::GuestResult;
 use hearth_backend::dynamodb::failure;
 use hearth_backend::dynamodb::writer::{Owner, Write};
 use hearth_base::telemetry::{Span, SpanKind};
 
-type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
-
 impl Host for View<'_> {
-    async fn get(&mut self, key: Key) -> Guest<Option<Item>> {
+    async fn get(&mut self, key: Key) -> GuestResult<Option<Item>, GuestError> {
         self.call.host_call()?;
         Ok(self.bounded("get", self.get_item(key)).await)
     }
 
-    async fn get_many(&mut self, keys: Vec<Key>) -> Guest<Vec<Option<Item>>> {
+    async fn get_many(&mut self, keys: Vec<Key>) -> GuestResult<Vec<Option<Item>>, GuestError> {
         self.call.host_call()?;
         Ok(self.bounded("get-many", self.get_items(keys)).await)
     }
 
-    async fn put(&mut self, item: Item) -> Guest<()> {
+    async fn put(&mut self, item: Item) -> GuestResult<(), GuestError> {
         self.call.host_call()?;
         Ok(self
             .write_one("put", |view, table| {
@@ -51,7 +50,7 @@ impl Host for View<'_> {
         key: Key,
         changes: Vec<Change>,
         condition: Condition,
-    ) -> Guest<Item> {
+    ) -> GuestResult<Item, GuestError> {
         self.call.host_call()?;
         Ok(self
             .bounded("update", self.update_item(key, changes, condition))
@@ -65,7 +64,7 @@ impl Host for View<'_> {
         limit: u32,
         cursor: Option<String>,
         descending: bool,
-    ) -> Guest<Page> {
+    ) -> GuestResult<Page, GuestError> {
         self.call.host_call()?;
         let page = self.page(partition, range, limit, cursor, descending, None);
         Ok(self.bounded("query", page).await)
@@ -79,21 +78,26 @@ impl Host for View<'_> {
         cursor: Option<String>,
         descending: bool,
         attributes: Vec<String>,
-    ) -> Guest<Page> {
+    ) -> GuestResult<Page, GuestError> {
         self.call.host_call()?;
         let wanted = Some(attributes);
         let page = self.page(partition, range, limit, cursor, descending, wanted);
         Ok(self.bounded("query-attributes", page).await)
     }
 
-    async fn count(&mut self, partition: String, range: Range, limit: u32) -> Guest<u32> {
+    async fn count(
+        &mut self,
+        partition: String,
+        range: Range,
+        limit: u32,
+    ) -> GuestResult<u32, GuestError> {
         self.call.host_call()?;
         Ok(self
             .bounded("count", self.count_items(partition, range, limit))
             .await)
     }
 
-    async fn delete(&mut self, key: Key) -> Guest<()> {
+    async fn delete(&mut self, key: Key) -> GuestResult<(), GuestError> {
         self.call.host_call()?;
         Ok(self
             .write_one("delete", |view, _| item::delete(view.call, &key))

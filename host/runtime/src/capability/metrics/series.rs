@@ -18,11 +18,11 @@ pub(super) struct Series {
     plugin: String,
     config: Config,
     metrics: Metrics,
-    handles: RwLock<HashMap<Key, Handle>>,
+    handles: RwLock<HashMap<SeriesKey, Handle>>,
 }
 
 /// A name as the guest gave it.
-pub(super) struct Name<'n> {
+pub(super) struct MetricName<'n> {
     pub base: &'n str,
     pub suffix: &'n str,
     pub kind: Kind,
@@ -35,7 +35,7 @@ pub(super) enum Kind {
 }
 
 /// The full name and the labels in the order of their names.
-type Key = (String, Vec<(String, String)>);
+type SeriesKey = (String, Vec<(String, String)>);
 
 #[derive(Clone)]
 enum Handle {
@@ -56,7 +56,7 @@ impl Series {
 
     pub(super) fn count(
         &self,
-        name: &Name<'_>,
+        name: &MetricName<'_>,
         by: u64,
         labels: Vec<(String, String)>,
     ) -> Result<(), Error> {
@@ -68,7 +68,7 @@ impl Series {
 
     pub(super) fn observe(
         &self,
-        name: &Name<'_>,
+        name: &MetricName<'_>,
         value: f64,
         labels: Vec<(String, String)>,
     ) -> Result<(), Error> {
@@ -81,7 +81,11 @@ impl Series {
         Ok(())
     }
 
-    fn handle(&self, name: &Name<'_>, labels: Vec<(String, String)>) -> Result<Handle, Error> {
+    fn handle(
+        &self,
+        name: &MetricName<'_>,
+        labels: Vec<(String, String)>,
+    ) -> Result<Handle, Error> {
         let key = (self.full_name(name)?, self.checked(labels)?);
         if let Some(handle) = self.handles.read().get(&key) {
             return Ok(handle.clone());
@@ -96,7 +100,7 @@ impl Series {
         Ok(handle.clone())
     }
 
-    fn register(&self, kind: Kind, (name, labels): &Key) -> Handle {
+    fn register(&self, kind: Kind, (name, labels): &SeriesKey) -> Handle {
         let own = labels
             .iter()
             .map(|(label, value)| (label.as_str(), value.as_str()));
@@ -117,7 +121,7 @@ impl Series {
 
     /// Every counter ends in `_total` and no histogram does, so one name never
     /// has two kinds, over all plugins.
-    fn full_name(&self, name: &Name<'_>) -> Result<String, Error> {
+    fn full_name(&self, name: &MetricName<'_>) -> Result<String, Error> {
         let suffix_allowed = name.suffix.is_empty() || is_name(name.suffix);
         if !is_name(name.base) || !suffix_allowed {
             return Err(Error::Name);

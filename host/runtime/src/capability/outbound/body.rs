@@ -11,7 +11,7 @@ use hyper::body::{Body, Frame, Incoming};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Error;
-use super::lease::Lease;
+use super::lease::ConnectionLease;
 
 /// How long the end of an answer waits for its connection to be ready for the
 /// next request; where it is not by then, it is closed. Nearly always it is at once.
@@ -19,7 +19,7 @@ const SETTLE: Duration = Duration::from_millis(20);
 
 /// What bounds an answer's body.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct BodyBounds {
     pub bytes_max: u64,
     pub deadline: Instant,
     /// Between two pieces.
@@ -39,14 +39,14 @@ pub struct AnswerBody {
 }
 
 enum State {
-    Reading(Lease),
+    Reading(ConnectionLease),
     /// All is read; the connection is not ready yet.
-    Settling(Lease),
+    Settling(ConnectionLease),
     Ended,
 }
 
 impl AnswerBody {
-    pub fn new(incoming: Incoming, bounds: Bounds, lease: Lease) -> AnswerBody {
+    pub fn new(incoming: Incoming, bounds: BodyBounds, lease: ConnectionLease) -> AnswerBody {
         let mut body = AnswerBody {
             incoming,
             left: bounds.bytes_max,

@@ -16,7 +16,7 @@ use hearth_base::section::{HOUR_MS, Mistakes, Section};
 /// Section `[outbound.breaker]`. Times are milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Rules {
+pub struct Config {
     /// How far back calls count.
     pub window_ms: u64,
     /// Fewer calls than these say nothing.
@@ -31,7 +31,7 @@ pub struct Rules {
     pub breakers_max: u64,
 }
 
-impl Default for Rules {
+impl Default for Config {
     fn default() -> Self {
         Self {
             window_ms: 10_000,
@@ -44,7 +44,7 @@ impl Default for Rules {
     }
 }
 
-impl Section for Rules {
+impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes:
             window_ms in 100..=HOUR_MS,
@@ -57,7 +57,7 @@ impl Section for Rules {
     }
 }
 
-impl Rules {
+impl Config {
     fn is_failing(&self, tally: CallCounts) -> bool {
         u64::from(tally.failures) * 100
             >= u64::from(tally.calls()) * u64::from(self.failure_percent)
@@ -98,27 +98,27 @@ enum State {
     Closed(VecDeque<(Instant, CallCounts)>),
     Open {
         until: Instant,
-        _open: Open,
+        _open: OpenGuard,
     },
     /// `left` may still try; `tally` is of those that have.
     Probing {
         left: u32,
         tally: CallCounts,
-        _open: Open,
+        _open: OpenGuard,
     },
 }
 
 /// Counts a breaker among those that are not closed, until it is dropped.
-struct Open(Gauge);
+struct OpenGuard(Gauge);
 
-impl Open {
-    fn new(gauge: &Gauge) -> Open {
+impl OpenGuard {
+    fn new(gauge: &Gauge) -> OpenGuard {
         gauge.increment(1.0);
-        Open(gauge.clone())
+        OpenGuard(gauge.clone())
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenGuard {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
@@ -153,14 +153,14 @@ impl Breaker {
     }
 
     /// Lets a call through, or says how long nobody is.
-    pub fn admit(&mut self, now: Instant, rules: &Rules) -> Result<Ticket, Duration> {
+    pub fn admit(&mut self, now: Instant, rules: &Config) -> Result<Ticket, Duration> {
         match &mut self.state {
             State::Open { until, .. } if now < *until => Err(*until - now),
             State::Open { .. } => {
                 self.enter(State::Probing {
                     left: rules.probes.saturating_sub(1),
                     tally: CallCounts::default(),
-                    _open: Open::new(&self.open),
+                    _open: OpenGuard::new(&self.open),
                 });
                 Ok(Ticket(self.states))
             }
@@ -174,7 +174,7 @@ impl Breaker {
     }
 
     /// Takes in what became of a call that was let through.
-    pub fn record(&mut self, ticket: Ticket, verdict: Verdict, now: Instant, rules: &Rules) {
+    pub fn record(&mut self, ticket: Ticket, verdict: Verdict, now: Instant, rules: &Config) {
         if ticket != Ticket(self.states) {
             return;
         }
@@ -199,7 +199,7 @@ impl Breaker {
             Some(false) => self.enter(State::Closed(VecDeque::new())),
             Some(true) => self.enter(State::Open {
                 until: now + Duration::from_millis(rules.open_ms),
-                _open: Open::new(&self.open),
+                _open: OpenGuard::new(&self.open),
             }),
         }
     }
@@ -214,7 +214,7 @@ impl Breaker {
     }
 }
 
-fn count(window: &mut VecDeque<(Instant, CallCounts)>, good: bool, now: Instant, rules: &Rules) {
+fn count(window: &mut VecDeque<(Instant, CallCounts)>, good: bool, now: Instant, rules: &Config) {
     let whole = Duration::from_millis(rules.window_ms);
     let part = Duration::from_millis(rules.window_ms / PARTS);
     while let Some((began, _)) = window.front()
@@ -232,7 +232,7 @@ fn count(window: &mut VecDeque<(Instant, CallCounts)>, good: bool, now: Instant,
     }
 }
 
-fn fails(window: &VecDeque<(Instant, CallCounts)>, rules: &Rules) -> bool {
+fn fails(window: &VecDeque<(Instant, CallCounts)>, rules: &Config) -> bool {
     let mut all = CallCounts::default();
     for (_, tally) in window {
         all.add(*tally);
@@ -244,8 +244,8 @@ fn fails(window: &VecDeque<(Instant, CallCounts)>, rules: &Rules) -> bool {
 mod tests {
     use super::*;
 
-    fn rules() -> Rules {
-        Rules::default()
+    fn rules() -> Config {
+        Config::default()
     }
 
     fn breaker() -> Breaker {

@@ -19,25 +19,25 @@ use moka::sync::Cache;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, Rules, Ticket, Verdict};
+use super::breaker::{Breaker, Config, Ticket, Verdict};
 use super::target::Destination;
 use super::{Error, RequestOwner};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct BreakerKey {
     /// `None` for the breaker that all share.
     whose: Option<RequestOwner>,
     destination: Destination,
 }
 
 pub struct Breakers {
-    rules: Arc<Rules>,
-    all: Cache<Key, Arc<Mutex<Breaker>>>,
+    rules: Arc<Config>,
+    all: Cache<BreakerKey, Arc<Mutex<Breaker>>>,
     open: Gauge,
 }
 
 impl Breakers {
-    pub fn new(rules: &Rules, open: Gauge) -> Breakers {
+    pub fn new(rules: &Config, open: Gauge) -> Breakers {
         let all = Cache::builder()
             .max_capacity(rules.breakers_max)
             .eviction_policy(EvictionPolicy::lru());
@@ -67,15 +67,15 @@ impl Breakers {
         &self,
         whose: Option<RequestOwner>,
         destination: &Destination,
-    ) -> Result<Part, Duration> {
-        let key = Key {
+    ) -> Result<TrialPart, Duration> {
+        let key = BreakerKey {
             whose,
             destination: destination.clone(),
         };
         let fresh = || Arc::new(Mutex::new(Breaker::new(&self.open)));
         let breaker = self.all.get_with(key, fresh);
         let ticket = breaker.lock().admit(Instant::now(), &self.rules)?;
-        Ok(Part {
+        Ok(TrialPart {
             rules: self.rules.clone(),
             breaker,
             ticket: Some(ticket),
@@ -94,8 +94,8 @@ pub enum Reached {
 
 /// One call that was let through. Dropped without an end it says nothing.
 pub struct Trial {
-    shared: Part,
-    own: Part,
+    shared: TrialPart,
+    own: TrialPart,
     reached: Reached,
 }
 
@@ -123,13 +123,13 @@ fn verdicts(reached: Reached, failed: Option<&Error>) -> (Verdict, Verdict) {
     }
 }
 
-struct Part {
-    rules: Arc<Rules>,
+struct TrialPart {
+    rules: Arc<Config>,
     breaker: Arc<Mutex<Breaker>>,
     ticket: Option<Ticket>,
 }
 
-impl Part {
+impl TrialPart {
     fn record(&mut self, verdict: Verdict) {
         if let Some(ticket) = self.ticket.take() {
             let mut breaker = self.breaker.lock();
@@ -138,7 +138,7 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for TrialPart {
     fn drop(&mut self) {
         self.record(Verdict::Unsaid);
     }
@@ -158,9 +158,9 @@ mod tests {
 
     #[test]
     fn breakers_of_long_ago_are_forgotten() {
-        let rules = Rules {
+        let rules = Config {
             breakers_max: 100,
-            ..Rules::default()
+            ..Config::default()
         };
         let breakers = Breakers::new(&rules, Gauge::noop());
         for port in 1..1_000 {

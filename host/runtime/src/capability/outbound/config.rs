@@ -54,7 +54,7 @@ pub struct Config {
     /// Bodies.
     pub request_bytes_max: usize,
     pub response_bytes_max: u64,
-    pub breaker: breaker::Rules,
+    pub breaker: breaker::Config,
 }
 
 impl Default for Config {
@@ -83,7 +83,7 @@ impl Default for Config {
             header_bytes_max: 32 << 10,
             request_bytes_max: 4 << 20,
             response_bytes_max: 8 << 20,
-            breaker: breaker::Rules::default(),
+            breaker: breaker::Config::default(),
         }
     }
 }

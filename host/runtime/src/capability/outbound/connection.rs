@@ -32,13 +32,13 @@ pub enum Protocols {
 
 /// What holds a connection open, and counts it. Dropped, the connection is closed,
 /// whatever is under way on it.
-pub struct Hold {
+pub struct ConnectionGuard {
     born: Instant,
     open: Gauge,
     _end: DropGuard,
 }
 
-impl Drop for Hold {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.open.decrement(1.0);
     }
@@ -47,13 +47,13 @@ impl Drop for Hold {
 /// HTTP/1.1: one request after the other.
 pub struct H1 {
     sender: http1::SendRequest<Body>,
-    hold: Hold,
+    hold: ConnectionGuard,
 }
 
 /// HTTP/2: many requests at once, so it is shared.
 pub struct H2 {
     sender: http2::SendRequest<Body>,
-    hold: Hold,
+    hold: ConnectionGuard,
 }
 
 pub enum Connection {
@@ -142,7 +142,7 @@ impl Opener {
             runtime: self.runtime.clone(),
         };
         self.open.increment(1.0);
-        let hold = Hold {
+        let hold = ConnectionGuard {
             born: Instant::now(),
             open: self.open.clone(),
             _end: tasks.end.clone().drop_guard(),

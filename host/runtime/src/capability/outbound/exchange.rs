@@ -8,10 +8,10 @@ use http::{HeaderValue, Method, Request, Uri, response};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{AnswerBody, Bounds};
+use super::body::{AnswerBody, BodyBounds};
 use super::breakers::{Reached, Trial};
 use super::connection::{Body, Connection, Protocols};
-use super::lease::{Lease, Seats};
+use super::lease::{ConnectionLease, Seats};
 use super::message;
 use super::target::{Host, Target};
 use super::{Client, Config, Error, Inner, RequestOwner};
@@ -23,7 +23,7 @@ pub struct OutgoingRequest {
     pub whose: RequestOwner,
     pub target: Target,
     pub protocols: Protocols,
-    pub times: Times,
+    pub times: Timeouts,
     pub answer_bytes_max: u64,
     /// Where it belongs in a trace, which goes with it.
     pub trace: TraceScope,
@@ -31,7 +31,7 @@ pub struct OutgoingRequest {
 
 /// How long it may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Times {
+pub struct Timeouts {
     /// For everything.
     pub deadline: Instant,
     /// Until there is a connection; and from then until there is a head.
@@ -43,9 +43,9 @@ pub struct Times {
     pub pause_max: Option<Duration>,
 }
 
-impl Times {
-    pub fn until(deadline: Instant) -> Times {
-        Times {
+impl Timeouts {
+    pub fn until(deadline: Instant) -> Timeouts {
+        Timeouts {
             deadline,
             connect_max: None,
             head_max: None,
@@ -117,7 +117,7 @@ impl Client {
         let sent = sent.unwrap_or(Err(Error::Timeout));
         trial.end(sent.as_ref().err());
         let (head, incoming, lease) = sent?;
-        let bounds = Bounds {
+        let bounds = BodyBounds {
             bytes_max: way.answer_bytes_max,
             deadline: way.times.within(way.times.body_max),
             pause_max: way.times.pause_max,
@@ -139,7 +139,7 @@ fn begin_span(way: &OutgoingRequest, method: &Method) -> Span {
     span
 }
 
-type Answered = (response::Parts, Incoming, Lease);
+type ResponseParts = (response::Parts, Incoming, ConnectionLease);
 
 impl Inner {
     async fn converse(
@@ -147,18 +147,18 @@ impl Inner {
         way: &OutgoingRequest,
         mut request: Request<Body>,
         trial: &mut Trial,
-    ) -> Result<Answered, Error> {
+    ) -> Result<ResponseParts, Error> {
         let mut seats = self.seats(way).await;
         if let Some(connection) = self.pool.take(&way.target.destination, way.protocols) {
             trial.reach(Reached::Connected);
             let lease = self.lease(connection, way, seats);
             match self.send(lease, request, way).await? {
-                Sent::Answered(answered) => {
+                SendStep::Answered(answered) => {
                     self.metrics.connections_reused.increment(1);
                     return Ok(*answered);
                 }
                 // The other side had closed it before anything was sent.
-                Sent::Not(returned, kept) => (request, seats) = (*returned, kept),
+                SendStep::Not(returned, kept) => (request, seats) = (*returned, kept),
             }
         }
         trial.reach(Reached::Waiting);
@@ -169,8 +169,8 @@ impl Inner {
         trial.reach(Reached::Connected);
         let lease = self.lease(connection, way, seats);
         match self.send(lease, request, way).await? {
-            Sent::Answered(answered) => Ok(*answered),
-            Sent::Not(..) => Err(Error::Protocol("the connection was closed at once".into())),
+            SendStep::Answered(answered) => Ok(*answered),
+            SendStep::Not(..) => Err(Error::Protocol("the connection was closed at once".into())),
         }
     }
 
@@ -180,9 +180,14 @@ impl Inner {
         Seats::new(destination, self.connections.enter(way.whose.clone()).await)
     }
 
-    fn lease(&self, connection: Connection, way: &OutgoingRequest, seats: Seats) -> Lease {
+    fn lease(
+        &self,
+        connection: Connection,
+        way: &OutgoingRequest,
+        seats: Seats,
+    ) -> ConnectionLease {
         let destination = way.target.destination.clone();
-        Lease::new(connection, destination, self.pool.clone(), seats)
+        ConnectionLease::new(connection, destination, self.pool.clone(), seats)
     }
 
     /// A new connection to an address that was judged. There is no second look-up.
@@ -238,10 +243,10 @@ impl Inner {
 
     async fn send(
         &self,
-        mut lease: Lease,
+        mut lease: ConnectionLease,
         mut request: Request<Body>,
         way: &OutgoingRequest,
-    ) -> Result<Sent, Error> {
+    ) -> Result<SendStep, Error> {
         shape(&mut request, &way.target, lease.is_h2())?;
         let until = way.times.within(way.times.head_max);
         let sent = timeout_at(until, lease.send(request)).await;
@@ -249,10 +254,10 @@ impl Inner {
             Some(Ok(answer)) => {
                 let (head, incoming) = answer.into_parts();
                 message::check_status(head.status)?;
-                Ok(Sent::Answered(Box::new((head, incoming, lease))))
+                Ok(SendStep::Answered(Box::new((head, incoming, lease))))
             }
             Some(Err(mut failed)) => match (failed.take_message(), lease.give_up()) {
-                (Some(request), Some(seats)) => Ok(Sent::Not(Box::new(request), seats)),
+                (Some(request), Some(seats)) => Ok(SendStep::Not(Box::new(request), seats)),
                 _ => Err(Error::of_hyper(failed.error())),
             },
             None => Err(Error::Protocol("there was no connection".into())),
@@ -260,8 +265,8 @@ impl Inner {
     }
 }
 
-enum Sent {
-    Answered(Box<Answered>),
+enum SendStep {
+    Answered(Box<ResponseParts>),
     /// It never left, and goes another way.
     Not(Box<Request<Body>>, Seats),
 }

@@ -28,21 +28,21 @@ impl Seats {
 
 /// A connection in use. Dropped before the answer has ended it is not used again:
 /// one of HTTP/1.1 is closed, and with it the request; of HTTP/2 the stream is.
-pub struct Lease {
+pub struct ConnectionLease {
     connection: Option<Connection>,
     destination: Destination,
     pool: Arc<Pool>,
     seats: Option<Seats>,
 }
 
-impl Lease {
+impl ConnectionLease {
     pub fn new(
         connection: Connection,
         destination: Destination,
         pool: Arc<Pool>,
         seats: Seats,
-    ) -> Lease {
-        Lease {
+    ) -> ConnectionLease {
+        ConnectionLease {
             connection: Some(connection),
             destination,
             pool,
@@ -83,7 +83,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for ConnectionLease {
     fn drop(&mut self) {
         // Something went wrong on it, or nobody wanted to know how it ends. Others
         // who share it go on; the next call gets another.

@@ -15,13 +15,13 @@ use super::connection::{Connection, H2, Protocols};
 use super::target::Destination;
 
 pub struct Pool {
-    idle: Mutex<HashMap<Destination, Vec<Idle>>>,
+    idle: Mutex<HashMap<Destination, Vec<IdleConnection>>>,
     connections_max: usize,
     idle_max: Duration,
     age_max: Duration,
 }
 
-struct Idle {
+struct IdleConnection {
     connection: Connection,
     since: Instant,
 }
@@ -42,11 +42,11 @@ impl Pool {
         let mut all = self.idle.lock();
         let waiting = all.get_mut(destination)?;
         waiting.retain(|idle| self.may_serve(idle));
-        let fits = |idle: &Idle| protocols == Protocols::Any || !idle.connection.is_h2();
+        let fits = |idle: &IdleConnection| protocols == Protocols::Any || !idle.connection.is_h2();
         let place = waiting.iter().rposition(fits)?;
         let taken = match waiting.get_mut(place) {
             // It stays for others while it is used.
-            Some(Idle {
+            Some(IdleConnection {
                 connection: Connection::H2(h2),
                 since,
             }) => {
@@ -65,7 +65,7 @@ impl Pool {
     /// waited longest goes where there is no room.
     pub fn give(&self, destination: &Destination, connection: Connection) {
         let since = Instant::now();
-        let given = Idle { connection, since };
+        let given = IdleConnection { connection, since };
         if self.connections_max == 0 || !self.may_serve(&given) {
             return;
         }
@@ -106,15 +106,15 @@ impl Pool {
         });
     }
 
-    fn may_serve(&self, idle: &Idle) -> bool {
+    fn may_serve(&self, idle: &IdleConnection) -> bool {
         idle.connection.is_ready()
             && idle.since.elapsed() < self.idle_max
             && idle.connection.born().elapsed() < self.age_max
     }
 }
 
-fn remove_oldest(all: &mut HashMap<Destination, Vec<Idle>>) {
-    let since = |waiting: &[Idle]| waiting.iter().map(|idle| idle.since).min();
+fn remove_oldest(all: &mut HashMap<Destination, Vec<IdleConnection>>) {
+    let since = |waiting: &[IdleConnection]| waiting.iter().map(|idle| idle.since).min();
     let oldest = all.values().filter_map(|waiting| since(waiting)).min();
     all.retain(|_, waiting| {
         waiting.retain(|idle| Some(idle.since) != oldest);

@@ -13,7 +13,7 @@ use super::{Config, Error, RequestOwner};
 use hearth_base::budget::{Room, Seat};
 
 /// What knows names, in place of the system.
-pub type Names = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+pub type ResolverFn = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 /// Who knows the addresses of a name.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub enum Resolver {
     /// The system: its hosts file and its name servers.
     System,
     /// Whoever runs the host in a program of their own, as tests do.
-    Given(Arc<Names>),
+    Given(Arc<ResolverFn>),
 }
 
 impl Resolver {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connection::Protocols;
-use super::exchange::{Answer, OutgoingRequest, Times};
+use super::exchange::{Answer, OutgoingRequest, Timeouts};
 use super::target::Target;
 use super::{
     Error, GuestError, GuestPartial, GuestRefusal, GuestRequest, GuestResponse, Host, Lent,
@@ -105,9 +105,9 @@ impl View<'_> {
             whose: RequestOwner::of(self.call),
             target,
             protocols: Protocols::Any,
-            times: Times {
+            times: Timeouts {
                 body_max,
-                ..Times::until(self.call.deadline.min(Instant::now() + longest))
+                ..Timeouts::until(self.call.deadline.min(Instant::now() + longest))
             },
             trace: self.call.trace.clone(),
             answer_bytes_max: options.max_response_bytes.min(config.response_bytes_max),

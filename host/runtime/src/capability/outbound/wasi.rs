@@ -16,7 +16,7 @@ use wasmtime_wasi_http::{
 };
 
 use super::connection::{BoxError, Protocols};
-use super::exchange::{OutgoingRequest, Times};
+use super::exchange::{OutgoingRequest, Timeouts};
 use super::target::Target;
 use super::{Error, Lent, RequestOwner, State, check_calls, message};
 use crate::capability::Call;
@@ -90,7 +90,7 @@ struct Hooks {
 }
 
 type Io = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
-type Answered = Result<(Response<WasiBody>, Io), HttpError>;
+type SendOutcome = Result<(Response<WasiBody>, Io), HttpError>;
 
 impl WasiHttpHooks for Hooks {
     /// The standard lets a guest say how long its body is, and that is held true.
@@ -115,7 +115,7 @@ impl WasiHttpHooks for Hooks {
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _processed: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
-    ) -> Box<dyn Future<Output = Answered> + Send> {
+    ) -> Box<dyn Future<Output = SendOutcome> + Send> {
         let (lent, began) = (self.lent.clone(), Instant::now());
         let prepared = self.prepare(request, options);
         Box::new(async move {
@@ -159,7 +159,7 @@ impl Hooks {
             whose: self.whose.clone(),
             target,
             protocols: Protocols::H1,
-            times: Times {
+            times: Timeouts {
                 deadline: self.deadline.min(Instant::now() + longest),
                 connect_max: options.connect_timeout,
                 head_max: options.first_byte_timeout,

@@ -17,16 +17,16 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::channel::Space;
-use super::listener::{Bounds, Ending, Listener};
+use super::listener::{Ending, Listener, ListenerBounds};
 use super::metrics::PushMetrics;
 use super::recent::Recent;
 use super::{Config, StreamLimit};
-use hearth_backend::postgres::events::{Newest, News, Place, Position};
+use hearth_backend::postgres::events::{ChannelPosition, Newest, News, Position};
 
 pub struct Hub {
     streams_max: usize,
     customer_streams_max: usize,
-    bounds: Bounds,
+    bounds: ListenerBounds,
     metrics: PushMetrics,
     /// As in the state; readable without its lock.
     position: AtomicI64,
@@ -52,7 +52,7 @@ pub struct Joining {
     pub key: Option<Arc<str>>,
     pub channels: Box<[Uuid]>,
     /// Up to where each channel is known, where that is known without asking.
-    pub places: Option<Vec<Place>>,
+    pub places: Option<Vec<ChannelPosition>>,
 }
 
 impl Hub {
@@ -60,7 +60,7 @@ impl Hub {
         Hub {
             streams_max: config.streams_max,
             customer_streams_max: config.customer_streams_max,
-            bounds: Bounds::of(config),
+            bounds: ListenerBounds::of(config),
             metrics,
             position: AtomicI64::new(-1),
             state: Mutex::default(),
@@ -240,9 +240,10 @@ impl State {
 
     /// The hub's position, where nothing in these channels lies between it and what
     /// is known of them.
-    fn known(&self, places: Option<&[Place]>) -> Option<Position> {
+    fn known(&self, places: Option<&[ChannelPosition]>) -> Option<Position> {
         let (position, places) = (self.position?, places?);
-        let fresh = |place: &Place| place.after <= position && self.recent.has_none(place);
+        let fresh =
+            |place: &ChannelPosition| place.after <= position && self.recent.has_none(place);
         places.iter().all(fresh).then_some(position)
     }
 
@@ -296,7 +297,7 @@ mod tests {
     }
 
     fn join(hub: &Hub, after: Option<i64>) -> (Arc<Listener>, Option<Position>) {
-        let place = |after| Place {
+        let place = |after| ChannelPosition {
             channel: INBOX,
             after: Position(after),
         };

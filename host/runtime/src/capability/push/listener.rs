@@ -44,15 +44,15 @@ impl Ending {
 
 /// What a listener may have waiting.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct ListenerBounds {
     pub events_max: usize,
     pub bytes_max: usize,
     pub slow: Duration,
 }
 
-impl Bounds {
-    pub fn of(config: &Config) -> Bounds {
-        Bounds {
+impl ListenerBounds {
+    pub fn of(config: &Config) -> ListenerBounds {
+        ListenerBounds {
             events_max: config.listener_events_max,
             bytes_max: config.listener_bytes_max,
             slow: Duration::from_millis(config.slow_ms_max),
@@ -112,7 +112,7 @@ impl Listener {
 
     /// Offers an event. Where there is no room the log has it: a listener that was
     /// merely flooded reads it there, and one that takes nothing is cut.
-    pub fn offer(&self, position: Position, frame: &Bytes, bounds: &Bounds) {
+    pub fn offer(&self, position: Position, frame: &Bytes, bounds: &ListenerBounds) {
         let mut queue = self.queue.lock();
         if queue.behind.is_some() || queue.ended.is_some() || position <= queue.offered {
             return;
@@ -192,7 +192,7 @@ impl Queue {
         }
     }
 
-    fn overflow(&mut self, bounds: &Bounds) {
+    fn overflow(&mut self, bounds: &ListenerBounds) {
         let first = self.frames.front().map(|(position, _)| *position);
         let slow = self
             .waits_since
@@ -214,7 +214,7 @@ impl Queue {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
+    const BOUNDS: ListenerBounds = ListenerBounds {
         events_max: 2,
         bytes_max: 10,
         slow: Duration::from_secs(3_600),
@@ -268,7 +268,11 @@ mod tests {
         offer(&listener, 15, "a");
         offer(&listener, 16, "b");
         let slow = Duration::ZERO;
-        listener.offer(Position(17), &"c".into(), &Bounds { slow, ..BOUNDS });
+        listener.offer(
+            Position(17),
+            &"c".into(),
+            &ListenerBounds { slow, ..BOUNDS },
+        );
         assert_eq!(listener.take(), Taken::Ended(Ending::Slow));
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use uuid::Uuid;
 
-use hearth_backend::postgres::events::{Place, Position};
+use hearth_backend::postgres::events::{ChannelPosition, Position};
 
 /// Events that a host remembers, so that a client which comes back soon costs no
 /// query.
@@ -36,7 +36,7 @@ impl Recent {
     }
 
     /// Whether nothing came in the channel after the place, for certain.
-    pub fn has_none(&self, place: &Place) -> bool {
+    pub fn has_none(&self, place: &ChannelPosition) -> bool {
         let first = self
             .events
             .partition_point(|(position, _)| *position <= place.after);
@@ -57,7 +57,7 @@ mod tests {
         recent.add(Position(8), other);
         let none = |channel, after| {
             let after = Position(after);
-            recent.has_none(&Place { channel, after })
+            recent.has_none(&ChannelPosition { channel, after })
         };
         assert!(none(one, 6) && none(one, 7) && none(other, 8));
         assert!(!none(one, 5) && !none(other, 6) && !none(other, 7));
@@ -72,7 +72,7 @@ mod tests {
         }
         let channel = Uuid::from_u128(2);
         let none = |after| {
-            recent.has_none(&Place {
+            recent.has_none(&ChannelPosition {
                 channel,
                 after: Position(after),
             })

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::frame;
 use super::hub::Joining;
 use super::listener::{Ending, Listener, Taken};
-use super::{Hold, PushInner, Start, StreamLimit};
-use hearth_backend::postgres::events::{LogError, Place, Position};
+use super::{PushInner, Start, StreamLimit, StreamRequest};
+use hearth_backend::postgres::events::{ChannelPosition, LogError, Position};
 
 /// How long a stream that is behind waits before it asks a Postgres again that did
 /// not answer.
@@ -44,7 +44,7 @@ impl Stream {
     /// Begins with `opening`, which is the plugin's.
     pub(super) fn open(
         shared: Arc<PushInner>,
-        hold: Hold,
+        hold: StreamRequest,
         opening: Bytes,
     ) -> Result<Stream, StreamLimit> {
         let starts: Vec<(Uuid, Start)> = hold
@@ -180,7 +180,7 @@ impl Stream {
     }
 
     /// The places that the starts name; `None` where one is not known.
-    async fn find(&mut self) -> Result<Option<Vec<Place>>, LogError> {
+    async fn find(&mut self) -> Result<Option<Vec<ChannelPosition>>, LogError> {
         let channels: Vec<Uuid> = self.starts.iter().map(|(channel, _)| *channel).collect();
         for (_, start) in &mut self.starts {
             let Start::Named(id) = start else { continue };
@@ -210,9 +210,9 @@ impl Stream {
     }
 }
 
-fn places(starts: &[(Uuid, Start)]) -> Option<Vec<Place>> {
+fn places(starts: &[(Uuid, Start)]) -> Option<Vec<ChannelPosition>> {
     let place = |(channel, start): &(Uuid, Start)| match start {
-        Start::After(after) => Some(Place {
+        Start::After(after) => Some(ChannelPosition {
             channel: *channel,
             after: *after,
         }),

@@ -14,8 +14,8 @@ use tokio_postgres::Client as Session;
 use super::Client;
 use super::lend::{Beside, LendError};
 use super::migrate::Plan;
-use super::owner::Owner;
-use super::roles::Names;
+use super::owner::OwnerSession;
+use super::roles::RoleNames;
 use super::turn::Turn;
 
 /// Tables of a schema that have rows, as they can be named.
@@ -37,7 +37,7 @@ const GROWN_ROWS_MIN: i64 = 1_000;
 const HOST: &str = "hearth";
 
 /// All tables of a schema that has just been migrated.
-pub(super) async fn migrated(owner: &Owner, names: &Names) {
+pub(super) async fn migrated(owner: &OwnerSession, names: &RoleNames) {
     match filled(&owner.client, &names.schema).await {
         Ok(tables) => analyse(&owner.client, &tables).await,
         Err(error) => tracing::warn!(%error, "tables could not be analysed after a migration"),
@@ -62,7 +62,7 @@ impl Client {
         }
         let database = self.database().await?;
         for plugin in plugins {
-            let names = Names::of(plugin, &database);
+            let names = RoleNames::of(plugin, &database);
             let found = names.and_then(|names| Some((grown.remove(&names.schema)?, names)));
             let Some((tables, names)) = found else {
                 continue;
@@ -77,7 +77,7 @@ impl Client {
     async fn analyse_as_owner(
         &self,
         plugin: &str,
-        names: &Names,
+        names: &RoleNames,
         tables: &[String],
     ) -> Result<(), LendError> {
         let plan = Plan {
@@ -91,7 +91,7 @@ impl Client {
             server: &self.server,
         };
         let turn = Turn::take(&plan).await?;
-        let owner = Owner::log_in(&turn, &plan).await?;
+        let owner = OwnerSession::log_in(&turn, &plan).await?;
         analyse(&owner.client, tables).await;
         Ok(())
     }

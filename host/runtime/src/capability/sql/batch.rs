@@ -17,27 +17,29 @@ use tokio_postgres::Statement;
 use super::enqueue::{self, Message};
 use super::error::Halt;
 use super::pipeline::{self, Step};
-use super::run::{self, Answer, Ready, Want};
+use super::run::{self, Ready, StatementResult, Want};
 use super::usage::Relay;
 use super::{Config, Error, Isolation, transaction};
 use hearth_backend::postgres::connection::{Connection, Standing};
 use hearth_backend::postgres::tenancy::Tenant;
 
 /// One step of a batch, checked and ready to be sent.
-pub(super) enum Call<'a> {
+pub(super) enum BatchItem<'a> {
     Statement(Ready<'a>),
     Enqueue(Box<Message>),
 }
 
-impl Call<'_> {
+impl BatchItem<'_> {
     fn wants_rows(&self) -> bool {
-        matches!(self, Call::Statement(ready) if ready.want == Want::Rows)
+        matches!(self, BatchItem::Statement(ready) if ready.want == Want::Rows)
     }
 
     async fn prepare(&self, connection: &mut Connection) -> Result<Statement, Halt> {
         match self {
-            Call::Statement(ready) => run::prepare(connection, ready.known, Standing::Idle).await,
-            Call::Enqueue(message) => {
+            BatchItem::Statement(ready) => {
+                run::prepare(connection, ready.known, Standing::Idle).await
+            }
+            BatchItem::Enqueue(message) => {
                 enqueue::prepare(connection, message.statement(), Standing::Idle).await
             }
         }
@@ -51,21 +53,23 @@ impl Call<'_> {
         relay: &'s Relay<'_>,
     ) -> Step<'s> {
         match self {
-            Call::Statement(ready) => pipeline::statement(client, statement, ready, config, relay),
-            Call::Enqueue(message) => pipeline::message(client, statement, message, relay),
+            BatchItem::Statement(ready) => {
+                pipeline::statement(client, statement, ready, config, relay)
+            }
+            BatchItem::Enqueue(message) => pipeline::message(client, statement, message, relay),
         }
     }
 
     /// A message that can be sent with others.
     fn plain_message(&self) -> Option<&Message> {
         match self {
-            Call::Enqueue(message) if !message.is_deduplicated() => Some(message),
+            BatchItem::Enqueue(message) if !message.is_deduplicated() => Some(message),
             _ => None,
         }
     }
 
     fn forget(&self, connection: &Connection) {
-        if let Call::Statement(ready) = self {
+        if let BatchItem::Statement(ready) = self {
             connection.forget_statement(&ready.known.prepared);
         }
     }
@@ -75,13 +79,13 @@ impl Call<'_> {
 pub(super) async fn run(
     connection: &mut Connection,
     tenant: &Tenant,
-    calls: &[Call<'_>],
+    calls: &[BatchItem<'_>],
     config: &Config,
     mark: Option<&str>,
     relay: &Relay<'_>,
-) -> Result<Vec<Answer>, Error> {
+) -> Result<Vec<StatementResult>, Error> {
     let statements = prepare(connection, calls, relay).await?;
-    let rows_wanted = calls.iter().any(Call::wants_rows);
+    let rows_wanted = calls.iter().any(BatchItem::wants_rows);
     // COMMIT with the mark in front of it, where nothing has to be read before it.
     let commit =
         (!rows_wanted).then(|| mark.map_or("COMMIT".into(), |mark| [mark, "; COMMIT"].concat()));
@@ -108,13 +112,13 @@ pub(super) async fn run(
 
 async fn prepare(
     connection: &mut Connection,
-    calls: &[Call<'_>],
+    calls: &[BatchItem<'_>],
     relay: &Relay<'_>,
 ) -> Result<Vec<Statement>, Halt> {
     let mut prepared = Vec::with_capacity(calls.len());
     let mut number = 0;
     for call in calls {
-        let Call::Statement(_) = call else {
+        let BatchItem::Statement(_) = call else {
             prepared.push(call.prepare(connection).await?);
             continue;
         };
@@ -128,7 +132,7 @@ async fn prepare(
 }
 
 /// What one statement does: a call, or the messages of several.
-struct Part<'c> {
+struct BatchPart<'c> {
     /// The call whose prepared statement it is.
     number: usize,
     messages: Vec<&'c Message>,
@@ -136,19 +140,19 @@ struct Part<'c> {
 
 /// Messages wait for those behind them; one with a deduplication id goes by itself, and
 /// they go before it.
-fn parts<'c>(calls: &'c [Call<'_>]) -> Vec<Part<'c>> {
+fn parts<'c>(calls: &'c [BatchItem<'_>]) -> Vec<BatchPart<'c>> {
     let mut parts = Vec::with_capacity(calls.len());
-    let mut waiting: Option<Part<'c>> = None;
+    let mut waiting: Option<BatchPart<'c>> = None;
     for (number, call) in calls.iter().enumerate() {
         let messages = Vec::new();
         let Some(message) = call.plain_message() else {
-            if matches!(call, Call::Enqueue(_)) {
+            if matches!(call, BatchItem::Enqueue(_)) {
                 parts.extend(waiting.take());
             }
-            parts.push(Part { number, messages });
+            parts.push(BatchPart { number, messages });
             continue;
         };
-        let part = waiting.get_or_insert(Part { number, messages });
+        let part = waiting.get_or_insert(BatchPart { number, messages });
         part.messages.push(message);
     }
     parts.extend(waiting);
@@ -156,10 +160,10 @@ fn parts<'c>(calls: &'c [Call<'_>]) -> Vec<Part<'c>> {
 }
 
 /// An answer for each call: a message that was sent with others has its own id.
-fn in_order(calls: &[Call<'_>], answers: Vec<Answer>) -> Vec<Answer> {
+fn in_order(calls: &[BatchItem<'_>], answers: Vec<StatementResult>) -> Vec<StatementResult> {
     let mut answers = answers.into_iter();
-    let answer = |call: &Call<'_>| match call.plain_message() {
-        Some(message) => Some(Answer::Id(message.entry.id())),
+    let answer = |call: &BatchItem<'_>| match call.plain_message() {
+        Some(message) => Some(StatementResult::Id(message.entry.id())),
         None => answers.next(),
     };
     calls.iter().filter_map(answer).collect()
@@ -168,12 +172,12 @@ fn in_order(calls: &[Call<'_>], answers: Vec<Answer>) -> Vec<Answer> {
 async fn send(
     connection: &mut Connection,
     tenant: &Tenant,
-    calls: &[Call<'_>],
+    calls: &[BatchItem<'_>],
     statements: &[Statement],
     config: &Config,
     commit: Option<&str>,
     relay: &Relay<'_>,
-) -> Result<Vec<Answer>, Halt> {
+) -> Result<Vec<StatementResult>, Halt> {
     let nobody = Tenant::nobody();
     let clear = (!connection.carries(&nobody)).then(|| nobody.set());
     let local = tenant.set_local();

@@ -14,7 +14,7 @@ use super::gate::Refusal;
 use super::ledger;
 use super::lend::LendError;
 use super::migrate::{self, Checked, Plan};
-use super::owner::Owner;
+use super::owner::OwnerSession;
 use super::turn::Turn;
 
 /// What an interrupted CREATE INDEX CONCURRENTLY leaves behind.
@@ -26,7 +26,7 @@ const INVALID: &str = "
 pub(super) async fn run(
     plan: &Plan<'_>,
     turn: &Turn,
-    owner: &Owner,
+    owner: &OwnerSession,
     checked: &Checked<'_>,
 ) -> Result<(), LendError> {
     allowed(checked)?;
@@ -52,13 +52,13 @@ pub(super) async fn run(
 
 /// The plugin's names are looked up, and whoever writes may take as long as a
 /// migration may.
-async fn begin(plan: &Plan<'_>, owner: &Owner) -> Result<(), LendError> {
+async fn begin(plan: &Plan<'_>, owner: &OwnerSession) -> Result<(), LendError> {
     let (schema, ms) = (&plan.names.schema, plan.limits.migration_ms_max);
     let text = format!("SET search_path = {schema}, pg_temp; SET lock_timeout = {ms}");
     Ok(owner.client.batch_execute(&text).await?)
 }
 
-async fn drop_invalid(plan: &Plan<'_>, owner: &Owner) -> Result<(), LendError> {
+async fn drop_invalid(plan: &Plan<'_>, owner: &OwnerSession) -> Result<(), LendError> {
     let end = "SET search_path = pg_catalog, pg_temp";
     owner.client.batch_execute(end).await?;
     for row in owner.client.query(INVALID, &[&plan.names.schema]).await? {

@@ -27,7 +27,7 @@ mod walk;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::statement::{Access, Declared, SHOWN_CHARS, TEXT_BYTES_MAX, beginning};
+use super::statement::{AccessMode, Declared, SHOWN_CHARS, TEXT_BYTES_MAX, beginning};
 
 pub use definition::{Definition, approved_name, definitions, is_approval, is_pinned, pinned};
 
@@ -107,7 +107,7 @@ pub fn check_statement(
     text: &str,
     schema: &str,
     approved: &ApprovedFunctions,
-) -> Result<Access, Refusal> {
+) -> Result<AccessMode, Refusal> {
     let tree = parse::parse(text, TEXT_BYTES_MAX)?;
     rules::statement(text, &tree, schema, approved)
 }
@@ -118,9 +118,9 @@ pub fn check_declared(
     declared: &Declared,
     schema: &str,
     approved: &ApprovedFunctions,
-) -> Result<Access, Refusal> {
+) -> Result<AccessMode, Refusal> {
     let access = check_statement(&declared.text, schema, approved)?;
-    if declared.access == Access::Read && access == Access::Write {
+    if declared.access == AccessMode::Read && access == AccessMode::Write {
         let reason = "is declared to read, but it can write, lock or call a volatile function: \
                       declare it to write";
         return Err(Refusal::new(&declared.text, reason, None));

@@ -13,8 +13,8 @@ use tokio_postgres::Client;
 use super::gate::Refusal;
 use super::lend::{LendError, Serving};
 use super::migrate::describe_as_runtime;
-use super::owner::Owner;
-use super::roles::Names;
+use super::owner::OwnerSession;
+use super::roles::RoleNames;
 
 /// Every column of the plugin's tables, and whether an insert must name it.
 const COLUMNS: &str = "
@@ -28,7 +28,7 @@ const COLUMNS: &str = "
 /// By table and name: the table's name, and whether the column is required.
 pub(super) type Columns = HashMap<(u32, String), (String, bool)>;
 
-pub(super) async fn columns(client: &Client, names: &Names) -> Result<Columns, LendError> {
+pub(super) async fn columns(client: &Client, names: &RoleNames) -> Result<Columns, LendError> {
     let rows = client.query(COLUMNS, &[&names.schema]).await?;
     rows.iter()
         .map(|row| {
@@ -40,8 +40,8 @@ pub(super) async fn columns(client: &Client, names: &Names) -> Result<Columns, L
 
 /// Refuses what the serving version would not survive.
 pub(super) async fn check(
-    owner: &Owner,
-    names: &Names,
+    owner: &OwnerSession,
+    names: &RoleNames,
     serving: &Serving,
     before: &Columns,
 ) -> Result<(), LendError> {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::gate::Refusal;
 use super::lend::LendError;
 use super::migrate::{Checked, Migration, Plan, title};
-use super::owner::Owner;
+use super::owner::OwnerSession;
 use super::turn::Turn;
 
 /// The migrations that have not run, after those that have were compared.
@@ -82,7 +82,7 @@ fn checksum(migration: &Migration) -> String {
 }
 
 /// What lets one migration be recorded, once.
-pub(super) struct Key([u8; 32]);
+pub(super) struct LedgerKey([u8; 32]);
 
 /// Says which row comes next, and whether it had been said before: then a host ended
 /// between the beginning and the end of this migration.
@@ -90,8 +90,8 @@ pub(super) async fn announce(
     turn: &Turn,
     plan: &Plan<'_>,
     migration: &Migration,
-) -> Result<(Key, bool), LendError> {
-    let key = Key(rand::random());
+) -> Result<(LedgerKey, bool), LendError> {
+    let key = LedgerKey(rand::random());
     let digest = Sha256::digest(key.0);
     let (version, sum) = (i64::from(migration.version), checksum(migration));
     // Each part of a WITH sees the table as it was before.
@@ -127,7 +127,7 @@ pub(super) async fn withdraw(turn: &Turn, plan: &Plan<'_>) -> Result<(), LendErr
 }
 
 /// Writes the row that was announced, in the transaction of the migration.
-pub(super) async fn record(owner: &Owner, key: &Key) -> Result<(), LendError> {
+pub(super) async fn record(owner: &OwnerSession, key: &LedgerKey) -> Result<(), LendError> {
     let text = "SELECT hearth.record_migration($1)";
     owner.client.query_one(text, &[&key.0.as_slice()]).await?;
     Ok(())

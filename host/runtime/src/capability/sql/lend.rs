@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::gate::{self, ApprovedFunctions, Refusal};
 use super::lent::{Known, Lent};
-use super::migrate::{self, Checked, Limits, Migration, Open, Plan};
-use super::roles::{self, Names};
+use super::migrate::{self, Checked, Limits, MigratedSchema, Migration, Plan};
+use super::roles::{self, RoleNames};
 use super::scans::Scan;
 use super::statement::Declared;
 use super::usage::StatementAccount;
@@ -16,7 +16,7 @@ use hearth_backend::postgres::connection::{Credentials, Prepared};
 use hearth_backend::queues::Sender;
 
 /// What a deployment brings along, out of its package and the operator's config.
-pub struct Deployment<'a> {
+pub struct SqlDeployment<'a> {
     pub plugin: &'a str,
     /// Its number within the plugin.
     pub number: u64,
@@ -78,8 +78,8 @@ pub struct Serving {
 /// A deployment whose migrations ran and whose statements fit, in a transaction
 /// that is still open. Dropped, the last migration is undone.
 pub struct Lending {
-    open: Open,
-    names: Names,
+    open: MigratedSchema,
+    names: RoleNames,
     lent: Lent,
 }
 
@@ -108,14 +108,14 @@ impl Client {
     /// # Errors
     /// [`LendError::Refused`] with each statement's beginning, the reason and,
     /// where Postgres gave one, the position.
-    pub async fn lend(&self, deployment: Deployment<'_>) -> Result<Lent, LendError> {
+    pub async fn lend(&self, deployment: SqlDeployment<'_>) -> Result<Lent, LendError> {
         self.lend_beside(deployment, &Beside::default()).await
     }
 
     /// As [`Client::lend`], while another deployment may be serving.
     pub async fn lend_beside(
         &self,
-        deployment: Deployment<'_>,
+        deployment: SqlDeployment<'_>,
         beside: &Beside,
     ) -> Result<Lent, LendError> {
         let lending = self.begin_lending_beside(deployment, beside).await?;
@@ -124,7 +124,7 @@ impl Client {
 
     /// As [`Client::lend`], and leaves the transaction open in which the last
     /// migration ran, so that the caller can look before it commits.
-    pub async fn begin_lending(&self, deployment: Deployment<'_>) -> Result<Lending, LendError> {
+    pub async fn begin_lending(&self, deployment: SqlDeployment<'_>) -> Result<Lending, LendError> {
         self.begin_lending_beside(deployment, &Beside::default())
             .await
     }
@@ -134,7 +134,7 @@ impl Client {
     /// go on.
     pub async fn begin_lending_beside(
         &self,
-        deployment: Deployment<'_>,
+        deployment: SqlDeployment<'_>,
         beside: &Beside,
     ) -> Result<Lending, LendError> {
         let names = self.names(deployment.plugin).await?;
@@ -159,9 +159,9 @@ impl Client {
         Ok(Lending { open, names, lent })
     }
 
-    pub(super) async fn names(&self, plugin: &str) -> Result<Names, LendError> {
+    pub(super) async fn names(&self, plugin: &str) -> Result<RoleNames, LendError> {
         let database = self.database().await?;
-        Names::of(plugin, &database).ok_or_else(unnamed)
+        RoleNames::of(plugin, &database).ok_or_else(unnamed)
     }
 
     pub(super) async fn database(&self) -> Result<String, LendError> {
@@ -179,9 +179,9 @@ impl Client {
 
     fn open_pool(
         &self,
-        names: &Names,
+        names: &RoleNames,
         password: String,
-        deployment: &Deployment<'_>,
+        deployment: &SqlDeployment<'_>,
     ) -> Result<Lent, LendError> {
         let (role, schema) = (names.runtime.clone(), names.schema.clone());
         let credentials = Credentials {
@@ -205,7 +205,7 @@ impl Client {
 
     /// The comment keeps plans of plugins and deployments apart, in Postgres and in
     /// whatever stands in between. The plugin's name cannot end it.
-    fn known(&self, deployment: &Deployment<'_>) -> HashMap<String, Known> {
+    fn known(&self, deployment: &SqlDeployment<'_>) -> HashMap<String, Known> {
         let (plugin, number) = (Arc::<str>::from(deployment.plugin), deployment.number);
         let declared = deployment.declared.iter().enumerate();
         let known = declared.map(|(index, declared)| {
@@ -239,7 +239,10 @@ fn unnamed() -> LendError {
 }
 
 /// Everything that can be found out without a database, together.
-fn check<'d>(deployment: &'d Deployment<'_>, names: &Names) -> Result<Vec<Checked<'d>>, LendError> {
+fn check<'d>(
+    deployment: &'d SqlDeployment<'_>,
+    names: &RoleNames,
+) -> Result<Vec<Checked<'d>>, LendError> {
     let mut refusals: Vec<_> = deployment
         .declared
         .iter()

@@ -11,7 +11,7 @@ use super::value::{self, Param};
 use super::{Config, Error, Value};
 use crate::capability::Call;
 use hearth_backend::postgres::connection::Prepared;
-use hearth_backend::postgres::lease::Lease;
+use hearth_backend::postgres::lease::PooledConnection;
 use hearth_backend::postgres::plugin::{LeaseError, PluginPool, PoolStatus};
 use hearth_backend::postgres::tenancy::Tenant;
 use hearth_backend::queues::Sender;
@@ -83,7 +83,7 @@ impl Lent {
         call: &Call,
         tenant: &Tenant,
         statement: Option<&str>,
-    ) -> Result<Lease, Error> {
+    ) -> Result<PooledConnection, Error> {
         let began = Instant::now();
         let lease = self.connections()?.lease(tenant).await;
         let waited = began.elapsed();

@@ -10,16 +10,18 @@
 //! statements of the deployment have been described: what does not fit leaves the
 //! last migration undone.
 
+use serde::{Deserialize, Serialize};
+
 use super::analyse;
 use super::concurrent_index;
 use super::describe;
 use super::gate::Refusal;
 use super::gate::runs_without_transaction;
 use super::guard;
-use super::ledger::{self, Key};
+use super::ledger::{self, LedgerKey};
 use super::lend::{Beside, LendError};
-use super::owner::Owner;
-use super::roles::{self, Names};
+use super::owner::OwnerSession;
+use super::roles::{self, RoleNames};
 use super::scans::{self, Scan};
 use super::statement::Declared;
 use super::tables;
@@ -27,12 +29,13 @@ use super::turn::Turn;
 use hearth_backend::postgres::Server;
 
 /// One file of a plugin's migrations.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Migration {
     /// The number at the beginning of the file's name. Migrations run in the
     /// order of their numbers, each once in the life of a database.
     pub version: u32,
-    /// What follows the number, for people.
+    /// What follows the number, for people: `create_ticket` of `0001_create_ticket.sql`.
     pub name: String,
     pub sql: String,
 }
@@ -45,7 +48,7 @@ pub(super) struct Checked<'a> {
 
 pub(super) struct Plan<'a> {
     pub plugin: &'a str,
-    pub names: &'a Names,
+    pub names: &'a RoleNames,
     pub password: &'a str,
     /// In the order of their versions.
     pub migrations: &'a [Checked<'a>],
@@ -65,20 +68,20 @@ pub(super) struct Limits {
 }
 
 /// The migrated schema before it is committed.
-pub(super) struct Open {
-    owner: Owner,
+pub(super) struct MigratedSchema {
+    owner: OwnerSession,
     /// Whether any migration ran.
     has_migrated: bool,
     /// Ends after the owner's session.
     _turn: Turn,
 }
 
-impl Open {
+impl MigratedSchema {
     /// Prepares statements as that runtime role would, and answers what does not
     /// fit. Another deployment's may be asked for as well as this one's.
     pub(super) async fn describe(
         &self,
-        names: &Names,
+        names: &RoleNames,
         declared: &[Declared],
     ) -> Result<Vec<Refusal>, LendError> {
         describe_as_runtime(&self.owner, names, declared).await
@@ -87,14 +90,14 @@ impl Open {
     /// Which of the statements read all rows of a customer.
     pub(super) async fn scans(
         &self,
-        names: &Names,
+        names: &RoleNames,
         declared: &[Declared],
     ) -> Result<Vec<Scan>, LendError> {
         scans::find(&self.owner.client, names, declared).await
     }
 
     /// Commits, and analyses what migrations made.
-    pub(super) async fn commit(self, names: &Names) -> Result<(), LendError> {
+    pub(super) async fn commit(self, names: &RoleNames) -> Result<(), LendError> {
         self.owner.commit().await?;
         if self.has_migrated {
             analyse::migrated(&self.owner, names).await;
@@ -105,11 +108,11 @@ impl Open {
 
 /// Prepares statements with the rights and the search path of a request.
 pub(super) async fn describe_as_runtime(
-    owner: &Owner,
-    names: &Names,
+    owner: &OwnerSession,
+    names: &RoleNames,
     declared: &[Declared],
 ) -> Result<Vec<Refusal>, LendError> {
-    let Names {
+    let RoleNames {
         schema, runtime, ..
     } = names;
     let role = format!("SET LOCAL ROLE {runtime}; SET LOCAL search_path = {schema}, pg_temp");
@@ -121,11 +124,11 @@ pub(super) async fn describe_as_runtime(
 }
 
 /// Runs what has not run yet. Everything is committed but the last migration.
-pub(super) async fn migrate(plan: &Plan<'_>) -> Result<Open, LendError> {
+pub(super) async fn migrate(plan: &Plan<'_>) -> Result<MigratedSchema, LendError> {
     let mut turn = Turn::take(plan).await?;
     roles::ensure(&mut turn.client, plan.names, plan.password).await?;
     let pending = ledger::pending(&turn, plan).await?;
-    let owner = Owner::log_in(&turn, plan).await?;
+    let owner = OwnerSession::log_in(&turn, plan).await?;
     let mut last = None;
     for (index, next) in pending.iter().copied().enumerate() {
         if runs_without_transaction(&next.migration.sql) {
@@ -138,7 +141,7 @@ pub(super) async fn migrate(plan: &Plan<'_>) -> Result<Open, LendError> {
         }
     }
     step(plan, &turn, &owner, last, Some(plan.shared)).await?;
-    Ok(Open {
+    Ok(MigratedSchema {
         owner,
         has_migrated: !pending.is_empty(),
         _turn: turn,
@@ -150,7 +153,7 @@ pub(super) async fn migrate(plan: &Plan<'_>) -> Result<Open, LendError> {
 async fn step(
     plan: &Plan<'_>,
     turn: &Turn,
-    owner: &Owner,
+    owner: &OwnerSession,
     migration: Option<&Checked<'_>>,
     shared: Option<&[String]>,
 ) -> Result<(), LendError> {
@@ -185,7 +188,11 @@ pub(super) fn title(migration: &Migration) -> String {
 }
 
 /// One migration, with the rows of all customers in sight, and its row in the ledger.
-async fn apply(owner: &Owner, checked: &Checked<'_>, key: &Key) -> Result<(), LendError> {
+async fn apply(
+    owner: &OwnerSession,
+    checked: &Checked<'_>,
+    key: &LedgerKey,
+) -> Result<(), LendError> {
     for statement in &checked.statements {
         if let Err(error) = owner.client.batch_execute(statement).await {
             return Err(refused(checked, statement, error));
@@ -216,7 +223,7 @@ pub(super) fn refused(
 /// Those of the tables that exist: between two migrations a shared table of a
 /// later one need not yet.
 async fn unfinished(
-    owner: &Owner,
+    owner: &OwnerSession,
     plan: &Plan<'_>,
     shared: &[String],
 ) -> Result<Vec<String>, LendError> {

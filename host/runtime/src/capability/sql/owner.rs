@@ -17,20 +17,20 @@ use super::roles;
 use super::turn::{self, Turn};
 
 /// Dropped, its connection closes, and what was not committed is undone.
-pub(super) struct Owner {
+pub(super) struct OwnerSession {
     pub client: Client,
     settings: String,
 }
 
-impl Owner {
-    pub async fn log_in(turn: &Turn, plan: &Plan<'_>) -> Result<Owner, LendError> {
+impl OwnerSession {
+    pub async fn log_in(turn: &Turn, plan: &Plan<'_>) -> Result<OwnerSession, LendError> {
         let password = hex::encode(rand::random::<[u8; 32]>());
         roles::open_login(&turn.client, plan.names, &password).await?;
         let mut config = plan.server.connect_config();
         config.user(&plan.names.owner).password(&password);
         let connected = turn::connect(plan.server, &config).await;
         roles::close_login(&turn.client, plan.names).await?;
-        let owner = Owner {
+        let owner = OwnerSession {
             client: connected?,
             settings: settings(plan),
         };

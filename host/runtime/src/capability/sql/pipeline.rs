@@ -13,21 +13,26 @@ use tokio_postgres::{Client, Statement};
 use super::Config;
 use super::enqueue::{self, Message};
 use super::error::Halt;
-use super::run::{self, Answer, Ready};
+use super::run::{self, Ready, StatementResult};
 use super::usage::Relay;
 
 pub(super) type Step<'a> =
-    Pin<Box<MaybeDone<Pin<Box<dyn Future<Output = Result<Done, Halt>> + Send + 'a>>>>>;
+    Pin<Box<MaybeDone<Pin<Box<dyn Future<Output = Result<StepResult, Halt>> + Send + 'a>>>>>;
 
 /// What one message of the pipeline was answered.
-pub(super) enum Done {
+pub(super) enum StepResult {
     Setting,
-    Answer(Answer),
+    Answer(StatementResult),
 }
 
 /// A text without parameters.
 pub(super) fn simple<'a>(client: &'a Client, text: &'a str) -> Step<'a> {
-    let sent = async move { Ok(client.batch_execute(text).await.map(|()| Done::Setting)?) };
+    let sent = async move {
+        Ok(client
+            .batch_execute(text)
+            .await
+            .map(|()| StepResult::Setting)?)
+    };
     Box::pin(maybe_done(Box::pin(sent)))
 }
 
@@ -42,7 +47,7 @@ pub(super) fn statement<'a>(
     let sent = async move {
         let result = run::send(client, statement, call, config).await;
         relay.answered(&result);
-        result.map(Done::Answer)
+        result.map(StepResult::Answer)
     };
     Box::pin(maybe_done(Box::pin(sent)))
 }
@@ -57,7 +62,7 @@ pub(super) fn messages<'a>(
     let sent = async move {
         enqueue::send_together(client, statement, messages).await?;
         relay.passed();
-        Ok(Done::Setting)
+        Ok(StepResult::Setting)
     };
     Box::pin(maybe_done(Box::pin(sent)))
 }
@@ -72,7 +77,7 @@ pub(super) fn message<'a>(
     let sent = async move {
         let id = enqueue::send(client, statement, message).await?;
         relay.passed();
-        Ok(Done::Answer(Answer::Id(id)))
+        Ok(StepResult::Answer(StatementResult::Id(id)))
     };
     Box::pin(maybe_done(Box::pin(sent)))
 }
@@ -81,7 +86,7 @@ pub(super) fn message<'a>(
 pub(super) async fn in_order<'a>(
     first: &mut Option<Step<'a>>,
     mut steps: Vec<Step<'a>>,
-) -> Vec<Result<Done, Halt>> {
+) -> Vec<Result<StepResult, Halt>> {
     poll_fn(|cx| {
         let mut pending = false;
         for step in first.iter_mut().chain(steps.iter_mut()) {
@@ -97,26 +102,27 @@ pub(super) async fn in_order<'a>(
     steps.into_iter().filter_map(take).collect()
 }
 
-pub(super) fn take(mut step: Step<'_>) -> Option<Result<Done, Halt>> {
+pub(super) fn take(mut step: Step<'_>) -> Option<Result<StepResult, Halt>> {
     step.as_mut().take_output()
 }
 
 /// Whether Postgres has answered all of them, be it with errors.
-pub(super) fn all_answered(results: &[Result<Done, Halt>]) -> bool {
-    let answered = |result: &Result<Done, Halt>| result.as_ref().err().is_none_or(Halt::is_answer);
+pub(super) fn all_answered(results: &[Result<StepResult, Halt>]) -> bool {
+    let answered =
+        |result: &Result<StepResult, Halt>| result.as_ref().err().is_none_or(Halt::is_answer);
     results.iter().all(answered)
 }
 
 /// All answers, or what went wrong. An error that Postgres answered is the cause
 /// of everything behind it, and proves that nothing was committed; so it is told
 /// rather than a connection lost later.
-pub(super) fn check(results: Vec<Result<Done, Halt>>) -> Result<Vec<Answer>, Halt> {
+pub(super) fn check(results: Vec<Result<StepResult, Halt>>) -> Result<Vec<StatementResult>, Halt> {
     let mut answers = Vec::with_capacity(results.len());
     let mut lost = None;
     for result in results {
         match result {
-            Ok(Done::Setting) => {}
-            Ok(Done::Answer(answer)) => answers.push(answer),
+            Ok(StepResult::Setting) => {}
+            Ok(StepResult::Answer(answer)) => answers.push(answer),
             Err(halt) if halt.is_answer() => return Err(halt),
             Err(halt) => {
                 lost.get_or_insert(halt);

@@ -25,16 +25,16 @@ const NAME_BYTES_MAX: usize = 36;
 /// The names in Postgres of what belongs to a plugin. They consist of `a-z`,
 /// `0-9` and `_`, so they need no quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Names {
+pub(super) struct RoleNames {
     pub schema: String,
     pub owner: String,
     pub runtime: String,
 }
 
-impl Names {
+impl RoleNames {
     /// `None` where the plugin's name is not of `a-z`, `0-9` and `-`, or does not
     /// begin with a letter: then two names could mean one role.
-    pub(super) fn of(plugin: &str, database: &str) -> Option<Names> {
+    pub(super) fn of(plugin: &str, database: &str) -> Option<RoleNames> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let letter = plugin
             .bytes()
@@ -45,7 +45,7 @@ impl Names {
         }
         let database = short_hash(database);
         let name = short(plugin).replace('-', "_");
-        Some(Names {
+        Some(RoleNames {
             schema: format!("plugin_{name}"),
             owner: format!("hearth_owner_{database}_{name}"),
             runtime: format!("hearth_{database}_{name}"),
@@ -81,7 +81,7 @@ const LOCK: i64 = 0x6872_7468_706c_7567;
 /// Makes roles and schema where they are missing, and sets what they may.
 pub(super) async fn ensure(
     client: &mut Client,
-    names: &Names,
+    names: &RoleNames,
     password: &str,
 ) -> Result<(), LendError> {
     let verifier = verifier(password)?;
@@ -97,7 +97,7 @@ pub(super) async fn ensure(
         }
         is_harmless(&transaction, names, role).await?;
     }
-    let Names { owner, runtime, .. } = names;
+    let RoleNames { owner, runtime, .. } = names;
     let rights = format!(
         "ALTER ROLE {owner} NOLOGIN NOINHERIT PASSWORD NULL;
          ALTER ROLE {runtime} LOGIN NOINHERIT PASSWORD '{verifier}';
@@ -124,7 +124,7 @@ const HARMFUL: &str = "
 
 async fn is_harmless(
     transaction: &Transaction<'_>,
-    names: &Names,
+    names: &RoleNames,
     role: &str,
 ) -> Result<(), LendError> {
     let row = transaction
@@ -139,8 +139,8 @@ async fn is_harmless(
 }
 
 /// Only who can become a role can give it a schema, so the host joins it for that.
-async fn make_schema(transaction: &Transaction<'_>, names: &Names) -> Result<(), LendError> {
-    let Names { schema, owner, .. } = names;
+async fn make_schema(transaction: &Transaction<'_>, names: &RoleNames) -> Result<(), LendError> {
+    let RoleNames { schema, owner, .. } = names;
     let found = "SELECT FROM pg_namespace WHERE nspname = $1";
     if transaction.query_opt(found, &[schema]).await?.is_some() {
         return Ok(());
@@ -152,7 +152,7 @@ async fn make_schema(transaction: &Transaction<'_>, names: &Names) -> Result<(),
 
 /// The host is no member of a plugin's roles: it never acts as one of them. What it
 /// has as their maker (ADMIN, from Postgres 16 on) stays.
-async fn leave_roles(transaction: &Transaction<'_>, names: &Names) -> Result<(), LendError> {
+async fn leave_roles(transaction: &Transaction<'_>, names: &RoleNames) -> Result<(), LendError> {
     let text = "
         SELECT g.rolname::text
         FROM pg_auth_members m
@@ -174,7 +174,7 @@ const LOGIN: &str = "1 minute";
 /// Lets the owner log in with this password.
 pub(super) async fn open_login(
     client: &Client,
-    names: &Names,
+    names: &RoleNames,
     password: &str,
 ) -> Result<(), LendError> {
     let (owner, verifier) = (&names.owner, verifier(password)?);
@@ -185,7 +185,7 @@ pub(super) async fn open_login(
 }
 
 /// Lets nobody log in as the owner.
-pub(super) async fn close_login(client: &Client, names: &Names) -> Result<(), LendError> {
+pub(super) async fn close_login(client: &Client, names: &RoleNames) -> Result<(), LendError> {
     let text = format!("ALTER ROLE {} NOLOGIN PASSWORD NULL", names.owner);
     Ok(client.batch_execute(&text).await?)
 }
@@ -240,7 +240,7 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for plugin in ["tickets", "tick-ets", "a", &long, &longer] {
             for database in ["hearth", "other"] {
-                let names = Names::of(plugin, database).unwrap();
+                let names = RoleNames::of(plugin, database).unwrap();
                 assert!(names.owner.len() <= 63 && names.runtime.len() <= 63);
                 assert!(seen.insert(names.owner) && seen.insert(names.runtime));
             }
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn names_that_could_collide_or_need_quotes_are_refused() {
         for plugin in ["", "a_b", "A", "1a", "a b", "a\"b", "é"] {
-            assert_eq!(Names::of(plugin, "hearth"), None, "{plugin}");
+            assert_eq!(RoleNames::of(plugin, "hearth"), None, "{plugin}");
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Row, Statement};
 use super::describe;
 use super::error::Halt;
 use super::lent::Known;
-use super::statement::Access;
+use super::statement::AccessMode;
 use super::value::{Cell, Param};
 use super::{Config, Error, RowSet, Value};
 use hearth_backend::postgres::chain;
@@ -26,7 +26,7 @@ pub(super) enum Want {
 
 /// What it was told.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum StatementResult {
     Rows(RowSet),
     Count(u64),
     /// Of a message.
@@ -46,7 +46,7 @@ pub(super) async fn alone(
     tenant: &Tenant,
     ready: &Ready<'_>,
     config: &Config,
-) -> Result<Answer, Halt> {
+) -> Result<StatementResult, Halt> {
     let statement = prepare(connection, ready.known, Standing::Idle).await?;
     let access = ready.known.declared.access;
     let client = connection.client();
@@ -62,7 +62,7 @@ pub(super) async fn within_transaction(
     connection: &mut Connection,
     ready: &Ready<'_>,
     config: &Config,
-) -> Result<Answer, Halt> {
+) -> Result<StatementResult, Halt> {
     let statement = prepare(connection, ready.known, Standing::InTransaction).await?;
     let client = connection.client();
     connection.mark();
@@ -80,7 +80,7 @@ pub(super) async fn within_transaction(
 async fn as_tenant<T>(
     connection: &mut Connection,
     tenant: &Tenant,
-    access: Access,
+    access: AccessMode,
     work: impl Future<Output = Result<T, Halt>>,
 ) -> Result<T, Halt> {
     if connection.carries(tenant) {
@@ -91,13 +91,13 @@ async fn as_tenant<T>(
     let text = tenant.set();
     let setting = client.batch_execute(&text);
     match access {
-        Access::Read => {
+        AccessMode::Read => {
             let (set, result) = join(setting, work).await;
             set.map_err(prelude_failed)?;
             connection.remember_tenant(tenant);
             result
         }
-        Access::Write => {
+        AccessMode::Write => {
             setting.await.map_err(prelude_failed)?;
             connection.remember_tenant(tenant);
             work.await
@@ -168,12 +168,12 @@ pub(super) async fn send(
     statement: &Statement,
     ready: &Ready<'_>,
     config: &Config,
-) -> Result<Answer, Halt> {
+) -> Result<StatementResult, Halt> {
     let rows = client.query_raw(statement, ready.params.iter()).await?;
     let mut rows = pin!(rows);
     if ready.want == Want::Count {
         while rows.try_next().await?.is_some() {}
-        return Ok(Answer::Count(rows.rows_affected().unwrap_or(0)));
+        return Ok(StatementResult::Count(rows.rows_affected().unwrap_or(0)));
     }
     let mut read = Reading::new(config);
     while let Some(row) = rows.try_next().await? {
@@ -185,7 +185,7 @@ pub(super) async fn send(
         .columns
         .iter()
         .map(|column| column.name.clone());
-    Ok(Answer::Rows(RowSet {
+    Ok(StatementResult::Rows(RowSet {
         columns: columns.collect(),
         rows: read.rows,
     }))

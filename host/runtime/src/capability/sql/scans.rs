@@ -46,7 +46,7 @@ use self::plan::PlanNode;
 use super::describe;
 use super::gate::{Refusal, limits_rows};
 use super::lend::LendError;
-use super::roles::Names;
+use super::roles::RoleNames;
 use super::statement::{Declared, beginning};
 use hearth_backend::postgres::connection::PLANNING;
 
@@ -67,7 +67,7 @@ pub struct Scan {
 /// is left as it was.
 pub(super) async fn find(
     client: &Client,
-    names: &Names,
+    names: &RoleNames,
     declared: &[Declared],
 ) -> Result<Vec<Scan>, LendError> {
     let indexes = indexes::read(client, names).await?;
@@ -85,8 +85,8 @@ pub(super) async fn find(
 }
 
 /// What makes the session a plugin's, for a customer that nobody is, until the savepoint.
-fn session(names: &Names) -> String {
-    let Names {
+fn session(names: &RoleNames) -> String {
+    let RoleNames {
         schema, runtime, ..
     } = names;
     let settings = PLANNING.split("-c ").map(str::trim);

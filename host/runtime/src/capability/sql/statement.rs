@@ -175,7 +175,7 @@ pub struct Column {
 
 /// What a statement does to the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum AccessMode {
     /// It cannot write, as its parse tree shows.
     Read,
     /// It may write, or lock, or call something volatile.
@@ -193,7 +193,7 @@ pub struct Declared {
     pub params: Vec<Type>,
     /// The columns of the answer, in order. Empty where no rows are wanted.
     pub columns: Vec<Column>,
-    pub access: Access,
+    pub access: AccessMode,
 }
 
 impl Declared {
@@ -253,7 +253,7 @@ pub fn beginning(text: &str) -> String {
 /// Joins statements of several sources under the same rules as one section:
 /// bounded in number and size, each text once.
 pub fn join(sources: impl IntoIterator<Item = Declared>) -> Result<Vec<Declared>, SectionError> {
-    let mut statements = Joined::default();
+    let mut statements = StatementSet::default();
     for declared in sources {
         statements.add(declared)?;
     }
@@ -262,11 +262,11 @@ pub fn join(sources: impl IntoIterator<Item = Declared>) -> Result<Vec<Declared>
 
 /// Statements by text, in the order in which they came.
 #[derive(Default)]
-struct Joined {
+struct StatementSet {
     statements: IndexMap<String, Declared>,
 }
 
-impl Joined {
+impl StatementSet {
     fn add(&mut self, declared: Declared) -> Result<(), SectionError> {
         check_bounds(&declared)?;
         match self.statements.get(&declared.text) {

@@ -2,28 +2,28 @@
 
 use std::sync::Arc;
 
-use super::batch::Call;
+use super::batch::BatchItem;
 use super::enqueue::Message;
-use super::run::{Answer, Want};
-use super::statement::Access;
+use super::run::{StatementResult, Want};
+use super::statement::AccessMode;
 use super::usage::StatementAccount;
 use super::{BatchCall, Error, Lent, Outcome, RowSet, Statement};
-use crate::capability::Call as Circumstances;
+use crate::capability::Call;
 use hearth_base::telemetry::TraceScope;
 
 pub(super) fn step<'l>(
     lent: &'l Lent,
-    call: &Circumstances,
+    call: &Call,
     trace: &TraceScope,
     step: BatchCall,
-) -> Result<Call<'l>, Error> {
+) -> Result<BatchItem<'l>, Error> {
     let statement = |step: Statement, want| lent.ready(&step.text, step.params, want);
     Ok(match step {
-        BatchCall::Query(step) => Call::Statement(statement(step, Want::Rows)?),
-        BatchCall::Execute(step) => Call::Statement(statement(step, Want::Count)?),
+        BatchCall::Query(step) => BatchItem::Statement(statement(step, Want::Rows)?),
+        BatchCall::Execute(step) => BatchItem::Statement(statement(step, Want::Count)?),
         BatchCall::Enqueue(step) => {
             let message = Message::new(lent, call, trace, &step.queue, step.message)?;
-            Call::Enqueue(Box::new(message))
+            BatchItem::Enqueue(Box::new(message))
         }
     })
 }
@@ -32,53 +32,53 @@ pub(super) fn is_message(call: &BatchCall) -> bool {
     matches!(call, BatchCall::Enqueue(_))
 }
 
-pub(super) fn message_bytes(call: &Call<'_>) -> usize {
+pub(super) fn message_bytes(call: &BatchItem<'_>) -> usize {
     match call {
-        Call::Statement(_) => 0,
-        Call::Enqueue(message) => message.bytes(),
+        BatchItem::Statement(_) => 0,
+        BatchItem::Enqueue(message) => message.bytes(),
     }
 }
 
-pub(super) fn writes(call: &Call<'_>) -> bool {
+pub(super) fn writes(call: &BatchItem<'_>) -> bool {
     match call {
-        Call::Statement(ready) => ready.known.declared.access == Access::Write,
-        Call::Enqueue(_) => true,
+        BatchItem::Statement(ready) => ready.known.declared.access == AccessMode::Write,
+        BatchItem::Enqueue(_) => true,
     }
 }
 
-pub(super) fn queue(call: &Call<'_>) -> Option<Arc<str>> {
+pub(super) fn queue(call: &BatchItem<'_>) -> Option<Arc<str>> {
     match call {
-        Call::Statement(_) => None,
-        Call::Enqueue(message) => Some(message.entry.message().queue.clone()),
+        BatchItem::Statement(_) => None,
+        BatchItem::Enqueue(message) => Some(message.entry.message().queue.clone()),
     }
 }
 
 /// Of a declared statement.
-pub(super) fn account<'a>(call: &Call<'a>) -> Option<&'a StatementAccount> {
+pub(super) fn account<'a>(call: &BatchItem<'a>) -> Option<&'a StatementAccount> {
     match call {
-        Call::Statement(ready) => Some(&ready.known.account),
-        Call::Enqueue(_) => None,
+        BatchItem::Statement(ready) => Some(&ready.known.account),
+        BatchItem::Enqueue(_) => None,
     }
 }
 
-pub(super) fn rows(answer: Answer) -> Result<RowSet, Error> {
+pub(super) fn rows(answer: StatementResult) -> Result<RowSet, Error> {
     match answer {
-        Answer::Rows(rows) => Ok(rows),
+        StatementResult::Rows(rows) => Ok(rows),
         _ => Err(Error::Invalid("no rows were asked for".into())),
     }
 }
 
-pub(super) fn count(answer: Answer) -> Result<u64, Error> {
+pub(super) fn count(answer: StatementResult) -> Result<u64, Error> {
     match answer {
-        Answer::Count(count) => Ok(count),
+        StatementResult::Count(count) => Ok(count),
         _ => Err(Error::Invalid("no count was asked for".into())),
     }
 }
 
-pub(super) fn outcome(answer: Answer) -> Outcome {
+pub(super) fn outcome(answer: StatementResult) -> Outcome {
     match answer {
-        Answer::Rows(rows) => Outcome::Rows(rows),
-        Answer::Count(count) => Outcome::Affected(count),
-        Answer::Id(id) => Outcome::Enqueued(id),
+        StatementResult::Rows(rows) => Outcome::Rows(rows),
+        StatementResult::Count(count) => Outcome::Affected(count),
+        StatementResult::Id(id) => Outcome::Enqueued(id),
     }
 }

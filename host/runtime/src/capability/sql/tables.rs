@@ -19,7 +19,7 @@ use tokio_postgres::Client;
 use super::describe;
 use super::gate::Refusal;
 use super::lend::LendError;
-use super::roles::Names;
+use super::roles::RoleNames;
 
 /// The column that says whose a row is.
 const COLUMN: &str = "customer_id";
@@ -116,7 +116,7 @@ fn refusal(what: String, reason: &str) -> Refusal {
 /// Writes defaults, policies and rights. Answers what must not be as it is.
 pub(super) async fn reconcile(
     client: &Client,
-    names: &Names,
+    names: &RoleNames,
     shared: &[String],
 ) -> Result<Vec<Refusal>, LendError> {
     let relations = relations(client, names).await?;
@@ -146,7 +146,7 @@ pub(super) async fn reconcile(
     Ok(Vec::new())
 }
 
-async fn relations(client: &Client, names: &Names) -> Result<Vec<Relation>, LendError> {
+async fn relations(client: &Client, names: &RoleNames) -> Result<Vec<Relation>, LendError> {
     let rows = client.query(RELATIONS, &[&names.schema]).await?;
     let relation = |row: &tokio_postgres::Row| {
         Ok(Relation {
@@ -212,7 +212,7 @@ fn tenant_table<'a>(
 
 async fn judge_keys(
     client: &Client,
-    names: &Names,
+    names: &RoleNames,
     relations: &[Relation],
     shared: &[String],
 ) -> Result<Vec<Refusal>, LendError> {
@@ -234,7 +234,7 @@ async fn judge_keys(
 
 async fn judge_references(
     client: &Client,
-    names: &Names,
+    names: &RoleNames,
     relations: &[Relation],
     shared: &[String],
 ) -> Result<Vec<Refusal>, LendError> {
@@ -262,7 +262,7 @@ async fn judge_references(
     Ok(refusals)
 }
 
-async fn judge_rest(client: &Client, names: &Names) -> Result<Vec<Refusal>, LendError> {
+async fn judge_rest(client: &Client, names: &RoleNames) -> Result<Vec<Refusal>, LendError> {
     let rows = client.query(FORBIDDEN, &[&names.schema]).await?;
     rows.iter()
         .map(|row| Ok(refusal(row.try_get(0)?, row.try_get(1)?)))
@@ -272,7 +272,7 @@ async fn judge_rest(client: &Client, names: &Names) -> Result<Vec<Refusal>, Lend
 /// By table and name: whether the policy is as the host writes it.
 type Policies = HashMap<(u32, String), bool>;
 
-async fn policies(client: &Client, names: &Names) -> Result<Policies, LendError> {
+async fn policies(client: &Client, names: &RoleNames) -> Result<Policies, LendError> {
     let customer = format!("({COLUMN} = {CUSTOMER})");
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
         [&names.schema, &customer, &MIGRATING, &names.owner];
@@ -296,7 +296,7 @@ fn judge_policies(relations: &[Relation], policies: &Policies, shared: &[String]
     refusals
 }
 
-fn table_changes(relation: &Relation, policies: &Policies, names: &Names) -> Vec<String> {
+fn table_changes(relation: &Relation, policies: &Policies, names: &RoleNames) -> Vec<String> {
     let table = format!("{}.{}", names.schema, quoted(&relation.name));
     let mut changes = Vec::new();
     if relation.customer_default.as_deref() != Some(CUSTOMER) {
@@ -331,7 +331,7 @@ fn table_changes(relation: &Relation, policies: &Policies, names: &Names) -> Vec
 }
 
 /// A view reads with its owner's rights unless it is told otherwise.
-fn view_changes(relation: &Relation, names: &Names) -> Vec<String> {
+fn view_changes(relation: &Relation, names: &RoleNames) -> Vec<String> {
     let view = format!("{}.{}", names.schema, quoted(&relation.name));
     match relation.security_invoker {
         true => Vec::new(),
@@ -341,8 +341,8 @@ fn view_changes(relation: &Relation, names: &Names) -> Vec<String> {
 
 /// Rows and sequences, no more: TRUNCATE knows no row-level security, REFERENCES
 /// and TRIGGER reach past it.
-fn grants(names: &Names) -> String {
-    let Names {
+fn grants(names: &RoleNames) -> String {
+    let RoleNames {
         schema, runtime, ..
     } = names;
     format!(

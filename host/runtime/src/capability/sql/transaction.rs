@@ -12,12 +12,12 @@ use tokio_postgres::Statement;
 use super::enqueue::{self, Message};
 use super::error::Halt;
 use super::pipeline;
-use super::run::{self, Answer, Ready};
-use super::statement::Access;
+use super::run::{self, Ready, StatementResult};
+use super::statement::AccessMode;
 use super::usage::{Relay, Usage};
 use super::{Config, Error, Isolation};
 use hearth_backend::postgres::connection::{Connection, Standing};
-use hearth_backend::postgres::lease::Lease;
+use hearth_backend::postgres::lease::PooledConnection;
 use hearth_backend::postgres::tenancy::Tenant;
 use hearth_base::telemetry::{Span, SpanKind, TraceScope};
 
@@ -30,9 +30,9 @@ pub struct Transaction {
 
 /// An open transaction. Dropped, it is rolled back and its connection returns
 /// clean.
-pub(super) struct Open {
+pub(super) struct OpenTransaction {
     pub(super) number: u64,
-    state: Result<Lease, Error>,
+    state: Result<PooledConnection, Error>,
     /// Whether a statement was run in it that may write.
     wrote: bool,
     /// What it sends when it commits, and has not told Postgres yet.
@@ -45,21 +45,21 @@ pub(super) struct Open {
     span: Span,
 }
 
-impl Open {
+impl OpenTransaction {
     /// Begins on a connection of its own. The customer's setting travels with
     /// BEGIN, in front of it, and both are answered before any statement.
     pub(super) async fn begin(
-        mut lease: Lease,
+        mut lease: PooledConnection,
         tenant: &Tenant,
         isolation: Isolation,
         number: u64,
         span: Span,
-    ) -> Result<Open, Error> {
+    ) -> Result<OpenTransaction, Error> {
         let connection = lease.connection()?;
         connection.mark();
         begin(connection, tenant, isolation).await?;
         connection.unmark(Standing::InTransaction);
-        Ok(Open {
+        Ok(OpenTransaction {
             number,
             state: Ok(lease),
             wrote: false,
@@ -86,7 +86,7 @@ impl Open {
         let sent = send(connection, &waiting, None).await;
         let mut answers = sent.map_err(|halt| self.fail(halt.into()))?;
         match answers.pop() {
-            Some(Answer::Id(id)) => Ok(id),
+            Some(StatementResult::Id(id)) => Ok(id),
             _ => Ok(id),
         }
     }
@@ -112,8 +112,8 @@ impl Open {
         ready: &Ready<'_>,
         config: &Config,
         usage: &mut Usage<'_>,
-    ) -> Result<Answer, Error> {
-        self.wrote |= ready.known.declared.access == Access::Write;
+    ) -> Result<StatementResult, Error> {
+        self.wrote |= ready.known.declared.access == AccessMode::Write;
         let lease = self.state.as_mut().map_err(|error| error.clone())?;
         let result = run::within_transaction(lease.connection()?, ready, config).await;
         usage.ended(&result);
@@ -211,7 +211,7 @@ async fn send(
     connection: &mut Connection,
     messages: &[Message],
     end: Option<&str>,
-) -> Result<Vec<Answer>, Halt> {
+) -> Result<Vec<StatementResult>, Halt> {
     let (alone, together): (Vec<_>, Vec<_>) = messages
         .iter()
         .partition(|message| message.is_deduplicated());

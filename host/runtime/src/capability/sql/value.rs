@@ -161,12 +161,12 @@ fn days_out(days: i32) -> Option<i32> {
     }
 }
 
-type Failure = Box<dyn StdError + Sync + Send>;
+type ConversionError = Box<dyn StdError + Sync + Send>;
 
 impl ToSql for Param {
     /// Every pair is named: were a column's type changed by a later migration,
     /// bytes of the old type must not be taken for the new one.
-    fn to_sql(&self, ty: &PgType, out: &mut BytesMut) -> Result<IsNull, Failure> {
+    fn to_sql(&self, ty: &PgType, out: &mut BytesMut) -> Result<IsNull, ConversionError> {
         match (self, ty) {
             (Param::Null, _) => return Ok(IsNull::Yes),
             (Param::Bool(value), &PgType::BOOL) => return value.to_sql(ty, out),
@@ -211,7 +211,7 @@ impl ToSql for Param {
 pub(super) struct Cell(pub Value);
 
 impl<'a> FromSql<'a> for Cell {
-    fn from_sql(ty: &PgType, raw: &'a [u8]) -> Result<Cell, Failure> {
+    fn from_sql(ty: &PgType, raw: &'a [u8]) -> Result<Cell, ConversionError> {
         let text = || String::from_utf8(raw.to_vec());
         Ok(Cell(match *ty {
             PgType::BOOL => Value::Boolean(bool::from_sql(ty, raw)?),
@@ -251,7 +251,7 @@ impl<'a> FromSql<'a> for Cell {
         }))
     }
 
-    fn from_sql_null(_: &PgType) -> Result<Cell, Failure> {
+    fn from_sql_null(_: &PgType) -> Result<Cell, ConversionError> {
         Ok(Cell(Value::Null))
     }
 

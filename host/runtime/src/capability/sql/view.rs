@@ -6,37 +6,30 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Resource;
 
-use super::batch::{self, Call};
+use super::batch::{self, BatchItem};
 use super::enqueue::Message;
-use super::run::{self, Answer, Want};
-use super::statement::Access;
+use super::run::{self, StatementResult, Want};
+use super::statement::AccessMode;
 use super::step::{account, count, is_message, message_bytes, outcome, queue, rows, step, writes};
-use super::transaction::{self, Open, Transaction};
+use super::transaction::{self, OpenTransaction, Transaction};
 use super::usage::{Relay, Usage};
 use super::{
     BatchCall, Error, GuestError, Host, HostTransaction, Isolation, Outcome, OutgoingMessage,
     RowSet, Value, View, convert_error,
 };
-use crate::capability::Call as Circumstances;
+use crate::capability::{Call, GuestResult};
 use hearth_backend::postgres::tenancy::Tenant;
 use hearth_base::telemetry::statements::Operation;
 use hearth_base::telemetry::{Span, SpanKind};
 
-/// What the guest gets: its own error as a value; a trap only for a handle that
-/// is none.
-type Guest<T> = wasmtime::Result<Result<T, GuestError>>;
-
-fn guest<T>(call: &Circumstances, result: Result<T, Error>) -> Guest<T> {
+fn guest<T>(call: &Call, result: Result<T, Error>) -> GuestResult<T, GuestError> {
     let result = result.inspect_err(|error| call.fault("sql", error));
     Ok(result.map_err(convert_error))
 }
 
 /// Runs `work` until the deadline. What is dropped then is ended in Postgres by
 /// the lease that the work holds.
-async fn within<T>(
-    call: &Circumstances,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
+async fn within<T>(call: &Call, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let ended = until(call, work).await;
     ended.unwrap_or(Err(Error::DeadlineExceeded))
 }
@@ -45,7 +38,7 @@ async fn within<T>(
 /// nobody knows how far it came. A deadline that has passed already is an error:
 /// nothing was sent.
 async fn until<T>(
-    call: &Circumstances,
+    call: &Call,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Option<Result<T, Error>> {
     if Instant::now() >= call.deadline {
@@ -56,7 +49,11 @@ async fn until<T>(
 }
 
 impl Host for View<'_> {
-    async fn query(&mut self, statement: String, params: Vec<Value>) -> Guest<RowSet> {
+    async fn query(
+        &mut self,
+        statement: String,
+        params: Vec<Value>,
+    ) -> GuestResult<RowSet, GuestError> {
         self.call.host_call()?;
         guest(
             self.call,
@@ -66,7 +63,11 @@ impl Host for View<'_> {
         )
     }
 
-    async fn execute(&mut self, statement: String, params: Vec<Value>) -> Guest<u64> {
+    async fn execute(
+        &mut self,
+        statement: String,
+        params: Vec<Value>,
+    ) -> GuestResult<u64, GuestError> {
         self.call.host_call()?;
         guest(
             self.call,
@@ -76,14 +77,17 @@ impl Host for View<'_> {
         )
     }
 
-    async fn batch(&mut self, calls: Vec<BatchCall>) -> Guest<Vec<Outcome>> {
+    async fn batch(&mut self, calls: Vec<BatchCall>) -> GuestResult<Vec<Outcome>, GuestError> {
         self.call.host_call()?;
         guest(self.call, self.run_batch(calls).await)
     }
 }
 
 impl HostTransaction for View<'_> {
-    async fn begin(&mut self, isolation: Isolation) -> Guest<Resource<Transaction>> {
+    async fn begin(
+        &mut self,
+        isolation: Isolation,
+    ) -> GuestResult<Resource<Transaction>, GuestError> {
         self.call.host_call()?;
         let begun = self.begin_transaction(isolation).await;
         match begun {
@@ -97,7 +101,7 @@ impl HostTransaction for View<'_> {
         this: Resource<Transaction>,
         statement: String,
         params: Vec<Value>,
-    ) -> Guest<RowSet> {
+    ) -> GuestResult<RowSet, GuestError> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         guest(
@@ -113,7 +117,7 @@ impl HostTransaction for View<'_> {
         this: Resource<Transaction>,
         statement: String,
         params: Vec<Value>,
-    ) -> Guest<u64> {
+    ) -> GuestResult<u64, GuestError> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         guest(
@@ -129,19 +133,19 @@ impl HostTransaction for View<'_> {
         this: Resource<Transaction>,
         queue: String,
         message: OutgoingMessage,
-    ) -> Guest<String> {
+    ) -> GuestResult<String, GuestError> {
         self.call.host_call()?;
         let number = self.table.get(&this)?.number;
         guest(self.call, self.enqueue_in(number, &queue, message).await)
     }
 
-    async fn commit(&mut self, this: Resource<Transaction>) -> Guest<()> {
+    async fn commit(&mut self, this: Resource<Transaction>) -> GuestResult<(), GuestError> {
         self.call.host_call()?;
         let number = self.table.delete(this)?.number;
         guest(self.call, self.commit_transaction(number).await)
     }
 
-    async fn rollback(&mut self, this: Resource<Transaction>) -> Guest<()> {
+    async fn rollback(&mut self, this: Resource<Transaction>) -> GuestResult<(), GuestError> {
         self.call.host_call()?;
         let number = self.table.delete(this)?.number;
         self.forget_transaction(number);
@@ -160,7 +164,12 @@ impl View<'_> {
         Ok(Tenant::of(self.call.customer.as_ref())?)
     }
 
-    async fn alone(&mut self, text: &str, params: Vec<Value>, want: Want) -> Result<Answer, Error> {
+    async fn alone(
+        &mut self,
+        text: &str,
+        params: Vec<Value>,
+        want: Want,
+    ) -> Result<StatementResult, Error> {
         let (call, lent) = (self.call, self.lent);
         let ready = lent.ready(text, params, want)?;
         let tenant = self.tenant()?;
@@ -169,9 +178,9 @@ impl View<'_> {
             Want::Rows => Operation::Query,
             Want::Count => Operation::Execute,
         };
-        if ready.known.declared.access == Access::Write && mark.is_some() {
+        if ready.known.declared.access == AccessMode::Write && mark.is_some() {
             // The mark commits with the statement, so the two need a transaction.
-            let ready = vec![Call::Statement(ready)];
+            let ready = vec![BatchItem::Statement(ready)];
             let span = call.trace.span("transaction", SpanKind::Internal);
             let mut answers = self.batch(ready, mark, operation, span).await?;
             let last = answers.pop();
@@ -185,9 +194,9 @@ impl View<'_> {
             let result = run::alone(lease.connection()?, &tenant, &ready, &lent.config).await;
             usage.ended(&result);
             result.map_err(|halt| match ready.known.declared.access {
-                Access::Read => halt.into(),
+                AccessMode::Read => halt.into(),
                 // It is a transaction of its own, so it commits.
-                Access::Write => halt.while_committing(),
+                AccessMode::Write => halt.while_committing(),
             })
         };
         let result = within(call, work).await;
@@ -235,11 +244,11 @@ impl View<'_> {
     /// applied only once.
     async fn batch(
         &mut self,
-        ready: Vec<Call<'_>>,
+        ready: Vec<BatchItem<'_>>,
         mark: Option<String>,
         operation: Operation,
         mut span: Span,
-    ) -> Result<Vec<Answer>, Error> {
+    ) -> Result<Vec<StatementResult>, Error> {
         let (call, lent, tenant) = (self.call, self.lent, self.tenant()?);
         span.number("db.operation.batch.size", ready.len());
         let relay = Relay::new(ready.iter().filter_map(account), operation, &span.scope());
@@ -278,7 +287,7 @@ impl View<'_> {
         let work = async {
             let lease = lent.lease(call, &tenant, None).await?;
             let began = Instant::now();
-            let begun = Open::begin(lease, &tenant, isolation, number, span).await;
+            let begun = OpenTransaction::begin(lease, &tenant, isolation, number, span).await;
             lent.tell(call, "begin", began.elapsed(), &begun);
             begun
         };
@@ -287,7 +296,7 @@ impl View<'_> {
         Ok(number)
     }
 
-    fn open(&mut self, number: u64) -> Result<&mut Open, Error> {
+    fn open(&mut self, number: u64) -> Result<&mut OpenTransaction, Error> {
         let open = self
             .state
             .open
@@ -303,7 +312,7 @@ impl View<'_> {
         text: &str,
         params: Vec<Value>,
         want: Want,
-    ) -> Result<Answer, Error> {
+    ) -> Result<StatementResult, Error> {
         let (call, lent) = (self.call, self.lent);
         let open = self.open(number)?;
         let result = match (open.failed(), lent.ready(text, params, want)) {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::turns::{Rank, Turns};
 use super::{Customer, Shed, Told};
 
-pub(super) struct Bounds {
+pub(super) struct CallQueueBounds {
     pub(super) in_flight_max: usize,
     pub(super) waiting_max: usize,
     pub(super) customer_in_flight_max: usize,
@@ -15,7 +15,7 @@ pub(super) struct Bounds {
 }
 
 pub(super) struct CallQueue {
-    bounds: Bounds,
+    bounds: CallQueueBounds,
     running: usize,
     waiting: usize,
     /// When it last got a place.
@@ -42,7 +42,7 @@ struct CustomerQueue {
 }
 
 impl CallQueue {
-    pub(super) fn new(bounds: Bounds, turn: u64) -> CallQueue {
+    pub(super) fn new(bounds: CallQueueBounds, turn: u64) -> CallQueue {
         CallQueue {
             bounds,
             running: 0,

@@ -21,19 +21,19 @@ type HmacSha256 = Hmac<Sha256>;
 
 /// Which component, compiled for which engine.
 #[derive(Clone, Copy)]
-pub(super) struct Name<'a> {
+pub(super) struct CompiledName<'a> {
     pub(super) digest: &'a Digest,
     /// What decides whether compiled code fits an engine.
     pub(super) compatibility: [u8; 8],
 }
 
 /// While it is there its file is not deleted.
-pub struct Lease {
+pub struct FileLease {
     _count: Arc<()>,
 }
 
 /// The folder `aot`.
-pub(super) struct Store {
+pub(super) struct CompiledFiles {
     dir: PathBuf,
     files_max: usize,
     mac_key: [u8; 32],
@@ -41,16 +41,16 @@ pub(super) struct Store {
     leased: Mutex<HashMap<PathBuf, Weak<()>>>,
 }
 
-impl Store {
+impl CompiledFiles {
     pub(super) fn open(
         dir: PathBuf,
         files_max: usize,
         mac_key: [u8; 32],
-    ) -> std::io::Result<Store> {
+    ) -> std::io::Result<CompiledFiles> {
         mode::private_folder(&dir).map_err(|error| {
             std::io::Error::new(error.kind(), format!("{}: {error}", dir.display()))
         })?;
-        Ok(Store {
+        Ok(CompiledFiles {
             dir,
             files_max,
             mac_key,
@@ -58,7 +58,7 @@ impl Store {
         })
     }
 
-    fn path(&self, name: Name<'_>) -> PathBuf {
+    fn path(&self, name: CompiledName<'_>) -> PathBuf {
         self.dir.join(format!(
             "{}-{}.aot",
             hex::encode(name.digest.0),
@@ -69,7 +69,7 @@ impl Store {
     /// What `read` makes of the code of a file that carries our MAC. That is a use.
     pub(super) fn load<T>(
         &self,
-        name: Name<'_>,
+        name: CompiledName<'_>,
         read: impl FnOnce(&[u8]) -> wasmtime::Result<T>,
     ) -> Option<T> {
         let path = self.path(name);
@@ -84,14 +84,14 @@ impl Store {
             .ok()
     }
 
-    fn verified<'a>(&self, file: &'a [u8], name: Name<'_>) -> Option<&'a [u8]> {
+    fn verified<'a>(&self, file: &'a [u8], name: CompiledName<'_>) -> Option<&'a [u8]> {
         let rest = file.strip_prefix(MAGIC)?;
         let (mac, code) = rest.split_at_checked(MAC_BYTES)?;
         self.mac(name, code)?.verify_slice(mac).ok()?;
         Some(code)
     }
 
-    fn mac(&self, name: Name<'_>, code: &[u8]) -> Option<HmacSha256> {
+    fn mac(&self, name: CompiledName<'_>, code: &[u8]) -> Option<HmacSha256> {
         let mut mac = HmacSha256::new_from_slice(&self.mac_key).ok()?;
         mac.update(&name.digest.0);
         mac.update(&name.compatibility);
@@ -100,7 +100,7 @@ impl Store {
     }
 
     /// A store that cannot be written costs time at the next start, no more.
-    pub(super) fn keep(&self, name: Name<'_>, code: &[u8]) {
+    pub(super) fn keep(&self, name: CompiledName<'_>, code: &[u8]) {
         let Some(mac) = self.mac(name, code) else {
             return;
         };
@@ -112,13 +112,13 @@ impl Store {
     }
 
     /// No file is deleted while somebody has its lease.
-    pub(super) fn lease(&self, name: Name<'_>) -> Lease {
+    pub(super) fn lease(&self, name: CompiledName<'_>) -> FileLease {
         let mut leased = self.leased.lock();
         leased.retain(|_, lease| lease.strong_count() > 0);
         let place = leased.entry(self.path(name)).or_default();
         let count = place.upgrade().unwrap_or_default();
         *place = Arc::downgrade(&count);
-        Lease { _count: count }
+        FileLease { _count: count }
     }
 
     /// Deletes what was used longest ago until no more files are there than may be.

@@ -7,17 +7,17 @@ use crate::plugin::admission::Customer;
 
 /// How many wait at once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(super) struct WaitingBounds {
     max: usize,
     /// For one customer, of all deployments.
     customer_max: usize,
 }
 
-impl Bounds {
+impl WaitingBounds {
     /// The share is rounded up to whole instances.
-    pub(super) fn new(max: usize, customer_percent: u64) -> Bounds {
+    pub(super) fn new(max: usize, customer_percent: u64) -> WaitingBounds {
         let percent = usize::try_from(customer_percent).unwrap_or(100);
-        Bounds {
+        WaitingBounds {
             max,
             customer_max: max.saturating_mul(percent).div_ceil(100).min(max),
         }
@@ -26,7 +26,7 @@ impl Bounds {
 
 /// Who may see what is in an instance's memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Owner {
+pub(super) enum InstanceOwner {
     Customer(Customer),
     /// Of a plugin that may share its instances.
     Everybody,
@@ -36,7 +36,7 @@ pub(super) enum Owner {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct IdleKey {
     pub(super) deployment: u64,
-    pub(super) owner: Owner,
+    pub(super) owner: InstanceOwner,
 }
 
 /// What became of one that was given, and which has to go: itself or another.
@@ -49,17 +49,17 @@ pub(super) struct Given<T> {
 /// theirs, however many call once; and one customer has no more than a share. What is
 /// kept ready for anybody was asked for by number, so it makes room for nobody.
 pub(super) struct IdleQueue<T> {
-    bounds: Bounds,
+    bounds: WaitingBounds,
     ready: HashMap<u64, Vec<T>>,
     /// By when each was used last.
     used: BTreeMap<u64, (IdleKey, T)>,
     lines: Index<IdleKey>,
-    owners: Index<Owner>,
+    owners: Index<InstanceOwner>,
     last: u64,
 }
 
 impl<T> IdleQueue<T> {
-    pub(super) fn new(bounds: Bounds) -> IdleQueue<T> {
+    pub(super) fn new(bounds: WaitingBounds) -> IdleQueue<T> {
         IdleQueue {
             bounds,
             ready: HashMap::new(),
@@ -82,7 +82,8 @@ impl<T> IdleQueue<T> {
     /// Keeps one that was used.
     pub(super) fn give(&mut self, line: IdleKey, given: T) -> Given<T> {
         let of_owner = self.owners.count(&line.owner);
-        let full_share = line.owner != Owner::Everybody && of_owner >= self.bounds.customer_max;
+        let full_share =
+            line.owner != InstanceOwner::Everybody && of_owner >= self.bounds.customer_max;
         let oldest = match full_share {
             true => self.owners.oldest(&line.owner),
             false => self.oldest(),

@@ -48,12 +48,12 @@ impl fmt::Display for Pointer<'_> {
 
 /// Every mistake, up to a bound.
 #[derive(Default)]
-pub(super) struct Mistakes {
+pub(super) struct DocumentMistakes {
     told: Vec<String>,
     untold: usize,
 }
 
-impl Mistakes {
+impl DocumentMistakes {
     pub(super) fn at(&mut self, place: &Pointer<'_>, what: impl fmt::Display) {
         if self.told.len() >= MISTAKES_MAX {
             self.untold += 1;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::mistakes::{Mistakes, Pointer};
+use super::mistakes::{DocumentMistakes, Pointer};
 use super::{NAME_RULE, common, is_name};
 
 pub(super) const METHODS: [&str; 8] = [
@@ -27,7 +27,7 @@ const OPERATION: [&str; 11] = [
 ];
 
 /// Checks `paths` and `webhooks`.
-pub(super) fn check(document: &Map<String, Value>, mistakes: &mut Mistakes) {
+pub(super) fn check(document: &Map<String, Value>, mistakes: &mut DocumentMistakes) {
     let mut checker = Checker {
         document,
         common: common(),
@@ -41,7 +41,7 @@ pub(super) fn check(document: &Map<String, Value>, mistakes: &mut Mistakes) {
 struct Checker<'c> {
     document: &'c Map<String, Value>,
     common: Map<String, Value>,
-    mistakes: &'c mut Mistakes,
+    mistakes: &'c mut DocumentMistakes,
     /// The ids so far, each of which must be there once.
     operations: BTreeSet<&'c str>,
 }

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::common;
-use super::mistakes::{Mistakes, Pointer};
+use super::mistakes::{DocumentMistakes, Pointer};
 
 /// Members whose members have names of the author's choice, which mean nothing to
 /// OpenAPI: a schema may well have a property called `example`.
@@ -31,7 +31,11 @@ const NAMED: [&str; 15] = [
 const LITERAL: [&str; 5] = ["example", "default", "const", "enum", "value"];
 
 /// Renames all that the part defines and refers to.
-pub(super) fn make_own(document: &mut Map<String, Value>, plugin: &str, mistakes: &mut Mistakes) {
+pub(super) fn make_own(
+    document: &mut Map<String, Value>,
+    plugin: &str,
+    mistakes: &mut DocumentMistakes,
+) {
     let own = document.get("components").cloned().unwrap_or_default();
     let common = common().remove("components").unwrap_or_default();
     let mut renaming = Renaming {
@@ -67,7 +71,7 @@ struct Renaming<'r> {
     plugin: &'r str,
     own: Value,
     common: Value,
-    mistakes: &'r mut Mistakes,
+    mistakes: &'r mut DocumentMistakes,
 }
 
 impl Renaming<'_> {

@@ -16,7 +16,7 @@ use crate::plugin::manifest::{Manifest, Mistake};
 
 /// What is packed into a component.
 #[derive(Clone, Debug, Default)]
-pub struct Parts {
+pub struct PackageParts {
     /// The text of `plugin.toml`.
     pub manifest: String,
     /// In the order of their versions.
@@ -62,9 +62,9 @@ fn at_lines(path: &Path, mistakes: &[Mistake]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-impl Parts {
+impl PackageParts {
     /// Reads a manifest and the files that it names, which lie beside it.
-    pub fn read(manifest: &Path) -> Result<Parts, PackError> {
+    pub fn read(manifest: &Path) -> Result<PackageParts, PackError> {
         let text = read_text(manifest)?;
         let wanted = Manifest::parse(&text).map_err(|error| PackError::Manifest {
             path: manifest.into(),
@@ -92,7 +92,7 @@ impl Parts {
             }
             None => Vec::new(),
         };
-        Ok(Parts {
+        Ok(PackageParts {
             manifest: text,
             migrations,
             openapi,
@@ -164,7 +164,7 @@ fn read_migration(path: PathBuf) -> Result<Migration, PackError> {
 
 /// Packs a component. The same inputs give the same bytes; what an earlier run
 /// packed into the component is replaced.
-pub fn pack(component: &[u8], parts: &Parts) -> Result<Vec<u8>, PackError> {
+pub fn pack(component: &[u8], parts: &PackageParts) -> Result<Vec<u8>, PackError> {
     let outline = Outline::read(component)?;
     validate(component)?;
     let manifest = Manifest::parse(&parts.manifest).map_err(PackageError::Manifest)?;

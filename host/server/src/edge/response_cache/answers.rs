@@ -10,7 +10,7 @@ use http_body_util::Full;
 use moka::notification::RemovalCause;
 
 use super::key::Key;
-use super::{Answer, Config};
+use super::{Config, WholeAnswer};
 use crate::edge::x_cache::X_CACHE;
 use hearth_base::budget::{self, Entries};
 use hearth_runtime::capability::cache::{Mark, Moment};
@@ -78,7 +78,7 @@ impl Answers {
 }
 
 impl Kept {
-    pub(super) fn answer(&self) -> Answer {
+    pub(super) fn answer(&self) -> WholeAnswer {
         let mut answer = Response::new(Full::new(self.body.clone()));
         *answer.status_mut() = self.status;
         *answer.headers_mut() = self.headers.clone();

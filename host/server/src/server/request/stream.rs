@@ -10,7 +10,7 @@ use super::super::{Answer, Whole};
 use super::{COME_AGAIN, Edge, RequestContext};
 use crate::edge::problem::Problem;
 use hearth_backend::postgres::events::Position;
-use hearth_runtime::capability::push::{Hold, Space, Start, StreamLimit};
+use hearth_runtime::capability::push::{Space, Start, StreamLimit, StreamRequest};
 use hearth_runtime::plugin::deployment::Deployment;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -85,7 +85,7 @@ impl Edge {
         if *method == Method::HEAD {
             return Ok(head.map(|()| Outgoing::whole("")));
         }
-        let hold = Hold {
+        let hold = StreamRequest {
             space: Space {
                 plugin: deployment.plugin.clone(),
                 customer: context.customer(),

@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 
 /// Of the last 16 answers so many may be failures.
-pub(super) struct Breaker {
+pub(super) struct StoreBreaker {
     failures_max: u32,
     state: Mutex<State>,
 }
@@ -15,9 +15,9 @@ struct State {
     open: bool,
 }
 
-impl Breaker {
-    pub(super) fn new(failures_max: u32) -> Breaker {
-        Breaker {
+impl StoreBreaker {
+    pub(super) fn new(failures_max: u32) -> StoreBreaker {
+        StoreBreaker {
             failures_max,
             state: Mutex::default(),
         }
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn it_opens_with_one_failure_too_many_among_the_last_and_closes_when_told() {
-        let breaker = Breaker::new(2);
+        let breaker = StoreBreaker::new(2);
         assert!(!breaker.note(false));
         for _ in 0..16 {
             assert!(!breaker.note(true));

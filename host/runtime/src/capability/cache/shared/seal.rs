@@ -28,14 +28,14 @@ const FORMAT: &[u8] = b"hearth cache entry 1";
 const NONCE_BYTES: usize = 24;
 
 /// Whose a value is.
-pub struct Name<'a> {
+pub struct EntryName<'a> {
     pub era: Era,
     pub plugin: &'a str,
     pub customer: Option<&'a str>,
     pub key: &'a str,
 }
 
-impl Name<'_> {
+impl EntryName<'_> {
     /// No two names have the same bytes: each part comes with its length.
     fn bytes(&self) -> Vec<u8> {
         let customer = self.customer.unwrap_or_default();
@@ -59,7 +59,7 @@ impl Name<'_> {
 
 /// A value, and what a host must know to judge it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct SharedEntry {
     /// What had been told to the fleet when its computation began.
     pub began: Tick,
     /// When it was set, in microseconds since 1970 by Postgres's clock.
@@ -85,14 +85,14 @@ impl Seal {
     }
 
     /// Under which name the store has it.
-    pub fn name(&self, name: &Name<'_>) -> String {
+    pub fn name(&self, name: &EntryName<'_>) -> String {
         let mut mac = self.names.clone();
         mac.update(&name.bytes());
         format!("hearth:{}", hex::encode(mac.finalize().into_bytes()))
     }
 
     /// `None` where a part is longer than can be written down.
-    pub fn close(&self, name: &Name<'_>, entry: &Entry) -> Option<Vec<u8>> {
+    pub fn close(&self, name: &EntryName<'_>, entry: &SharedEntry) -> Option<Vec<u8>> {
         let plain = write(entry)?;
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let payload = Payload {
@@ -104,7 +104,7 @@ impl Seal {
     }
 
     /// `None` where it was not sealed by this fleet under this name.
-    pub fn open(&self, name: &Name<'_>, bytes: Vec<u8>) -> Option<Entry> {
+    pub fn open(&self, name: &EntryName<'_>, bytes: Vec<u8>) -> Option<SharedEntry> {
         let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
         let payload = Payload {
             msg: sealed,
@@ -123,7 +123,7 @@ fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"))
 }
 
-fn write(entry: &Entry) -> Option<Vec<u8>> {
+fn write(entry: &SharedEntry) -> Option<Vec<u8>> {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).ok();
     let mut bytes = Vec::with_capacity(entry.value.len() + 256);
     bytes.extend(entry.began.to_be_bytes());
@@ -139,7 +139,7 @@ fn write(entry: &Entry) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn read(bytes: &[u8]) -> Option<Entry> {
+fn read(bytes: &[u8]) -> Option<SharedEntry> {
     let (began, rest) = bytes.split_first_chunk()?;
     let (set_micros, rest) = rest.split_first_chunk()?;
     let (ttl, rest) = rest.split_first_chunk()?;
@@ -152,7 +152,7 @@ fn read(bytes: &[u8]) -> Option<Entry> {
         tags.push(String::from_utf8(tag.to_vec()).ok()?);
         rest = after;
     }
-    Some(Entry {
+    Some(SharedEntry {
         began: Tick::from_be_bytes(*began),
         set_micros: i64::from_be_bytes(*set_micros),
         ttl: Duration::from_millis(u64::from_be_bytes(*ttl)),
@@ -171,8 +171,8 @@ mod tests {
         Seal::new(&RootSecret::open(&folder.path().join("secret")).unwrap())
     }
 
-    fn name<'a>(plugin: &'a str, customer: Option<&'a str>, key: &'a str) -> Name<'a> {
-        Name {
+    fn name<'a>(plugin: &'a str, customer: Option<&'a str>, key: &'a str) -> EntryName<'a> {
+        EntryName {
             era: Era::of("1/1"),
             plugin,
             customer,
@@ -180,8 +180,8 @@ mod tests {
         }
     }
 
-    fn entry() -> Entry {
-        Entry {
+    fn entry() -> SharedEntry {
+        SharedEntry {
             began: 7,
             set_micros: 1_700_000_000_000_000,
             ttl: Duration::from_millis(1_500),
@@ -204,7 +204,7 @@ mod tests {
         let seal_ = seal();
         let own = name("p", Some("acme"), "k");
         let sealed = seal_.close(&own, &entry()).unwrap();
-        let era = Name {
+        let era = EntryName {
             era: Era::of("1/2"),
             ..name("p", Some("acme"), "k")
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::capability::cache::SharedStore;
 use crate::capability::{Backends, OpenError};
-use hearth_backend::dynamodb::Failure;
+use hearth_backend::dynamodb::DynamoError;
 use hearth_backend::dynamodb::cache::CacheTable;
 use hearth_backend::redis::Redis;
 
@@ -78,7 +78,7 @@ impl Store {
                 let (at_ms, until_s) = (sealed.set_micros / 1_000, sealed.until_s());
                 let put = table.put(&sealed.name, sealed.bytes, at_ms, until_s);
                 put.await.map_err(|failure| match failure {
-                    Failure::Invalid(_) => StoreError::Refused(failure.to_string()),
+                    DynamoError::Invalid(_) => StoreError::Refused(failure.to_string()),
                     failure => away(failure),
                 })
             }

@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout};
 use super::super::Config;
 use super::super::memory::{Key, Stored};
 use super::store::{ITEM_BYTES_MAX, Sealed, StoreError};
-use super::{Core, Entry, Name};
-use hearth_backend::postgres::invalidations::Position;
+use super::{Core, EntryName, SharedEntry};
+use hearth_backend::postgres::invalidations::LogPosition;
 use hearth_base::budget::{Budget, Customer, Part};
 
 /// Writes at once. Those of one key follow one another, so that the last one stays.
@@ -25,7 +25,7 @@ pub(in super::super) struct Write {
     pub(in super::super) stored: Arc<Stored>,
     pub(in super::super) tags: Vec<String>,
     /// When its computation began.
-    pub(in super::super) began: Position,
+    pub(in super::super) began: LogPosition,
     /// When it was set, in microseconds since 1970 by Postgres's clock.
     pub(in super::super) set_micros: i64,
 }
@@ -36,8 +36,8 @@ impl Write {
         OVERHEAD_BYTES + tags + self.stored.value.len()
     }
 
-    fn entry(&self) -> Entry {
-        Entry {
+    fn entry(&self) -> SharedEntry {
+        SharedEntry {
             began: self.began.tick,
             set_micros: self.set_micros,
             ttl: self.stored.ttl,
@@ -47,8 +47,8 @@ impl Write {
         }
     }
 
-    fn name(&self) -> Name<'_> {
-        Name {
+    fn name(&self) -> EntryName<'_> {
+        EntryName {
             era: self.began.era,
             plugin: &self.plugin,
             customer: self.key.customer.as_deref(),
@@ -60,7 +60,7 @@ impl Write {
 type QueuedWrite = (Write, Part<Customer>);
 
 /// The queue in front of the store.
-pub(super) struct Writer {
+pub(super) struct SharedWriter {
     core: Arc<Core>,
     lanes: Vec<mpsc::Sender<QueuedWrite>>,
     hasher: RandomState,
@@ -70,15 +70,15 @@ pub(super) struct Writer {
     write_bytes_min: usize,
 }
 
-impl Writer {
-    pub(super) fn start(core: &Arc<Core>, config: &Config) -> Writer {
+impl SharedWriter {
+    pub(super) fn start(core: &Arc<Core>, config: &Config) -> SharedWriter {
         let (bytes_max, waiting_max) = (config.shared_waiting_bytes_max, config.shared_waiting_max);
         let lane = |_| {
             let (sender, receiver) = mpsc::channel(waiting_max);
             tokio::spawn(write_all(core.clone(), receiver));
             sender
         };
-        Writer {
+        SharedWriter {
             lanes: (0..LANES).map(lane).collect(),
             core: core.clone(),
             hasher: RandomState::new(),

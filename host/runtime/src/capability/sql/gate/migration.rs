@@ -49,7 +49,7 @@ pub fn check(
     let mut rules = Rules::new(schema, approved);
     rules.further_kinds = KINDS;
     rules.stars = true;
-    let mut migration = Migration {
+    let mut migration = MigrationGate {
         rules,
         without_transaction: runs_without_transaction(sql),
     };
@@ -58,12 +58,12 @@ pub fn check(
         .collect()
 }
 
-struct Migration<'a> {
+struct MigrationGate<'a> {
     rules: Rules<'a>,
     without_transaction: bool,
 }
 
-impl Migration<'_> {
+impl MigrationGate<'_> {
     fn statement(&mut self, sql: &str, raw: &Node) -> Result<String, Refusal> {
         let (start, text) = slice(sql, raw);
         let nothing = Fault {

@@ -2,7 +2,7 @@
 
 use super::functions::{Standing, is_never, standing};
 use super::walk::Node;
-use super::{Access, ApprovedFunctions, Refusal};
+use super::{AccessMode, ApprovedFunctions, Refusal};
 
 /// Kinds of nodes that a statement may consist of. What is not here is refused,
 /// so a kind that a later Postgres adds is refused until someone looked at it.
@@ -65,7 +65,7 @@ pub fn statement(
     tree: &Node,
     schema: &str,
     approved: &ApprovedFunctions,
-) -> Result<Access, Refusal> {
+) -> Result<AccessMode, Refusal> {
     let mut rules = Rules::new(schema, approved);
     match rules
         .single(tree)
@@ -80,7 +80,7 @@ pub fn statement(
 pub struct Rules<'a> {
     pub schema: &'a str,
     pub approved: &'a ApprovedFunctions,
-    pub access: Access,
+    pub access: AccessMode,
     /// Further kinds of nodes, in a migration.
     pub further_kinds: &'a str,
     /// Whether `*` may stand for columns.
@@ -92,7 +92,7 @@ impl<'a> Rules<'a> {
         Rules {
             schema,
             approved,
-            access: Access::Read,
+            access: AccessMode::Read,
             further_kinds: "",
             stars: false,
         }
@@ -160,7 +160,7 @@ impl<'a> Rules<'a> {
     }
 
     fn writes(&mut self) -> Result<(), Fault> {
-        self.access = Access::Write;
+        self.access = AccessMode::Write;
         Ok(())
     }
 

@@ -148,12 +148,12 @@ fn unexpected<T>(what: &str) -> Result<T, Unexpected> {
 struct Builder;
 
 /// The struct that is being built.
-struct Fields(Node);
+struct StructBuilder(Node);
 
 /// The list that is being built.
 struct Items(Vec<Tree>);
 
-impl ser::SerializeStruct for Fields {
+impl ser::SerializeStruct for StructBuilder {
     type Ok = Tree;
     type Error = Unexpected;
 
@@ -207,7 +207,7 @@ impl ser::Serializer for Builder {
     type Ok = Tree;
     type Error = Unexpected;
     type SerializeSeq = Items;
-    type SerializeStruct = Fields;
+    type SerializeStruct = StructBuilder;
     type SerializeTuple = Impossible<Tree, Unexpected>;
     type SerializeTupleStruct = Impossible<Tree, Unexpected>;
     type SerializeTupleVariant = Impossible<Tree, Unexpected>;
@@ -294,8 +294,8 @@ impl ser::Serializer for Builder {
         Ok(Items(Vec::with_capacity(length.unwrap_or(0).min(1_024))))
     }
 
-    fn serialize_struct(self, kind: &'static str, _: usize) -> Result<Fields, Unexpected> {
-        Ok(Fields(Node {
+    fn serialize_struct(self, kind: &'static str, _: usize) -> Result<StructBuilder, Unexpected> {
+        Ok(StructBuilder(Node {
             kind,
             fields: Vec::new(),
         }))

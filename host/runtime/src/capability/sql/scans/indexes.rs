@@ -4,7 +4,7 @@ use tokio_postgres::Client;
 
 use super::condition;
 use crate::capability::sql::lend::LendError;
-use crate::capability::sql::roles::Names;
+use crate::capability::sql::roles::RoleNames;
 
 /// The column that row-level security looks at.
 const TENANT: &str = "customer_id";
@@ -73,7 +73,7 @@ impl TableIndex {
     }
 }
 
-pub(super) async fn read(client: &Client, names: &Names) -> Result<Vec<TableIndex>, LendError> {
+pub(super) async fn read(client: &Client, names: &RoleNames) -> Result<Vec<TableIndex>, LendError> {
     let rows = client.query(INDEXES, &[&names.schema]).await?;
     let index = |row: &tokio_postgres::Row| {
         Ok(TableIndex {

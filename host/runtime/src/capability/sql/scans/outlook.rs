@@ -6,7 +6,7 @@ use super::{Scan, find};
 use crate::capability::sql::Client;
 use crate::capability::sql::gate::{ApprovedFunctions, check_declared};
 use crate::capability::sql::lend::LendError;
-use crate::capability::sql::roles::{self, Names};
+use crate::capability::sql::roles::{self, RoleNames};
 use crate::capability::sql::statement::Declared;
 use crate::capability::sql::turn;
 
@@ -48,7 +48,7 @@ impl Client {
     async fn session(
         &self,
         plugin: &str,
-        names: &Names,
+        names: &RoleNames,
     ) -> Result<Option<tokio_postgres::Client>, LendError> {
         let host = self.server.host().get().await?;
         let known = "SELECT FROM pg_roles WHERE rolname = $1";

@@ -1,14 +1,15 @@
 //! The bytes of a record: writing and reading them.
 
 use super::{
-    Access, Column, Declared, Joined, SectionError, Type, UNNAMED, VERSION, VERSION_UNNAMED,
+    AccessMode, Column, Declared, SectionError, StatementSet, Type, UNNAMED, VERSION,
+    VERSION_UNNAMED,
 };
 
 /// Reads all records of a section. The same statement declared twice is one;
 /// declared twice with different types it is refused.
 pub fn parse_section(bytes: &[u8]) -> Result<Vec<Declared>, SectionError> {
     let mut reader = Reader { bytes, offset: 0 };
-    let mut statements = Joined::default();
+    let mut statements = StatementSet::default();
     while !reader.bytes.is_empty() {
         let length = reader.u32()?;
         let offset = reader.offset;
@@ -51,10 +52,10 @@ fn encode_record(declared: &Declared) -> Vec<u8> {
     record
 }
 
-fn access_code(access: Access) -> u8 {
+fn access_code(access: AccessMode) -> u8 {
     match access {
-        Access::Read => 0,
-        Access::Write => 1,
+        AccessMode::Read => 0,
+        AccessMode::Write => 1,
     }
 }
 
@@ -130,10 +131,10 @@ impl<'a> Reader<'a> {
         self.text(usize::from(length))
     }
 
-    fn access(&mut self) -> Result<Access, SectionError> {
+    fn access(&mut self) -> Result<AccessMode, SectionError> {
         match self.u8()? {
-            0 => Ok(Access::Read),
-            1 => Ok(Access::Write),
+            0 => Ok(AccessMode::Read),
+            1 => Ok(AccessMode::Write),
             code => Err(SectionError::Code {
                 what: "access",
                 code,

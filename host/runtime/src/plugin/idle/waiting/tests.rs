@@ -11,12 +11,12 @@ type Instance = (Option<u8>, u32);
 fn line(deployment: u64, customer: u8) -> IdleKey {
     IdleKey {
         deployment,
-        owner: Owner::Customer(Some(Arc::from(customer.to_string()))),
+        owner: InstanceOwner::Customer(Some(Arc::from(customer.to_string()))),
     }
 }
 
 fn waiting(max: usize, customer_percent: u64) -> IdleQueue<Instance> {
-    IdleQueue::new(Bounds::new(max, customer_percent))
+    IdleQueue::new(WaitingBounds::new(max, customer_percent))
 }
 
 #[test]
@@ -28,11 +28,11 @@ fn one_that_was_used_waits_for_its_customer_and_deployment_alone() {
         line(2, 7),
         IdleKey {
             deployment: 1,
-            owner: Owner::Customer(None),
+            owner: InstanceOwner::Customer(None),
         },
         IdleKey {
             deployment: 1,
-            owner: Owner::Everybody,
+            owner: InstanceOwner::Everybody,
         },
     ] {
         assert_eq!(waiting.take(&other), None, "{other:?}");
