@@ -1,6 +1,6 @@
 //! Migrations, and what the host writes beside them.
 
-use hearth::capability::sql::Beside;
+use hearth::capability::sql::LendContext;
 use hearth::capability::sql::statement::{Access, Type};
 
 use super::fixture::{ALL, Caller, Fixture, NOTES, Package, client, migration, statement};
@@ -87,9 +87,9 @@ async fn file_that_lost_its_migrations_is_refused_unless_an_older_one_returns() 
         refusals[0].contains("[sql] migrations = \"migrations\""),
         "{refusals:?}"
     );
-    let returns = Beside {
+    let returns = LendContext {
         is_return: true,
-        ..Beside::default()
+        ..LendContext::default()
     };
     let older = Package::migrations(&[]).deployment();
     let lent = fixture.client.lend_beside(older, &returns).await;

@@ -44,11 +44,11 @@ pub struct Admin {
 impl Admin {
     pub async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> AdminAnswer {
         let path = request.uri().path().to_string();
-        let answered = self.admitted(request, &path).await;
+        let answered = self.answer_authenticated(request, &path).await;
         answered.unwrap_or_else(|problem| whole(problem.into_response("admin", &path)))
     }
 
-    async fn admitted(
+    async fn answer_authenticated(
         &self,
         request: Request<RequestBody>,
         path: &str,

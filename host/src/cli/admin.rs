@@ -153,7 +153,7 @@ impl Client {
             .map_err(|error| self.unanswered(&error))?;
         match answer.status() {
             StatusCode::OK => Ok(answer),
-            status => Err(self.told(target, status, answer).await),
+            status => Err(self.error_of(target, status, answer).await),
         }
     }
 
@@ -224,7 +224,12 @@ impl Client {
     }
 
     /// What the host says where it does not do what it was asked.
-    async fn told(&self, target: &str, status: StatusCode, answer: Response<Incoming>) -> Error {
+    async fn error_of(
+        &self,
+        target: &str,
+        status: StatusCode,
+        answer: Response<Incoming>,
+    ) -> Error {
         if status == StatusCode::UNAUTHORIZED {
             return Error::Token {
                 at: self.address.clone(),

@@ -88,7 +88,7 @@ pub fn make(args: &Args, within: &Path, out: &mut dyn Write) -> anyhow::Result<(
     for (file, _) in &files {
         writeln!(out, "  {name}/{file}")?;
     }
-    writeln!(out, "  {}", sdk.told(name))?;
+    writeln!(out, "  {}", sdk.describe(name))?;
     writeln!(out, "next:\n  hearth build {name}")?;
     Ok(out.flush()?)
 }

@@ -3,14 +3,14 @@
 //! declared stale, told and heard of; computations begin, read, and are written;
 //! the log is swept; hosts join and are started anew.
 //!
-//! What is real here are the [`Marks`] of each host. What is asked of them is this:
+//! What is real here are the [`Invalidations`] of each host. What is asked of them is this:
 //! no host serves what was computed from data older than a change that the host has
 //! declared stale itself, or has heard of.
 
 use std::collections::HashMap;
 
 use hearth::backend::postgres::invalidations::{Stale, Tick};
-use hearth::capability::cache::{Declaration, Marks, Moment};
+use hearth::capability::cache::{Declaration, Invalidations, Moment};
 use proptest::prelude::*;
 
 const HOSTS: usize = 2;
@@ -115,7 +115,7 @@ struct Entry {
 
 struct Host {
     id: u64,
-    marks: Marks,
+    invalidations: Invalidations,
     heard: Option<Tick>,
     /// What it must not serve anything older than.
     must: Data,
@@ -124,10 +124,10 @@ struct Host {
 }
 
 impl Host {
-    fn new(id: u64, (marks_max, untold_max): (usize, usize)) -> Host {
+    fn new(id: u64, (marks_max, unreported_max): (usize, usize)) -> Host {
         Host {
             id,
-            marks: Marks::new(marks_max, untold_max),
+            invalidations: Invalidations::new(marks_max, unreported_max),
             heard: None,
             must: [0; TAGS],
             telling: None,
@@ -178,7 +178,7 @@ impl Fleet {
             Step::Told { host } => {
                 let host = &mut self.hosts[host];
                 if let Some((declared, tick)) = host.telling.take() {
-                    host.marks.told(&declared, tick);
+                    host.invalidations.report(&declared, tick);
                 }
             }
             Step::Listen { host } => self.listen(host),
@@ -187,7 +187,7 @@ impl Fleet {
                 if let Some(began) = host.heard {
                     host.computing.push(Computation {
                         key,
-                        moment: host.marks.now(),
+                        moment: host.invalidations.now(),
                         began,
                         read: None,
                     });
@@ -216,14 +216,15 @@ impl Fleet {
     fn declare(&mut self, host: usize, tag: usize) {
         let data = self.data;
         let host = &mut self.hosts[host];
-        host.marks.declare(None, Stale::Tag(tag.to_string()));
+        host.invalidations
+            .declare(None, Stale::Tag(tag.to_string()));
         host.must(Some(tag), &data);
         self.about.insert((host.id, tag), data);
     }
 
     fn append(&mut self, host: usize) {
         let host = &mut self.hosts[host];
-        let declared = host.marks.untold();
+        let declared = host.invalidations.unreported();
         if declared.is_empty() || host.telling.is_some() {
             return;
         }
@@ -253,7 +254,7 @@ impl Fleet {
         let after = match host.heard {
             Some(heard) if self.swept <= heard => heard,
             _ => {
-                host.marks.begin(self.swept);
+                host.invalidations.begin(self.swept);
                 0
             }
         };
@@ -267,7 +268,7 @@ impl Fleet {
                 Some(tag) => Stale::Tag(tag.to_string()),
                 None => Stale::Plugin,
             };
-            host.marks.heard(None, &what, row.tick);
+            host.invalidations.heard(None, &what, row.tick);
             host.must(row.tag, &row.data);
         }
         host.heard = Some(self.clock);
@@ -278,11 +279,13 @@ impl Fleet {
         let read = host.computing.iter().position(|one| one.read.is_some());
         let Some(at) = read else { return };
         let done = host.computing.remove(at);
-        let marks: Vec<_> = tags_of(done.key)
+        let tags: Vec<_> = tags_of(done.key)
             .iter()
-            .map(|tag| host.marks.tag(None, &tag.to_string()))
+            .map(|tag| host.invalidations.tag(None, &tag.to_string()))
             .collect();
-        if host.marks.holds(done.moment, &marks) && host.marks.holds_since(done.began, &marks) {
+        if host.invalidations.holds(done.moment, &tags)
+            && host.invalidations.holds_since(done.began, &tags)
+        {
             let (began, data) = (done.began, done.read.unwrap());
             self.store.insert(done.key, Entry { began, data });
         }
@@ -293,9 +296,9 @@ impl Fleet {
         let (Some(entry), Some(_)) = (self.store.get(&key), host.heard) else {
             return;
         };
-        let tag = |tag: &usize| host.marks.tag(None, &tag.to_string());
-        let marks: Vec<_> = tags_of(key).iter().map(tag).collect();
-        if !host.marks.holds_since(entry.began, &marks) {
+        let tag = |tag: &usize| host.invalidations.tag(None, &tag.to_string());
+        let tags: Vec<_> = tags_of(key).iter().map(tag).collect();
+        if !host.invalidations.holds_since(entry.began, &tags) {
             return;
         }
         self.served += 1;
@@ -319,7 +322,7 @@ fn cases() -> u32 {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
-    /// There is room for little, so that marks are forgotten and tellings run over.
+    /// There is room for little, so that invalidations are forgotten and tellings run over.
     #[test]
     fn no_host_serves_what_is_older_than_a_change_it_has_heard_of(
         room in (2..7usize, 1..4usize),

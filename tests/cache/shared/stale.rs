@@ -162,8 +162,8 @@ async fn database_that_went_back_in_time_takes_all_that_was_cached_with_it() {
                 .client
                 .lend("tickets")
                 .share
-                .marks
-                .untold()
+                .invalidations
+                .unreported()
                 .is_empty()
         })
         .await;

@@ -146,12 +146,12 @@ impl HostTable<'_> {
                 };
                 let defined = table.attribute_definitions().iter().find(of);
                 let kind = defined.map(|defined| defined.attribute_type().as_str());
-                told(key.attribute_name(), key.key_type(), kind.unwrap_or("?"))
+                mismatch(key.attribute_name(), key.key_type(), kind.unwrap_or("?"))
             })
             .collect();
         let wanted: Vec<_> = self
             .keys()
-            .map(|(name, kind)| told(name, &kind, "S"))
+            .map(|(name, kind)| mismatch(name, &kind, "S"))
             .collect();
         match found == wanted {
             true => Ok(()),
@@ -235,7 +235,7 @@ fn said_already(failure: &DynamoError) -> bool {
     matches!(failure, DynamoError::Invalid(text) if text.contains("already enabled"))
 }
 
-fn told(name: &str, kind: &KeyType, attribute: &str) -> String {
+fn mismatch(name: &str, kind: &KeyType, attribute: &str) -> String {
     let which = match kind {
         KeyType::Hash => "partition",
         _ => "sort",

@@ -20,7 +20,7 @@ use super::{Server, Tls};
 
 /// Where a session stands, as far as the host knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum SessionState {
     /// Outside a transaction, and everything sent has been answered.
     Idle,
     /// In a transaction, and everything sent has been answered.
@@ -97,7 +97,7 @@ type Plans = HashMap<usize, (Statement, PlanAge)>;
 pub struct Connection {
     client: Arc<Client>,
     task: AbortHandle,
-    standing: Standing,
+    standing: SessionState,
     /// `None` while it is not known.
     tenant: Option<Tenant>,
     /// By deployment.
@@ -110,7 +110,7 @@ impl Connection {
         self.client.clone()
     }
 
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> SessionState {
         self.standing
     }
 
@@ -121,11 +121,11 @@ impl Connection {
 
     /// To be called before anything is sent.
     pub fn mark(&mut self) {
-        self.standing = Standing::InFlight;
+        self.standing = SessionState::InFlight;
     }
 
     /// To be called once everything sent has been answered.
-    pub fn unmark(&mut self, standing: Standing) {
+    pub fn unmark(&mut self, standing: SessionState) {
         self.standing = standing;
     }
 
@@ -189,7 +189,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         // The driver would keep the socket until the running statement ends.
-        if self.standing != Standing::Idle {
+        if self.standing != SessionState::Idle {
             self.task.abort();
         }
     }
@@ -266,7 +266,7 @@ impl managed::Manager for Login {
         Ok(Connection {
             client: Arc::new(client),
             task: task.abort_handle(),
-            standing: Standing::Idle,
+            standing: SessionState::Idle,
             tenant: None,
             statements: Mutex::default(),
             _slot: slot,
@@ -279,7 +279,7 @@ impl managed::Manager for Login {
         _: &Metrics,
     ) -> RecycleResult<ConnectError> {
         match connection.standing {
-            Standing::Idle if !connection.is_closed() => Ok(()),
+            SessionState::Idle if !connection.is_closed() => Ok(()),
             _ => Err(RecycleError::message(
                 "the connection is closed, or has state of an earlier session",
             )),

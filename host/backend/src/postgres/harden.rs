@@ -72,12 +72,12 @@ const HELD: &str = "
 
 /// Hosts take turns, for two that change one right at once fail both.
 pub(super) async fn harden(client: &mut Client, config: &Config) -> Result<(), OpenError> {
-    if held(client).await?.is_empty() {
+    if granted_rights(client).await?.is_empty() {
         return Ok(());
     }
     let mut transaction = client.transaction().await?;
     take_turn(&transaction, config).await?;
-    let rights = held(transaction.client()).await?;
+    let rights = granted_rights(transaction.client()).await?;
     if let Err(error) = take(&mut transaction, &rights).await {
         tracing::debug!(
             error = chain(&error),
@@ -85,7 +85,7 @@ pub(super) async fn harden(client: &mut Client, config: &Config) -> Result<(), O
         );
         take_one_by_one(&mut transaction, &rights).await?;
     }
-    warn_of_rest(&held(transaction.client()).await?);
+    warn_of_rest(&granted_rights(transaction.client()).await?);
     Ok(transaction.commit().await?)
 }
 
@@ -95,7 +95,9 @@ struct Right {
     name: String,
 }
 
-async fn held(client: &tokio_postgres::Client) -> Result<Vec<Right>, tokio_postgres::Error> {
+async fn granted_rights(
+    client: &tokio_postgres::Client,
+) -> Result<Vec<Right>, tokio_postgres::Error> {
     let rows = client.query(HELD, &[&FUNCTIONS]).await?;
     rows.iter().map(right_of_row).collect()
 }

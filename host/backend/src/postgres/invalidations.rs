@@ -259,7 +259,7 @@ impl InvalidationLog {
             .query(&statement, &[&after, &self.origin, &limit])
             .await?;
         let first = rows.first().ok_or(LogError::NoClock)?;
-        let told = rows.iter().filter_map(|row| told(row).transpose());
+        let told = rows.iter().filter_map(|row| read_row(row).transpose());
         Ok(LogRead {
             tick: first.try_get(0)?,
             micros: first.try_get(1)?,
@@ -322,7 +322,7 @@ async fn swept(client: &Client) -> Result<HashMap<String, Tick>, LogError> {
 }
 
 /// `None` where the clock came alone.
-fn told(row: &Row) -> Result<Option<LoggedInvalidation>, tokio_postgres::Error> {
+fn read_row(row: &Row) -> Result<Option<LoggedInvalidation>, tokio_postgres::Error> {
     let Some(tick) = row.try_get::<_, Option<Tick>>(3)? else {
         return Ok(None);
     };

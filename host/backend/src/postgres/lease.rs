@@ -6,7 +6,7 @@ use deadpool::managed::Object;
 use tokio::time::timeout;
 
 use super::cancel::cancel;
-use super::connection::{Connection, Login, Standing};
+use super::connection::{Connection, Login, SessionState};
 use super::plugin::PluginPool;
 use super::share::Permit;
 
@@ -18,10 +18,10 @@ const CLEAN_MAX: Duration = Duration::from_secs(2);
 /// transaction is open, the host cancels and rolls back before the connection
 /// goes back into the pool; the permit stays taken until then.
 pub struct PooledConnection {
-    held: Option<Held>,
+    held: Option<Checkout>,
 }
 
-struct Held {
+struct Checkout {
     connection: Object<Login>,
     permit: Permit,
     pool: PluginPool,
@@ -39,7 +39,7 @@ impl PooledConnection {
         pool: PluginPool,
     ) -> PooledConnection {
         PooledConnection {
-            held: Some(Held {
+            held: Some(Checkout {
                 connection,
                 permit,
                 pool,
@@ -59,7 +59,7 @@ impl Drop for PooledConnection {
     fn drop(&mut self) {
         let Some(held) = self.held.take() else { return };
         match held.connection.standing() {
-            Standing::Idle => held.give_back(),
+            SessionState::Idle => held.give_back(),
             _ if held.connection.is_closed() => held.discard(),
             _ => {
                 let runtime = held.pool.runtime().clone();
@@ -69,11 +69,11 @@ impl Drop for PooledConnection {
     }
 }
 
-impl Held {
+impl Checkout {
     async fn clean(mut self) {
         match timeout(CLEAN_MAX, self.end_and_roll_back()).await {
             Ok(true) => {
-                self.connection.unmark(Standing::Idle);
+                self.connection.unmark(SessionState::Idle);
                 self.give_back();
             }
             Ok(false) | Err(_) => self.discard(),
@@ -82,7 +82,7 @@ impl Held {
 
     /// Whether the connection is clean now.
     async fn end_and_roll_back(&mut self) -> bool {
-        if self.connection.standing() == Standing::InFlight {
+        if self.connection.standing() == SessionState::InFlight {
             self.connection.forget_tenant();
             if let Err(error) = self.cancel().await {
                 tracing::debug!(%error, "a statement could not be cancelled");
@@ -110,7 +110,7 @@ impl Held {
     }
 
     fn give_back(self) {
-        let Held {
+        let Checkout {
             connection,
             permit,
             pool,

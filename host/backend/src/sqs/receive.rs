@@ -267,7 +267,7 @@ impl SqsMessage {
     }
 }
 
-fn found(message: Message) -> Option<SqsMessage> {
+fn read_message(message: Message) -> Option<SqsMessage> {
     let system = message.attributes.unwrap_or_default();
     let receives = system.get(&MessageSystemAttributeName::ApproximateReceiveCount);
     let attributes = message.message_attributes.unwrap_or_default();

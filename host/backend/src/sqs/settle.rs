@@ -24,7 +24,7 @@ enum Step {
 }
 
 /// What a receipt of this backend stands for.
-fn held(receipt: &Receipt) -> Option<(&str, &str, u32)> {
+fn sqs_receipt(receipt: &Receipt) -> Option<(&str, &str, u32)> {
     match &receipt.0 {
         Lease::Sqs {
             handle,
@@ -46,10 +46,12 @@ impl Sqs {
             Ok(named) => named,
             Err(error) => return receipts.iter().map(|_| Err(error.clone())).collect(),
         };
-        let own = receipts.iter().filter(|receipt| held(receipt).is_some());
+        let own = receipts
+            .iter()
+            .filter(|receipt| sqs_receipt(receipt).is_some());
         let hidden: Vec<_> = own.map(|receipt| (receipt, visibility)).collect();
         let mut extended = self.hide_all(named, &hidden).await.into_iter();
-        let outcome = |receipt| match held(receipt) {
+        let outcome = |receipt| match sqs_receipt(receipt) {
             Some(_) => extended.next().unwrap_or_else(unanswered),
             None => Err(QueueError::LeaseLost),
         };
@@ -99,7 +101,7 @@ impl Sqs {
         let now = self.shared.postgres.clock().now();
         let counted = message.attempt;
         let uncounted = counted.saturating_sub(1);
-        if held(&message.receipt).is_none() {
+        if sqs_receipt(&message.receipt).is_none() {
             return Step::Failed(QueueError::LeaseLost);
         }
         let copied = match settlement {
@@ -134,7 +136,7 @@ impl Sqs {
         let waits: Vec<Waits> = waits
             .filter_map(|((message, _), step)| match step {
                 Step::Hide(_, Some(until)) => {
-                    held(&message.receipt).map(|(_, id, _)| (id.to_owned(), *until))
+                    sqs_receipt(&message.receipt).map(|(_, id, _)| (id.to_owned(), *until))
                 }
                 _ => None,
             })
@@ -157,7 +159,7 @@ impl Sqs {
             .iter()
             .zip(gone)
             .filter(|(_, gone)| gone.is_ok())
-            .filter_map(|(receipt, _)| held(receipt))
+            .filter_map(|(receipt, _)| sqs_receipt(receipt))
             .filter(|(_, _, receives)| *receives > 1)
             .map(|(_, message, _)| message.to_owned())
             .collect();
@@ -233,7 +235,7 @@ impl Sqs {
 /// Entries are told apart by their numbers.
 fn numbered<'r>(receipts: &'r [&Receipt]) -> impl Iterator<Item = (String, &'r str)> {
     receipts.iter().enumerate().map(|(number, receipt)| {
-        let handle = held(receipt).map_or("none", |(handle, _, _)| handle);
+        let handle = sqs_receipt(receipt).map_or("none", |(handle, _, _)| handle);
         (number.to_string(), handle)
     })
 }

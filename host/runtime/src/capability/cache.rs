@@ -28,13 +28,13 @@
 
 mod fleet;
 mod flight;
+mod invalidations;
 mod memory;
 mod metrics;
 mod pending_invalidations;
 mod share;
 pub mod shared;
 mod shared_look_up;
-mod stale_marks;
 mod view;
 
 use std::collections::HashMap;
@@ -59,8 +59,8 @@ use hearth_base::telemetry::HostMetrics;
 pub use generated::hearth::plugin::cache::{
     Entry, Error as GuestError, Found, Host, HostLease, Options, Scope,
 };
+pub use invalidations::{Declaration, Invalidations, Moment, TagHash};
 pub use share::Share;
-pub use stale_marks::{Declaration, Mark, Marks, Moment};
 
 mod generated {
     wasmtime::component::bindgen!({

@@ -66,7 +66,7 @@ pub use generated::hearth::plugin::sql::{
     RowSet, Statement, Value,
 };
 pub use generated::hearth::plugin::types::OutgoingMessage;
-pub use lend::{Beside, LendError, Lending, Serving, SqlDeployment};
+pub use lend::{LendContext, LendError, Lending, Serving, SqlDeployment};
 pub use lent::Lent;
 pub use migrate::Migration;
 pub use scans::{Outlook, Scan};

@@ -107,7 +107,7 @@ pub enum Shed {
 }
 
 /// What a waiting call is told.
-type Told = Result<(), Shed>;
+type AdmissionResult = Result<(), Shed>;
 
 /// All places of the host, and everybody who waits for one.
 pub struct Admission {
@@ -132,7 +132,7 @@ enum Arrival {
     Runs,
     Waits {
         ticket: u64,
-        told: oneshot::Receiver<Told>,
+        told: oneshot::Receiver<AdmissionResult>,
     },
 }
 
@@ -209,7 +209,7 @@ impl Admission {
         line: u64,
         customer: &Customer,
         ticket: u64,
-        told: &mut oneshot::Receiver<Told>,
+        told: &mut oneshot::Receiver<AdmissionResult>,
     ) {
         let mut state = self.state.lock();
         let waited = state

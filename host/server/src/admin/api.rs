@@ -74,7 +74,7 @@ impl Admin {
         let rollout = self.rollout.clone();
         // Once begun it goes on, whether or not the client stays to hear of it.
         tokio::spawn(async move {
-            let mut steps = Steps::told(sender);
+            let mut steps = Steps::reporting(sender);
             let outcome = rollout.deploy(bytes, &approval, replace, &mut steps).await;
             drop(turn);
             steps.end(ended(outcome));
@@ -125,7 +125,7 @@ impl Admin {
         let (sender, lines) = mpsc::channel(LINES_MAX);
         let (rollout, plugin) = (self.rollout.clone(), plugin.to_string());
         tokio::spawn(async move {
-            let mut steps = Steps::told(sender);
+            let mut steps = Steps::reporting(sender);
             let outcome = rollout.rollback(&plugin, number, &mut steps).await;
             drop(turn);
             steps.end(ended(outcome));

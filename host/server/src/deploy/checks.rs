@@ -12,7 +12,7 @@ use crate::config;
 use hearth_runtime::capability::outbound::Pattern;
 use hearth_runtime::capability::sql::gate::{ApprovedFunctions, approved_name};
 use hearth_runtime::capability::sql::statement::beginning;
-use hearth_runtime::capability::sql::{self, Beside, LendError, Lent};
+use hearth_runtime::capability::sql::{self, LendContext, LendError, Lent};
 use hearth_runtime::capability::{Lents, sql::SqlDeployment};
 use hearth_runtime::engine::Family;
 use hearth_runtime::plugin::admission::Gate;
@@ -151,7 +151,7 @@ impl Deployer {
         &self,
         candidate: &Candidate,
         number: u64,
-        beside: &Beside,
+        beside: &LendContext,
     ) -> Result<Lent, Rejected> {
         if !candidate.is_granted("sql") {
             return Ok(Lent::nothing());
@@ -170,7 +170,7 @@ impl Deployer {
             approved,
         };
         let blamed = |error| blame(candidate, error);
-        let lending = self.clients.sql.begin_lending_beside(deployment, beside);
+        let lending = self.clients.sql.begin_lending_with(deployment, beside);
         let lending = lending.await.map_err(blamed)?;
         if candidate.is_new {
             let found = lending.scans(&package.statements).await.map_err(blamed)?;
@@ -184,7 +184,7 @@ impl Deployer {
         &self,
         candidate: &Candidate,
         number: u64,
-        beside: &Beside,
+        beside: &LendContext,
         steps: &mut Steps,
     ) -> Result<Lents, Rejected> {
         if candidate.is_granted("documents") && !self.clients.documents.is_there() {

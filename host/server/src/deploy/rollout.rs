@@ -21,7 +21,7 @@ use super::replacement::{self, Surface};
 use super::steps::{Rejected, Serving, Steps};
 use super::store::{Store, StoreError};
 use crate::config;
-use hearth_runtime::capability::sql::{Beside, Serving as SqlServing};
+use hearth_runtime::capability::sql::{LendContext, Serving as SqlServing};
 use hearth_runtime::consumer::Consumers;
 use hearth_runtime::plugin::background_runtime::BackgroundRuntime;
 use hearth_runtime::plugin::call;
@@ -94,12 +94,12 @@ impl Rollout {
             .add(&candidate.package, &candidate.approved, by)
             .await;
         let number = added.map_err(|error| Rejected::because(&plugin, "migrate", error))?;
-        let beside = Beside {
+        let beside = LendContext {
             serving: self.router.serving(&plugin).map(|serving| SqlServing {
                 label: serving.label(),
                 declared: serving.declared.clone(),
             }),
-            ..Beside::default()
+            ..LendContext::default()
         };
         let probe = match by {
             "config" => Probe::Configured,
@@ -149,10 +149,10 @@ impl Rollout {
         }
         steps.done("read", note(&package));
         steps.done("grants", stored.approved.grants.join(", "));
-        let shared = self.store.shared(plugin).await.map_err(rejected)?;
+        let shared = self.store.shared_tables(plugin).await.map_err(rejected)?;
         let candidate = self.candidate(package, stored.approved, false);
         let built = self.build(&candidate, true, steps).await?;
-        let beside = Beside {
+        let beside = LendContext {
             serving: None,
             shared,
             is_return: true,
@@ -221,7 +221,7 @@ impl Rollout {
         candidate: Candidate,
         number: u64,
         built: Built,
-        beside: &Beside,
+        beside: &LendContext,
         probe: Probe,
         steps: &mut Steps,
     ) -> Result<Serving, Rejected> {

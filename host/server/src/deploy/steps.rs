@@ -80,7 +80,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    pub fn told(lines: mpsc::Sender<Line>) -> Steps {
+    pub fn reporting(lines: mpsc::Sender<Line>) -> Steps {
         Steps {
             lines: Some(lines),
             since: Instant::now(),

@@ -275,7 +275,7 @@ impl Store {
     }
 
     /// The tables that any deployment of the plugin lists as shared.
-    pub async fn shared(&self, plugin: &str) -> Result<Vec<String>, StoreError> {
+    pub async fn shared_tables(&self, plugin: &str) -> Result<Vec<String>, StoreError> {
         let client = self.server.host().get().await?;
         let text = "SELECT DISTINCT unnest(shared) FROM hearth.deployments WHERE plugin = $1";
         let rows = client.query(text, &[&plugin]).await?;

@@ -163,7 +163,7 @@ impl Rate {
         if judged.wait.is_some() {
             rated.limited.increment(1);
         }
-        Some(rated.policy.standing(&judged))
+        Some(rated.policy.status(&judged))
     }
 
     /// Nanoseconds since this host began to count.

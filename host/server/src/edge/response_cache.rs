@@ -36,7 +36,7 @@ use super::x_cache::tell_response;
 use hearth_base::bounds;
 use hearth_base::section::{GIB, HOUR_MS, MIB, Mistakes, Section};
 use hearth_base::telemetry::HostMetrics;
-use hearth_runtime::capability::cache::{Mark, Moment};
+use hearth_runtime::capability::cache::{Moment, TagHash};
 use hearth_runtime::plugin::deployment::Deployment;
 
 type WholeAnswer = Response<Full<Bytes>>;
@@ -150,7 +150,7 @@ impl ResponseCache {
         let mut asked = CachedRequest {
             key: Arc::new(Key::of(deployment, parts, caller, &matched.route.vary)),
             customer: caller.map(|caller| caller.customer_id.clone()),
-            began: deployment.lents.cache.share.marks.now(),
+            began: deployment.lents.cache.share.invalidations.now(),
             bypass: bypasses(&parts.headers),
             leads: None,
             deployment,
@@ -175,7 +175,7 @@ impl ResponseCache {
     }
 
     async fn find(&self, asked: &mut CachedRequest<'_>) -> Option<Arc<Kept>> {
-        if let Some(kept) = self.known(asked) {
+        if let Some(kept) = self.look_up(asked) {
             return Some(kept);
         }
         let mut followed = self.lead(asked)?;
@@ -183,8 +183,8 @@ impl ResponseCache {
         let wait_max = Duration::from_millis(self.config.wait_ms_max);
         // It ends with an error when whoever leads is done.
         let _ = tokio::time::timeout(wait_max, followed.changed()).await;
-        asked.began = asked.deployment.lents.cache.share.marks.now();
-        self.known(asked)
+        asked.began = asked.deployment.lents.cache.share.invalidations.now();
+        self.look_up(asked)
     }
 
     /// Whom to wait for; `None` where this request is the first.
@@ -199,11 +199,11 @@ impl ResponseCache {
         None
     }
 
-    fn known(&self, asked: &CachedRequest<'_>) -> Option<Arc<Kept>> {
+    fn look_up(&self, asked: &CachedRequest<'_>) -> Option<Arc<Kept>> {
         let share = &asked.deployment.lents.cache.share;
         let kept = self.answers.get(&asked.key)?;
         let fresh = kept.at.elapsed() < kept.ttl;
-        let holds = fresh && share.vouches() && share.marks.holds(kept.began, &kept.marks);
+        let holds = fresh && share.vouches() && share.invalidations.holds(kept.began, &kept.tags);
         holds.then_some(kept)
     }
 }
@@ -252,7 +252,7 @@ impl Pending<'_> {
             let known = |name: &str| route.vary.iter().any(|own| own.eq_ignore_ascii_case(name));
             names
                 .map(str::trim)
-                .all(|name| name.is_empty() || known(name))
+                .all(|name| name.is_empty() || find(name))
         });
         good && varies
             && !headers.contains_key(SET_COOKIE)
@@ -269,15 +269,15 @@ impl Pending<'_> {
         body: &Bytes,
         named: &[String],
     ) {
-        let marks = &asked.deployment.lents.cache.share.marks;
+        let invalidations = &asked.deployment.lents.cache.share.invalidations;
         let customer = asked.customer.as_deref();
         let declared = asked.matched.tags();
-        let tags: Vec<Mark> = declared
+        let tags: Vec<TagHash> = declared
             .iter()
             .chain(named)
-            .map(|tag| marks.tag(customer, tag))
+            .map(|tag| invalidations.tag(customer, tag))
             .collect();
-        if tags.len() > TAGS_MAX || !marks.holds(asked.began, &tags) {
+        if tags.len() > TAGS_MAX || !invalidations.holds(asked.began, &tags) {
             return;
         }
         let kept = Kept {
@@ -287,7 +287,7 @@ impl Pending<'_> {
             at: Instant::now(),
             ttl: Duration::from_millis(asked.matched.route.ttl_ms),
             began: asked.began,
-            marks: tags,
+            tags,
         };
         self.cache.answers.insert(&asked.key, kept);
         self.cache.bytes.set(self.cache.answers.bytes() as f64);

@@ -173,7 +173,7 @@ impl Occurrences {
     }
 }
 
-fn held(row: &Row) -> Result<ClaimedOccurrence, Error> {
+fn claimed_occurrence(row: &Row) -> Result<ClaimedOccurrence, Error> {
     Ok(ClaimedOccurrence {
         plugin: row.try_get(0)?,
         name: row.try_get(1)?,

@@ -55,7 +55,7 @@ impl ListenerContext {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let pulse = place.pulse();
+        let pulse = place.activity();
         let wire = Wire::new(stream, pulse.clone(), self.limits.clone());
         let (asked, ownership) = (pulse.clone(), place.ownership());
         let limits = self.limits.clone();

@@ -230,7 +230,7 @@ impl State {
 }
 
 impl ConnectionPermit {
-    pub fn pulse(&self) -> Arc<Activity> {
+    pub fn activity(&self) -> Arc<Activity> {
         self.pulse.clone()
     }
 

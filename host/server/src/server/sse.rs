@@ -44,7 +44,7 @@ pub fn answer(head: Response<()>, stream: Stream) -> Answer {
 }
 
 /// Head and text of an answer that becomes a stream.
-pub async fn apart(answer: Whole) -> (Response<()>, Bytes) {
+pub async fn split(answer: Whole) -> (Response<()>, Bytes) {
     let (parts, body) = answer.into_parts();
     let mut head = Response::from_parts(parts, ());
     self::head(head.headers_mut());

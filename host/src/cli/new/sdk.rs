@@ -64,7 +64,7 @@ impl Sdk {
     }
 
     /// A line for whoever made the project.
-    pub fn told(&self, name: &str) -> String {
+    pub fn describe(&self, name: &str) -> String {
         match self {
             Sdk::Folder(path) => format!("the SDK is {path}, as {name}/Cargo.toml says"),
             Sdk::Copy => format!("{name}/{COPY}, a copy of this host's SDK"),

@@ -143,7 +143,7 @@ impl Identity {
     }
 
     /// Gives a folder and what is in it to the user that Postgres runs as.
-    pub(super) fn own(self, folder: &Path) -> io::Result<()> {
+    pub(super) fn give_to_postgres(self, folder: &Path) -> io::Result<()> {
         let (uid, gid) = match self {
             Identity::Same => return Ok(()),
             // As which a namespace's user is known outside.

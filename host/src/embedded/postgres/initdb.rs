@@ -60,7 +60,7 @@ fn clear(dir: &Path, identity: Identity) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => super::folder::make_private(dir)?,
     }
-    identity.own(dir)
+    identity.give_to_postgres(dir)
 }
 
 /// Postgres's single-user mode needs no server and no socket.

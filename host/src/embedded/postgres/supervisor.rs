@@ -74,7 +74,7 @@ fn prepare_as(
     // of the other a pipe.
     let parts = [folder.data(), folder.socket.clone()];
     for path in parts.iter().filter(|path| path.exists()) {
-        identity.own(path).map_err(failed)?;
+        identity.give_to_postgres(path).map_err(failed)?;
     }
     identity.let_through(folder.root()).map_err(failed)?;
     initdb::ensure(&folder, &binaries, identity)?;

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::invalidations::Declaration;
 use super::share::Share;
-use super::stale_marks::Declaration;
 use super::{Config, Shares};
 use hearth_backend::postgres::Server;
 use hearth_backend::postgres::invalidations::{
@@ -94,17 +94,17 @@ impl Fleet {
     /// Whether there was something to tell. What could not be told waits on.
     async fn tell(&self, log: &InvalidationLog, shares: &Shares) -> Result<bool, LogError> {
         let shares: Vec<Arc<Share>> = shares.lock().values().cloned().collect();
-        let untold: Vec<(Arc<Share>, Vec<Declaration>)> = shares
+        let unreported: Vec<(Arc<Share>, Vec<Declaration>)> = shares
             .into_iter()
-            .map(|share| (share.clone(), share.marks.untold()))
+            .map(|share| (share.clone(), share.invalidations.unreported()))
             .filter(|(_, declared)| !declared.is_empty())
             .collect();
-        if untold.is_empty() {
+        if unreported.is_empty() {
             return Ok(false);
         }
-        let tick = log.append(&invalidations(&untold)).await?;
-        for (share, declared) in &untold {
-            share.marks.told(declared, tick);
+        let tick = log.append(&invalidations(&unreported)).await?;
+        for (share, declared) in &unreported {
+            share.invalidations.report(declared, tick);
         }
         Ok(true)
     }
@@ -134,7 +134,7 @@ impl Fleet {
     }
 }
 
-fn invalidations(untold: &[(Arc<Share>, Vec<Declaration>)]) -> Vec<Invalidation> {
+fn invalidations(unreported: &[(Arc<Share>, Vec<Declaration>)]) -> Vec<Invalidation> {
     let of_share = |(share, declared): &(Arc<Share>, Vec<Declaration>)| {
         let invalidation = |declared: &Declaration| Invalidation {
             plugin: share.plugin.to_string(),
@@ -143,7 +143,7 @@ fn invalidations(untold: &[(Arc<Share>, Vec<Declaration>)]) -> Vec<Invalidation>
         };
         declared.iter().map(invalidation).collect::<Vec<_>>()
     };
-    untold.iter().flat_map(of_share).collect()
+    unreported.iter().flat_map(of_share).collect()
 }
 
 /// Up to where nothing is known of what was told of a plugin.

@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::invalidations::Moment;
 use super::memory::{CacheKey, Stored};
 use super::share::{Began, Share};
-use super::stale_marks::Moment;
 
 /// A computation that others may wait for.
 pub(super) struct Flight {

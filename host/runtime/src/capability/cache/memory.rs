@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use moka::notification::RemovalCause;
 use moka::ops::compute::{CompResult, Op};
 
-use super::stale_marks::{Mark, Moment};
+use super::invalidations::{Moment, TagHash};
 use hearth_base::budget::Entries;
 
 /// The customer, whom the host stamps, and what the guest calls it.
@@ -30,7 +30,7 @@ pub struct Stored {
     /// When its computation began, among the invalidations.
     pub began: Moment,
     /// Its key's and its tags'.
-    pub marks: Vec<Mark>,
+    pub tags: Vec<TagHash>,
 }
 
 impl Stored {
@@ -53,14 +53,14 @@ impl Stored {
     }
 }
 
-/// What an entry costs beside its key, value and marks: moka's node, ours, and who has
+/// What an entry costs beside its key, value and tags: moka's node, ours, and who has
 /// it.
 const OVERHEAD_BYTES: usize = 448;
 
 fn weigh(key: &CacheKey, stored: &Arc<Stored>) -> u32 {
     let customer = key.customer.as_ref().map_or(0, |customer| customer.len());
-    let marks = std::mem::size_of_val(&*stored.marks);
-    let bytes = OVERHEAD_BYTES + customer + key.name.len() + stored.value.len() + marks;
+    let tags = std::mem::size_of_val(&*stored.tags);
+    let bytes = OVERHEAD_BYTES + customer + key.name.len() + stored.value.len() + tags;
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 

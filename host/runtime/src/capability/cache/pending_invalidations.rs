@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::stale_marks::{Mark, Moment};
+use super::invalidations::{Moment, TagHash};
 use hearth_backend::postgres::invalidations::Stale;
 
 /// One declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
     /// `None` where everything of the plugin goes.
-    pub(super) mark: Option<Mark>,
+    pub(super) tag: Option<TagHash>,
     pub(super) moment: Moment,
     pub customer: Option<String>,
     pub what: Stale,
@@ -17,7 +17,7 @@ pub struct Declaration {
 
 /// Bounded: one too many, and everything is declared in their stead.
 pub(super) struct PendingInvalidations {
-    some: HashMap<Mark, Declaration>,
+    some: HashMap<TagHash, Declaration>,
     everything: Option<Moment>,
     some_max: usize,
 }
@@ -31,17 +31,23 @@ impl PendingInvalidations {
         }
     }
 
-    pub(super) fn add(&mut self, mark: Mark, moment: Moment, customer: Option<&str>, what: Stale) {
-        if self.some.len() >= self.some_max && !self.some.contains_key(&mark) {
+    pub(super) fn add(
+        &mut self,
+        tag: TagHash,
+        moment: Moment,
+        customer: Option<&str>,
+        what: Stale,
+    ) {
+        if self.some.len() >= self.some_max && !self.some.contains_key(&tag) {
             return self.add_all(moment);
         }
         let declared = Declaration {
-            mark: Some(mark),
+            tag: Some(tag),
             moment,
             customer: customer.map(str::to_owned),
             what,
         };
-        self.some.insert(mark, declared);
+        self.some.insert(tag, declared);
     }
 
     pub(super) fn add_all(&mut self, moment: Moment) {
@@ -51,7 +57,7 @@ impl PendingInvalidations {
 
     pub(super) fn all(&self) -> Vec<Declaration> {
         let everything = self.everything.map(|moment| Declaration {
-            mark: None,
+            tag: None,
             moment,
             customer: None,
             what: Stale::Plugin,
@@ -61,7 +67,7 @@ impl PendingInvalidations {
 
     /// What was declared again since waits on.
     pub(super) fn remove(&mut self, told: &Declaration) {
-        let Some(mark) = told.mark else {
+        let Some(tag) = told.tag else {
             if self.everything == Some(told.moment) {
                 self.everything = None;
             }
@@ -69,15 +75,15 @@ impl PendingInvalidations {
         };
         if self
             .some
-            .get(&mark)
+            .get(&tag)
             .is_some_and(|known| known.moment == told.moment)
         {
-            self.some.remove(&mark);
+            self.some.remove(&tag);
         }
     }
 
-    pub(super) fn has_any(&self, marks: &[Mark]) -> bool {
-        let has = |mark: &Mark| self.some.contains_key(mark);
-        self.everything.is_some() || marks.iter().any(has)
+    pub(super) fn has_any(&self, tags: &[TagHash]) -> bool {
+        let has = |tag: &TagHash| self.some.contains_key(tag);
+        self.everything.is_some() || tags.iter().any(has)
     }
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::fleet::Fleet;
 use super::flight::{ComputeLease, Flight, FlightRole, Flights};
+use super::invalidations::{Invalidations, Moment, TagHash};
 use super::memory::{CacheKey, Memory, Stored};
 use super::metrics::CacheMetrics;
 use super::shared::SharedTier;
 use super::shared_look_up::SharedLookUp;
-use super::stale_marks::{Mark, Marks, Moment};
 use super::{Config, Error, Options, Scope};
 use hearth_backend::postgres::invalidations::{LogPosition, Stale, Tick};
 use hearth_base::budget;
@@ -34,7 +34,7 @@ pub enum LookUp {
 
 pub struct Share {
     pub plugin: Arc<str>,
-    pub marks: Marks,
+    pub invalidations: Invalidations,
     pub(super) flights: Flights,
     pub(super) config: Config,
     pub(super) metrics: CacheMetrics,
@@ -51,12 +51,12 @@ impl Share {
         fleet: Arc<Fleet>,
         shared: Option<Arc<SharedTier>>,
     ) -> Share {
-        let marks = Marks::new(config.marks_max, config.fleet_waiting_max);
+        let invalidations = Invalidations::new(config.marks_max, config.fleet_waiting_max);
         // What was told before was not kept for it.
-        marks.begin(fleet.tick());
+        invalidations.begin(fleet.tick());
         Share {
             plugin: plugin.into(),
-            marks,
+            invalidations,
             flights: Flights::default(),
             memory: Memory::new(
                 config.plugin_bytes_max,
@@ -78,12 +78,12 @@ impl Share {
     pub(super) fn now(&self) -> Began {
         Began {
             position: self.fleet.heard().map(|heard| heard.position),
-            moment: self.marks.now(),
+            moment: self.invalidations.now(),
         }
     }
 
     /// What is there, fresh or stale, and was not invalidated.
-    fn known(&self, key: &CacheKey) -> Option<Arc<Stored>> {
+    fn find(&self, key: &CacheKey) -> Option<Arc<Stored>> {
         self.memory
             .get(key)
             .filter(|stored| self.holds(stored))
@@ -91,13 +91,13 @@ impl Share {
     }
 
     pub(super) fn holds(&self, stored: &Stored) -> bool {
-        self.marks.holds(stored.began, &stored.marks)
+        self.invalidations.holds(stored.began, &stored.tags)
     }
 
     /// A fresh value, and nothing else.
     pub async fn get(&self, key: &CacheKey, scope: Scope) -> (Option<Arc<Stored>>, SharedLookUp) {
         let fresh = |stored: &Arc<Stored>| stored.is_fresh();
-        let (found, second) = match (self.known(key).filter(fresh), scope) {
+        let (found, second) = match (self.find(key).filter(fresh), scope) {
             (None, Scope::Shared) => self.fetch(key).await,
             (found, _) => (found, SharedLookUp::Nothing),
         };
@@ -110,10 +110,10 @@ impl Share {
         (found, second)
     }
 
-    pub(super) fn marks_of(&self, key: &CacheKey, tags: &[String]) -> Vec<Mark> {
+    pub(super) fn tags_of(&self, key: &CacheKey, tags: &[String]) -> Vec<TagHash> {
         let customer = key.customer.as_deref();
-        let tags = tags.iter().map(|tag| self.marks.tag(customer, tag));
-        let own = self.marks.key(customer, &key.name);
+        let tags = tags.iter().map(|tag| self.invalidations.tag(customer, tag));
+        let own = self.invalidations.key(customer, &key.name);
         tags.chain([own]).collect()
     }
 
@@ -129,7 +129,7 @@ impl Share {
         self.config.check(&key.name, &value, &options)?;
         let capped = |ms: u64| Duration::from_millis(ms.min(self.config.ttl_ms_max));
         let stored = Arc::new(Stored {
-            marks: self.marks_of(&key, &options.tags),
+            tags: self.tags_of(&key, &options.tags),
             came: Instant::now(),
             aged: Duration::ZERO,
             ttl: capped(options.ttl_ms),
@@ -137,7 +137,7 @@ impl Share {
             value,
             began: began.moment,
         });
-        let invalidated = self.marks.last(&stored.marks);
+        let invalidated = self.invalidations.last(&stored.tags);
         if invalidated <= began.moment {
             self.memory.put(key.clone(), stored.clone());
             self.metrics.bytes.set(self.memory.bytes() as f64);
@@ -155,7 +155,7 @@ impl Share {
         caller: u64,
         scope: Scope,
     ) -> (LookUp, SharedLookUp) {
-        let asked = self.marks.now();
+        let asked = self.invalidations.now();
         let mut followed = false;
         loop {
             let flight = match self.join(&key, caller) {
@@ -178,15 +178,15 @@ impl Share {
     fn join(self: &Arc<Self>, key: &CacheKey, caller: u64) -> Result<LookUp, Arc<Flight>> {
         let wait_max = Duration::from_millis(self.config.lease_ms_max);
         let mut stale = None;
-        let joined = self.flights.join(key, caller, self.now(), wait_max, || {
-            match self.known(key) {
-                Some(stored) if stored.is_fresh() => Ok(LookUp::Hit(stored)),
-                found => {
-                    stale = found;
-                    Err(())
-                }
-            }
-        });
+        let joined =
+            self.flights
+                .join(key, caller, self.now(), wait_max, || match self.find(key) {
+                    Some(stored) if stored.is_fresh() => Ok(LookUp::Hit(stored)),
+                    found => {
+                        stale = found;
+                        Err(())
+                    }
+                });
         let lease = |flight| ComputeLease {
             share: self.clone(),
             key: key.clone(),
@@ -224,7 +224,7 @@ impl Share {
 
     /// Here at once, and on the other hosts soon. What begins afterwards is newer.
     fn declare(&self, customer: Option<&str>, what: Stale) -> Began {
-        let moment = self.marks.declare(customer, what);
+        let moment = self.invalidations.declare(customer, what);
         self.metrics.invalidations.increment(1);
         self.fleet.tell_soon();
         Began {
@@ -235,7 +235,7 @@ impl Share {
 
     /// Another host declared something stale.
     pub(super) fn hear(&self, customer: Option<&str>, what: &Stale, tick: Tick) {
-        self.marks.heard(customer, what, tick);
+        self.invalidations.heard(customer, what, tick);
         if matches!(what, Stale::Plugin) {
             self.memory.clear();
         }
@@ -243,7 +243,7 @@ impl Share {
 
     /// This host begins to listen: it knows nothing of what was told up to `tick`.
     pub(super) fn begin(&self, tick: Tick) {
-        self.marks.begin(tick);
+        self.invalidations.begin(tick);
         self.memory.clear();
     }
 }

@@ -5,7 +5,7 @@
 //! it happens beside the calls. What lies there is sealed ([`seal`]): whoever can
 //! write to the store can make it forget, and nothing else.
 //!
-//! Whether an entry still holds is not judged here, but by the [`super::stale_marks`] of
+//! Whether an entry still holds is not judged here, but by the [`super::invalidations`] of
 //! the host that found it.
 
 mod breaker;

@@ -66,14 +66,14 @@ impl Share {
     /// was declared stale since its computation began, or may have been.
     fn judged(&self, key: &CacheKey, entry: SharedEntry, era: Era) -> Option<Stored> {
         // What is declared from here on makes it stale in memory.
-        let began = self.marks.now();
-        let marks = self.marks_of(key, &entry.tags);
+        let began = self.invalidations.now();
+        let tags = self.tags_of(key, &entry.tags);
         let heard = self
             .fleet
             .heard()
             .filter(|heard| heard.position.era == era)?;
         let aged = heard.latest().saturating_sub(entry.set_micros);
-        if aged < -AHEAD_MICROS_MAX || !self.marks.holds_since(entry.began, &marks) {
+        if aged < -AHEAD_MICROS_MAX || !self.invalidations.holds_since(entry.began, &tags) {
             return None;
         }
         let stored = Stored {
@@ -83,7 +83,7 @@ impl Share {
             stale: entry.stale,
             value: entry.value,
             began,
-            marks,
+            tags,
         };
         (!stored.is_over()).then_some(stored)
     }
@@ -102,7 +102,7 @@ impl Share {
         else {
             return;
         };
-        if !stored.is_over() && self.marks.holds_since(began.tick, &stored.marks) {
+        if !stored.is_over() && self.invalidations.holds_since(began.tick, &stored.tags) {
             shared.write(Write {
                 plugin: self.plugin.clone(),
                 key,
@@ -124,7 +124,7 @@ impl Share {
         let (fetched, second) = self.fetch(&lease.key).await;
         match (fetched, known) {
             (Some(stored), _) if stored.is_fresh() => {
-                lease.land(stored.clone(), self.marks.last(&stored.marks));
+                lease.land(stored.clone(), self.invalidations.last(&stored.tags));
                 (LookUp::Hit(stored), second)
             }
             (Some(stale), None) => {

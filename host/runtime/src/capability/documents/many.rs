@@ -17,12 +17,12 @@ pub(super) const KEYS_MAX: usize = 100;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What DynamoDB has under some keys.
-pub(super) struct Found {
+pub(super) struct FoundItems {
     items: HashMap<Key, Attributes>,
     undone: HashSet<Key>,
 }
 
-impl Found {
+impl FoundItems {
     /// Whether it is known what lies there.
     pub(super) fn knows(&self, key: &Key) -> bool {
         !self.undone.contains(key)
@@ -36,7 +36,7 @@ impl Found {
 /// Reads these keys, at most [`KEYS_MAX`]. What DynamoDB leaves undone, because it is too
 /// much for one answer or because it throttles, is left to the caller, but never the
 /// first key: for that one it is asked until the call's deadline.
-pub(super) async fn find(table: &Table, keys: &[Key]) -> Result<Found, Error> {
+pub(super) async fn find(table: &Table, keys: &[Key]) -> Result<FoundItems, Error> {
     loop {
         let found = ask(table, keys).await?;
         if keys.first().is_none_or(|first| found.knows(first)) {
@@ -46,7 +46,7 @@ pub(super) async fn find(table: &Table, keys: &[Key]) -> Result<Found, Error> {
     }
 }
 
-async fn ask(table: &Table, keys: &[Key]) -> Result<Found, Error> {
+async fn ask(table: &Table, keys: &[Key]) -> Result<FoundItems, Error> {
     // DynamoDB takes no key twice.
     let single: HashSet<&Key> = keys.iter().collect();
     let wanted = KeysAndAttributes::builder()
@@ -64,7 +64,7 @@ async fn ask(table: &Table, keys: &[Key]) -> Result<Found, Error> {
         .unprocessed_keys
         .and_then(|mut tables| tables.remove(name));
     let undone = undone.map(|undone| undone.keys).unwrap_or_default();
-    Ok(Found {
+    Ok(FoundItems {
         items: items
             .filter_map(|item| Some((key_of(&item)?, item)))
             .collect(),

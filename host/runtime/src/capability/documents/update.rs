@@ -54,7 +54,7 @@ impl<'a> Update<'a> {
     /// The item as it is afterwards.
     pub(super) async fn run(&self) -> Result<Attributes, Error> {
         for _ in 0..TRIES_MAX {
-            match self.once().await? {
+            match self.try_once().await? {
                 UpdateOutcome::Changed(attributes) => return Ok(attributes),
                 UpdateOutcome::Expired if self.makes => self.remove_expired().await?,
                 UpdateOutcome::Expired | UpdateOutcome::ConditionFailed => {
@@ -67,7 +67,7 @@ impl<'a> Update<'a> {
         ))
     }
 
-    async fn once(&self) -> Result<UpdateOutcome, DynamoError> {
+    async fn try_once(&self) -> Result<UpdateOutcome, DynamoError> {
         match self.repeatable {
             true => self.send(self.table.dynamo.client()).await,
             false => {

@@ -41,7 +41,7 @@ const fn v6(address: Ipv6Addr, prefix: u8, what: &'static str) -> Range<Ipv6Net>
     }
 }
 
-const fn standing(range: Range<Ipv6Net>, embedded: fn(u128) -> u32) -> Range<Ipv6Net> {
+const fn embeds(range: Range<Ipv6Net>, embedded: fn(u128) -> u32) -> Range<Ipv6Net> {
     Range {
         embedded: Some(embedded),
         ..range
@@ -129,7 +129,7 @@ pub const CLOSED_V6: [Range<Ipv6Net>; 19] = [
         128,
         "loopback (RFC 4291, 2.5.3)",
     ),
-    standing(
+    embeds(
         v6(
             from([0, 0, 0, 0]),
             96,
@@ -138,7 +138,7 @@ pub const CLOSED_V6: [Range<Ipv6Net>; 19] = [
         low,
     ),
     // The kernel connects to the IPv4 address; `Policy::judge` has made it one.
-    standing(
+    embeds(
         v6(
             ip([0, 0, 0, 0, 0, 0xffff, 0, 0]),
             96,
@@ -146,7 +146,7 @@ pub const CLOSED_V6: [Range<Ipv6Net>; 19] = [
         ),
         low,
     ),
-    standing(
+    embeds(
         v6(
             ip([0, 0, 0, 0, 0xffff, 0, 0, 0]),
             96,
@@ -154,21 +154,21 @@ pub const CLOSED_V6: [Range<Ipv6Net>; 19] = [
         ),
         low,
     ),
-    standing(v6(from([0x64, 0xff9b, 0, 0]), 96, "NAT64 (RFC 6052)"), low),
-    standing(
+    embeds(v6(from([0x64, 0xff9b, 0, 0]), 96, "NAT64 (RFC 6052)"), low),
+    embeds(
         v6(from([0x64, 0xff9b, 1, 0]), 48, "local NAT64 (RFC 8215)"),
         low,
     ),
     v6(from([0x100, 0, 0, 0]), 64, "discarded (RFC 6666)"),
     v6(from([0x100, 0, 0, 1]), 64, "dummy prefix (RFC 9780)"),
-    standing(v6(from([0x2001, 0, 0, 0]), 32, "Teredo (RFC 4380)"), teredo),
+    embeds(v6(from([0x2001, 0, 0, 0]), 32, "Teredo (RFC 4380)"), teredo),
     v6(
         from([0x2001, 0, 0, 0]),
         23,
         "protocol assignments (RFC 2928)",
     ),
     v6(from([0x2001, 0xdb8, 0, 0]), 32, "documentation (RFC 3849)"),
-    standing(v6(from([0x2002, 0, 0, 0]), 16, "6to4 (RFC 3056)"), sixto4),
+    embeds(v6(from([0x2002, 0, 0, 0]), 16, "6to4 (RFC 3056)"), sixto4),
     v6(from([0x2620, 0x4f, 0x8000, 0]), 48, "AS112 (RFC 7534)"),
     v6(from([0x3fff, 0, 0, 0]), 20, "documentation (RFC 9637)"),
     v6(from([0xfc00, 0, 0, 0]), 7, "unique local (RFC 4193)"),

@@ -63,7 +63,7 @@ impl View<'_> {
         request: GuestRequest,
         options: Options,
     ) -> Result<GuestResponse, Error> {
-        let answer = self.answered(request, options, None).await?;
+        let answer = self.send_for_head(request, options, None).await?;
         let answer = answer.check(self.lent.client.config())?;
         let body = answer.body.whole().await?;
         Ok(message::response(&answer.head, body))
@@ -76,7 +76,7 @@ impl View<'_> {
     ) -> Result<GuestPartial, Error> {
         let PartialOptions { whole, body_ms } = options;
         let body_max = Some(Duration::from_millis(body_ms));
-        let Answer { head, body } = self.answered(request, whole, body_max).await?;
+        let Answer { head, body } = self.send_for_head(request, whole, body_max).await?;
         let config = self.lent.client.config();
         let too_large = message::is_too_large(&head.headers, config).then_some(Error::TooLarge);
         let (bytes, cut) = body.part().await;
@@ -87,7 +87,7 @@ impl View<'_> {
     }
 
     /// Sends it and waits for the answer's head.
-    async fn answered(
+    async fn send_for_head(
         &mut self,
         request: GuestRequest,
         options: Options,

@@ -178,7 +178,7 @@ impl Listener {
     }
 
     /// Until there may be something else to be done.
-    pub async fn told(&self) {
+    pub async fn wait(&self) {
         self.told.notified().await;
     }
 }

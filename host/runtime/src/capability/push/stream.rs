@@ -94,7 +94,7 @@ impl Stream {
                     let listener = self.listener.clone();
                     let read = tokio::select! {
                         read = self.read_on(&taken) => read,
-                        () = listener.told() => None,
+                        () = listener.wait() => None,
                         () = sleep_until(beat) => { late = true; None }
                     };
                     if let Some(read) = read {

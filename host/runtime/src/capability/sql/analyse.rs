@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio_postgres::Client as Session;
 
 use super::Client;
-use super::lend::{Beside, LendError};
+use super::lend::{LendContext, LendError};
 use super::migrate::Plan;
 use super::owner::OwnerSession;
 use super::roles::RoleNames;
@@ -87,7 +87,7 @@ impl Client {
             migrations: &[],
             shared: &[],
             limits: self.limits(),
-            beside: &Beside::default(),
+            beside: &LendContext::default(),
             server: &self.server,
         };
         let turn = Turn::take(&plan).await?;

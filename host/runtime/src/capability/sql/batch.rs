@@ -20,7 +20,7 @@ use super::pipeline::{self, Step};
 use super::run::{self, Ready, StatementResult, Want};
 use super::usage::Relay;
 use super::{Config, Error, Isolation, transaction};
-use hearth_backend::postgres::connection::{Connection, Standing};
+use hearth_backend::postgres::connection::{Connection, SessionState};
 use hearth_backend::postgres::tenancy::Tenant;
 
 /// One step of a batch, checked and ready to be sent.
@@ -37,10 +37,10 @@ impl BatchItem<'_> {
     async fn prepare(&self, connection: &mut Connection) -> Result<Statement, Halt> {
         match self {
             BatchItem::Statement(ready) => {
-                run::prepare(connection, ready.known, Standing::Idle).await
+                run::prepare(connection, ready.known, SessionState::Idle).await
             }
             BatchItem::Enqueue(message) => {
-                enqueue::prepare(connection, message.statement(), Standing::Idle).await
+                enqueue::prepare(connection, message.statement(), SessionState::Idle).await
             }
         }
     }
@@ -206,11 +206,11 @@ async fn send(
     let results = pipeline::in_order(&mut cleared, steps).await;
     let cleared = cleared.is_none_or(|step| matches!(pipeline::take(step), Some(Ok(_))));
     if pipeline::all_answered(&results) {
-        connection.unmark(Standing::InTransaction);
+        connection.unmark(SessionState::InTransaction);
     }
     let answers = pipeline::check(results)?;
     if commit.is_some() {
-        connection.unmark(Standing::Idle);
+        connection.unmark(SessionState::Idle);
     }
     if cleared {
         connection.remember_tenant(&nobody);

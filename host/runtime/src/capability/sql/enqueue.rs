@@ -13,7 +13,7 @@ use super::error::Halt;
 use super::{Error, Lent, OutgoingMessage};
 use crate::capability::Call;
 use hearth_backend::pgqueue::{Columns, ENQUEUE, ENQUEUE_MANY, Entry, Stamp};
-use hearth_backend::postgres::connection::{Connection, Prepared, Standing};
+use hearth_backend::postgres::connection::{Connection, Prepared, SessionState};
 use hearth_backend::queue::{QueueError, id_text};
 use hearth_backend::queues::{Draft, MessageOrigin};
 use hearth_base::telemetry::trace::traceparent;
@@ -97,7 +97,7 @@ impl Message {
 pub(super) async fn prepare(
     connection: &mut Connection,
     statement: (usize, &str),
-    standing: Standing,
+    standing: SessionState,
 ) -> Result<Statement, Halt> {
     let own = Prepared::of_host(statement);
     if let Some(statement) = connection.statement(&own) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::gate::{self, ApprovedFunctions, Refusal};
-use super::lent::{Known, Lent};
+use super::lent::{KnownStatement, Lent};
 use super::migrate::{self, Checked, Limits, MigratedSchema, Migration, Plan};
 use super::roles::{self, RoleNames};
 use super::scans::Scan;
@@ -58,7 +58,7 @@ impl From<deadpool_postgres::PoolError> for LendError {
 
 /// What stands beside a deployment that is about to borrow.
 #[derive(Clone, Debug, Default)]
-pub struct Beside {
+pub struct LendContext {
     /// What serves while the migrations run: they must leave it able to.
     pub serving: Option<Serving>,
     /// Tables that other deployments of the plugin list as shared. Given where
@@ -109,33 +109,33 @@ impl Client {
     /// [`LendError::Refused`] with each statement's beginning, the reason and,
     /// where Postgres gave one, the position.
     pub async fn lend(&self, deployment: SqlDeployment<'_>) -> Result<Lent, LendError> {
-        self.lend_beside(deployment, &Beside::default()).await
+        self.lend_beside(deployment, &LendContext::default()).await
     }
 
     /// As [`Client::lend`], while another deployment may be serving.
     pub async fn lend_beside(
         &self,
         deployment: SqlDeployment<'_>,
-        beside: &Beside,
+        beside: &LendContext,
     ) -> Result<Lent, LendError> {
-        let lending = self.begin_lending_beside(deployment, beside).await?;
+        let lending = self.begin_lending_with(deployment, beside).await?;
         lending.commit().await
     }
 
     /// As [`Client::lend`], and leaves the transaction open in which the last
     /// migration ran, so that the caller can look before it commits.
     pub async fn begin_lending(&self, deployment: SqlDeployment<'_>) -> Result<Lending, LendError> {
-        self.begin_lending_beside(deployment, &Beside::default())
+        self.begin_lending_with(deployment, &LendContext::default())
             .await
     }
 
     /// As [`Client::begin_lending`], while another deployment may be serving:
     /// each migration is refused in its own transaction where that one could not
     /// go on.
-    pub async fn begin_lending_beside(
+    pub async fn begin_lending_with(
         &self,
         deployment: SqlDeployment<'_>,
-        beside: &Beside,
+        beside: &LendContext,
     ) -> Result<Lending, LendError> {
         let names = self.names(deployment.plugin).await?;
         let checked = check(&deployment, &names)?;
@@ -195,7 +195,7 @@ impl Client {
         let config: Arc<Config> = self.config.clone();
         Ok(Lent {
             number: deployment.number,
-            statements: self.known(deployment),
+            statements: self.known_statements(deployment),
             pool: Some(pool),
             config,
             sender: Sender::nobody(),
@@ -205,11 +205,11 @@ impl Client {
 
     /// The comment keeps plans of plugins and deployments apart, in Postgres and in
     /// whatever stands in between. The plugin's name cannot end it.
-    fn known(&self, deployment: &SqlDeployment<'_>) -> HashMap<String, Known> {
+    fn known_statements(&self, deployment: &SqlDeployment<'_>) -> HashMap<String, KnownStatement> {
         let (plugin, number) = (Arc::<str>::from(deployment.plugin), deployment.number);
         let declared = deployment.declared.iter().enumerate();
         let known = declared.map(|(index, declared)| {
-            let known = Known {
+            let known = KnownStatement {
                 declared: declared.clone(),
                 prepared: Prepared {
                     deployment: number,

@@ -18,7 +18,7 @@ use hearth_backend::queues::Sender;
 use hearth_base::telemetry::{BackendCall, BackendWatch};
 
 /// A declared statement and how it is sent.
-pub(super) struct Known {
+pub(super) struct KnownStatement {
     pub declared: Declared,
     pub prepared: Prepared,
     pub account: StatementAccount,
@@ -28,7 +28,7 @@ pub(super) struct Known {
 /// plugin's connections. Dropped, it is retired.
 pub struct Lent {
     pub(super) number: u64,
-    pub(super) statements: HashMap<String, Known>,
+    pub(super) statements: HashMap<String, KnownStatement>,
     /// `None` where the plugin has no grant, and so no role to log in with.
     pub(super) pool: Option<PluginPool>,
     pub(super) config: Arc<Config>,
@@ -89,7 +89,7 @@ impl Lent {
         let waited = began.elapsed();
         call.spent.add_sql_wait(waited);
         if let (Some(watch), Err(LeaseError::Away(reason))) = (&self.watch, &lease) {
-            watch.unavailable(asked(call, statement), waited, reason);
+            watch.unavailable(backend_call(call, statement), waited, reason);
         }
         Ok(lease?)
     }
@@ -102,7 +102,7 @@ impl Lent {
         took: Duration,
         result: &Result<T, Error>,
     ) {
-        let (Some(watch), asked) = (&self.watch, asked(call, Some(step))) else {
+        let (Some(watch), asked) = (&self.watch, backend_call(call, Some(step))) else {
             return;
         };
         match result {
@@ -129,7 +129,7 @@ impl Lent {
         })
     }
 
-    fn params(&self, known: &Known, values: Vec<Value>) -> Result<Vec<Param>, Error> {
+    fn params(&self, known: &KnownStatement, values: Vec<Value>) -> Result<Vec<Param>, Error> {
         let kinds = &known.declared.params;
         if values.len() != kinds.len() {
             let (given, declared) = (values.len(), kinds.len());
@@ -157,7 +157,7 @@ impl Lent {
     }
 }
 
-fn asked<'c>(call: &'c Call, statement: Option<&'c str>) -> BackendCall<'c> {
+fn backend_call<'c>(call: &'c Call, statement: Option<&'c str>) -> BackendCall<'c> {
     BackendCall {
         plugin: Some(&call.plugin),
         statement,

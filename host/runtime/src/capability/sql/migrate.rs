@@ -19,7 +19,7 @@ use super::gate::Refusal;
 use super::gate::runs_without_transaction;
 use super::guard;
 use super::ledger::{self, LedgerKey};
-use super::lend::{Beside, LendError};
+use super::lend::{LendContext, LendError};
 use super::owner::OwnerSession;
 use super::roles::{self, RoleNames};
 use super::scans::{self, Scan};
@@ -54,7 +54,7 @@ pub(super) struct Plan<'a> {
     pub migrations: &'a [Checked<'a>],
     pub shared: &'a [String],
     pub limits: Limits,
-    pub beside: &'a Beside,
+    pub beside: &'a LendContext,
     /// For the two connections of a migration: the host's and the owner's.
     pub server: &'a Server,
 }

@@ -9,12 +9,12 @@ use tokio_postgres::{Client, Row, Statement};
 
 use super::describe;
 use super::error::Halt;
-use super::lent::Known;
+use super::lent::KnownStatement;
 use super::statement::AccessMode;
 use super::value::{Cell, Param};
 use super::{Config, Error, RowSet, Value};
 use hearth_backend::postgres::chain;
-use hearth_backend::postgres::connection::{Connection, Standing};
+use hearth_backend::postgres::connection::{Connection, SessionState};
 use hearth_backend::postgres::tenancy::Tenant;
 
 /// What a call wants to know of a statement.
@@ -35,7 +35,7 @@ pub(super) enum StatementResult {
 
 /// A declared statement with its parameters, checked and ready to be sent.
 pub(super) struct Ready<'a> {
-    pub known: &'a Known,
+    pub known: &'a KnownStatement,
     pub params: Vec<Param>,
     pub want: Want,
 }
@@ -47,13 +47,13 @@ pub(super) async fn alone(
     ready: &Ready<'_>,
     config: &Config,
 ) -> Result<StatementResult, Halt> {
-    let statement = prepare(connection, ready.known, Standing::Idle).await?;
+    let statement = prepare(connection, ready.known, SessionState::Idle).await?;
     let access = ready.known.declared.access;
     let client = connection.client();
     let work = send(&client, &statement, ready, config);
     connection.mark();
     let result = as_tenant(connection, tenant, access, work).await;
-    settle(connection, ready.known, Standing::Idle, &result);
+    settle(connection, ready.known, SessionState::Idle, &result);
     result
 }
 
@@ -63,11 +63,16 @@ pub(super) async fn within_transaction(
     ready: &Ready<'_>,
     config: &Config,
 ) -> Result<StatementResult, Halt> {
-    let statement = prepare(connection, ready.known, Standing::InTransaction).await?;
+    let statement = prepare(connection, ready.known, SessionState::InTransaction).await?;
     let client = connection.client();
     connection.mark();
     let result = send(&client, &statement, ready, config).await;
-    settle(connection, ready.known, Standing::InTransaction, &result);
+    settle(
+        connection,
+        ready.known,
+        SessionState::InTransaction,
+        &result,
+    );
     result
 }
 
@@ -117,8 +122,8 @@ pub(super) fn prelude_failed(error: tokio_postgres::Error) -> Halt {
 /// After the answer: the mark goes where nothing is left running.
 fn settle<T>(
     connection: &mut Connection,
-    known: &Known,
-    standing: Standing,
+    known: &KnownStatement,
+    standing: SessionState,
     result: &Result<T, Halt>,
 ) {
     match result {
@@ -138,8 +143,8 @@ fn settle<T>(
 /// deployment's migration may have changed them since this one was checked.
 pub(super) async fn prepare(
     connection: &mut Connection,
-    known: &Known,
-    standing: Standing,
+    known: &KnownStatement,
+    standing: SessionState,
 ) -> Result<Statement, Halt> {
     if let Some(statement) = connection.statement(&known.prepared) {
         return Ok(statement);

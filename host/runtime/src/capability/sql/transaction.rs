@@ -16,7 +16,7 @@ use super::run::{self, Ready, StatementResult};
 use super::statement::AccessMode;
 use super::usage::{Relay, Usage};
 use super::{Config, Error, Isolation};
-use hearth_backend::postgres::connection::{Connection, Standing};
+use hearth_backend::postgres::connection::{Connection, SessionState};
 use hearth_backend::postgres::lease::PooledConnection;
 use hearth_backend::postgres::tenancy::Tenant;
 use hearth_base::telemetry::{Span, SpanKind, TraceScope};
@@ -58,7 +58,7 @@ impl OpenTransaction {
         let connection = lease.connection()?;
         connection.mark();
         begin(connection, tenant, isolation).await?;
-        connection.unmark(Standing::InTransaction);
+        connection.unmark(SessionState::InTransaction);
         Ok(OpenTransaction {
             number,
             state: Ok(lease),
@@ -202,7 +202,7 @@ pub(super) async fn commit(
 }
 
 async fn prepare(connection: &mut Connection, message: &Message) -> Result<Statement, Halt> {
-    enqueue::prepare(connection, message.statement(), Standing::InTransaction).await
+    enqueue::prepare(connection, message.statement(), SessionState::InTransaction).await
 }
 
 /// Sends messages in the transaction that the connection is in, and what ends it. Those
@@ -237,11 +237,11 @@ async fn send(
     }
     let results = pipeline::in_order(&mut None, steps).await;
     if pipeline::all_answered(&results) {
-        connection.unmark(Standing::InTransaction);
+        connection.unmark(SessionState::InTransaction);
     }
     let answers = pipeline::check(results)?;
     if end.is_some() {
-        connection.unmark(Standing::Idle);
+        connection.unmark(SessionState::Idle);
     }
     Ok(answers)
 }

@@ -100,7 +100,7 @@ impl<'a> Usage<'a> {
     }
 
     pub fn statement(&self) -> Option<&'a str> {
-        self.asked().statement
+        self.backend_call().statement
     }
 
     /// It was answered, or the host gave up.
@@ -114,8 +114,8 @@ impl<'a> Usage<'a> {
             );
             let watch = &self.account.watch;
             match result.as_ref().err().and_then(Halt::away) {
-                Some(reason) => watch.unavailable(self.asked(), self.ran, &reason),
-                None => watch.answered(self.asked(), self.ran),
+                Some(reason) => watch.unavailable(self.backend_call(), self.ran, &reason),
+                None => watch.answered(self.backend_call(), self.ran),
             }
         }
     }
@@ -134,7 +134,7 @@ impl<'a> Usage<'a> {
             Phase::Runs(since) => {
                 self.ran += since.elapsed();
                 self.count(outcome);
-                self.account.watch.gave_up(self.asked(), self.ran);
+                self.account.watch.gave_up(self.backend_call(), self.ran);
             }
             Phase::Rests | Phase::Ended => {}
         }
@@ -151,7 +151,7 @@ impl<'a> Usage<'a> {
         self.span = Span::default();
     }
 
-    fn asked(&self) -> BackendCall<'a> {
+    fn backend_call(&self) -> BackendCall<'a> {
         let metrics = &self.account.metrics;
         BackendCall {
             plugin: Some(&metrics.plugin),

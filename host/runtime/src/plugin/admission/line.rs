@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::sync::oneshot;
 
 use super::turns::{Rank, Turns};
-use super::{Customer, Shed, Told};
+use super::{AdmissionResult, Customer, Shed};
 
 pub(super) struct CallQueueBounds {
     pub(super) in_flight_max: usize,
@@ -38,7 +38,7 @@ struct CustomerQueue {
     turn: u64,
     place: Option<Rank>,
     /// By ticket, so the oldest first.
-    waiting: BTreeMap<u64, oneshot::Sender<Told>>,
+    waiting: BTreeMap<u64, oneshot::Sender<AdmissionResult>>,
 }
 
 impl CallQueue {
@@ -110,7 +110,7 @@ impl CallQueue {
         &mut self,
         customer: &Customer,
         ticket: u64,
-    ) -> Result<oneshot::Receiver<Told>, Shed> {
+    ) -> Result<oneshot::Receiver<AdmissionResult>, Shed> {
         let own = self.waiting_of(customer);
         if own >= self.bounds.customer_waiting_max {
             return Err(match self.bounds.waiting_max {
@@ -137,12 +137,15 @@ impl CallQueue {
         &mut self,
         customer: &Customer,
         ticket: u64,
-    ) -> Option<oneshot::Sender<Told>> {
+    ) -> Option<oneshot::Sender<AdmissionResult>> {
         self.change_waiting(customer, |share| share.waiting.remove(&ticket))
     }
 
     /// Starts the call whose turn it is, and answers whose it is and how to tell it.
-    pub(super) fn next(&mut self, turn: u64) -> Option<(Customer, oneshot::Sender<Told>)> {
+    pub(super) fn next(
+        &mut self,
+        turn: u64,
+    ) -> Option<(Customer, oneshot::Sender<AdmissionResult>)> {
         let customer = self.ready.first().cloned()?;
         let (_, tell) = self.change_waiting(&customer, |share| share.waiting.pop_first())?;
         self.start(&customer, turn);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics::Gauge;
 use tokio::sync::oneshot;
 
-use super::{Admission, Arrival, Customer, Shed, Told};
+use super::{Admission, AdmissionResult, Arrival, Customer, Shed};
 use crate::plugin::limits::PluginLimits;
 
 /// How many calls run, and how many may wait for how long. A full queue sheds:
@@ -115,7 +115,7 @@ struct QueuedCall<'a> {
     gate: &'a Gate,
     customer: Customer,
     ticket: u64,
-    told: oneshot::Receiver<Told>,
+    told: oneshot::Receiver<AdmissionResult>,
     settled: bool,
 }
 
@@ -124,7 +124,7 @@ impl<'a> QueuedCall<'a> {
         gate: &'a Gate,
         customer: Customer,
         ticket: u64,
-        told: oneshot::Receiver<Told>,
+        told: oneshot::Receiver<AdmissionResult>,
     ) -> QueuedCall<'a> {
         gate.waiting.increment(1.0);
         QueuedCall {

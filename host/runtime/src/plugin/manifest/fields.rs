@@ -106,7 +106,7 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     /// Where a field stands, if it is there.
-    pub fn place(&mut self, key: &'static str) -> Option<usize> {
+    pub fn position(&mut self, key: &'static str) -> Option<usize> {
         self.value(key).map(|value| value.span().start)
     }
 

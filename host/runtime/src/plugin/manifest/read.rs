@@ -67,13 +67,13 @@ fn root(mut fields: Fields<'_, '_>) -> Manifest {
 /// What says something about requests is a mistake where none are answered.
 fn only_of_handlers(fields: &mut Fields<'_, '_>) {
     for key in ["mount", "public", "openapi", "response_cache", "self_test"] {
-        if let Some(at) = fields.place(key) {
+        if let Some(at) = fields.position(key) {
             let rule =
                 format!("`{key}` is not allowed: a plugin of the world worker answers no requests");
             fields.note(at, rule);
         }
     }
-    if fields.place("queues").is_none() {
+    if fields.position("queues").is_none() {
         let rule = "`queues` is missing: a plugin of the world worker consumes at least one";
         fields.note(fields.at(), rule);
     }

@@ -206,7 +206,7 @@ impl Claims {
         row.map(|row| {
             Ok(ClaimResult::Other {
                 claim: row.try_get(0)?,
-                standing: standing(&row, &wanted.fingerprint)?,
+                standing: other_request(&row, &wanted.fingerprint)?,
             })
         })
         .transpose()
@@ -295,7 +295,7 @@ impl Claims {
     }
 }
 
-fn standing(row: &Row, fingerprint: &[u8; 32]) -> Result<OtherRequest, Error> {
+fn other_request(row: &Row, fingerprint: &[u8; 32]) -> Result<OtherRequest, Error> {
     let (other, applied): (Vec<u8>, bool) = (row.try_get(1)?, row.try_get(2)?);
     let (answer, left): (Option<Vec<u8>>, bool) = (row.try_get(3)?, row.try_get(4)?);
     let same_scopes: bool = row.try_get(5)?;

@@ -40,7 +40,7 @@ impl Heartbeat {
         };
         loop {
             let began = Instant::now();
-            match self.once().await {
+            match self.beat_once().await {
                 Ok(()) => self.watch.answered(asked, began.elapsed()),
                 Err(error) => self.watch.unavailable(asked, began.elapsed(), &error),
             }
@@ -48,7 +48,7 @@ impl Heartbeat {
         }
     }
 
-    async fn once(&self) -> anyhow::Result<()> {
+    async fn beat_once(&self) -> anyhow::Result<()> {
         let client = self.server.host().get().await?;
         let moved = client
             .prepare_cached(

@@ -75,7 +75,7 @@ const STANDING: &str = "
     LEFT JOIN hearth.keys ON keys.id = ANY ($1) AND keys.revoked_at IS NULL";
 
 /// Those of the keys that are not revoked, with their ends.
-pub(super) async fn standing(
+pub(super) async fn valid_keys(
     server: &Server,
     ids: &[&str],
 ) -> Result<(i64, HashMap<String, Option<SystemTime>>), Missed> {

@@ -63,7 +63,7 @@ impl Watch {
     async fn ask(&mut self, asked: &[&str]) -> Result<HashSet<Arc<str>>, Missed> {
         let shared = &self.keys.shared;
         let limit = Duration::from_millis(shared.config.look_ms_max);
-        let read = tokio::time::timeout(limit, look_up::standing(&shared.server, asked)).await;
+        let read = tokio::time::timeout(limit, look_up::valid_keys(&shared.server, asked)).await;
         let (version, good) = read.unwrap_or(Err(Missed::Away))?;
         let mut gone = HashSet::new();
         for id in asked {

@@ -34,7 +34,7 @@ impl Policy {
         }
     }
 
-    pub(super) fn standing(&self, judged: &Judged) -> RateStatus {
+    pub(super) fn status(&self, judged: &Judged) -> RateStatus {
         let wait = judged.wait.map(whole_seconds);
         let reset = wait.unwrap_or_else(|| whole_seconds(judged.full_in));
         let field = format!("\"{}\";r={};t={reset}", self.name, judged.left);

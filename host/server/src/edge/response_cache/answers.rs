@@ -13,7 +13,7 @@ use super::key::Key;
 use super::{Config, WholeAnswer};
 use crate::edge::x_cache::X_CACHE;
 use hearth_base::budget::{self, Entries};
-use hearth_runtime::capability::cache::{Mark, Moment};
+use hearth_runtime::capability::cache::{Moment, TagHash};
 
 /// From here on a body is large.
 const LARGE_BYTES: usize = 64 << 10;
@@ -26,7 +26,7 @@ pub(super) struct Kept {
     pub(super) at: Instant,
     pub(super) ttl: Duration,
     pub(super) began: Moment,
-    pub(super) marks: Vec<Mark>,
+    pub(super) tags: Vec<TagHash>,
 }
 
 /// The answers of all plugins.
@@ -114,7 +114,7 @@ const OVERHEAD_BYTES: usize = 704;
 fn weigh(key: &Arc<Key>, kept: &Arc<Kept>) -> u32 {
     let header = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
     let headers: usize = kept.headers.iter().map(header).sum();
-    let marks = std::mem::size_of_val(&*kept.marks);
-    let bytes = OVERHEAD_BYTES + key.bytes() + headers + marks + kept.body.len();
+    let tags = std::mem::size_of_val(&*kept.tags);
+    let bytes = OVERHEAD_BYTES + key.bytes() + headers + tags + kept.body.len();
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -67,11 +67,14 @@ async fn whoever_has_most_gives_way_and_no_request_does() {
     let places = ConnectionLimit::new(3, 10);
     let neighbour = enter(&places, "192.0.2.2").await.unwrap();
     let busy = enter(&places, "192.0.2.1").await.unwrap();
-    let request = busy.pulse().request();
+    let request = busy.activity().request();
     let idle = leave_when_evicted(enter(&places, "192.0.2.1").await.unwrap());
     let newcomer = enter(&places, "192.0.2.3").await.unwrap();
     idle.await.unwrap();
-    let _requests = [neighbour.pulse().request(), newcomer.pulse().request()];
+    let _requests = [
+        neighbour.activity().request(),
+        newcomer.activity().request(),
+    ];
     let full = enter(&places, "192.0.2.3").await.err();
     assert_eq!(full, Some(NoPlace::Full));
     drop(request);

@@ -81,7 +81,7 @@ impl Edge {
         let position = self.position(&start)?;
         let channels = start.grip.channels(self.push.config(), &position);
         let channels = channels.map_err(refused)?;
-        let (head, opening) = sse::apart(start.answer).await;
+        let (head, opening) = sse::split(start.answer).await;
         if *method == Method::HEAD {
             return Ok(head.map(|()| Outgoing::whole("")));
         }

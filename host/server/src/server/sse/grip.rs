@@ -60,14 +60,14 @@ impl Grip {
         otherwise: &Start,
     ) -> Result<Vec<(String, Start)>, BadHold> {
         if self.hold.trim() != "stream" {
-            return Err(BadHold::Mode(told(&self.hold)));
+            return Err(BadHold::Mode(shorten(&self.hold)));
         }
         if !(1..=config.channels_max).contains(&self.channels.len()) {
             return Err(BadHold::Channels(config.channels_max));
         }
         let mut channels = Vec::new();
         for line in &self.channels {
-            let read = channel(line, config).ok_or_else(|| BadHold::Channel(told(line)))?;
+            let read = channel(line, config).ok_or_else(|| BadHold::Channel(shorten(line)))?;
             let (name, id) = read;
             let start = id.map_or_else(|| otherwise.clone(), |id| Start::of(id, config));
             if !channels.iter().any(|(known, _)| known == name) {
@@ -99,7 +99,7 @@ fn channel<'a>(line: &'a str, config: &Config) -> Option<(&'a str, Option<&'a st
     whole.then_some((name, id))
 }
 
-fn told(text: &str) -> String {
+fn shorten(text: &str) -> String {
     text.chars().take(TOLD_CHARS_MAX).collect()
 }
 

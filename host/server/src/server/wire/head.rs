@@ -82,13 +82,13 @@ impl Head {
         let (name, value) = is_field(line)?;
         if name.eq_ignore_ascii_case(b"content-length") {
             let length = length(value)?;
-            return once(&mut self.length, length, "two of Content-Length");
+            return set_once(&mut self.length, length, "two of Content-Length");
         }
         if name.eq_ignore_ascii_case(b"host") {
             if !value.iter().all(is_authority) {
                 return Err(Malformed("Host"));
             }
-            return once(&mut self.host, value.to_vec(), "two of Host");
+            return set_once(&mut self.host, value.to_vec(), "two of Host");
         }
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
@@ -100,7 +100,7 @@ impl Head {
     }
 }
 
-fn once<T>(place: &mut Option<T>, value: T, why: &'static str) -> Result<(), Malformed> {
+fn set_once<T>(place: &mut Option<T>, value: T, why: &'static str) -> Result<(), Malformed> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(Malformed(why)),

@@ -93,18 +93,18 @@ const APPROVABLE: &str = "pg_sleep pg_sleep_for pg_sleep_until";
 
 /// What the list says of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Volatility {
     Plain,
     Volatile,
     Unknown,
 }
 
 /// Looks a function of Postgres up by its name, without its schema.
-pub fn standing(name: &str) -> Standing {
+pub fn volatility(name: &str) -> Volatility {
     match name {
-        _ if PLAIN.iter().any(|group| among(group, name)) => Standing::Plain,
-        _ if among(VOLATILE, name) => Standing::Volatile,
-        _ => Standing::Unknown,
+        _ if PLAIN.iter().any(|group| among(group, name)) => Volatility::Plain,
+        _ if among(VOLATILE, name) => Volatility::Volatile,
+        _ => Volatility::Unknown,
     }
 }
 

@@ -7,7 +7,7 @@ mod table;
 
 use pg_query::protobuf::ObjectType;
 
-use super::functions::{Standing, is_never, standing};
+use super::functions::{Volatility, is_never, volatility};
 use super::rules::{Fault, Rules, STATEMENTS};
 use super::walk::Node;
 use super::{ApprovedFunctions, Refusal, runs_without_transaction};
@@ -250,7 +250,7 @@ impl MigrationGate<'_> {
         self.named(statement, &names, 1)?;
         let name = names.last().copied().unwrap_or_default();
         self.is_approved(statement, name)?;
-        if standing(name) != Standing::Unknown {
+        if volatility(name) != Volatility::Unknown {
             let reason = format!(
                 "creates a function called {name}, which is the name of a function of Postgres"
             );

@@ -1,6 +1,6 @@
 //! What each kind of node may be, in a statement and in a migration.
 
-use super::functions::{Standing, is_never, standing};
+use super::functions::{Volatility, is_never, volatility};
 use super::walk::Node;
 use super::{AccessMode, ApprovedFunctions, Refusal};
 
@@ -186,7 +186,7 @@ impl<'a> Rules<'a> {
         if self.approved.contains(name) && ["", "pg_catalog", self.schema].contains(&schema) {
             return self.writes();
         }
-        match standing(name) {
+        match volatility(name) {
             _ if !["", "pg_catalog"].contains(&schema) => Fault::at(
                 call,
                 format!(
@@ -194,9 +194,9 @@ impl<'a> Rules<'a> {
                      and approved ones"
                 ),
             ),
-            Standing::Plain => Ok(()),
-            Standing::Volatile => self.writes(),
-            Standing::Unknown => Fault::at(
+            Volatility::Plain => Ok(()),
+            Volatility::Volatile => self.writes(),
+            Volatility::Unknown => Fault::at(
                 call,
                 format!(
                     "calls {shown}, which is not in the list of functions that plugins may call; \

@@ -75,17 +75,17 @@ impl Account {
         self.demand.1 >= 1.0
     }
 
-    fn untold(&self) -> u64 {
+    fn unreported(&self) -> u64 {
         self.spent.saturating_sub(self.told.0)
     }
 
     /// Whether a quarter of the burst has gone since the others last heard.
     pub(super) fn is_in_a_hurry(&self) -> bool {
-        self.untold() == (self.quota.burst / 4).max(1)
+        self.unreported() == (self.quota.burst / 4).max(1)
     }
 
     pub(super) fn is_due(&self, now: Nanos) -> bool {
-        let spends = self.untold() >= (self.quota.burst / 10).max(1);
+        let spends = self.unreported() >= (self.quota.burst / 10).max(1);
         let is_near = self.bucket.owed(now) > self.quota.whole() / 2;
         self.asked > self.told.1 && (spends || is_near)
     }
@@ -99,7 +99,7 @@ impl Account {
     pub(super) fn report(&mut self, customer: &Arc<str>) -> Report {
         let report = Report {
             customer: customer.clone(),
-            cost: self.quota.cost(self.untold()),
+            cost: self.quota.cost(self.unreported()),
             asked: self.asked.saturating_sub(self.told.1),
         };
         self.told = (self.spent, self.asked);
@@ -111,7 +111,7 @@ impl Account {
     /// smaller debt applies: the fleet's began when the report arrived, and the client
     /// got its time to wait before that.
     pub(super) fn settle(&mut self, now: Nanos, report: &Report, fleet: &Fleet) {
-        let since = self.quota.cost(self.untold());
+        let since = self.quota.cost(self.unreported());
         let heard = self.heard.map_or(0, |(_, asked)| asked);
         let alone = fleet.asked.saturating_sub(heard) == report.asked;
         let owed = fleet.owed.saturating_add(since);
