@@ -1,7 +1,7 @@
 //! The wasmtime engines: their configuration, the pool that instances come
 //! from, and the thread that advances the epoch.
 //!
-//! One configuration per world family (architecture, invariant 10): the record
+//! One configuration per world family: the record
 //! world runs without component-model concurrency, which halves the cost of a
 //! call; a `wasi:http` component may want it.
 

@@ -1,8 +1,8 @@
-//! `hearth.toml` and the environment.
+//! The configuration: `hearth.toml`, and the environment that overrides it.
 //!
-//! Every mistake is found at once and told with its line, its column and what
-//! would be right. Numbers name their unit last; their defaults come from the
-//! table of limits in the design.
+//! Each section's type lies with what it configures, with its defaults and its bounds
+//! ([`hearth_base::section`]); here is the list of them, and how a file is read. Every mistake
+//! is found at once and told with its line, its column and what would be right.
 
 mod admin;
 mod document;

@@ -1,10 +1,15 @@
-//! From a packed plugin to a deployment that serves.
+//! Deploys: from a packed plugin to a deployment that serves.
 //!
-//! [`checks`] has the stations that every deployment passes before any traffic,
-//! [`approval`] what an operator lets it have, [`replacement`] what it would take away of what
-//! serves, [`rollout`] the order in which they are passed, the swap and the drain,
-//! [`store`] what is kept in Postgres, and [`steps`] what is told meanwhile.
-//! [`growth`] looks after statistics.
+//! | module | what |
+//! |---|---|
+//! | [`rollout`] | the order of a deploy: checks, database, swap, drain |
+//! | [`checks`] | what every deployment passes before any traffic, and [`probe`], the last of it |
+//! | [`approval`] | what the plugin asks for, against what an operator approved |
+//! | [`replacement`] | what it would take away of what serves |
+//! | [`store`] | deployments in Postgres |
+//! | [`start`] | what a starting host serves |
+//! | [`steps`] | what is told while a deploy goes on |
+//! | [`growth`] | statistics for tables that grow |
 
 pub mod approval;
 pub mod checks;

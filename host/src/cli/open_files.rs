@@ -1,4 +1,5 @@
-//! Each connection is an open file, and many systems allow 1,024 by default.
+//! Raises the host's limit of open files: each connection is one, and many systems allow
+//! 1,024 by default.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -1,4 +1,4 @@
-//! The interface `log`: a plugin's lines in the host's log.
+//! The capability `log`: a plugin's lines in the host's log.
 //!
 //! Each line says which plugin, deployment, request and customer it belongs to;
 //! the guest chooses none of these. What a guest writes is redacted, cut to its

@@ -1,4 +1,4 @@
-//! The interface `metrics`: a plugin's own numbers on `/metrics`.
+//! The capability `metrics`: a plugin's own numbers on `/metrics`.
 //!
 //! A name becomes `plugin_<name>_total` or `plugin_<name>_<unit>` and carries the
 //! label `plugin`. A sample that breaks Prometheus's rules or a limit is dropped

@@ -1,4 +1,5 @@
-//! Where the time of one call goes, as far as the host knows. The access log tells it.
+//! The times of one call: where its time goes, as far as the host knows. The access log has
+//! them.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Who gets to run next.
+//! Admission control: which of the waiting calls runs next.
 //!
 //! A call needs a place of its plugin (`in_flight_max`) and one of the host
 //! (`engine.instances_max`). It takes both at once or none, so nobody holds the

@@ -1,4 +1,4 @@
-//! One call of a plugin, from a permit to an outcome.
+//! One call of a plugin, from its permit to its outcome.
 //!
 //! Everything that the call does hangs on one deadline. When it passes, the
 //! client goes away or the guest traps, the future that runs the guest is

@@ -2,9 +2,9 @@
 //! and a store of compiled files that are believed only with their MAC.
 //!
 //! Compilation can neither be bounded nor cancelled inside a process that
-//! serves, so `hearth compile` does it under limits of its own (architecture,
+//! serves, so `hearth compile` does it under limits of its own (ARCHITECTURE.md,
 //! invariant 7). A compiled file is native code: loading one reads it once,
-//! verifies its MAC, and deserialises those same bytes (invariant 6).
+//! verifies its MAC, and deserialises those same bytes (invariant 7).
 
 mod store;
 

@@ -1,4 +1,4 @@
-//! What requests of a plugin see.
+//! The slot of a plugin: the deployment that its requests get.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use super::deployment::Deployment;
 
 /// The deployment that serves a plugin now. A swap is one atomic store; a
-/// request loads once and holds what it loaded to its end (invariant 5).
+/// request loads once and holds what it loaded to its end (invariant 6).
 pub struct Slot {
     serving: ArcSwap<Deployment>,
 }

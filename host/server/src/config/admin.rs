@@ -1,4 +1,4 @@
-//! Section `[admin]`, and what of it may be wrong beside numbers.
+//! Section `[admin]`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What must hold between the keys of the sections `[plugins.<name>]`.
+//! The checks of the sections `[plugins.<name>]`: names, mounts, grants and approvals.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

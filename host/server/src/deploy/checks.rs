@@ -1,4 +1,5 @@
-//! The gate's stations. Nothing serves that did not pass all of them.
+//! The checks of a deploy: read, compile, link, migrate, describe the statements. Nothing
+//! serves that did not pass all of them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

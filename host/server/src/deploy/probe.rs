@@ -1,4 +1,4 @@
-//! The last station of the gate: an instance is really made, and the manifest's
+//! The last check of a deploy: an instance is really made, and the manifest's
 //! self-test is answered, within the limits of any request.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The order of a deploy: gate, database, swap, drain.
+//! The order of a deploy: checks, database, swap, drain.
 //!
 //! Bytes and approvals are written first, then the migrations run; one small
 //! transaction then says what serves, and the swap in memory follows it. Killed

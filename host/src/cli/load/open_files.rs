@@ -1,4 +1,5 @@
-//! A connection is an open file, and many systems allow 1,024 by default.
+//! Raises the limit of open files for `hearth load`: each connection is one, and many systems
+//! allow 1,024 by default.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

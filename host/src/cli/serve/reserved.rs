@@ -1,4 +1,5 @@
-//! What plugins do not reach, whatever range of addresses is open to them.
+//! The endpoints of this host and of its services, which no plugin reaches, whatever range of
+//! addresses is open to it.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What ends a host, and what makes it look at its certificates again.
+//! Signals: those that end a host, and the one that has it read its certificates again.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What was declared stale, and when.
+//! The invalidations of one plugin: what was declared stale, and when.
 //!
 //! An entry says when its computation began and which tags it has; it holds as
 //! long as none of them was invalidated since. So an invalidation needs no list of the

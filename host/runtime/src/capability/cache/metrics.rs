@@ -1,4 +1,4 @@
-//! What the capability counts on `/metrics`.
+//! The metrics of the cache.
 
 use metrics::{Counter, Gauge, Histogram};
 

@@ -1,4 +1,4 @@
-//! How a document lies in the table.
+//! Documents as items of the table.
 //!
 //! The partition key is plugin, customer and the plugin's own partition, in a
 //! spelling that no two of them share; the sort key is the plugin's own. Beside the

@@ -1,4 +1,4 @@
-//! What an operator opened of the addresses that are closed.
+//! The ranges of addresses that an operator opened to plugins.
 
 use std::fmt;
 use std::net::SocketAddr;

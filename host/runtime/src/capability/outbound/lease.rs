@@ -1,4 +1,4 @@
-//! A connection while one call has it.
+//! The lease of a connection: while one call has it.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

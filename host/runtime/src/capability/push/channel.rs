@@ -1,4 +1,4 @@
-//! Whose a channel is, and what it may be called.
+//! Channels: whose one is, and what it may be called.
 
 use std::sync::Arc;
 

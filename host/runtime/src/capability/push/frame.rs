@@ -1,4 +1,4 @@
-//! What stands on the wire: server-sent events (WHATWG HTML, section 9.2), and ids.
+//! Frames, the bytes of a stream: server-sent events (WHATWG HTML, section 9.2), and ids.
 
 use std::fmt::Write;
 

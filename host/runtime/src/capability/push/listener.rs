@@ -1,4 +1,4 @@
-//! One listener: what waits for it, within bounds.
+//! One listener and the events that wait for it, within bounds.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

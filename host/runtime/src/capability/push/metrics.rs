@@ -1,4 +1,4 @@
-//! What the capability counts on `/metrics`.
+//! The metrics of publishing and of streams.
 
 use metrics::{Counter, Gauge};
 

@@ -1,5 +1,5 @@
-//! What calls publish, merged: one statement at a time, with all that has come since
-//! the one before.
+//! The publisher, which merges what calls publish: one statement at a time, with all that has
+//! come since the one before.
 
 use std::collections::VecDeque;
 use std::time::Duration;

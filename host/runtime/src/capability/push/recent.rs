@@ -1,4 +1,4 @@
-//! The newest events of all channels: where they are, and nothing of what they say.
+//! The positions of the newest events of all channels.
 
 use std::collections::VecDeque;
 

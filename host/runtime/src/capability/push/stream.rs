@@ -1,4 +1,4 @@
-//! What one client gets, piece by piece.
+//! A stream: the body of an answer, as one client gets it piece by piece.
 
 use std::sync::Arc;
 use std::time::Duration;

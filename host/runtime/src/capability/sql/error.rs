@@ -1,4 +1,4 @@
-//! What a guest is told when a statement had no effect, and why.
+//! The errors of statements: what a guest gets, and what only the log has.
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 

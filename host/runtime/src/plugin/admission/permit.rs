@@ -1,4 +1,4 @@
-//! The way into one deployment.
+//! The gate of one deployment, where a call waits for the permit to run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -1,4 +1,5 @@
-//! A place that somebody holds before they know whether they need it.
+//! A permit that a consumer takes before it knows whether a message will come, and gives
+//! up to whoever else wants one.
 
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;

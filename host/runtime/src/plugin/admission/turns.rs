@@ -1,4 +1,4 @@
-//! Those who are ready, in the order in which they are served.
+//! The order in which those who wait are served, plugins and customers alike.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What waits, for whom, and what goes where there is no more room.
+//! The idle instances of all deployments: for whom each waits, and which of them is dropped
+//! where there is no more room.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
