@@ -5,10 +5,10 @@
 
 mod address;
 mod error;
-mod patient;
 pub mod progress;
 pub mod steps;
 pub mod table;
+mod tolerant_stream;
 
 use std::ffi::OsString;
 use std::io::{self, Read as _};
@@ -30,7 +30,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use self::address::Address;
 pub use self::error::{Error, reason};
-use self::patient::Patient;
+use self::tolerant_stream::TolerantStream;
 use super::open;
 
 /// How long a host may take to accept a connection.
@@ -241,9 +241,9 @@ impl Client {
     }
 }
 
-type Opened = (http1::SendRequest<Full<Bytes>>, AbortOnDropHandle<()>);
+type OpenConnection = (http1::SendRequest<Full<Bytes>>, AbortOnDropHandle<()>);
 
-async fn connect(address: &Address) -> Result<Opened, String> {
+async fn connect(address: &Address) -> Result<OpenConnection, String> {
     let failed = |error: std::io::Error| error.to_string();
     match address {
         Address::Tcp(authority) => {
@@ -257,13 +257,13 @@ async fn connect(address: &Address) -> Result<Opened, String> {
     }
 }
 
-async fn shake<S>(stream: S) -> Result<Opened, String>
+async fn shake<S>(stream: S) -> Result<OpenConnection, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES_MAX);
-    let io = TokioIo::new(Patient::new(stream));
+    let io = TokioIo::new(TolerantStream::new(stream));
     let (sender, io) = builder
         .handshake(io)
         .await

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::Server;
 pub use super::invalidations::LogError;
 pub use page::{ChannelPosition, Page};
-pub use sweep::Kept;
+pub use sweep::Retention;
 pub use tail::{Newest, News, Tail};
 
 /// A place in the log: microseconds since 1970, and unique. Zero is before all.

@@ -98,11 +98,11 @@ mod generated {
 /// The HTTP client of all plugins. One per process; cloning shares it.
 #[derive(Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
+    inner: Arc<ClientInner>,
     host_metrics: HostMetrics,
 }
 
-struct Inner {
+struct ClientInner {
     config: Config,
     policy: Policy,
     look_ups: LookUps,
@@ -139,7 +139,7 @@ impl Client {
         let tls = tls::Tls::open(config.tls_root_file.as_deref())?;
         let opener = Opener::new(config, runtime.clone(), own.open.clone());
         tell_what_is_opened(&config.allow_addresses);
-        let inner = Inner {
+        let inner = ClientInner {
             policy: Policy::new(config.allow_addresses.clone()),
             look_ups: LookUps::new(config, resolver, runtime.clone()),
             dialer: Dialer::new(config, tls, opener, runtime),

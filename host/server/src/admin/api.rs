@@ -16,7 +16,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{Admin, AdminAnswer, whole};
-use crate::deploy::steps::{Ended, LINES_MAX, Line, Rejected, Serving, Steps};
+use crate::deploy::steps::{DeployResult, LINES_MAX, Line, Rejected, Serving, Steps};
 use crate::deploy::store::StoreError;
 use crate::edge::problem::Problem;
 use crate::server::RequestBody;
@@ -250,12 +250,12 @@ fn is_replacing(query: &str) -> bool {
         .any(|(name, value)| name == "replace" && value == "true")
 }
 
-fn ended(outcome: Result<Serving, Rejected>) -> Ended {
+fn ended(outcome: Result<Serving, Rejected>) -> DeployResult {
     match outcome {
-        Ok(serving) => Ended::Serving(serving),
+        Ok(serving) => DeployResult::Serving(serving),
         Err(rejected) => {
             tracing::warn!(plugin = %rejected.plugin, step = rejected.step, reasons = ?rejected.reasons, "a deploy was rejected");
-            Ended::Refused(rejected)
+            DeployResult::Refused(rejected)
         }
     }
 }

@@ -17,13 +17,13 @@ pub enum Line {
         ms: u64,
         note: String,
     },
-    Ended(Ended),
+    Ended(DeployResult),
 }
 
 /// The last line.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "result", rename_all = "lowercase")]
-pub enum Ended {
+pub enum DeployResult {
     Serving(Serving),
     Refused(Rejected),
 }
@@ -103,7 +103,7 @@ impl Steps {
         self.since = Instant::now();
     }
 
-    pub fn end(&self, ended: Ended) {
+    pub fn end(&self, ended: DeployResult) {
         self.send(Line::Ended(ended));
     }
 

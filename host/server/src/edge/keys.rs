@@ -39,7 +39,7 @@ use hearth_backend::postgres::Server;
 use hearth_base::bounds;
 use hearth_base::secret::RootSecret;
 use hearth_base::section::{DAY_MS, HOUR_MS, Mistakes, Section};
-use look_up::{Entry, Missed};
+use look_up::{Entry, LookUpError};
 use text::{Digest, Digests};
 
 /// The `[keys]` table of hearth.toml. Times are milliseconds.
@@ -260,11 +260,11 @@ impl Keys {
             .map_err(|missed| *missed);
         match found {
             Ok(entry) => entry.judge(SystemTime::now()),
-            Err(Missed::Unknown) => {
+            Err(LookUpError::Unknown) => {
                 shared.unknown.insert(digest, ());
                 Err(AuthError::Bad)
             }
-            Err(Missed::Away) => Err(AuthError::Unavailable),
+            Err(LookUpError::Away) => Err(AuthError::Unavailable),
         }
     }
 

@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use self::answers::{Answers, Kept};
+use self::answers::{Answers, CachedAnswer};
 use self::key::Key;
 use self::route::Matched;
 use super::conditional::whole;
@@ -174,7 +174,7 @@ impl ResponseCache {
         }
     }
 
-    async fn find(&self, asked: &mut CachedRequest<'_>) -> Option<Arc<Kept>> {
+    async fn find(&self, asked: &mut CachedRequest<'_>) -> Option<Arc<CachedAnswer>> {
         if let Some(kept) = self.look_up(asked) {
             return Some(kept);
         }
@@ -199,7 +199,7 @@ impl ResponseCache {
         None
     }
 
-    fn look_up(&self, asked: &CachedRequest<'_>) -> Option<Arc<Kept>> {
+    fn look_up(&self, asked: &CachedRequest<'_>) -> Option<Arc<CachedAnswer>> {
         let share = &asked.deployment.lents.cache.share;
         let kept = self.answers.get(&asked.key)?;
         let fresh = kept.at.elapsed() < kept.ttl;
@@ -280,7 +280,7 @@ impl Pending<'_> {
         if tags.len() > TAGS_MAX || !invalidations.holds(asked.began, &tags) {
             return;
         }
-        let kept = Kept {
+        let kept = CachedAnswer {
             status,
             headers: headers.clone(),
             body: body.clone(),

@@ -12,7 +12,7 @@ const ROWS_MAX: usize = 10_000;
 
 /// What a log keeps.
 #[derive(Clone, Copy, Debug)]
-pub struct Kept {
+pub struct Retention {
     pub age: Duration,
     /// Of one channel.
     pub events_max: usize,
@@ -68,7 +68,7 @@ const FLOORS: &str = "
 impl Log {
     /// Removes what is not kept, unless a host has done so just now. Answers how
     /// many events went.
-    pub async fn sweep(&self, kept: &Kept) -> Result<u64, LogError> {
+    pub async fn sweep(&self, kept: &Retention) -> Result<u64, LogError> {
         let client = self.server.host().get().await?;
         let every = i64::try_from(kept.every.as_millis()).unwrap_or(i64::MAX);
         if client.execute(TURN, &[&every]).await? == 0 {

@@ -14,7 +14,7 @@ use super::connection::{Body, Connection, Protocols};
 use super::lease::{ConnectionLease, Seats};
 use super::message;
 use super::target::{Host, Target};
-use super::{Client, Config, Error, Inner, RequestOwner};
+use super::{Client, ClientInner, Config, Error, RequestOwner};
 use hearth_base::telemetry::trace::{forward, method_name};
 use hearth_base::telemetry::{Span, SpanKind, TraceScope};
 
@@ -141,7 +141,7 @@ fn begin_span(way: &OutgoingRequest, method: &Method) -> Span {
 
 type ResponseParts = (response::Parts, Incoming, ConnectionLease);
 
-impl Inner {
+impl ClientInner {
     async fn converse(
         &self,
         way: &OutgoingRequest,

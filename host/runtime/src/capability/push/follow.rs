@@ -9,7 +9,7 @@ use tokio_postgres::Error;
 
 use super::recent::RECENT_MAX;
 use super::{PushInner, frame, publisher};
-use hearth_backend::postgres::events::{Kept, News, Position, Tail};
+use hearth_backend::postgres::events::{News, Position, Retention, Tail};
 
 /// What one look at the log may find.
 const NEWS_MAX: usize = 10_000;
@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 /// Why the log cannot be followed now: the backend's.
 #[derive(Debug, thiserror::Error)]
-enum Lost {
+enum FollowError {
     #[error("{0}")]
     Postgres(#[from] Error),
     #[error("timed out")]
@@ -49,7 +49,10 @@ async fn tail(shared: &PushInner) {
     }
 }
 
-async fn connected(shared: &PushInner, away: &mut bool) -> Result<std::convert::Infallible, Lost> {
+async fn connected(
+    shared: &PushInner,
+    away: &mut bool,
+) -> Result<std::convert::Infallible, FollowError> {
     let tail = within(shared, shared.log.tail(shared.told.clone())).await?;
     if shared.hub.position().is_none() {
         let newest = within(shared, tail.newest(RECENT_MAX)).await?;
@@ -63,7 +66,7 @@ async fn connected(shared: &PushInner, away: &mut bool) -> Result<std::convert::
         let read = shared.hub.position().unwrap_or_default();
         tokio::select! {
             _ = told.wait_for(|told| *told > read.0) => {}
-            () = tail.ended() => return Err(Lost::Ended),
+            () = tail.ended() => return Err(FollowError::Ended),
             () = sleep(Duration::from_millis(shared.config.poll_ms)) => {}
         }
     }
@@ -72,13 +75,15 @@ async fn connected(shared: &PushInner, away: &mut bool) -> Result<std::convert::
 async fn within<T>(
     shared: &PushInner,
     asked: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Lost> {
+) -> Result<T, FollowError> {
     let patience = Duration::from_millis(shared.config.read_ms_max);
-    Ok(timeout(patience, asked).await.map_err(|_| Lost::Slow)??)
+    Ok(timeout(patience, asked)
+        .await
+        .map_err(|_| FollowError::Slow)??)
 }
 
 /// Everything that there is.
-async fn read(shared: &PushInner, tail: &Tail) -> Result<(), Lost> {
+async fn read(shared: &PushInner, tail: &Tail) -> Result<(), FollowError> {
     loop {
         let after = shared.hub.position().unwrap_or_default();
         let news = within(shared, tail.news(after, NEWS_MAX)).await?;
@@ -90,7 +95,7 @@ async fn read(shared: &PushInner, tail: &Tail) -> Result<(), Lost> {
 }
 
 /// Bit by bit, so that few events are in memory at once.
-async fn hand_out(shared: &PushInner, tail: &Tail, news: &News) -> Result<(), Lost> {
+async fn hand_out(shared: &PushInner, tail: &Tail, news: &News) -> Result<(), FollowError> {
     shared.hub.lose(news);
     for events in news.events.chunks(FETCH_MAX) {
         let wanted = shared.hub.wanted(events);
@@ -110,7 +115,7 @@ async fn frames(
     shared: &PushInner,
     tail: &Tail,
     wanted: &[Position],
-) -> Result<HashMap<Position, Bytes>, Lost> {
+) -> Result<HashMap<Position, Bytes>, FollowError> {
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
@@ -123,7 +128,7 @@ async fn frames(
 
 async fn sweep(shared: &PushInner) {
     let every = Duration::from_millis(shared.config.sweep_ms);
-    let kept = Kept {
+    let kept = Retention {
         age: Duration::from_millis(shared.config.log_ms_max),
         events_max: shared.config.log_events_max,
         every,

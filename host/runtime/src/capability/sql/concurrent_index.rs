@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 use super::gate::Refusal;
 use super::ledger;
 use super::lend::LendError;
-use super::migrate::{self, Checked, Plan};
+use super::migrate::{self, CheckedMigration, Plan};
 use super::owner::OwnerSession;
 use super::turn::Turn;
 
@@ -27,7 +27,7 @@ pub(super) async fn run(
     plan: &Plan<'_>,
     turn: &Turn,
     owner: &OwnerSession,
-    checked: &Checked<'_>,
+    checked: &CheckedMigration<'_>,
 ) -> Result<(), LendError> {
     allowed(checked)?;
     let (key, again) = ledger::announce(turn, plan, checked.migration).await?;
@@ -69,7 +69,7 @@ async fn drop_invalid(plan: &Plan<'_>, owner: &OwnerSession) -> Result<(), LendE
     Ok(())
 }
 
-fn allowed(checked: &Checked<'_>) -> Result<(), LendError> {
+fn allowed(checked: &CheckedMigration<'_>) -> Result<(), LendError> {
     let other = checked.statements.iter().find(|text| !makes_index(text));
     match other {
         None => Ok(()),

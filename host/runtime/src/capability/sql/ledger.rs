@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::gate::Refusal;
 use super::lend::LendError;
-use super::migrate::{Checked, Migration, Plan, title};
+use super::migrate::{CheckedMigration, Migration, Plan, title};
 use super::owner::OwnerSession;
 use super::turn::Turn;
 
@@ -20,7 +20,7 @@ use super::turn::Turn;
 pub(super) async fn pending<'p>(
     turn: &Turn,
     plan: &'p Plan<'_>,
-) -> Result<Vec<&'p Checked<'p>>, LendError> {
+) -> Result<Vec<&'p CheckedMigration<'p>>, LendError> {
     let done = done(turn, plan).await?;
     let newest = done.keys().next_back().copied().unwrap_or(-1);
     let (mut pending, mut refusals) = (Vec::new(), Vec::new());

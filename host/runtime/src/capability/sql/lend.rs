@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::gate::{self, ApprovedFunctions, Refusal};
 use super::lent::{KnownStatement, Lent};
-use super::migrate::{self, Checked, Limits, MigratedSchema, Migration, Plan};
+use super::migrate::{self, CheckedMigration, Limits, MigratedSchema, Migration, Plan};
 use super::roles::{self, RoleNames};
 use super::scans::Scan;
 use super::statement::Declared;
@@ -242,7 +242,7 @@ fn unnamed() -> LendError {
 fn check<'d>(
     deployment: &'d SqlDeployment<'_>,
     names: &RoleNames,
-) -> Result<Vec<Checked<'d>>, LendError> {
+) -> Result<Vec<CheckedMigration<'d>>, LendError> {
     let mut refusals: Vec<_> = deployment
         .declared
         .iter()
@@ -255,7 +255,7 @@ fn check<'d>(
     let mut checked = Vec::new();
     for migration in &migrations {
         match gate::check_migration(&migration.sql, &names.schema, &deployment.approved) {
-            Ok(statements) => checked.push(Checked {
+            Ok(statements) => checked.push(CheckedMigration {
                 migration,
                 statements,
             }),

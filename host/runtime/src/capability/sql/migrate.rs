@@ -41,7 +41,7 @@ pub struct Migration {
 }
 
 /// A migration that passed the gate.
-pub(super) struct Checked<'a> {
+pub(super) struct CheckedMigration<'a> {
     pub migration: &'a Migration,
     pub statements: Vec<String>,
 }
@@ -51,7 +51,7 @@ pub(super) struct Plan<'a> {
     pub names: &'a RoleNames,
     pub password: &'a str,
     /// In the order of their versions.
-    pub migrations: &'a [Checked<'a>],
+    pub migrations: &'a [CheckedMigration<'a>],
     pub shared: &'a [String],
     pub limits: Limits,
     pub beside: &'a LendContext,
@@ -154,7 +154,7 @@ async fn step(
     plan: &Plan<'_>,
     turn: &Turn,
     owner: &OwnerSession,
-    migration: Option<&Checked<'_>>,
+    migration: Option<&CheckedMigration<'_>>,
     shared: Option<&[String]>,
 ) -> Result<(), LendError> {
     let before = guard::columns(&owner.client, plan.names).await?;
@@ -190,7 +190,7 @@ pub(super) fn title(migration: &Migration) -> String {
 /// One migration, with the rows of all customers in sight, and its row in the ledger.
 async fn apply(
     owner: &OwnerSession,
-    checked: &Checked<'_>,
+    checked: &CheckedMigration<'_>,
     key: &LedgerKey,
 ) -> Result<(), LendError> {
     for statement in &checked.statements {
@@ -207,7 +207,7 @@ async fn apply(
 
 /// What Postgres said of one statement of a migration.
 pub(super) fn refused(
-    checked: &Checked<'_>,
+    checked: &CheckedMigration<'_>,
     statement: &str,
     error: tokio_postgres::Error,
 ) -> LendError {

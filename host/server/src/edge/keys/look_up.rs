@@ -34,7 +34,7 @@ impl Entry {
 }
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-pub(super) enum Missed {
+pub(super) enum LookUpError {
     #[error("the API key was not found")]
     Unknown,
     #[error("Postgres is unavailable")]
@@ -43,17 +43,17 @@ pub(super) enum Missed {
 
 /// Any error of a statement that is ours and never changes means that Postgres
 /// cannot be used, whatever it says.
-impl From<tokio_postgres::Error> for Missed {
-    fn from(error: tokio_postgres::Error) -> Missed {
+impl From<tokio_postgres::Error> for LookUpError {
+    fn from(error: tokio_postgres::Error) -> LookUpError {
         tracing::debug!(%error, "an API key could not be looked up");
-        Missed::Away
+        LookUpError::Away
     }
 }
 
-impl From<deadpool_postgres::PoolError> for Missed {
-    fn from(error: deadpool_postgres::PoolError) -> Missed {
+impl From<deadpool_postgres::PoolError> for LookUpError {
+    fn from(error: deadpool_postgres::PoolError) -> LookUpError {
         tracing::debug!(%error, "an API key could not be looked up: no connection to Postgres");
-        Missed::Away
+        LookUpError::Away
     }
 }
 
@@ -78,7 +78,7 @@ const STANDING: &str = "
 pub(super) async fn valid_keys(
     server: &Server,
     ids: &[&str],
-) -> Result<(i64, HashMap<String, Option<SystemTime>>), Missed> {
+) -> Result<(i64, HashMap<String, Option<SystemTime>>), LookUpError> {
     let client = server.host().get().await?;
     let statement = client.prepare_cached(STANDING).await?;
     let (mut version, mut good) = (0, HashMap::new());
@@ -91,20 +91,23 @@ pub(super) async fn valid_keys(
     Ok((version, good))
 }
 
-pub(super) async fn version(server: &Server) -> Result<i64, Missed> {
+pub(super) async fn version(server: &Server) -> Result<i64, LookUpError> {
     let client = server.host().get().await?;
     let statement = client.prepare_cached(VERSION).await?;
     Ok(client.query_one(&statement, &[]).await?.try_get(0)?)
 }
 
-pub(super) async fn look_up(shared: &KeysInner, key: &Presented<'_>) -> Result<Arc<Entry>, Missed> {
+pub(super) async fn look_up(
+    shared: &KeysInner,
+    key: &Presented<'_>,
+) -> Result<Arc<Entry>, LookUpError> {
     let limit = Duration::from_millis(shared.config.look_ms_max);
     tokio::time::timeout(limit, read(shared, key))
         .await
-        .unwrap_or(Err(Missed::Away))
+        .unwrap_or(Err(LookUpError::Away))
 }
 
-async fn read(shared: &KeysInner, key: &Presented<'_>) -> Result<Arc<Entry>, Missed> {
+async fn read(shared: &KeysInner, key: &Presented<'_>) -> Result<Arc<Entry>, LookUpError> {
     let asked = Instant::now();
     let client = shared.server.host().get().await?;
     let statement = client.prepare_cached(KEY).await?;
@@ -114,7 +117,7 @@ async fn read(shared: &KeysInner, key: &Presented<'_>) -> Result<Arc<Entry>, Mis
     let version: i64 = row.try_get(0)?;
     shared.freshness.confirmed(version, asked);
     let Some(id) = row.try_get::<_, Option<String>>(1)? else {
-        return Err(Missed::Unknown);
+        return Err(LookUpError::Unknown);
     };
     let entry = entry(&row, version, &id)?;
     let stored: Vec<u8> = row.try_get(7)?;
@@ -122,7 +125,7 @@ async fn read(shared: &KeysInner, key: &Presented<'_>) -> Result<Arc<Entry>, Mis
     Ok(Arc::new(entry))
 }
 
-fn entry(row: &Row, version: i64, id: &str) -> Result<Entry, Missed> {
+fn entry(row: &Row, version: i64, id: &str) -> Result<Entry, LookUpError> {
     let customer_id: String = row.try_get(2)?;
     let scopes: Vec<String> = row.try_get(3)?;
     let tier: String = row.try_get(4)?;

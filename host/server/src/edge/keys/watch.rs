@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Keys;
-use super::look_up::{self, Missed};
+use super::look_up::{self, LookUpError};
 
 /// What is known of keys that are in use.
 pub struct Watch {
@@ -60,11 +60,11 @@ impl Watch {
     }
 
     /// Reads what these keys are now, and answers those that are gone.
-    async fn ask(&mut self, asked: &[&str]) -> Result<HashSet<Arc<str>>, Missed> {
+    async fn ask(&mut self, asked: &[&str]) -> Result<HashSet<Arc<str>>, LookUpError> {
         let shared = &self.keys.shared;
         let limit = Duration::from_millis(shared.config.look_ms_max);
         let read = tokio::time::timeout(limit, look_up::valid_keys(&shared.server, asked)).await;
-        let (version, good) = read.unwrap_or(Err(Missed::Away))?;
+        let (version, good) = read.unwrap_or(Err(LookUpError::Away))?;
         let mut gone = HashSet::new();
         for id in asked {
             match good.get(*id) {

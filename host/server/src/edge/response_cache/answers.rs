@@ -19,7 +19,7 @@ use hearth_runtime::capability::cache::{Moment, TagHash};
 const LARGE_BYTES: usize = 64 << 10;
 
 /// An answer as it is kept.
-pub(super) struct Kept {
+pub(super) struct CachedAnswer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -31,7 +31,7 @@ pub(super) struct Kept {
 
 /// The answers of all plugins.
 pub(super) struct Answers {
-    kept: moka::sync::Cache<Arc<Key>, Arc<Kept>>,
+    kept: moka::sync::Cache<Arc<Key>, Arc<CachedAnswer>>,
     holdings: Arc<Entries<Arc<Key>>>,
 }
 
@@ -40,7 +40,7 @@ impl Answers {
         let share = budget::share(config.bytes_max, config.customer_percent_max);
         let holdings: Arc<Entries<Arc<Key>>> = Arc::new(Entries::new(share));
         let known = holdings.clone();
-        let gone = move |key: Arc<Arc<Key>>, kept: Arc<Kept>, cause: RemovalCause| {
+        let gone = move |key: Arc<Arc<Key>>, kept: Arc<CachedAnswer>, cause: RemovalCause| {
             if cause != RemovalCause::Replaced {
                 known.remove(key.customer(), &key, &kept);
             }
@@ -54,11 +54,11 @@ impl Answers {
         Answers { kept, holdings }
     }
 
-    pub(super) fn get(&self, key: &Arc<Key>) -> Option<Arc<Kept>> {
+    pub(super) fn get(&self, key: &Arc<Key>) -> Option<Arc<CachedAnswer>> {
         self.kept.get(key)
     }
 
-    pub(super) fn insert(&self, key: &Arc<Key>, kept: Kept) {
+    pub(super) fn insert(&self, key: &Arc<Key>, kept: CachedAnswer) {
         let (kept, customer) = (Arc::new(kept), key.customer());
         self.kept.insert(key.clone(), kept.clone());
         let bytes = weigh(key, &kept) as usize;
@@ -77,7 +77,7 @@ impl Answers {
     }
 }
 
-impl Kept {
+impl CachedAnswer {
     pub(super) fn answer(&self) -> WholeAnswer {
         let mut answer = Response::new(Full::new(self.body.clone()));
         *answer.status_mut() = self.status;
@@ -91,15 +91,20 @@ impl Kept {
 
 struct Lifetime;
 
-impl moka::Expiry<Arc<Key>, Arc<Kept>> for Lifetime {
-    fn expire_after_create(&self, _: &Arc<Key>, kept: &Arc<Kept>, _: Instant) -> Option<Duration> {
+impl moka::Expiry<Arc<Key>, Arc<CachedAnswer>> for Lifetime {
+    fn expire_after_create(
+        &self,
+        _: &Arc<Key>,
+        kept: &Arc<CachedAnswer>,
+        _: Instant,
+    ) -> Option<Duration> {
         Some(kept.ttl)
     }
 
     fn expire_after_update(
         &self,
         _: &Arc<Key>,
-        kept: &Arc<Kept>,
+        kept: &Arc<CachedAnswer>,
         _: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
@@ -111,7 +116,7 @@ impl moka::Expiry<Arc<Key>, Arc<Kept>> for Lifetime {
 /// map.
 const OVERHEAD_BYTES: usize = 704;
 
-fn weigh(key: &Arc<Key>, kept: &Arc<Kept>) -> u32 {
+fn weigh(key: &Arc<Key>, kept: &Arc<CachedAnswer>) -> u32 {
     let header = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
     let headers: usize = kept.headers.iter().map(header).sum();
     let tags = std::mem::size_of_val(&*kept.tags);
