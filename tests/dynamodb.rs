@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 use hearth::backend::dynamodb::{Config, Dynamo, DynamoError, PARTITION, SORT, TTL, failure};
-use hearth::embedded::dynamodb::{Embedded, Options, StartError};
+use hearth::embedded::dynamodb::{DynamoStartError, Embedded, Options};
 
 use crate::harness::dynamodb::Private;
 use crate::harness::host::Setup;
@@ -62,7 +62,10 @@ async fn tables_are_made_once_and_outlive_a_restart_with_what_is_in_them() {
 async fn folder_has_one_owner_at_a_time() {
     let private = Private::start().await;
     let second = Embedded::start(private.dir.path(), Options::default()).await;
-    assert!(matches!(second, Err(StartError::InUse(_))), "{second:?}");
+    assert!(
+        matches!(second, Err(DynamoStartError::InUse(_))),
+        "{second:?}"
+    );
     let dir = private.dir;
     private.embedded.stop().await;
     Embedded::start(dir.path(), Options::default())

@@ -3,7 +3,7 @@
 use hearth::capability::sql::gate::{
     ApprovedFunctions, Refusal, check_declared, check_migration, check_statement,
 };
-use hearth::capability::sql::statement::{Access, Declared};
+use hearth::capability::sql::statement::{AccessMode, Declared};
 
 mod function;
 mod hostile;
@@ -17,7 +17,7 @@ fn approved(names: &[&str]) -> ApprovedFunctions {
     ApprovedFunctions::new(names.iter().map(|name| name.to_string())).unwrap()
 }
 
-fn statement(text: &str) -> Result<Access, Refusal> {
+fn statement(text: &str) -> Result<AccessMode, Refusal> {
     check_statement(text, SCHEMA, &approved(&[]))
 }
 
@@ -78,7 +78,7 @@ fn reading_statements_pass_as_read() {
         "SELECT a FROM t GROUP BY GROUPING SETS ((a), ()) HAVING grouping(a) = 0",
     ];
     for text in texts {
-        assert_eq!(statement(text), Ok(Access::Read), "{text}");
+        assert_eq!(statement(text), Ok(AccessMode::Read), "{text}");
     }
 }
 
@@ -99,7 +99,7 @@ fn what_can_write_lock_or_change_its_answer_passes_as_write() {
         "SELECT clock_timestamp()",
     ];
     for text in texts {
-        assert_eq!(statement(text), Ok(Access::Write), "{text}");
+        assert_eq!(statement(text), Ok(AccessMode::Write), "{text}");
     }
 }
 
@@ -260,11 +260,14 @@ fn a_refusal_reads_as_a_sentence_and_quotes_at_most_120_characters() {
 fn an_approved_function_is_called_by_name_and_counts_as_writing() {
     let approved = approved(&["touch", "nextval"]);
     let check = |text| check_statement(text, SCHEMA, &approved);
-    assert_eq!(check("SELECT touch(1)"), Ok(Access::Write));
-    assert_eq!(check("SELECT tickets.touch(1)"), Ok(Access::Write));
-    assert_eq!(check("SELECT nextval('a')"), Ok(Access::Write));
-    assert_eq!(check("SELECT t.touch FROM ticket t"), Ok(Access::Write));
-    assert_eq!(check("SELECT (t).touch FROM ticket t"), Ok(Access::Write));
+    assert_eq!(check("SELECT touch(1)"), Ok(AccessMode::Write));
+    assert_eq!(check("SELECT tickets.touch(1)"), Ok(AccessMode::Write));
+    assert_eq!(check("SELECT nextval('a')"), Ok(AccessMode::Write));
+    assert_eq!(check("SELECT t.touch FROM ticket t"), Ok(AccessMode::Write));
+    assert_eq!(
+        check("SELECT (t).touch FROM ticket t"),
+        Ok(AccessMode::Write)
+    );
     assert_refused(
         check("SELECT other.touch(1)"),
         "other.touch",
@@ -301,13 +304,13 @@ fn a_statement_declared_to_read_must_not_be_able_to_write() {
         access,
     };
     let check = |declared: &Declared| check_declared(declared, SCHEMA, &approved(&[]));
-    assert!(check(&declared("SELECT 1 AS a", Access::Read)).is_ok());
-    assert!(check(&declared("SELECT 1 AS a", Access::Write)).is_ok());
+    assert!(check(&declared("SELECT 1 AS a", AccessMode::Read)).is_ok());
+    assert!(check(&declared("SELECT 1 AS a", AccessMode::Write)).is_ok());
     let text = "SELECT id FROM ticket FOR UPDATE";
     assert_refused(
-        check(&declared(text, Access::Read)),
+        check(&declared(text, AccessMode::Read)),
         text,
         "declared to read",
     );
-    assert!(check(&declared(text, Access::Write)).is_ok());
+    assert!(check(&declared(text, AccessMode::Write)).is_ok());
 }

@@ -1,6 +1,6 @@
 //! Packing a plugin into one file, and reading it again.
 
-use hearth::capability::sql::statement::{Access, Column, Declared, Type, encode};
+use hearth::capability::sql::statement::{AccessMode, Column, Declared, Type, encode};
 use hearth::plugin::manifest::Manifest;
 use hearth::plugin::package::{Interface, Migration, PackError, Package, PackageParts, pack};
 use proptest::prelude::*;
@@ -67,7 +67,7 @@ fn declared(text: &str) -> Declared {
             kind: Type::Uuid,
             nullable: false,
         }],
-        access: Access::Read,
+        access: AccessMode::Read,
     }
 }
 
@@ -127,7 +127,7 @@ fn what_is_packed_is_read_again() {
             kind: Type::TextArray,
             nullable: true,
         }],
-        access: Access::Write,
+        access: AccessMode::Write,
     };
     assert_eq!(package.statements, [a, b, c]);
     assert_eq!(package.migrations, parts.migrations);

@@ -1,7 +1,7 @@
 //! A statement that reads all rows of a customer serves where an operator approved its
 //! text.
 
-use hearth::capability::sql::statement::{Access, Column, Declared, Type};
+use hearth::capability::sql::statement::{AccessMode, Column, Declared, Type};
 use serde_json::{Value, json};
 
 use super::versions::{notes, written};
@@ -22,7 +22,7 @@ fn declared(name: &str, text: &str) -> Declared {
             kind: Type::Text,
             nullable: true,
         }],
-        access: Access::Read,
+        access: AccessMode::Read,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Texts that nobody writes by accident.
 
-use hearth::capability::sql::statement::{Access, TEXT_BYTES_MAX};
+use hearth::capability::sql::statement::{AccessMode, TEXT_BYTES_MAX};
 use proptest::prelude::*;
 
 use super::{assert_refused, migrate, statement};
@@ -23,9 +23,9 @@ fn deep_and_long_texts_are_refused_and_harm_nobody() {
     let long = format!("SELECT '{}'", "a".repeat(TEXT_BYTES_MAX));
     assert_refused(statement(&long), "long", "bytes");
     let wide = format!("SELECT 1{}", ", 1".repeat(10_000));
-    assert_eq!(statement(&wide), Ok(Access::Read));
+    assert_eq!(statement(&wide), Ok(AccessMode::Read));
     let chain = format!("SELECT a{} FROM t", " || a".repeat(40));
-    assert_eq!(statement(&chain), Ok(Access::Read));
+    assert_eq!(statement(&chain), Ok(AccessMode::Read));
 }
 
 proptest! {

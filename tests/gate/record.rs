@@ -1,7 +1,7 @@
 //! The records that carry declared statements in a component.
 
 use hearth::capability::sql::statement::{
-    Access, Column, Declared, SectionError, Type, UNNAMED, encode, join, parse_section,
+    AccessMode, Column, Declared, SectionError, Type, UNNAMED, encode, join, parse_section,
 };
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn columns() -> impl Strategy<Value = Column> {
 }
 
 fn declared() -> impl Strategy<Value = Declared> {
-    let access = prop_oneof![Just(Access::Read), Just(Access::Write)];
+    let access = prop_oneof![Just(AccessMode::Read), Just(AccessMode::Write)];
     let lists = (
         prop::collection::vec(types(), 0..5),
         prop::collection::vec(columns(), 0..5),
@@ -66,7 +66,7 @@ fn the_same_text_with_different_types_is_refused() {
         text: "SELECT 1".into(),
         params,
         columns: Vec::new(),
-        access: Access::Read,
+        access: AccessMode::Read,
     };
     let section = encode(&[one(vec![Type::Text]), one(vec![Type::Text])]);
     assert_eq!(parse_section(&section).unwrap().len(), 1);
@@ -112,7 +112,7 @@ fn the_record_format_is_what_the_sdk_writes_and_what_it_wrote_before() {
             kind: Type::Int4,
             nullable: true,
         }],
-        access: Access::Write,
+        access: AccessMode::Write,
     };
     assert_eq!(parse_section(&named), Ok(vec![wanted("a_1")]));
     assert_eq!(parse_section(&unnamed), Ok(vec![wanted(UNNAMED)]));

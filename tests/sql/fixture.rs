@@ -6,7 +6,7 @@ use std::time::Duration;
 use hearth::backend::postgres::{Config as PostgresConfig, Server};
 use hearth::capability::Call;
 use hearth::capability::sql::gate::ApprovedFunctions;
-use hearth::capability::sql::statement::{Access, Column, Declared, Type};
+use hearth::capability::sql::statement::{AccessMode, Column, Declared, Type};
 use hearth::capability::sql::{
     BatchCall, Client, Config, GuestError, Host, HostTransaction, Isolation, LendError, Lent,
     Migration, Outcome, RowSet, SqlDeployment, State, Statement, Transaction, Value, View,
@@ -60,7 +60,7 @@ pub fn statement(
     text: &str,
     params: &[Type],
     columns: &[(&str, Type)],
-    access: Access,
+    access: AccessMode,
 ) -> Declared {
     let column = |(name, kind): &(&str, Type)| Column {
         name: (*name).into(),
@@ -78,7 +78,7 @@ pub fn statement(
 }
 
 pub fn declared() -> Vec<Declared> {
-    use Access::{Read, Write};
+    use AccessMode::{Read, Write};
     use Type::{Int4, Int8, Text};
     vec![
         statement(ALL, &[], &[("id", Int8), ("body", Text)], Read),

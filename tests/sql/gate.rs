@@ -1,6 +1,6 @@
 //! What keeps a deployment from its database before it serves.
 
-use hearth::capability::sql::statement::{Access, Type};
+use hearth::capability::sql::statement::{AccessMode, Type};
 
 use super::fixture::{Caller, Fixture, Package, statement};
 
@@ -8,7 +8,7 @@ use super::fixture::{Caller, Fixture, Package, statement};
 async fn every_statement_that_does_not_fit_is_told_at_once() {
     let fixture = Fixture::start().await;
     let read = |text, params: &[Type], columns: &[(&str, Type)]| {
-        statement(text, params, columns, Access::Read)
+        statement(text, params, columns, AccessMode::Read)
     };
     let mut package = Package::notes();
     package.declared.extend([
@@ -55,14 +55,24 @@ async fn write_declared_as_a_read_is_refused() {
     let mut package = Package::notes();
     let kinds = [("id", Type::Int8)];
     package.declared = vec![
-        statement("DELETE FROM note RETURNING id", &[], &kinds, Access::Read),
+        statement(
+            "DELETE FROM note RETURNING id",
+            &[],
+            &kinds,
+            AccessMode::Read,
+        ),
         statement(
             "WITH gone AS (DELETE FROM note RETURNING id) SELECT id FROM gone",
             &[],
             &kinds,
-            Access::Read,
+            AccessMode::Read,
         ),
-        statement("SELECT id FROM note FOR UPDATE", &[], &kinds, Access::Read),
+        statement(
+            "SELECT id FROM note FOR UPDATE",
+            &[],
+            &kinds,
+            AccessMode::Read,
+        ),
     ];
     assert_eq!(fixture.refusals(package).await.len(), 3);
 }
@@ -78,7 +88,7 @@ async fn what_would_change_the_tenant_is_refused_before_anything_is_migrated() {
         "UPDATE pg_settings SET setting = 'x' WHERE name = 'search_path'",
         "SELECT query_to_xml('SELECT 1', true, false, '')::text AS t",
     ]
-    .map(|text| statement(text, &[], &[("t", Type::Text)], Access::Write))
+    .map(|text| statement(text, &[], &[("t", Type::Text)], AccessMode::Write))
     .into();
     assert_eq!(fixture.refusals(package).await.len(), 5);
     let schema = "SELECT FROM pg_namespace WHERE nspname = 'plugin_notes'";

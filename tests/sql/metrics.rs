@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearth::backend::postgres::Config as PostgresConfig;
-use hearth::capability::sql::statement::{Access, Declared, Type};
+use hearth::capability::sql::statement::{AccessMode, Declared, Type};
 use hearth::capability::sql::{Config, GuestError, Isolation, Lent};
 
 use super::fixture::{
@@ -22,7 +22,7 @@ fn named(name: &str, declared: Declared) -> Declared {
 }
 
 fn package() -> Package {
-    use Access::{Read, Write};
+    use AccessMode::{Read, Write};
     use Type::{Int4, Int8, Text};
     let all = statement(ALL, &[], &[("id", Int8), ("body", Text)], Read);
     let busy = statement(BUSY, &[Int4], &[("n", Int8)], Read);

@@ -1,7 +1,7 @@
 //! Migrations, and what the host writes beside them.
 
 use hearth::capability::sql::LendContext;
-use hearth::capability::sql::statement::{Access, Type};
+use hearth::capability::sql::statement::{AccessMode, Type};
 
 use super::fixture::{ALL, Caller, Fixture, NOTES, Package, client, migration, statement};
 
@@ -154,7 +154,7 @@ async fn statements_that_do_not_fit_leave_the_last_migration_undone() {
         "SELECT x FROM note",
         &[],
         &[("x", Type::Int8)],
-        Access::Read,
+        AccessMode::Read,
     )];
     assert_eq!(fixture.refusals(package).await.len(), 1);
     let admin = fixture.cluster.connect(None).await;
@@ -207,8 +207,8 @@ async fn shared_tables_need_no_customer_and_must_exist() {
     let package = |shared: &str| Package {
         shared: vec![shared.into()],
         declared: vec![
-            statement(READ, &[], &[("name", Type::Text)], Access::Read),
-            statement(WRITE, &[Type::Text], &[], Access::Write),
+            statement(READ, &[], &[("name", Type::Text)], AccessMode::Read),
+            statement(WRITE, &[Type::Text], &[], AccessMode::Write),
         ],
         ..Package::migrations(&[NOTES, "CREATE TABLE country (name text PRIMARY KEY)"])
     };
@@ -250,9 +250,12 @@ async fn view_shows_the_callers_rows_only() {
         2,
         "CREATE VIEW titled WITH (security_invoker) AS SELECT body FROM note",
     ));
-    package
-        .declared
-        .push(statement(READ, &[], &[("body", Type::Text)], Access::Read));
+    package.declared.push(statement(
+        READ,
+        &[],
+        &[("body", Type::Text)],
+        AccessMode::Read,
+    ));
     let lent = fixture.lend(package).await;
     Caller::of(&lent, "acme")
         .insert(1, "of acme")

@@ -2,7 +2,7 @@
 //! machine's version, of 16 and of 18, for a host that is no superuser, and whether tables
 //! are empty, have rows or have statistics.
 
-use hearth::capability::sql::statement::{Access, Declared, Type};
+use hearth::capability::sql::statement::{AccessMode, Declared, Type};
 use hearth::plugin::package::Package as Packed;
 use serde::Deserialize;
 
@@ -31,7 +31,7 @@ impl Case {
             text: self.text.clone(),
             params: self.params.iter().map(kind).collect(),
             columns: Vec::new(),
-            access: Access::Write,
+            access: AccessMode::Write,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Every type of value, both ways.
 
-use hearth::capability::sql::statement::{Access, Type};
+use hearth::capability::sql::statement::{AccessMode, Type};
 use hearth::capability::sql::{GuestError, Value};
 
 use super::fixture::{Caller, Fixture, Package, migration, statement};
@@ -41,22 +41,22 @@ fn package() -> Package {
     put.extend(KINDS.map(|(_, kind)| kind));
     let text = |name| (name, Type::Text);
     let declared = vec![
-        statement(PUT, &put, &[], Access::Write),
-        statement(GET, &[Type::Int8], &KINDS, Access::Read),
+        statement(PUT, &put, &[], AccessMode::Write),
+        statement(GET, &[Type::Int8], &KINDS, AccessMode::Read),
         statement(
             SHOWN,
             &[Type::Int8],
             &["ts", "d", "n", "jb"].map(text),
-            Access::Read,
+            AccessMode::Read,
         ),
         statement(
             NARROW,
             &[],
             &[("s", Type::Int4), ("r", Type::Float8)],
-            Access::Read,
+            AccessMode::Read,
         ),
-        statement(HOLES, &[], &[("ta", Type::TextArray)], Access::Read),
-        statement(SQUARE, &[], &[("la", Type::Int8Array)], Access::Read),
+        statement(HOLES, &[], &[("ta", Type::TextArray)], AccessMode::Read),
+        statement(SQUARE, &[], &[("la", Type::Int8Array)], AccessMode::Read),
     ];
     Package {
         declared,

@@ -116,7 +116,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             attempts_max in 1..=20,
             backoff_ms in 1..=60_000,
             backoff_ms_max in 1..=60_000,

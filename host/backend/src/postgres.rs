@@ -115,7 +115,7 @@ impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
         // What the host and one plugin have must fit into what both share.
         let shares = u64::from(self.host_connections_max) + u64::from(self.plugin_connections_max);
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             connections_max in shares..=10_000,
             host_connections_max in 1..=1_000,
             plugin_connections_max in 1..=1_000,
@@ -155,7 +155,7 @@ impl Default for Embedded {
 
 impl Section for Embedded {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             // With less it does not start.
             backend_memory_bytes_max in 320 * MIB..=1024 * GIB,
             temp_file_bytes_max in MIB..=1024 * GIB,

@@ -15,7 +15,7 @@
 //!
 //! impl Section for Config {
 //!     fn validate(&self, mistakes: &mut Mistakes) {
-//!         bounds! { self, mistakes:
+//!         bounds! { self, mistakes =>
 //!             streams_max in 1..=1_000,
 //!             retry_ms in 10..=HOUR_MS,
 //!         }
@@ -121,11 +121,11 @@ impl<N: Number> Number for Option<N> {
     }
 }
 
-/// Notes each number of a section that is out of its bounds: `bounds! { self, mistakes: key in
+/// Notes each number of a section that is out of its bounds: `bounds! { self, mistakes => key in
 /// 1..=10, }`.
 #[macro_export]
 macro_rules! bounds {
-    ($section:expr, $mistakes:expr: $($key:ident in $range:expr,)*) => {
+    ($section:expr, $mistakes:expr => $($key:ident in $range:expr,)*) => {
         $($mistakes.bound(stringify!($key), $section.$key, $range);)*
     };
 }

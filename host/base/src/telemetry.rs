@@ -76,7 +76,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             log_bytes_waiting_max in 64 * KIB..=GIB,
             metrics_upkeep_ms in 100..=60_000,
             metrics_pending_max in 1..=16_777_216,

@@ -103,7 +103,7 @@ macro_rules! capabilities {
             /// Where a setting names what cannot be used.
             pub fn open<S>(settings: &S, backends: &Backends<'_>) -> Result<Self, OpenError>
             where
-                S: $(AsRef<$name::Config>)+*,
+                $(S: AsRef<$name::Config>,)*
             {
                 Ok(Self {
                     $($name: $name::Client::from_backends(settings.as_ref(), backends)?,)*

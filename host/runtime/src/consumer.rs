@@ -69,7 +69,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             // SQS waits for 20 seconds at most.
             receive_ms_max in 1..=20_000,
             retry_ms in 1..=60_000,

@@ -54,7 +54,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             look_ms in 10..=60_000,
             customers_max in 1..=1_000,
             held_ms in 1_000..=300_000,

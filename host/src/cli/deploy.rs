@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use http::Method;
 
-use super::admin::steps::{self, End, Outcome, RefusedDeploy};
+use super::admin::steps::{self, DeployOutcome, End, RefusedDeploy};
 use super::admin::table::{line, plain};
 use super::admin::{self, Client, Error, Reach};
 use super::{demo, open};
@@ -113,7 +113,7 @@ fn advice(args: &Args, config: Option<&Path>, refused: &RefusedDeploy) -> String
     }
 }
 
-async fn send(args: &Args, config: Option<&Path>) -> anyhow::Result<Outcome> {
+async fn send(args: &Args, config: Option<&Path>) -> anyhow::Result<DeployOutcome> {
     let bytes = admin::read_bounded(&args.file, COMPONENT_BYTES_MAX)
         .map_err(|error| Error::Usage(format!("{}: {error}", args.file.display())))?;
     let mut client = Client::open(&args.reach, config).await?;
@@ -142,7 +142,12 @@ fn target(args: &Args) -> String {
 }
 
 /// Tells how a change ended; `done` is what would have been done.
-pub fn tell(outcome: &Outcome, json: bool, done: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn tell(
+    outcome: &DeployOutcome,
+    json: bool,
+    done: &str,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     if let End::Refused(refused) = &outcome.end {
         eprint!("{}", refusal(refused, done));
     }
@@ -162,7 +167,7 @@ pub fn tell(outcome: &Outcome, json: bool, done: &str, out: &mut dyn Write) -> a
 }
 
 /// 0 for a deployment that serves, 1 for one that was refused.
-pub fn exit_code(outcome: &Outcome) -> ExitCode {
+pub fn exit_code(outcome: &DeployOutcome) -> ExitCode {
     match outcome.end {
         End::Serving(_) => ExitCode::SUCCESS,
         End::Refused(_) => ExitCode::FAILURE,

@@ -17,7 +17,7 @@
 //! many syncs as it has items with the one, and none with the other.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), hearth::embedded::dynamodb::StartError> {
+//! # async fn example() -> Result<(), hearth::embedded::dynamodb::DynamoStartError> {
 //! use hearth::embedded::dynamodb::{Embedded, Options};
 //!
 //! let options = Options::default();

@@ -94,7 +94,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             calls_in_flight_max in 1..=256,
             waiting_items_max in CALL_ITEMS_MAX as u64..=1_000_000,
             waiting_bytes_max in CALL_BYTES_MAX as u64..=4 * GIB - 1,

@@ -106,7 +106,7 @@ impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
         // One message fits, whatever else waits.
         let message = (self.message_bytes_max as u64).min(16 * MIB);
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             message_bytes_max in KIB..=16 * MIB,
             call_messages_max in 1..=10_000,
             call_bytes_max in message..=4 * GIB,

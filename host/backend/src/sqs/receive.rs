@@ -181,7 +181,7 @@ impl Sqs {
             .messages
             .unwrap_or_default()
             .into_iter()
-            .filter_map(found)
+            .filter_map(read_message)
             .collect())
     }
 

@@ -108,7 +108,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             slow_ms in 1..=HOUR_MS,
             spans_max in 1..=100_000,
             span_bytes_max in 4 * KIB..=64 * MIB,

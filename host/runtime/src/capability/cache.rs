@@ -166,7 +166,7 @@ impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
         // Nothing is read late: a host stops vouching long before rows are swept.
         let stale_max = (self.fleet_kept_ms / 2).max(1_000);
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             plugin_bytes_max in MIB..=64 * GIB,
             entry_bytes_max in 1..=64 * MIB,
             customer_percent_max in 1..=100,

@@ -118,7 +118,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             items_max in 1..=100_000,
             item_bytes_max in KIB..=size::ITEM_BYTES_MAX as u64,
             query_items_max in 1..=100_000,

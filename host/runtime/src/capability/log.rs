@@ -65,7 +65,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             lines_max in 0..=1_000_000,
             line_bytes_max in 64..=MIB,
             fields_bytes_max in 0..=MIB,

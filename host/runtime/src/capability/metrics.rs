@@ -72,7 +72,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             series_max in 0..=100_000,
             labels_max in 0..=64,
             name_bytes_max in 16..=KIB,

@@ -8,7 +8,7 @@
 //! # use hearth_base::secret::RootSecret;
 //! # use hearth_base::telemetry::HostMetrics;
 //! # async fn example(server: Arc<Server>, secret: Arc<RootSecret>, told: &HostMetrics,
-//! #     deployment: sql::Deployment<'_>) -> Result<(), sql::LendError> {
+//! #     deployment: sql::SqlDeployment<'_>) -> Result<(), sql::LendError> {
 //! // One per process.
 //! let client = sql::Client::open(server, secret, sql::Config::default(), told);
 //! // One per deployment: gate, roles, migrations, described statements, pool.
@@ -129,7 +129,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             rows_max in 1..=10_000_000,
             result_bytes_max in KIB..=GIB,
             value_bytes_max in KIB..=GIB,

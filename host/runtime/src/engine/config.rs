@@ -5,9 +5,6 @@ use serde::Deserialize;
 use hearth_base::bounds;
 use hearth_base::section::{GIB, HOUR_MS, KIB, MIB, Mistakes, Section};
 
-const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
-
 /// The WebAssembly engines and the child process that compiles for them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -65,30 +62,30 @@ impl Default for Config {
             instances_max: 400,
             idle_instances_max: 200,
             customer_idle_instances_percent_max: 40,
-            memory_bytes_max: 1024 * MIB,
+            memory_bytes_max: 1024 << 20,
             table_elements_max: 20_000,
-            stack_bytes_max: 512 * KIB,
+            stack_bytes_max: 512 << 10,
             instances_per_store_max: 64,
             memories_per_store_max: 64,
             tables_per_store_max: 64,
-            host_call_bytes_max: 4 * MIB,
+            host_call_bytes_max: 4 << 20,
             handles_max: 1_000,
-            keep_resident_bytes: MIB,
+            keep_resident_bytes: 1 << 20,
             long_cpu_ms: 2,
-            compile_memory_bytes_max: 4096 * MIB,
+            compile_memory_bytes_max: 4096 << 20,
             compile_cpu_ms_max: 120_000,
             compile_wall_ms_max: 180_000,
             compile_concurrency_max: 1,
             compiled_bytes_max: 512 << 20,
             compiled_files_max: 2_000,
-            component_bytes_max: 64 * MIB,
+            component_bytes_max: 64 << 20,
         }
     }
 }
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             epoch_ms in 1..=5,
             instances_max in 1..=10_000,
             idle_instances_max in 0..=10_000,

@@ -66,7 +66,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             customer_in_flight_percent_max in 1..=100,
             customer_waiting_percent_max in 1..=100,
         }

@@ -52,7 +52,7 @@ macro_rules! check_limits {
     ($limits:expr, $engine:expr, $mistakes:expr) => {{
         let memory_max = ($engine.memory_bytes_max as u64).max(64 * KIB);
         let in_flight_max = ($engine.instances_max as u64).max(1);
-        bounds! { $limits, $mistakes:
+        bounds! { $limits, $mistakes =>
             memory_bytes_max in 64 * KIB..=memory_max,
             cpu_ms_max in 1..=600_000,
             wall_ms_max in 1..=HOUR_MS,

@@ -13,7 +13,7 @@ use crate::config;
 use hearth_runtime::capability::outbound::Pattern;
 use hearth_runtime::capability::sql::gate::{ApprovedFunctions, approved_name};
 use hearth_runtime::capability::sql::statement::beginning;
-use hearth_runtime::capability::sql::{self, LendContext, LendError, Lent};
+use hearth_runtime::capability::sql::{LendContext, LendError, Lent};
 use hearth_runtime::capability::{Lents, sql::SqlDeployment};
 use hearth_runtime::engine::Family;
 use hearth_runtime::plugin::admission::Gate;

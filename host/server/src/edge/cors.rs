@@ -69,7 +69,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             max_age_s in 0..=86_400,
         }
         for origin in &self.origins {

@@ -108,7 +108,7 @@ impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
         // A host that beats less often than this would count as gone while it lives.
         let silence = self.beat_ms.saturating_mul(2)..=HOUR_MS;
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             kept_ms_max in 1_000..=30 * DAY_MS,
             key_bytes_max in 1..=4 * KIB,
             answer_bytes_max in 0..=64 * MIB,

@@ -76,7 +76,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             entries_max in 1..=10_000_000,
             unknown_entries_max in 1..=10_000_000,
             unknown_ms_max in 1..=HOUR_MS,

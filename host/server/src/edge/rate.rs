@@ -68,7 +68,7 @@ pub struct Allowance {
 
 impl Section for Allowance {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             per_second in 1..=1_000_000,
             burst in 1..=1_000_000,
         }
@@ -92,7 +92,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             customers_max in 1..=1_000_000,
             exchange_ms in 50..=1_000,
             exchange_ms_max in 50..=10_000,

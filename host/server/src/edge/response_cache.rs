@@ -74,7 +74,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             bytes_max in 0..=64 * GIB,
             entry_bytes_max in 0..=64 * MIB,
             customer_percent_max in 1..=100,
@@ -252,7 +252,7 @@ impl Pending<'_> {
             let known = |name: &str| route.vary.iter().any(|own| own.eq_ignore_ascii_case(name));
             names
                 .map(str::trim)
-                .all(|name| name.is_empty() || find(name))
+                .all(|name| name.is_empty() || known(name))
         });
         good && varies
             && !headers.contains_key(SET_COOKIE)

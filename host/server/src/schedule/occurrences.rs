@@ -114,7 +114,7 @@ impl Occurrences {
         let row = client
             .query_opt(BEGIN, &[&plugin, &name, &due, &self.holder, &self.held_ms])
             .await?;
-        row.as_ref().map(held).transpose()
+        row.as_ref().map(claimed_occurrence).transpose()
     }
 
     /// An unfinished one that nobody holds any more.
@@ -126,7 +126,7 @@ impl Occurrences {
         let row = client
             .query_opt(TAKE_OVER, &[&plugins, &self.holder, &self.held_ms])
             .await?;
-        row.as_ref().map(held).transpose()
+        row.as_ref().map(claimed_occurrence).transpose()
     }
 
     /// Whether it is still this host's to go on with.

@@ -76,7 +76,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             body_bytes_min in 1..=GIB,
             inline_bytes_max in 0..=MIB,
             concurrency_max in 1..=256,

@@ -108,7 +108,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             connections_max in 1..=1_000_000,
             headers_max in 1..=1_000,
             // Hyper's buffer has a minimum of 8 KiB.
@@ -181,7 +181,7 @@ impl Section for Http2 {
     fn validate(&self, mistakes: &mut Mistakes) {
         // RFC 9113, 6.9.2: a window is at most 2^31 - 1.
         let window = 16 * KIB..=(1 << 31) - 1;
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             streams_max in 1..=10_000,
             header_list_bytes_max in KIB..=MIB,
             stream_window_bytes in window.clone(),

@@ -60,7 +60,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             reload_ms in 10..=DAY_MS,
             handshake_ms_max in 1..=HOUR_MS,
             handshakes_max in 1..=1_000_000,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use hearth_runtime::capability::sql::gate::{Definition, definitions};
-use hearth_runtime::capability::sql::statement::{Access, Declared, Type};
+use hearth_runtime::capability::sql::statement::{AccessMode, Declared, Type};
 use hearth_runtime::capability::sql::{Outlook, Scan};
 use hearth_runtime::plugin::limits::LimitOverrides;
 use hearth_runtime::plugin::manifest::Manifest;
@@ -319,10 +319,10 @@ fn shown(declared: &Declared) -> Statement {
 }
 
 /// The word for it.
-pub fn access(access: Access) -> &'static str {
+pub fn access(access: AccessMode) -> &'static str {
     match access {
-        Access::Read => "read",
-        Access::Write => "write",
+        AccessMode::Read => "read",
+        AccessMode::Write => "write",
     }
 }
 

@@ -81,7 +81,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             // SQS waits for no longer.
             long_poll_s_max in 0..=20,
             call_bytes_max in KIB..=MIB,

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::breaker::StoreBreaker;
-use self::store::{ITEM_BYTES_MAX, Sealed, StoreError};
+use self::store::StoreError;
 use self::writer::SharedWriter;
 use super::Config;
 use super::metrics::SharedCacheMetrics;

@@ -46,7 +46,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             window_ms in 100..=HOUR_MS,
             calls_min in 1..=1_000_000,
             failure_percent in 1..=100,

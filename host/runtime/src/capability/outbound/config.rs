@@ -90,7 +90,7 @@ impl Default for Config {
 
 impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             request_calls_max in 0..=10_000,
             timeout_ms_max in 1..=HOUR_MS,
             lookup_ms_max in 1..=HOUR_MS,

@@ -98,7 +98,7 @@ impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
         // An event shall find room, whatever it takes beside its data.
         let event = self.event_bytes_max as u64 + KIB;
-        bounds! { self, mistakes:
+        bounds! { self, mistakes =>
             streams_max in 0..=1_000_000,
             customer_streams_max in 0..=1_000_000,
             channels_max in 1..=100,

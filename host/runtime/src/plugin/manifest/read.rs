@@ -10,7 +10,7 @@ use super::{
     SelfTest, Sql, World, cached, consumed, schedule,
 };
 use crate::capability::outbound::Pattern;
-use crate::capability::sql::statement::{Access, Column, Declared, Type, UNNAMED};
+use crate::capability::sql::statement::{AccessMode, Column, Declared, Type, UNNAMED};
 use crate::plugin::limits::LimitOverrides;
 use crate::plugin::package::Interface;
 
@@ -348,17 +348,17 @@ fn kind(fields: &Fields<'_, '_>, text: &Text) -> Type {
     })
 }
 
-fn access(fields: &mut Fields<'_, '_>) -> Access {
+fn access(fields: &mut Fields<'_, '_>) -> AccessMode {
     let text = fields.required_text("access");
     match text.value.as_str() {
-        "write" => Access::Write,
-        "read" | "" => Access::Read,
+        "write" => AccessMode::Write,
+        "read" | "" => AccessMode::Read,
         other => {
             fields.note(
                 text.at,
                 format!("`access` must be read or write, not `{other}`"),
             );
-            Access::Read
+            AccessMode::Read
         }
     }
 }

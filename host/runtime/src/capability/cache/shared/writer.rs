@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::super::Config;
-use super::super::memory::{Key, Stored};
+use super::super::memory::{CacheKey, Stored};
 use super::store::{ITEM_BYTES_MAX, Sealed, StoreError};
 use super::{Core, EntryName, SharedEntry};
 use hearth_backend::postgres::invalidations::LogPosition;
@@ -21,7 +21,7 @@ const OVERHEAD_BYTES: usize = 512;
 /// A value that other hosts shall find.
 pub(in super::super) struct Write {
     pub(in super::super) plugin: Arc<str>,
-    pub(in super::super) key: Key,
+    pub(in super::super) key: CacheKey,
     pub(in super::super) stored: Arc<Stored>,
     pub(in super::super) tags: Vec<String>,
     /// When its computation began.

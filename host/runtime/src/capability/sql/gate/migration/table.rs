@@ -4,7 +4,7 @@ use pg_query::protobuf::{AlterTableType as Command, ObjectType};
 
 use super::super::rules::{Fault, among};
 use super::super::walk::Node;
-use super::Migration;
+use super::MigrationGate;
 
 const OBJECTS: &[ObjectType] = &[
     ObjectType::ObjectTable,
@@ -47,7 +47,7 @@ const COMMANDS: &[Command] = &[
 const OPTIONS: &str = "autosummarize buffering deduplicate_items fastupdate fillfactor gin_pending_list_limit \
      pages_per_range parallel_workers toast_tuple_target";
 
-pub fn alter(migration: &Migration<'_>, statement: &Node) -> Result<(), Fault> {
+pub fn alter(migration: &MigrationGate<'_>, statement: &Node) -> Result<(), Fault> {
     migration.target(statement, "relation")?;
     let object = statement.number("objtype");
     if !OBJECTS.iter().any(|known| *known as i64 == object) {
