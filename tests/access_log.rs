@@ -52,7 +52,7 @@ async fn line_says_who_asked_what_and_how_it_went() {
     for (field, expected) in [
         ("method", "GET"),
         ("path", "/echo/large/3000"),
-        ("plugin", "echo@1"),
+        ("plugin", "echo"),
         ("request_id", "req-1"),
         ("protocol", "HTTP/1.1"),
         ("user_agent", "probe/1.0 \"quoted\""),
@@ -87,8 +87,9 @@ async fn refused_requests_have_lines_too() {
     let lines = wait_for(&host, 2).await;
     assert_eq!(
         (&lines[0]["status"], &lines[0]["plugin"]),
-        (&401.into(), &"echo@1".into())
+        (&401.into(), &"echo".into())
     );
+    assert_eq!(lines[0]["deployment"], 1);
     assert_eq!(
         (&lines[1]["status"], &lines[1]["protocol"]),
         (&404.into(), &"HTTP/1.0".into())

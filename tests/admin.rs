@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::harness::host::{Host, Setup};
 
 /// A page of another origin asks for these.
-const PATHS: [&str; 6] = [
-    "/metrics", "/healthz", "/readyz", "/plugins", "/queues", "/nothing",
+const PATHS: [&str; 7] = [
+    "/metrics", "/healthz", "/readyz", "/plugins", "/queues", "/logs", "/nothing",
 ];
 
 fn port(host: &Host) -> u16 {

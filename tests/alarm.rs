@@ -102,7 +102,7 @@ async fn plugin_whose_every_call_fails_is_shown_and_told_once_until_one_succeeds
     );
     assert_eq!(
         (&began[0]["plugin"], &ended[0]["calls"]),
-        (&json!("effects@1"), &json!(7))
+        (&json!("effects"), &json!(7))
     );
 }
 

@@ -110,7 +110,7 @@ fn a_line_carries_what_the_host_knows_of_the_call() {
     assert_eq!(line["deployment"], 7);
     assert_eq!(line["request_id"], "req_1");
     assert_eq!(line["customer"], "acme");
-    assert_eq!(line["fields"], r#"{"n":1.50,"ticket":"tkt_1"}"#);
+    assert_eq!(line["fields"].to_string(), r#"{"n":1.50,"ticket":"tkt_1"}"#);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn fields_that_are_no_object_become_text() {
     let lines = parse(&bench.finish());
     let texts: Vec<String> = lines
         .iter()
-        .map(|line| serde_json::from_str::<Value>(line["fields"].as_str().unwrap()).unwrap())
+        .map(|line| line["fields"].clone())
         .map(|fields| fields["text"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(texts, ["not json", "[1,2]", "{\"a\":", "\"quoted\""]);
@@ -232,7 +232,7 @@ fn a_long_line_is_cut_between_characters() {
     let lines = parse(&bench.finish());
     let message = lines[0]["message"].as_str().unwrap();
     assert_eq!(message, format!("{}…", "é".repeat(32)));
-    assert!(lines[0]["fields"].as_str().unwrap().len() < 128);
+    assert!(lines[0]["fields"].to_string().len() < 128);
 }
 
 #[test]

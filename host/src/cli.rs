@@ -13,6 +13,7 @@ pub mod history;
 pub mod inspect;
 pub mod keys;
 pub mod load;
+pub mod logs;
 pub mod new;
 pub mod open;
 pub mod open_files;
@@ -21,6 +22,7 @@ pub mod rollback;
 pub mod secret;
 pub mod serve;
 pub mod status;
+pub mod top;
 pub mod undeploy;
 
 use std::path::PathBuf;
@@ -73,6 +75,10 @@ enum Command {
     Status(status::Args),
     /// Show every deployment of a plugin, the newest first.
     History(history::Args),
+    /// Show the latest lines of the running host's log, and those that follow.
+    Logs(logs::Args),
+    /// Show what the plugins of the running host do, every few seconds.
+    Top(top::Args),
     /// Show what changes between two versions of a plugin.
     Diff(diff::Args),
     /// Dead letters: messages that could not be consumed.
@@ -99,6 +105,8 @@ impl Cli {
             Command::Rollback(args) => return rollback::run(&args, config, out),
             Command::Status(args) => status::run(&args, config, out),
             Command::History(args) => history::run(&args, config, out),
+            Command::Logs(args) => logs::run(&args, config, out),
+            Command::Top(args) => top::run(&args, config, out),
             Command::Diff(args) => diff::run(&args, config, out),
             Command::Dlq(command) => dlq::run(&command, config, out),
             Command::Undeploy(args) => undeploy::run(&args, config, out),

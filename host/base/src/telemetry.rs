@@ -22,7 +22,7 @@ use crate::section::{DAY_MS, GIB, HOUR_MS, KIB, Mistakes, Section};
 pub use self::consumer::ConsumerMetrics;
 pub use self::documents::WriterMetrics;
 pub use self::host::{HostMetrics, PluginMetrics};
-pub use self::logs::Logs;
+pub use self::logs::{Logs, RecentLines};
 pub use self::metrics::Metrics;
 pub use self::queue::{DeliveryOutcome, QueueMetrics};
 pub use self::redact::Redactor;
@@ -40,6 +40,10 @@ pub struct Config {
     pub log_filter: String,
     /// Bytes of lines that wait for standard error; more are dropped.
     pub log_bytes_waiting_max: usize,
+    /// Bytes of the latest lines, which are kept for `hearth logs`.
+    pub log_recent_bytes_max: usize,
+    /// Readers who follow the log at once.
+    pub log_followers_max: usize,
     /// Milliseconds between two passes that move observations into buckets.
     pub metrics_upkeep_ms: u64,
     /// Observations that may wait for such a pass; one more starts it at once,
@@ -63,6 +67,8 @@ impl Default for Config {
             log_format: LogFormat::Human,
             log_filter: "info".to_owned(),
             log_bytes_waiting_max: 8 << 20,
+            log_recent_bytes_max: 1 << 20,
+            log_followers_max: 8,
             metrics_upkeep_ms: 5_000,
             metrics_pending_max: 65_536,
             log_slow_ms: 1_000,
@@ -78,6 +84,8 @@ impl Section for Config {
     fn validate(&self, mistakes: &mut Mistakes) {
         bounds! { self, mistakes =>
             log_bytes_waiting_max in 64 * KIB..=GIB,
+            log_recent_bytes_max in 0..=GIB,
+            log_followers_max in 0..=1_024,
             metrics_upkeep_ms in 100..=60_000,
             metrics_pending_max in 1..=16_777_216,
             log_slow_ms in 1..=HOUR_MS,

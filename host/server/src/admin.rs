@@ -5,6 +5,7 @@
 mod api;
 mod dead_letters;
 pub mod guard;
+mod logs;
 pub mod token;
 
 use std::convert::Infallible;
@@ -21,7 +22,7 @@ use crate::edge::problem::Problem;
 use crate::server::{Edge, RequestBody};
 use guard::Guard;
 use hearth_backend::queues::Queues;
-use hearth_base::telemetry::{HostMetrics, Redactor};
+use hearth_base::telemetry::{HostMetrics, RecentLines, Redactor};
 
 /// Prometheus's text format, version 0.0.4.
 const METRICS_TYPE: HeaderValue =
@@ -38,6 +39,7 @@ pub struct Admin {
     pub queues: Queues,
     /// Takes secrets out of what is shown of messages.
     pub redactor: Redactor,
+    pub recent: RecentLines,
     pub guard: Guard,
 }
 

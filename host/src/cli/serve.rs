@@ -141,6 +141,7 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
         rollout: rollout.clone(),
         queues: queues.clone(),
         redactor,
+        recent: logs.recent().clone(),
         guard: Guard::open(&config.admin, &config.data_dir)?,
     });
     beside.spawn(async move { alive.beat().await });

@@ -5,6 +5,9 @@
 //! write. A line that does not fit is dropped, and the next line that fits says how
 //! many were.
 
+mod json;
+mod recent;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +19,8 @@ use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use self::json::JsonFormat;
+pub use self::recent::RecentLines;
 use super::{Config, LogFormat, Redactor};
 
 /// How long the end of the process waits for a writer that does not take lines.
@@ -48,6 +53,7 @@ pub struct Logs {
     dispatch: Dispatch,
     /// Whether every event of the process ends here anyway.
     is_global: bool,
+    recent: RecentLines,
 }
 
 /// Writes what still waits when it is dropped. `main` keeps it to its end.
@@ -83,10 +89,11 @@ impl Logs {
             dropped: Arc::new(AtomicU64::new(0)),
         };
         let waiting = Arc::clone(&queue.waiting_bytes);
-        let redactor = redactor.clone();
+        let recent = RecentLines::new(config);
+        let (redactor, kept) = (redactor.clone(), recent.clone());
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_lines(&receiver, &waiting, &redactor, writer))?;
+            .spawn(move || write_lines(&receiver, &waiting, &redactor, &kept, writer))?;
         let lines = Lines {
             queue: queue.clone(),
         };
@@ -94,6 +101,7 @@ impl Logs {
         let logs = Self {
             dispatch,
             is_global: false,
+            recent,
         };
         Ok((
             logs,
@@ -102,6 +110,11 @@ impl Logs {
                 thread: Some(thread),
             },
         ))
+    }
+
+    /// The latest lines.
+    pub fn recent(&self) -> &RecentLines {
+        &self.recent
     }
 
     /// Runs `write` with this as the destination of every `tracing` event in it.
@@ -146,10 +159,7 @@ fn dispatch(format: LogFormat, filter: EnvFilter, lines: Lines) -> Dispatch {
         .with_writer(lines);
     match format {
         LogFormat::Human => Dispatch::new(subscriber.with_ansi(false).finish()),
-        LogFormat::Json => {
-            let subscriber = subscriber.json().flatten_event(true).with_span_list(false);
-            Dispatch::new(subscriber.finish())
-        }
+        LogFormat::Json => Dispatch::new(subscriber.event_format(JsonFormat).finish()),
     }
 }
 
@@ -187,11 +197,12 @@ fn write_lines(
     lines: &Receiver<Option<Vec<u8>>>,
     waiting: &AtomicUsize,
     redactor: &Redactor,
+    recent: &RecentLines,
     mut writer: impl Write,
 ) {
     let mut next = lines.recv().ok().flatten();
     while let Some(line) = next {
-        let mut text = Vec::new();
+        let mut text = String::new();
         let mut taken = append(&mut text, &line, redactor);
         let mut more = lines.try_iter();
         let mut is_over = false;
@@ -202,8 +213,9 @@ fn write_lines(
                 None => break,
             }
         }
+        recent.add(&text);
         // A closed standard error is no reason to end; the lines are lost.
-        let _ = writer.write_all(&text);
+        let _ = writer.write_all(text.as_bytes());
         waiting.fetch_sub(taken, Ordering::Relaxed);
         if is_over {
             break;
@@ -216,9 +228,9 @@ fn write_lines(
 
 /// Adds a line without its secrets; returns its size in bytes. Lines are redacted one
 /// by one, as they are independent of each other.
-fn append(text: &mut Vec<u8>, line: &[u8], redactor: &Redactor) -> usize {
+fn append(text: &mut String, line: &[u8], redactor: &Redactor) -> usize {
     let readable = String::from_utf8_lossy(line);
-    text.extend_from_slice(redactor.redact(&readable).as_bytes());
+    text.push_str(&redactor.redact(&readable));
     line.len()
 }
 

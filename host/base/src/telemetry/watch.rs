@@ -142,7 +142,8 @@ impl BackendWatch {
         reason: Option<&dyn Display>,
     ) {
         let (backend, took_ms) = (self.backend, took.as_millis() as u64);
-        let (plugin, statement) = (asked.plugin, asked.statement);
+        let plugin = asked.plugin.map(tracing::field::display);
+        let statement = asked.statement;
         let reason = reason.map(ToString::to_string);
         let reason = reason.as_deref();
         match state {
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(lines.len(), 2, "{text}");
         assert!(lines[0].contains("postgres is slow"), "{text}");
         assert!(
-            lines[0].contains("plugin=\"tickets\" statement=\"list\""),
+            lines[0].contains("plugin=tickets statement=\"list\""),
             "{text}"
         );
         assert!(lines[1].contains("postgres is no longer slow"), "{text}");

@@ -186,7 +186,7 @@ impl View<'_> {
                 tracing::event!(
                     target: "plugin",
                     $level,
-                    plugin = &*call.plugin,
+                    plugin = %call.plugin,
                     deployment = call.deployment,
                     request_id = &*call.request_id,
                     trace_id,

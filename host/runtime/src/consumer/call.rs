@@ -45,9 +45,9 @@ impl Intake {
         }
         let outcome = Outcome::of(answer, messages.len());
         if let Outcome::Failed(reason) = &outcome {
-            let (plugin, queue) = (deployment.label(), &self.queue);
+            let (plugin, number, queue) = (&deployment.plugin, deployment.number, &self.queue);
             let ids: Vec<&str> = messages.iter().map(|message| message.id.as_str()).collect();
-            tracing::warn!(%plugin, %queue, %request_id, messages = ?ids, reason, "a call failed");
+            tracing::warn!(%plugin, deployment = number, %queue, %request_id, messages = ?ids, reason, "a call failed");
         }
         outcome
     }

@@ -69,11 +69,11 @@ impl Intake {
 
     /// Goes on until it is stopped.
     pub(super) async fn run(self: Arc<Self>) {
-        tracing::debug!(plugin = %self.deployment.label(), queue = %self.queue, "consuming");
+        tracing::debug!(plugin = %self.deployment.plugin, deployment = self.deployment.number, queue = %self.queue, "consuming");
         while let Some((slot, permit)) = self.or_stop(self.room()).await {
             if let Err(error) = self.round(slot, permit).await {
-                let plugin = self.deployment.label();
-                tracing::warn!(%plugin, queue = %self.queue, %error, "messages cannot be received");
+                let (plugin, deployment) = (&self.deployment.plugin, self.deployment.number);
+                tracing::warn!(%plugin, deployment, queue = %self.queue, %error, "messages cannot be received");
                 self.or_stop(sleep(self.away())).await;
             }
         }

@@ -63,13 +63,16 @@ impl Intake {
     fn tell(&self, message: &Received, settlement: &Settlement) {
         let became = outcome::name(settlement);
         self.count(message, settlement);
-        let (plugin, queue, id) = (self.deployment.label(), &self.queue, &message.id);
+        let (plugin, deployment) = (&self.deployment.plugin, self.deployment.number);
+        let (queue, id) = (&self.queue, &message.id);
         let attempt = message.attempt;
         match settlement {
             Settlement::DeadLetter(_) => {
-                tracing::warn!(%plugin, %queue, message = %id, attempt, "a message became a dead letter");
+                tracing::warn!(%plugin, deployment, %queue, message = %id, attempt, "a message became a dead letter");
             }
-            _ => tracing::debug!(%plugin, %queue, message = %id, attempt, became, "settled"),
+            _ => {
+                tracing::debug!(%plugin, deployment, %queue, message = %id, attempt, became, "settled")
+            }
         }
     }
 
@@ -91,9 +94,10 @@ impl Intake {
     }
 
     fn tell_unsettled(&self, message: &Received, settlement: &Settlement, error: &QueueError) {
-        let (plugin, queue, id) = (self.deployment.label(), &self.queue, &message.id);
+        let (plugin, deployment) = (&self.deployment.plugin, self.deployment.number);
+        let (queue, id) = (&self.queue, &message.id);
         let wanted = outcome::name(settlement);
-        tracing::warn!(%plugin, %queue, message = %id, wanted, %error, "a message could not be settled");
+        tracing::warn!(%plugin, deployment, %queue, message = %id, wanted, %error, "a message could not be settled");
     }
 
     pub(super) fn away(&self) -> Duration {

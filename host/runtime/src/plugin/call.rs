@@ -260,7 +260,7 @@ pub fn top_up(deployment: &Arc<Deployment>, background: &Arc<BackgroundRuntime>)
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(failure) => {
-                    tracing::warn!(plugin = %deployment.label(), "an instance could not be prepared: {failure}");
+                    tracing::warn!(plugin = %deployment.plugin, deployment = deployment.number, "an instance could not be prepared: {failure}");
                     break;
                 }
             }

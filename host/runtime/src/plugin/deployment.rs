@@ -115,14 +115,14 @@ impl Deployment {
         let Some(change) = self.failing.note(failed) else {
             return;
         };
-        let plugin = self.label();
+        let (plugin, deployment) = (&self.plugin, self.number);
         match change {
             StreakChange::Began => {
                 let calls = self.failing.calls();
-                tracing::error!(plugin, calls, "every call of the plugin fails");
+                tracing::error!(%plugin, deployment, calls, "every call of the plugin fails");
             }
             StreakChange::Ended(calls) => {
-                tracing::warn!(plugin, calls, "a call of the plugin succeeded again");
+                tracing::warn!(%plugin, deployment, calls, "a call of the plugin succeeded again");
             }
         }
     }

@@ -22,6 +22,7 @@ const LINE_BYTES_MAX: usize = 8 * 1024;
 #[derive(Debug, Default)]
 pub struct Writer {
     pub plugin: Arc<str>,
+    deployment: u64,
     pub request_id: Arc<str>,
     trace_id: Option<String>,
     pub lines_left: u32,
@@ -39,6 +40,7 @@ impl Writer {
     /// Starts the lines of a request: at most `lines_max`, the rest is dropped.
     pub fn begin(&mut self, call: &Call, lines_max: u32) {
         self.pending.clear();
+        self.deployment = call.deployment;
         self.request_id = call.request_id.clone();
         self.trace_id = call.trace.trace_id().map(|id| id.to_string());
         self.lines_left = lines_max;
@@ -63,8 +65,8 @@ impl Writer {
         self.lines_left -= 1;
         let text = String::from_utf8_lossy(&line);
         let trace_id = self.trace_id.as_deref();
-        tracing::info!(target: "guest", plugin = %self.plugin, request_id = %self.request_id,
-            trace_id, "{}", text.escape_debug());
+        tracing::info!(target: "guest", plugin = %self.plugin, deployment = self.deployment,
+            request_id = %self.request_id, trace_id, "{}", text.escape_debug());
     }
 }
 

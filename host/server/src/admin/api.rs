@@ -36,6 +36,7 @@ impl Admin {
             (Method::POST, ["deployments"]) => self.deploy(request).await,
             (Method::POST, ["plans"]) => self.plans(request).await,
             (Method::GET, ["plugins"]) => self.status().await,
+            (Method::GET, ["logs"]) => self.logs(request.uri().query().unwrap_or_default()),
             (_, ["queues", below @ ..]) => self.queues(&request, below).await,
             (Method::DELETE, ["plugins", plugin]) => self.undeploy(plugin).await,
             (Method::POST, ["plugins", plugin, "rollback"]) => {
@@ -48,7 +49,7 @@ impl Admin {
             (_, ["deployments"] | ["plans"] | ["plugins", _, "rollback"]) => {
                 Err(Problem::method_not_allowed(&["POST"]))
             }
-            (_, ["plugins"] | ["plugins", _, "deployments"]) => {
+            (_, ["plugins"] | ["logs"] | ["plugins", _, "deployments"]) => {
                 Err(Problem::method_not_allowed(&["GET"]))
             }
             (_, ["plugins", _]) => Err(Problem::method_not_allowed(&["DELETE"])),

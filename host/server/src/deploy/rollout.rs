@@ -260,7 +260,7 @@ impl Rollout {
         self.decide(&deployment)
             .await
             .map_err(|error| rejected(error.to_string()))?;
-        tracing::info!(plugin = %label, mount = %deployment.mount, digest = %deployment.digest, "serving");
+        tracing::info!(plugin = %deployment.plugin, deployment = deployment.number, mount = %deployment.mount, digest = %deployment.digest, "serving");
         let pushes = deployment
             .approved
             .grants
@@ -321,7 +321,7 @@ impl Rollout {
         let bound = (old.wall_max() + GRACE).min(self.drain_max);
         let mut ended = until_alone(&old, began + bound).await;
         if !ended {
-            tracing::warn!(plugin = %label, "calls were still running when the drain ended: they are cancelled");
+            tracing::warn!(plugin = %old.plugin, deployment = old.number, "calls were still running when the drain ended: they are cancelled");
             old.stop.cancel();
             ended = until_alone(&old, Instant::now() + GRACE).await;
         }

@@ -69,7 +69,7 @@ impl Rollout {
         }
         let Some(number) = serving else {
             tracing::warn!(
-                plugin = name,
+                plugin = %name,
                 "the plugin is not serving: it was undeployed, or its section has no file and it \
                  was never deployed"
             );
@@ -168,7 +168,8 @@ impl Rollout {
     /// The operator named the file, so it serves; the log has what it takes away of what
     /// served before, which a deploy by command would refuse.
     async fn warn_of_replacement(&self, package: &Package, stored: Stored) {
-        let label = format!("{}@{}", package.manifest.name, stored.number);
+        let (plugin, number) = (&package.manifest.name, stored.number);
+        let label = format!("{plugin}@{number}");
         let Ok(before) = self.deployer.read(stored.bytes).await else {
             return;
         };
@@ -180,7 +181,8 @@ impl Rollout {
         let [next, before] = [next.surface(&new), before.surface(&old)];
         for difference in replacement::differences(&next, &before, &label) {
             tracing::warn!(
-                plugin = label,
+                %plugin,
+                deployment = number,
                 difference,
                 "the configuration's file replaces it"
             );
@@ -205,7 +207,7 @@ async fn load(
 fn warn_of_newer(name: &str, number: u64, section: &config::Plugin) {
     let file = section.file.as_deref().unwrap_or(Path::new(""));
     tracing::warn!(
-        plugin = name,
+        plugin = %name,
         file = %file.display(),
         "the file of the configuration has never served; {name}@{number}, which was deployed by \
          command, still serves: to serve the file, run `hearth deploy {}`",

@@ -97,7 +97,7 @@ struct Facts {
     peer: SocketAddr,
     user_agent: Option<String>,
     sampled: bool,
-    plugin: OnceLock<String>,
+    plugin: OnceLock<(Arc<str>, u64)>,
     caller: OnceLock<(String, String)>,
     /// Of the plugin's call, where there was one.
     spent: OnceLock<Arc<Spent>>,
@@ -112,9 +112,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// The deployment that answers, as `plugin@number`.
-    pub fn note_plugin(&self, label: String) {
-        let _ = self.of.plugin.set(label);
+    /// The deployment that answers: the plugin's name and the number.
+    pub fn note_plugin(&self, plugin: Arc<str>, deployment: u64) {
+        let _ = self.of.plugin.set((plugin, deployment));
     }
 
     pub fn note_caller(&self, caller: &Caller) {
@@ -187,7 +187,8 @@ impl Drop for EndedRequest {
             target: "access",
             method = of.method.as_str(),
             path = of.path,
-            plugin = of.plugin.get().map(String::as_str),
+            plugin = of.plugin.get().map(|(plugin, _)| tracing::field::display(plugin)),
+            deployment = of.plugin.get().map(|(_, number)| number),
             status = self.status.as_u16(),
             bytes = self.bytes,
             cut_off = self.is_cut_off(),

@@ -200,7 +200,7 @@ impl Edge {
         let mut span = self.begin_trace(&deployment, &parts, request_id);
         let trace = span.scope();
         if let Some(record) = parts.extensions.get::<Record>() {
-            record.note_plugin(deployment.label());
+            record.note_plugin(deployment.plugin.clone(), deployment.number);
             trace
                 .trace_id()
                 .into_iter()

@@ -149,7 +149,7 @@ impl Core {
             None => {
                 self.metrics.looks_forged.increment(1);
                 tracing::debug!(
-                    plugin = name.plugin,
+                    plugin = %name.plugin,
                     "the cache's shared tier contained a value that no host of this fleet wrote: \
                      it was ignored"
                 );

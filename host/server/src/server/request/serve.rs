@@ -135,7 +135,7 @@ impl Edge {
         };
         let grip = Grip::of(&response);
         let mut answer = guest::response(response, deployment.limits.response_bytes_max).map_err(|bad| {
-            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "invalid response: {bad}");
+            tracing::error!(plugin = %deployment.plugin, deployment = deployment.number, %request_id, blame = "guest", "invalid response: {bad}");
             Problem::guest_bad_response()
         })?;
         if let Some(lookups) = lookups {
@@ -192,7 +192,7 @@ fn refused(deployment: &Deployment, request_id: &str, failure: &Failure) -> Prob
         Failure::Shed(_) | Failure::Exhausted(_) => deployment.metrics.count_shed(failure.kind()),
         _ => {
             deployment.metrics.count_trap(failure.kind());
-            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "{failure}");
+            tracing::error!(plugin = %deployment.plugin, deployment = deployment.number, %request_id, blame = "guest", "{failure}");
         }
     }
     match failure {

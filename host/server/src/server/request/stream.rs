@@ -74,7 +74,7 @@ impl Edge {
             ..
         } = context;
         let refused = |bad: BadHold| {
-            tracing::error!(plugin = %deployment.label(), %request_id, blame = "guest", "invalid stream: {bad}");
+            tracing::error!(plugin = %deployment.plugin, deployment = deployment.number, %request_id, blame = "guest", "invalid stream: {bad}");
             Problem::guest_bad_hold()
         };
         check(deployment, method, &start).map_err(refused)?;
