@@ -3,7 +3,7 @@
 
 mod definition;
 mod period;
-mod standing;
+mod status;
 pub mod watch;
 
 use hearth_plugin::etag;
@@ -17,7 +17,7 @@ use crate::sql::budgets::{
 };
 use crate::sql::records::{Ledger, hold_loads, ledger};
 use definition::Definition;
-use standing::Standing;
+use status::Standing;
 
 /// Budgets of a customer: each is looked at with every load.
 const BUDGETS_MAX: i64 = 50;

@@ -13,9 +13,9 @@ use hearth_plugin::prelude::*;
 
 use crate::category;
 use crate::entry::Entry;
+use crate::flag::Kind;
 use crate::inbox::Inbox;
 use crate::list::Filter;
-use crate::mark::Kind;
 use crate::postings::{State, Term};
 use crate::route::Route;
 use crate::summary::{self, Summary};

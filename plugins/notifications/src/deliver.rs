@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use hearth_plugin::documents::{self, Item};
 use hearth_plugin::prelude::*;
 
+use crate::announce;
+use crate::backdated;
 use crate::digest::{self, Group, Window};
 use crate::draft::Draft;
 use crate::inbox::Inbox;
-use crate::late;
 use crate::preferences::Channel;
 use crate::settings::Settings;
-use crate::tell;
 
 /// What became of a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,10 +107,10 @@ fn plan(draft: &Draft, settings: &Settings, now: Timestamp) -> Plan {
 /// by one call, and told once it is durable.
 pub fn deliver(drafts: Vec<Draft>, now: Timestamp) -> Vec<Result<Delivery, Problem>> {
     let mut deliveries = prepare(drafts, now);
-    late::unmark(&mut deliveries, now);
+    backdated::unmark(&mut deliveries, now);
     write(&mut deliveries);
-    late::enter(&mut deliveries, now);
-    tell::tell(&mut deliveries, now);
+    backdated::enter(&mut deliveries, now);
+    announce::tell(&mut deliveries, now);
     count(&deliveries);
     deliveries
 }
@@ -206,7 +206,7 @@ fn sent(mut delivery: Delivery, keep: bool, stream: Stream, webhook: bool) -> De
         .item(&draft.inbox, &draft.id, delivery.expires_at);
     (delivery.outcome, delivery.item) = match (keep, stream) {
         (true, _) => (Outcome::Created, Some(item)),
-        (false, Stream::At(end)) => (Outcome::Told, Some(tell::held(item, &draft.inbox, end))),
+        (false, Stream::At(end)) => (Outcome::Told, Some(announce::held(item, &draft.inbox, end))),
         (false, _) => (Outcome::Told, None),
     };
     delivery

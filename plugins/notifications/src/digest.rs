@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::deliver;
 use crate::draft::{self, BODY_MAX, Draft};
 use crate::inbox::Inbox;
-use crate::later::{self, Job};
+use crate::jobs::{self, Job};
 use crate::message::{Digest, Message};
 use crate::render;
 
@@ -167,7 +167,7 @@ fn attempt(groups: &[(&Group, i64)], now: Timestamp) -> Result<Vec<(Group, Windo
     let jobs = new
         .iter()
         .map(|(group, _, length)| (group.job(now.after(*length)), *length));
-    let sent = later::send_all(&jobs.collect::<Vec<_>>()).into_iter();
+    let sent = jobs::send_all(&jobs.collect::<Vec<_>>()).into_iter();
     sent.collect::<Result<Vec<()>, Problem>>()?;
     let mut opened = Vec::new();
     for (group, there, length) in new {

@@ -3,8 +3,8 @@
 use hearth_plugin::documents::{self, Range, RawItem};
 use hearth_plugin::prelude::*;
 
+use crate::flag::{self, DELETED, Kind, Mark, SNOOZED, Snooze};
 use crate::inbox::Inbox;
-use crate::mark::{self, DELETED, Kind, Mark, SNOOZED, Snooze};
 use crate::message::Message;
 
 /// Items of a notification at most: itself, its three marks, what hides it, and what
@@ -164,8 +164,8 @@ pub fn look_up_all(inbox: &Inbox, ids: &[String]) -> Result<Vec<Entry>, document
     let ends = Kind::ALL.map(Kind::name).into_iter();
     let ends: Vec<&str> = ends.chain([SNOOZED, DELETED]).collect();
     let keys = ids.iter().flat_map(|id| {
-        let marks = ends.iter().map(move |end| mark::key(inbox, id, end));
-        std::iter::once(mark::own_key(inbox, id)).chain(marks)
+        let marks = ends.iter().map(move |end| flag::key(inbox, id, end));
+        std::iter::once(flag::own_key(inbox, id)).chain(marks)
     });
     let items = documents::get_many_raw(&keys.collect::<Vec<_>>())?;
     Ok(gather(items.into_iter().flatten().collect()))

@@ -8,8 +8,8 @@ use hearth_plugin::router::PathParameter;
 
 use crate::category;
 use crate::entry::{self, Entry};
+use crate::flag::{Kind, SNOOZED};
 use crate::inbox::Inbox;
-use crate::mark::{Kind, SNOOZED};
 use crate::postings::{State, Term};
 use crate::route::Route;
 use crate::summary::{self, Summary};

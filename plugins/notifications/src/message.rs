@@ -5,8 +5,8 @@ use hearth_plugin::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
+use crate::flag::Kind;
 use crate::inbox::Inbox;
-use crate::mark::Kind;
 use crate::watermarks::Lines;
 
 /// A stored notification: written once and never changed. The category is a separate

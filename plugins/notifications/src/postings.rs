@@ -16,7 +16,7 @@ use hearth_plugin::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::mark::Kind;
+use crate::flag::Kind;
 use crate::watermarks::{Lines, above};
 
 /// Places of a list at most: the newest.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::category;
 use crate::document;
 use crate::inbox::Inbox;
-use crate::quiet::Hours;
+use crate::quiet_hours::Hours;
 
 const PARTITION: &str = "preferences";
 /// What the host keeps of them, under this tag.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::mark::Kind;
+use crate::flag::Kind;
 
 /// Categories with a watermark of their own; one for all makes room again.
 const CATEGORIES_MAX: usize = 100;

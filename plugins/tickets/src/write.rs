@@ -9,7 +9,7 @@ use crate::events::{self, Event};
 use crate::outbox::Outbox;
 use crate::sla::track;
 use crate::sql::feed::mark_changed;
-use crate::sql::words::{description_of, remove_terms, write_terms};
+use crate::sql::terms::{description_of, remove_terms, write_terms};
 use crate::sql::{insert_audits, insert_tags, lock_ticket, remove_other_tags, update_tickets};
 use crate::ticket::{Author, Stamp, Summary, TicketId};
 use crate::{audits, fold, status};

@@ -7,7 +7,7 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::queue::Message;
 use hearth_plugin::sql::Numeric;
 
-use super::standing::Standing;
+use super::status::Standing;
 use crate::costs::Scope;
 use crate::month::Month;
 use crate::sql::budgets::{Budget, budgets, reach};

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::entry::gather;
 use crate::entry::tests::{id, items};
-use crate::mark::Mark;
+use crate::flag::Mark;
 
 const KIND: Kind = Kind::Read;
 

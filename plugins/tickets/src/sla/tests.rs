@@ -2,7 +2,7 @@
 
 mod model;
 mod reading;
-mod telling;
+mod sent_events;
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::zone::Zone;

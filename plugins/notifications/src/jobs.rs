@@ -7,13 +7,13 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::queue::{self, Message};
 use serde::{Deserialize, Serialize};
 
+use crate::announce;
 use crate::digest::{self, Due};
 use crate::entry;
+use crate::flag::Kind;
 use crate::inbox::Inbox;
-use crate::mark::Kind;
 use crate::message;
 use crate::summary;
-use crate::tell;
 use crate::watermarks::Lines;
 
 /// The queue.
@@ -87,7 +87,7 @@ fn publish<'i>(
 ) -> Result<(), Problem> {
     let shown = shown.into_iter();
     let told = shown.map(|(id, shown)| (inbox.partition(), id.as_str(), shown));
-    tell::publish(&told.collect::<Vec<_>>())
+    announce::publish(&told.collect::<Vec<_>>())
 }
 
 /// A notification as listeners hear of it after quiet hours, unless it has been dealt

@@ -10,7 +10,7 @@ use hearth_plugin::queue::{self, Message};
 
 use crate::deliver::{Delivery, Outcome, Stream};
 use crate::inbox::Inbox;
-use crate::later::{self, Job};
+use crate::jobs::{self, Job};
 
 /// The kind of the stream's events.
 const KIND: &str = "notification";
@@ -152,13 +152,13 @@ type Groups = BTreeMap<(Inbox, Duration), Vec<usize>>;
 fn tell_later(deliveries: &[Result<Delivery, Problem>], groups: Groups) -> Vec<(usize, Problem)> {
     let (mut jobs, mut whose) = (Vec::new(), Vec::new());
     for ((inbox, delay), places) in groups {
-        for places in places.chunks(later::IDS_MAX) {
+        for places in places.chunks(jobs::IDS_MAX) {
             let (inbox, ids) = (inbox.clone(), ids(deliveries, places));
             jobs.push((Job::Tell { inbox, ids }, delay));
             whose.push(places.to_vec());
         }
     }
-    let sent = whose.into_iter().zip(later::send_all(&jobs));
+    let sent = whose.into_iter().zip(jobs::send_all(&jobs));
     let failed = sent.filter_map(|(places, sent)| Some((places, sent.err()?)));
     let each = failed.flat_map(|(places, problem)| {
         let places = places.into_iter();

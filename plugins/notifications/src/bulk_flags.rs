@@ -6,9 +6,9 @@ use hearth_plugin::documents::{self, Item};
 use hearth_plugin::prelude::*;
 
 use crate::category;
+use crate::flag::{self, Kind};
+use crate::flag_changes::{new_mark, written};
 use crate::inbox::Inbox;
-use crate::mark::{self, Kind};
-use crate::marks::{new_mark, written};
 use crate::summary;
 use crate::walk::{End, Look, PAGE_MAX, Walk};
 use crate::watermarks::{Lines, Raised, above};
@@ -92,7 +92,7 @@ fn mark_each(
         let mark = new_mark(lines, kind, &entry, true, now);
         if let Some(mark) = mark.filter(|_| is_meant && entry.is_there()) {
             let expires_at = entry.expires_at();
-            items.push(mark::item(inbox, &entry.id, kind.name(), &mark, expires_at));
+            items.push(flag::item(inbox, &entry.id, kind.name(), &mark, expires_at));
         }
         ControlFlow::Continue(())
     })?;
