@@ -7,7 +7,7 @@ use hearth_plugin::fields::Change;
 use hearth_plugin::prelude::*;
 
 use crate::entry::{self, Entry};
-use crate::flag::{self, DELETED, Kind, Mark, SNOOZED, Snooze};
+use crate::flag::{self, DELETED, Flag, Kind, SNOOZED, Snooze};
 use crate::inbox::Inbox;
 use crate::jobs::{self, Job};
 use crate::list::NotificationId;
@@ -89,13 +89,13 @@ pub fn new_mark(
     entry: &Entry,
     on: bool,
     now: Timestamp,
-) -> Option<Mark> {
-    let word = lines.word(kind, entry);
+) -> Option<Flag> {
+    let word = lines.latest(kind, entry);
     if word.is_some_and(|(is, _)| is) == on {
         return None;
     }
     let after = word.map_or(i64::MIN, |(_, at)| at.saturating_add(1));
-    Some(Mark {
+    Some(Flag {
         on,
         at: now.micros().max(after),
     })
@@ -106,7 +106,7 @@ pub fn delete(request: &Request, NotificationId(id): NotificationId) -> Answer {
     let inbox = Inbox::alone(request)?;
     let entry = entry::find(&inbox, &id)?;
     check(request, &inbox, &entry)?;
-    let mark = Mark {
+    let mark = Flag {
         on: true,
         at: Timestamp::now().micros(),
     };
@@ -181,7 +181,7 @@ mod tests {
         let lines = Lines::default();
         assert_eq!(new_mark(&lines, Kind::Read, &read, true, NOW), None);
         assert_eq!(new_mark(&lines, Kind::Seen, &read, false, NOW), None);
-        let mark = Mark {
+        let mark = Flag {
             on: false,
             at: 1_000,
         };

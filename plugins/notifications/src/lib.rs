@@ -112,7 +112,7 @@ fn router() -> Router {
         .put("/preferences", preferences::replace)
         .get("/templates/{id}", templates::show)
         .put("/templates/{id}", templates::replace)
-        .get("/stream", stream::hold)
+        .get("/stream", stream::open)
         .get("/{id}", list::show)
         .patch("/{id}", flag_changes::change)
         .delete("/{id}", flag_changes::delete)
