@@ -40,7 +40,7 @@ fn answer(costs: &Costs, selection: &Selection, wish: &Wish) -> Result<Value, Pr
     let forecast = forecast(&history, wish)?;
     let rounding = Rounding::of(&forecast);
     let backtest = forecast.backtest;
-    let origins = backtest.answered().map(|origin| {
+    let origins = backtest.comparable_origins().map(|origin| {
         // The model looks at the history from its first cost to its last.
         let after = i64::try_from(backtest.history_months - origin.training).unwrap_or(0);
         origin_json(origin, costs.through.plus(-after), wish.months, rounding)
@@ -87,7 +87,7 @@ fn origin_json(origin: &Origin, through: Month, months: usize, rounding: Roundin
 
 fn horizon_json(backtest: &Backtest, horizon: usize) -> Value {
     let pairs = || {
-        let all = backtest.answered().flat_map(Origin::pairs);
+        let all = backtest.comparable_origins().flat_map(Origin::pairs);
         all.filter(move |(own, _)| *own == horizon)
     };
     let smape = mean(pairs().map(|(_, pair)| Pair::symmetric_percentage(&pair)));

@@ -3,7 +3,7 @@
 
 mod definition;
 mod period;
-mod standing;
+mod status;
 pub mod watch;
 
 use hearth_plugin::etag;
@@ -17,7 +17,7 @@ use crate::sql::budgets::{
 };
 use crate::sql::records::{Ledger, hold_loads, ledger};
 use definition::Definition;
-use standing::Standing;
+use status::BudgetStatus;
 
 /// Budgets of a customer: each is looked at with every load.
 const BUDGETS_MAX: i64 = 50;
@@ -129,7 +129,7 @@ fn answer(database: &Database, status: u16, budget: &Budget) -> Answer {
     let tag = etag_of(budget, &ledger(database)?);
     let now = Month::now();
     let scope = Scope::of(database, &budget.currency, now)?;
-    let standing = Standing::of(database, budget, scope.as_ref(), now)?;
+    let standing = BudgetStatus::of(database, budget, scope.as_ref(), now)?;
     let sent = alerts(database, &budget.id, standing.from.0)?;
     let mut body = definition::to_json(budget);
     if let Some(members) = body.as_object_mut() {

@@ -1,7 +1,7 @@
 //! `GET` and `POST /forecast`.
 
 mod answer;
-mod own;
+mod from_request;
 
 use hearth_plugin::Query;
 use hearth_plugin::prelude::*;
@@ -13,7 +13,7 @@ use crate::reconcile;
 use crate::selection::Selection;
 
 pub use answer::accuracy_json;
-pub use own::post;
+pub use from_request::post;
 
 const MONTHS: i64 = 12;
 pub const LEVEL: i64 = 90;

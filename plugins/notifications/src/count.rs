@@ -13,9 +13,9 @@ use hearth_plugin::prelude::*;
 
 use crate::category;
 use crate::entry::Entry;
+use crate::flag::Kind;
 use crate::inbox::Inbox;
 use crate::list::Filter;
-use crate::mark::Kind;
 use crate::postings::{State, Term};
 use crate::route::Route;
 use crate::summary::{self, Summary};
@@ -64,10 +64,10 @@ pub fn count(request: &Request) -> Answer {
     let terms = order.terms();
     let has_list = terms.iter().any(|term| summary.index.list(term).is_some());
     let [unread, unseen] = match has_list {
-        true => order.apart(&summary)?,
+        true => order.count_separately(&summary)?,
         false => order.together(summary)?,
     };
-    let body = json!({"unread": order.shown(&unread), "unseen": order.shown(&unseen)});
+    let body = json!({"unread": order.to_json(&unread), "unseen": order.to_json(&unseen)});
     Response::json(200, &body)
 }
 
@@ -114,7 +114,7 @@ impl Order<'_> {
     }
 
     /// One after the other, each over its own places.
-    fn apart(&self, summary: &Summary) -> Result<[Tally; 2], Problem> {
+    fn count_separately(&self, summary: &Summary) -> Result<[Tally; 2], Problem> {
         let [unread, unseen] = self.terms();
         Ok([
             self.one(summary.clone(), unread, Kind::Read)?,
@@ -151,7 +151,7 @@ impl Order<'_> {
         }
     }
 
-    fn shown(&self, tally: &Tally) -> Value {
+    fn to_json(&self, tally: &Tally) -> Value {
         let exact = tally.is_whole && !self.is_full(tally.count);
         json!({"count": tally.count.min(self.max), "exact": exact})
     }

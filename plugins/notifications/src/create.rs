@@ -102,9 +102,9 @@ fn one(request: &Request, draft: Draft, now: Timestamp) -> Answer {
                 let recipient = hearth_plugin::percent::encode(recipient);
                 location.extend(["?recipient=", &recipient]);
             }
-            Response::created(&request.link(&location), &delivery.fresh())
+            Response::created(&request.link(&location), &delivery.to_json())
         }
-        _ => Response::json(status(&delivery), &Value::Object(told(&delivery))),
+        _ => Response::json(status(&delivery), &Value::Object(outcome_of(&delivery))),
     }
 }
 
@@ -116,7 +116,7 @@ fn status(delivery: &Delivery) -> u16 {
     }
 }
 
-fn told(delivery: &Delivery) -> Map<String, Value> {
+fn outcome_of(delivery: &Delivery) -> Map<String, Value> {
     let draft = &delivery.draft;
     let id = match delivery.outcome {
         Outcome::Created | Outcome::Told => Some(&draft.id),
@@ -128,11 +128,11 @@ fn told(delivery: &Delivery) -> Map<String, Value> {
         }
         _ => Value::Null,
     };
-    let mut told = Map::new();
-    told.insert("outcome".into(), delivery.outcome.name().into());
-    told.insert("id".into(), json!(id));
-    told.insert("digest".into(), digest);
-    told
+    let mut members = Map::new();
+    members.insert("outcome".into(), delivery.outcome.name().into());
+    members.insert("id".into(), json!(id));
+    members.insert("digest".into(), digest);
+    members
 }
 
 fn many(request: &Request, maker: &mut Maker, body: Value, now: Timestamp) -> Answer {
@@ -166,7 +166,7 @@ fn answer(request: &Request, results: Vec<Result<Delivery, Problem>>) -> Answer 
     let succeeded = results.len() - failed;
     let results = results.iter().enumerate();
     let results: Vec<Value> = results
-        .map(|(index, result)| shown(request, index, result))
+        .map(|(index, result)| result_of(request, index, result))
         .collect();
     let body = json!({"results": results, "succeeded": succeeded, "failed": failed});
     let response = Response::json(207, &body)?;
@@ -180,10 +180,10 @@ fn is_passing(result: &Result<Delivery, Problem>) -> bool {
     matches!(result, Err(problem) if problem.status() >= 500)
 }
 
-fn shown(request: &Request, index: usize, result: &Result<Delivery, Problem>) -> Value {
+fn result_of(request: &Request, index: usize, result: &Result<Delivery, Problem>) -> Value {
     match result {
         Ok(delivery) => {
-            let mut shown = told(delivery);
+            let mut shown = outcome_of(delivery);
             shown.insert("index".into(), index.into());
             shown.insert("status".into(), status(delivery).into());
             Value::Object(shown)

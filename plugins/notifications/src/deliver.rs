@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use hearth_plugin::documents::{self, Item};
 use hearth_plugin::prelude::*;
 
+use crate::announce;
+use crate::backdated;
 use crate::digest::{self, Group, Window};
 use crate::draft::Draft;
 use crate::inbox::Inbox;
-use crate::late;
 use crate::preferences::Channel;
 use crate::settings::Settings;
-use crate::tell;
 
 /// What became of a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +49,11 @@ pub struct Delivery {
 
 impl Delivery {
     /// As clients see it.
-    pub fn fresh(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         let Draft {
             message, inbox, id, ..
         } = &self.draft;
-        message.fresh(inbox, id, Some(self.expires_at))
+        message.to_json(inbox, id, Some(self.expires_at))
     }
 }
 
@@ -107,10 +107,10 @@ fn plan(draft: &Draft, settings: &Settings, now: Timestamp) -> Plan {
 /// by one call, and told once it is durable.
 pub fn deliver(drafts: Vec<Draft>, now: Timestamp) -> Vec<Result<Delivery, Problem>> {
     let mut deliveries = prepare(drafts, now);
-    late::unmark(&mut deliveries, now);
+    backdated::unmark(&mut deliveries, now);
     write(&mut deliveries);
-    late::enter(&mut deliveries, now);
-    tell::tell(&mut deliveries, now);
+    backdated::enter(&mut deliveries, now);
+    announce::announce(&mut deliveries, now);
     count(&deliveries);
     deliveries
 }
@@ -135,12 +135,12 @@ fn prepare(drafts: Vec<Draft>, now: Timestamp) -> Vec<Result<Delivery, Problem>>
         let (delivery, plan) = planned?;
         match plan {
             Plan::Mute => Ok(delivery),
-            Plan::Gather { .. } => gathered(delivery, windows.as_ref()),
+            Plan::Gather { .. } => gather(delivery, windows.as_ref()),
             Plan::Send {
                 keep,
                 stream,
                 webhook,
-            } => Ok(sent(delivery, keep, stream, webhook)),
+            } => Ok(send(delivery, keep, stream, webhook)),
         }
     });
     deliveries.collect()
@@ -183,7 +183,7 @@ fn windows(
     digest::join(&groups.collect(), now)
 }
 
-fn gathered(
+fn gather(
     mut delivery: Delivery,
     windows: Result<&BTreeMap<Group, Window>, &Problem>,
 ) -> Result<Delivery, Problem> {
@@ -195,7 +195,7 @@ fn gathered(
     Ok(delivery)
 }
 
-fn sent(mut delivery: Delivery, keep: bool, stream: Stream, webhook: bool) -> Delivery {
+fn send(mut delivery: Delivery, keep: bool, stream: Stream, webhook: bool) -> Delivery {
     (delivery.stream, delivery.webhook) = (stream, webhook);
     let draft = &mut delivery.draft;
     if let Stream::At(end) = stream {
@@ -206,7 +206,10 @@ fn sent(mut delivery: Delivery, keep: bool, stream: Stream, webhook: bool) -> De
         .item(&draft.inbox, &draft.id, delivery.expires_at);
     (delivery.outcome, delivery.item) = match (keep, stream) {
         (true, _) => (Outcome::Created, Some(item)),
-        (false, Stream::At(end)) => (Outcome::Told, Some(tell::held(item, &draft.inbox, end))),
+        (false, Stream::At(end)) => (
+            Outcome::Told,
+            Some(announce::deferred(item, &draft.inbox, end)),
+        ),
         (false, _) => (Outcome::Told, None),
     };
     delivery

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::deliver;
 use crate::draft::{self, BODY_MAX, Draft};
 use crate::inbox::Inbox;
-use crate::later::{self, Job};
+use crate::jobs::{self, Job};
 use crate::message::{Digest, Message};
 use crate::render;
 
@@ -54,7 +54,7 @@ impl Window {
     /// A notification that waits in it.
     pub fn item(&self, draft: &Draft) -> Item {
         Item {
-            partition: draft.inbox.later(),
+            partition: draft.inbox.deferred_partition(),
             sort: [&self.id, "/", &draft.id].concat(),
             attributes: serde_json::to_value(&draft.message).unwrap_or_default(),
             expires_at: Some(self.due.after(KEPT)),
@@ -82,11 +82,11 @@ pub struct Group {
 
 impl Group {
     /// Until when its window is open, in an item that is changed on a condition alone.
-    fn place(&self) -> Key {
+    fn window_key(&self) -> Key {
         let texts = [self.category.as_str(), &self.key];
         let name = id::derived("key", Timestamp::from_micros(0), 0, &texts);
         Key {
-            partition: self.inbox.later(),
+            partition: self.inbox.deferred_partition(),
             sort: ["window/", &name].concat(),
         }
     }
@@ -107,7 +107,7 @@ impl Group {
 
     /// The item of an open window, which goes by itself some time after it.
     fn item(&self, due: Timestamp) -> Item {
-        let Key { partition, sort } = self.place();
+        let Key { partition, sort } = self.window_key();
         Item::new(&partition, &sort, &json!({"due": due.micros()})).until(due.after(KEPT))
     }
 
@@ -117,7 +117,7 @@ impl Group {
             Condition::Equals("due".into(), there.into())
         });
         let change = [Change::Set("due".into(), due.micros().into())];
-        match documents::update(&self.place(), &change, &condition) {
+        match documents::update(&self.window_key(), &change, &condition) {
             Ok(_) => Ok(true),
             Err(Error::ConditionFailed) => Ok(false),
             Err(error) => Err(error),
@@ -153,7 +153,7 @@ pub fn join(
 /// The windows that are open, and those that could be opened. The messages that close
 /// these are sent first: one that closes nothing does no harm.
 fn attempt(groups: &[(&Group, i64)], now: Timestamp) -> Result<Vec<(Group, Window)>, Problem> {
-    let places: Vec<Key> = groups.iter().map(|(group, _)| group.place()).collect();
+    let places: Vec<Key> = groups.iter().map(|(group, _)| group.window_key()).collect();
     let there = documents::get_many(&places)?.into_iter();
     let there = there.map(|item| item.and_then(due));
     let (mut joined, mut new) = (Vec::new(), Vec::new());
@@ -167,7 +167,7 @@ fn attempt(groups: &[(&Group, i64)], now: Timestamp) -> Result<Vec<(Group, Windo
     let jobs = new
         .iter()
         .map(|(group, _, length)| (group.job(now.after(*length)), *length));
-    let sent = later::send_all(&jobs.collect::<Vec<_>>()).into_iter();
+    let sent = jobs::send_all(&jobs.collect::<Vec<_>>()).into_iter();
     sent.collect::<Result<Vec<()>, Problem>>()?;
     let mut opened = Vec::new();
     for (group, there, length) in new {
@@ -234,7 +234,10 @@ struct Gathered {
 
 impl Gathered {
     fn read(inbox: &Inbox, window: &Window) -> Result<Self, Error> {
-        let (partition, range) = (inbox.later(), Range::BeginsWith([&window.id, "/"].concat()));
+        let (partition, range) = (
+            inbox.deferred_partition(),
+            Range::BeginsWith([&window.id, "/"].concat()),
+        );
         let some = |limit, descending| {
             let page = documents::query_raw(&partition, &range, limit, None, descending)?;
             let messages = page.items.iter().filter_map(message);

@@ -43,7 +43,7 @@ impl Draft {
 
 /// The fields that a notification and a template have in common.
 #[derive(Clone, Debug, Default)]
-pub struct Given {
+pub struct ContentFields {
     pub title: Option<String>,
     pub body: Option<String>,
     pub action_url: Option<String>,
@@ -52,13 +52,13 @@ pub struct Given {
     pub digest_key: Option<String>,
 }
 
-impl Given {
+impl ContentFields {
     /// All but the title, which only some may leave out.
     pub fn read(fields: &mut Fields) -> Self {
         let url = fields.text("action_url").length(1..=link::LENGTH_MAX);
         let action_url = url.check("not_allowed", link::WRONG, |url| link::is_link(url));
         let action_url = action_url.optional();
-        Given {
+        ContentFields {
             action_url,
             title: None,
             category: category::checked(fields.text("category")),
@@ -98,7 +98,7 @@ impl Given {
 /// What a client wants.
 pub struct New {
     inbox: Inbox,
-    given: Given,
+    given: ContentFields,
     template: Option<String>,
     data: Option<Map<String, Value>>,
 }
@@ -106,7 +106,7 @@ pub struct New {
 impl New {
     pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let inbox = Inbox::field(&mut fields);
-        let mut given = Given::read(&mut fields);
+        let mut given = ContentFields::read(&mut fields);
         let template = fields.text("template").optional();
         if template
             .as_deref()
@@ -165,12 +165,12 @@ pub fn of_event(
     template: Option<&Template>,
     data: &Value,
 ) -> Draft {
-    let given = Given {
+    let given = ContentFields {
         title: template.is_none().then(|| event.r#type.clone()),
         category: template
             .is_none_or(|template| template.category.is_none())
             .then(|| category::of_event(&event.r#type)),
-        ..Given::default()
+        ..ContentFields::default()
     };
     let (mut message, digest_key) = given.filled(template, data);
     let text = data.is_object().then(|| data.to_string());
@@ -254,7 +254,7 @@ mod tests {
                 panic!("{problem:?}");
             };
             assert_eq!(
-                format!("{:?}", error.place),
+                format!("{:?}", error.location),
                 format!("Pointer({pointer:?})")
             );
         }

@@ -3,8 +3,8 @@
 use hearth_plugin::documents::{self, Range, RawItem};
 use hearth_plugin::prelude::*;
 
+use crate::flag::{self, DELETED, Flag, Kind, SNOOZED, Snooze};
 use crate::inbox::Inbox;
-use crate::mark::{self, DELETED, Kind, Mark, SNOOZED, Snooze};
 use crate::message::Message;
 
 /// Items of a notification at most: itself, its three marks, what hides it, and what
@@ -19,9 +19,9 @@ pub const ID_LENGTH: usize = 40;
 pub struct Entry {
     pub id: String,
     message: Option<RawItem>,
-    archived: Option<Mark>,
-    read: Option<Mark>,
-    seen: Option<Mark>,
+    archived: Option<Flag>,
+    read: Option<Flag>,
+    seen: Option<Flag>,
     snoozed: Option<Snooze>,
     is_deleted: bool,
 }
@@ -41,7 +41,7 @@ impl Entry {
         self.message.is_some()
     }
 
-    pub fn mark(&self, kind: Kind) -> Option<Mark> {
+    pub fn mark(&self, kind: Kind) -> Option<Flag> {
         match kind {
             Kind::Archived => self.archived,
             Kind::Read => self.read,
@@ -50,7 +50,7 @@ impl Entry {
     }
 
     /// Takes a mark that has just been made.
-    pub fn set(&mut self, kind: Kind, mark: Mark) {
+    pub fn set(&mut self, kind: Kind, mark: Flag) {
         match kind {
             Kind::Archived => self.archived = Some(mark),
             Kind::Read => self.read = Some(mark),
@@ -164,8 +164,8 @@ pub fn look_up_all(inbox: &Inbox, ids: &[String]) -> Result<Vec<Entry>, document
     let ends = Kind::ALL.map(Kind::name).into_iter();
     let ends: Vec<&str> = ends.chain([SNOOZED, DELETED]).collect();
     let keys = ids.iter().flat_map(|id| {
-        let marks = ends.iter().map(move |end| mark::key(inbox, id, end));
-        std::iter::once(mark::own_key(inbox, id)).chain(marks)
+        let marks = ends.iter().map(move |end| flag::key(inbox, id, end));
+        std::iter::once(flag::own_key(inbox, id)).chain(marks)
     });
     let items = documents::get_many_raw(&keys.collect::<Vec<_>>())?;
     Ok(gather(items.into_iter().flatten().collect()))
@@ -215,7 +215,7 @@ pub mod tests {
             };
             assert!(one.is_there() && two.is_there());
             assert_eq!((one.category(), two.category()), ("a", "b.c"));
-            assert_eq!(one.mark(Kind::Read), Some(Mark { on: true, at: 7 }));
+            assert_eq!(one.mark(Kind::Read), Some(Flag { on: true, at: 7 }));
             assert_eq!(two.mark(Kind::Read), None);
             let at = |micros| one.snoozed_until(Timestamp::from_micros(micros));
             assert_eq!((at(8).map(Timestamp::micros), at(9)), (Some(9), None));

@@ -58,7 +58,7 @@ impl Inbox {
     }
 
     /// The partition of notifications that are sent later.
-    pub fn later(&self) -> String {
+    pub fn deferred_partition(&self) -> String {
         ["later/", self.name()].concat()
     }
 }

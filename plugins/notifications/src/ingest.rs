@@ -11,7 +11,7 @@ use crate::templates::{self, TemplateId};
 
 /// What plugins say to each other about something that happened.
 #[derive(Deserialize)]
-struct Told {
+struct EventMessage {
     event_id: String,
     r#type: String,
     occurred_at: String,
@@ -19,39 +19,39 @@ struct Told {
 }
 
 /// A valid event.
-pub struct Happened {
+pub struct ValidEvent {
     event: Event,
     at: Timestamp,
     data: Value,
 }
 
 /// Reads a message; what is wrong with it, if anything is.
-pub fn read(message: &Message) -> Result<Happened, &'static str> {
-    let told: Told = message
+pub fn read(message: &Message) -> Result<ValidEvent, &'static str> {
+    let message: EventMessage = message
         .json()
         .ok_or("the message body is not a valid event")?;
-    if !id::is("evt", &told.event_id) {
+    if !id::is("evt", &message.event_id) {
         return Err("event_id is invalid: it must be evt_ and a UUID");
     }
-    if TemplateId::read(&told.r#type).is_none() {
+    if TemplateId::read(&message.r#type).is_none() {
         return Err("type is not a valid event type name");
     }
-    let at = Timestamp::parse(&told.occurred_at).ok_or("occurred_at is not a valid time")?;
+    let at = Timestamp::parse(&message.occurred_at).ok_or("occurred_at is not a valid time")?;
     if at < Timestamp::default() {
         return Err("occurred_at is invalid: it is before 1970");
     }
     let event = Event {
-        id: told.event_id,
-        r#type: told.r#type,
+        id: message.event_id,
+        r#type: message.r#type,
     };
-    Ok(Happened {
+    Ok(ValidEvent {
         event,
         at,
-        data: told.data.0,
+        data: message.data.0,
     })
 }
 
-impl Happened {
+impl ValidEvent {
     /// The notification that it becomes.
     pub fn drafted(self, customer: &str) -> Result<Draft, Problem> {
         let template = templates::find(&self.event.r#type)?;
@@ -72,7 +72,7 @@ impl Happened {
 mod tests {
     use super::*;
 
-    fn read_body(body: &Value) -> Result<Happened, &'static str> {
+    fn read_body(body: &Value) -> Result<ValidEvent, &'static str> {
         read(&Message {
             id: "1".into(),
             queue: "notification-events".into(),
@@ -83,15 +83,15 @@ mod tests {
         })
     }
 
-    fn told() -> Value {
+    fn body() -> Value {
         json!({"event_id": "evt_017f22e2-79b0-7cc3-98c4-dc0c0c07398f", "type": "ticket.created",
             "occurred_at": "2026-11-23T07:30:00Z", "data": {"id": "tkt_1"}})
     }
 
     #[test]
     fn event_keeps_its_id_and_its_time() {
-        let happened = read_body(&told()).unwrap();
-        assert_eq!(happened.event.id, told()["event_id"]);
+        let happened = read_body(&body()).unwrap();
+        assert_eq!(happened.event.id, body()["event_id"]);
         assert_eq!(happened.at.to_string(), "2026-11-23T07:30:00.000000Z");
     }
 
@@ -104,7 +104,7 @@ mod tests {
             ("occurred_at", json!("today")),
             ("occurred_at", json!("1969-12-31T23:59:59Z")),
         ] {
-            let mut body = told();
+            let mut body = body();
             body[name] = value;
             assert!(read_body(&body).is_err(), "{name}");
         }

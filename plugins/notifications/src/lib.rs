@@ -49,7 +49,7 @@
 //!
 //! What comes late lies where it would have come in time. Where all were marked up to
 //! there meanwhile it would be read before anybody saw it: so it gets marks that say the
-//! contrary (`late`), once, before it is written. Where a list says that nothing lies
+//! contrary (`backdated`), once, before it is written. Where a list says that nothing lies
 //! there it is entered, before it is acknowledged.
 //!
 //! # What is told when
@@ -58,6 +58,9 @@
 //! their end, by a delayed message of the queue `notification-digests`; so do digests and
 //! snoozes end. All of that happens at least once; ids are the same each time.
 
+mod announce;
+mod backdated;
+mod bulk_flags;
 mod category;
 mod count;
 mod create;
@@ -66,25 +69,22 @@ mod digest;
 mod document;
 mod draft;
 mod entry;
+mod flag;
+mod flag_changes;
 mod inbox;
 mod ingest;
-mod late;
-mod later;
+mod jobs;
 mod link;
 mod list;
-mod mark;
-mod mark_all;
-mod marks;
 mod message;
 mod postings;
 mod preferences;
-mod quiet;
+mod quiet_hours;
 mod render;
 mod route;
 mod settings;
 mod stream;
 mod summary;
-mod tell;
 mod templates;
 mod walk;
 mod watermarks;
@@ -95,7 +95,7 @@ use hearth_plugin::consumer::{Batch, Disposition, Message};
 use hearth_plugin::prelude::*;
 
 use crate::draft::Draft;
-use crate::later::Job;
+use crate::jobs::Job;
 
 /// When a message is tried again while a backend is unavailable.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -105,18 +105,18 @@ fn router() -> Router {
         .get("/", list::list)
         .post("/", create::create)
         .get("/count", count::count)
-        .post("/read", mark_all::read)
-        .post("/seen", mark_all::seen)
-        .post("/archive", mark_all::archive)
+        .post("/read", bulk_flags::read)
+        .post("/seen", bulk_flags::seen)
+        .post("/archive", bulk_flags::archive)
         .get("/preferences", preferences::show)
         .put("/preferences", preferences::replace)
         .get("/templates/{id}", templates::show)
         .put("/templates/{id}", templates::replace)
-        .get("/stream", stream::hold)
+        .get("/stream", stream::open)
         .get("/{id}", list::show)
-        .patch("/{id}", marks::change)
-        .delete("/{id}", marks::delete)
-        .post("/{id}/snooze", marks::snooze)
+        .patch("/{id}", flag_changes::change)
+        .delete("/{id}", flag_changes::delete)
+        .post("/{id}/snooze", flag_changes::snooze)
 }
 
 hearth_plugin::handler!(router);
@@ -167,7 +167,7 @@ fn take(
     let job: Job = message
         .json()
         .ok_or_else(|| dead("the message body is not a valid job"))?;
-    later::work(customer, &job, now).map_err(failed)?;
+    jobs::work(customer, &job, now).map_err(failed)?;
     Ok(None)
 }
 

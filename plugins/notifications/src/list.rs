@@ -8,8 +8,8 @@ use hearth_plugin::router::PathParameter;
 
 use crate::category;
 use crate::entry::{self, Entry};
+use crate::flag::{Kind, SNOOZED};
 use crate::inbox::Inbox;
-use crate::mark::{Kind, SNOOZED};
 use crate::postings::{State, Term};
 use crate::route::Route;
 use crate::summary::{self, Summary};
@@ -135,7 +135,7 @@ pub fn list(request: &Request) -> Answer {
     Ok(paging.link(request, next.as_deref(), Response::json(200, &body)?))
 }
 
-struct Found {
+struct ListPage {
     entries: Vec<Entry>,
     /// The last one that was looked at, where there may be more below it.
     next: Option<String>,
@@ -148,7 +148,7 @@ fn find(
     upper: Option<String>,
     paging: &Paging,
     now: Timestamp,
-) -> Result<Found, Problem> {
+) -> Result<ListPage, Problem> {
     let fetch = paging.fetch();
     let enough = u32::try_from(fetch * ITEMS).unwrap_or(u32::MAX);
     let mut walk = Walk::new(inbox, Look::Whole, enough, QUERIES_MAX);
@@ -170,7 +170,7 @@ fn find(
         (false, End::Spent(last)) => last,
         (false, End::Bottom | End::Enough) => None,
     };
-    Ok(Found { entries, next })
+    Ok(ListPage { entries, next })
 }
 
 /// `GET /{id}`.

@@ -5,8 +5,8 @@ use hearth_plugin::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
+use crate::flag::Kind;
 use crate::inbox::Inbox;
-use crate::mark::Kind;
 use crate::watermarks::Lines;
 
 /// A stored notification: written once and never changed. The category is a separate
@@ -71,7 +71,7 @@ impl Message {
     }
 
     /// As clients see it, and nothing has become of it yet.
-    pub fn fresh(&self, inbox: &Inbox, id: &str, expires_at: Option<Timestamp>) -> Value {
+    pub fn to_json(&self, inbox: &Inbox, id: &str, expires_at: Option<Timestamp>) -> Value {
         let Content {
             title,
             body,
@@ -123,7 +123,7 @@ fn time(micros: i64) -> Timestamp {
 impl Entry {
     /// As clients see it, with what became of it.
     pub fn shown(&self, inbox: &Inbox, lines: &Lines, now: Timestamp) -> Option<Value> {
-        let mut shown = self.message()?.fresh(inbox, &self.id, self.expires_at());
+        let mut shown = self.message()?.to_json(inbox, &self.id, self.expires_at());
         for kind in Kind::ALL {
             let since = lines.since(kind, self);
             shown[[kind.name(), "_at"].concat()] = json!(since.map(time));

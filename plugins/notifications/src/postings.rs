@@ -16,7 +16,7 @@ use hearth_plugin::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::mark::Kind;
+use crate::flag::Kind;
 use crate::watermarks::{Lines, above};
 
 /// Places of a list at most: the newest.
@@ -102,7 +102,7 @@ impl Thrift {
 
     /// What it costs to look at a place, in notifications that are passed: its items are
     /// read by their keys, each for itself.
-    fn place(self) -> i64 {
+    fn lookup_cost(self) -> i64 {
         i64::from(self.passed_min / 10).max(1)
     }
 }
@@ -121,7 +121,7 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    pub fn meet(&mut self, id: &str, is_wanted: bool) {
+    pub fn add(&mut self, id: &str, is_wanted: bool) {
         self.met += 1;
         self.lower = id.into();
         if is_wanted {
@@ -141,7 +141,7 @@ impl Stretch {
             if sum > best.0 {
                 best = (sum, from, to);
             }
-            sum -= thrift.place();
+            sum -= thrift.lookup_cost();
             if sum <= 0 {
                 (sum, from) = (0, to + 1);
             }

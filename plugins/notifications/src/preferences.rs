@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::category;
 use crate::document;
 use crate::inbox::Inbox;
-use crate::quiet::Hours;
+use crate::quiet_hours::Hours;
 
 const PARTITION: &str = "preferences";
 /// What the host keeps of them, under this tag.
@@ -207,10 +207,10 @@ pub fn stored(inbox: &Inbox) -> Result<Value, documents::Error> {
 /// `GET /preferences`.
 pub fn show(request: &Request) -> Answer {
     let inbox = Inbox::alone(request)?;
-    shown(stored(&inbox)?, &inbox)
+    respond(stored(&inbox)?, &inbox)
 }
 
-fn shown(stored: Value, inbox: &Inbox) -> Answer {
+fn respond(stored: Value, inbox: &Inbox) -> Answer {
     let preferences: Preferences = serde_json::from_value(stored).unwrap_or_default();
     Response::json(200, &preferences.to_json(inbox))
 }
@@ -219,7 +219,7 @@ fn shown(stored: Value, inbox: &Inbox) -> Answer {
 pub fn replace(request: &Request) -> Answer {
     let inbox = Inbox::alone(request)?;
     let mut preferences = Preferences::read(request.fields()?)?;
-    let shown = |stored| shown(stored, &inbox);
+    let shown = |stored| respond(stored, &inbox);
     let at = document::replace(request, &key(&inbox), &preferences, shown)?;
     preferences.updated_at = Some(at);
     cache::invalidate_tag(TAG);
@@ -244,7 +244,7 @@ mod tests {
             .unwrap_err()
             .field_errors()
             .iter()
-            .map(|error| format!("{:?}", error.place))
+            .map(|error| format!("{:?}", error.location))
             .collect();
         for pointer in [
             "/channels/sms",

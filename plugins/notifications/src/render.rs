@@ -30,7 +30,7 @@ fn fill(text: &str, data: &Value, encode: fn(String) -> String) -> String {
     let parts = parts(text).unwrap_or_default().into_iter();
     let texts = parts.map(|part| match part {
         Part::Text(text) => text.to_string(),
-        Part::Place(path) => encode(shown(at(data, path))),
+        Part::Place(path) => encode(text_of(at(data, path))),
     });
     texts.collect()
 }
@@ -71,7 +71,7 @@ fn at<'d>(data: &'d Value, path: &str) -> Option<&'d Value> {
     Some(value)
 }
 
-fn shown(value: Option<&Value>) -> String {
+fn text_of(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

@@ -155,7 +155,7 @@ impl Way<'_> {
             Leg::Range { lower, upper } => {
                 let mut stretches = vec![Stretch::default(); self.terms.len()];
                 let end = walk.range(lower, upper, &mut |entry| {
-                    self.meet(&mut stretches, &entry);
+                    self.add(&mut stretches, &entry);
                     visit(entry)
                 })?;
                 for (lesson, mut stretch) in lessons.iter_mut().zip(stretches) {
@@ -192,12 +192,12 @@ impl Way<'_> {
         self.terms.iter().any(|term| term.holds(entry, lines))
     }
 
-    fn meet(&self, stretches: &mut [Stretch], entry: &Entry) {
+    fn add(&self, stretches: &mut [Stretch], entry: &Entry) {
         if entry.id.as_str() >= self.old {
             return;
         }
         for (term, stretch) in self.terms.iter().zip(stretches) {
-            stretch.meet(&entry.id, term.holds(entry, &self.summary.lines));
+            stretch.add(&entry.id, term.holds(entry, &self.summary.lines));
         }
     }
 }

@@ -6,7 +6,7 @@ use hearth_plugin::push;
 use crate::inbox::Inbox;
 
 /// Where to go on, `Last-Event-ID`, is between the client and the host.
-pub fn hold(request: &Request) -> Answer {
+pub fn open(request: &Request) -> Answer {
     let inbox = Inbox::alone(request)?;
     request.caller()?;
     Ok(push::hold(&[&inbox.partition()], None))

@@ -11,7 +11,7 @@ use hearth_plugin::router::PathParameter;
 use serde::{Deserialize, Serialize};
 
 use crate::document;
-use crate::draft::{self, BODY_MAX, DIGEST_KEY_MAX, Given, TITLE_MAX};
+use crate::draft::{self, BODY_MAX, ContentFields, DIGEST_KEY_MAX, TITLE_MAX};
 use crate::link;
 use crate::render;
 
@@ -67,7 +67,7 @@ pub struct Template {
 impl Template {
     pub fn read(id: &str, mut fields: Fields) -> Result<Self, Problem> {
         let title = fields.text("title").length(1..=TITLE_MAX).required();
-        let given = Given::read(&mut fields);
+        let given = ContentFields::read(&mut fields);
         for (name, text) in [
             ("title", Some(&title)),
             ("body", given.body.as_ref()),
@@ -93,7 +93,7 @@ impl Template {
 
     /// What it makes of data. What gets too long is cut; what no longer leads anywhere is
     /// left out.
-    pub fn fill(&self, data: &Value) -> Given {
+    pub fn fill(&self, data: &Value) -> ContentFields {
         let filled = |text: &Option<String>, chars_max| {
             let text = render::render(text.as_deref()?, data).replace('\0', "");
             Some(render::cut(text, chars_max)).filter(|text| !text.is_empty())
@@ -102,7 +102,7 @@ impl Template {
         let url = url.map(|text| render::render_url(text, data));
         let url = url.filter(|url| link::is_link(url) && url.chars().count() <= link::LENGTH_MAX);
         let title = render::render(&self.title, data).replace('\0', "");
-        Given {
+        ContentFields {
             title: Some(draft::title(title, &self.id)),
             body: filled(&self.body, BODY_MAX),
             action_url: url,
@@ -244,11 +244,11 @@ pub fn find(id: &str) -> Result<Option<Template>, documents::Error> {
 /// `GET /templates/{id}`.
 pub fn show(request: &Request, TemplateId(id): TemplateId) -> Answer {
     request.query()?.finish()?;
-    shown(document::stored(&key(&id))?, &id)
+    respond(document::stored(&key(&id))?, &id)
 }
 
 /// The customer's own, if there is one, else the built-in one of that name.
-fn shown(stored: Value, id: &str) -> Answer {
+fn respond(stored: Value, id: &str) -> Answer {
     let own = serde_json::from_value::<Option<Template>>(stored);
     let template = own.ok().flatten().or_else(|| built_in(id));
     Response::json(200, &template.ok_or_else(Problem::not_found)?.to_json())
@@ -258,7 +258,7 @@ fn shown(stored: Value, id: &str) -> Answer {
 pub fn replace(request: &Request, TemplateId(id): TemplateId) -> Answer {
     request.query()?.finish()?;
     let mut template = Template::read(&id, request.fields()?)?;
-    let at = document::replace(request, &key(&id), &template, |stored| shown(stored, &id))?;
+    let at = document::replace(request, &key(&id), &template, |stored| respond(stored, &id))?;
     template.updated_at = Some(at);
     cache::invalidate_tag(TAG);
     Response::json(200, &template.to_json())

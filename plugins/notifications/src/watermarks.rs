@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::mark::Kind;
+use crate::flag::Kind;
 
 /// Categories with a watermark of their own; one for all makes room again.
 const CATEGORIES_MAX: usize = 100;
@@ -182,7 +182,7 @@ impl Lines {
 
     /// The latest word on a notification: whether it is so, and when that was said, in
     /// microseconds since 1970.
-    pub fn word(&self, kind: Kind, entry: &Entry) -> Option<(bool, i64)> {
+    pub fn latest(&self, kind: Kind, entry: &Entry) -> Option<(bool, i64)> {
         let latest = self.of(kind).at(entry.category(), &entry.id);
         let own = entry.mark(kind).map(|mark| (mark.on, mark.at));
         match (latest, own) {
@@ -194,7 +194,7 @@ impl Lines {
 
     /// Since when a notification is so, if it is, in microseconds since 1970.
     pub fn since(&self, kind: Kind, entry: &Entry) -> Option<i64> {
-        let (on, at) = self.word(kind, entry)?;
+        let (on, at) = self.latest(kind, entry)?;
         on.then_some(at)
     }
 }

@@ -24,7 +24,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::problem::{FieldError, Place, Problem};
+use crate::problem::{FieldError, Location, Problem};
 use crate::request::Request;
 use crate::{base64url, config, keys};
 
@@ -152,9 +152,9 @@ impl Binding {
 /// ```
 pub fn refused() -> Problem {
     let detail = "the cursor is invalid for this list and filter; start again without one".into();
-    let place = Place::Parameter("cursor".into());
+    let location = Location::Parameter("cursor".into());
     Problem::invalid_query(vec![FieldError {
-        place,
+        location,
         code: "invalid_cursor",
         detail,
     }])

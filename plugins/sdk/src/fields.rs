@@ -19,7 +19,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use crate::json::has_nul;
-use crate::problem::{FieldError, Place, Problem};
+use crate::problem::{FieldError, Location, Problem};
 use crate::time::Timestamp;
 
 pub(crate) use field::State;
@@ -62,9 +62,9 @@ impl Fields {
             }),
             _ => {
                 let detail = "this must be a JSON object".to_string();
-                let place = Place::Pointer(pointer);
+                let location = Location::Pointer(pointer);
                 let error = FieldError {
-                    place,
+                    location,
                     code: "wrong_type",
                     detail,
                 };
@@ -236,7 +236,7 @@ impl Fields {
         let names = path.iter().map(|name| escaped(name));
         let parts = names.fold(self.prefix.clone(), |pointer, name| pointer + "/" + &name);
         self.errors.push(FieldError {
-            place: Place::Pointer(parts),
+            location: Location::Pointer(parts),
             code,
             detail: detail.into(),
         });
@@ -260,13 +260,13 @@ impl Fields {
     }
 
     fn read<T>(&mut self, name: &str, read: fn(Value) -> State<T>) -> Field<'_, T> {
-        let place = Place::Pointer(self.pointer(name));
+        let location = Location::Pointer(self.pointer(name));
         let state = match self.members.remove(name) {
             None => State::Absent,
             Some(Value::Null) => State::Null,
             Some(value) => read(value),
         };
-        Field::new(&mut self.errors, place, state)
+        Field::new(&mut self.errors, location, state)
     }
 
     fn pointer(&self, name: &str) -> String {

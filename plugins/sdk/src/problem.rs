@@ -9,7 +9,7 @@ use crate::response::Response;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     /// Where it is.
-    pub place: Place,
+    pub location: Location,
     /// For programs, for example `too_long`.
     pub code: &'static str,
     /// For people.
@@ -18,7 +18,7 @@ pub struct FieldError {
 
 /// Where a wrong value is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// A JSON pointer (RFC 6901) into the body.
     Pointer(String),
     /// The name of a parameter of the query.
@@ -27,12 +27,12 @@ pub enum Place {
 
 impl FieldError {
     fn to_json(&self) -> Value {
-        let (kind, place) = match &self.place {
-            Place::Pointer(pointer) => ("pointer", pointer),
-            Place::Parameter(name) => ("parameter", name),
+        let (kind, location) = match &self.location {
+            Location::Pointer(pointer) => ("pointer", pointer),
+            Location::Parameter(name) => ("parameter", name),
         };
         let mut object = Map::new();
-        object.insert(kind.into(), place.as_str().into());
+        object.insert(kind.into(), location.as_str().into());
         object.insert("code".into(), self.code.into());
         object.insert("detail".into(), self.detail.as_str().into());
         Value::Object(object)

@@ -2,7 +2,7 @@
 
 use crate::fields::{Field, State};
 use crate::percent;
-use crate::problem::{FieldError, Place, Problem};
+use crate::problem::{FieldError, Location, Problem};
 use crate::time::Timestamp;
 
 /// The parameters of a query string. Each is read by name and type; `finish` then
@@ -69,7 +69,7 @@ impl Query {
     /// assert_eq!(query.list("status").or([]), ["new", "open", "hold"]);
     /// ```
     pub fn list(&mut self, name: &str) -> Field<'_, Vec<String>> {
-        let place = Place::Parameter(name.to_string());
+        let location = Location::Parameter(name.to_string());
         let texts = self.take(name);
         let values = texts.iter().flat_map(|text| text.split(','));
         let values: Vec<String> = values.map(str::to_string).collect();
@@ -78,7 +78,7 @@ impl Query {
             false if values.is_empty() => State::Absent,
             false => State::Value(values),
         };
-        Field::new(&mut self.errors, place, state)
+        Field::new(&mut self.errors, location, state)
     }
 
     /// A parameter that is an RFC 3339 time, from which on something counts. A date is
@@ -123,9 +123,9 @@ impl Query {
 
     /// Remembers a mistake which only the plugin can see.
     pub fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
-        let place = Place::Parameter(name.to_string());
+        let location = Location::Parameter(name.to_string());
         self.errors.push(FieldError {
-            place,
+            location,
             code,
             detail: detail.into(),
         });
@@ -144,7 +144,7 @@ impl Query {
     }
 
     fn read<T>(&mut self, name: &str, read: fn(&str) -> Result<T, &'static str>) -> Field<'_, T> {
-        let place = Place::Parameter(name.to_string());
+        let location = Location::Parameter(name.to_string());
         let texts = self.take(name);
         let state = match texts.as_slice() {
             [] => State::Absent,
@@ -154,7 +154,7 @@ impl Query {
             }
             _ => State::wrong("repeated", "this may be given only once"),
         };
-        Field::new(&mut self.errors, place, state)
+        Field::new(&mut self.errors, location, state)
     }
 
     fn take(&mut self, name: &str) -> Vec<String> {
@@ -240,6 +240,6 @@ mod tests {
             "unknown",
         ];
         assert_eq!(codes, wrong);
-        assert_eq!(errors[6].place, Place::Parameter("e".into()));
+        assert_eq!(errors[6].location, Location::Parameter("e".into()));
     }
 }

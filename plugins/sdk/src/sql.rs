@@ -49,7 +49,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, Outcomes, Place, Step};
+pub use batch::{Batch, Outcomes, PendingAnswer, Step};
 pub use connection::{Connection, Database};
 pub use error::Error;
 pub use output::{Output, to_json};

@@ -4,11 +4,11 @@
 //!
 //! ```
 //! use hearth_plugin::zone::Zone;
-//! let berlin = Zone::named("europe/berlin").unwrap();
+//! let berlin = Zone::by_name("europe/berlin").unwrap();
 //! assert_eq!(berlin.name(), "Europe/Berlin");
 //! // 2026-07-01T00:00:00Z; the clocks go back on 2026-10-25 at 01:00 UTC.
 //! assert_eq!(berlin.offset(1_782_864_000), (7_200, Some(1_792_890_000)));
-//! assert!(Zone::named("Mars/Base").is_none());
+//! assert!(Zone::by_name("Mars/Base").is_none());
 //! ```
 
 use crate::time::{civil_from_days, days_from_civil};
@@ -56,7 +56,7 @@ struct Date {
 
 impl Zone {
     /// A zone by any of its names, in any case.
-    pub fn named(name: &str) -> Option<Zone> {
+    pub fn by_name(name: &str) -> Option<Zone> {
         let mut head = Reader(TABLE);
         let (zones, names) = (head.u16()?, head.u16()?);
         let mut starts = Vec::new();

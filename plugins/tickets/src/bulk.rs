@@ -114,7 +114,7 @@ fn update_all(request: &Request, items: Vec<Value>) -> Result<Vec<Outcome>, Prob
         Err(Unchanged::All(places)) => (places, Vec::new()),
         Err(Unchanged::Failed(problem)) => return Err(problem),
     };
-    edits.iter().for_each(Edit::tell);
+    edits.iter().for_each(Edit::record_status_change);
     let ticket = |index: usize| edits.get(index).map(|edit| (200, edit.after.clone()));
     let outcomes = places.into_iter();
     Ok(outcomes

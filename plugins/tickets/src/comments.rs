@@ -12,7 +12,7 @@ use crate::sql::feed::mark_changed;
 use crate::sql::notes::{comments_of, insert_comment};
 use crate::sql::{insert_audits, lock_tickets, touch_ticket};
 use crate::ticket::{AGENT, Author, Summary, TicketId};
-use crate::write::{self, Edit, Wanted};
+use crate::write::{self, Edit, TicketUpdate};
 use crate::{audits, requester, show, status};
 
 row! {
@@ -82,7 +82,7 @@ pub fn create(request: &Request, TicketId(id): TicketId) -> Answer {
             write(tx, ticket, &draft, &author, outbox)
         })
     })?;
-    edit.iter().for_each(Edit::tell);
+    edit.iter().for_each(Edit::record_status_change);
     Response::json(201, &comment)
 }
 
@@ -106,7 +106,7 @@ fn write(
     let (key, is_agent) = (author.key_id, author.is_agent);
     insert_audits(tx, &audit, key, is_agent, comment.created_at)?;
     if draft.public {
-        tell(tx, author, ticket, &comment, outbox)?;
+        record_comment(tx, author, ticket, &comment, outbox)?;
     }
     Ok((comment, None))
 }
@@ -120,7 +120,7 @@ fn reopen(
     author: &Author<'_>,
     outbox: &Outbox,
 ) -> Result<Edit, Problem> {
-    let wanted = Wanted {
+    let wanted = TicketUpdate {
         ticket: Summary {
             status: "open".into(),
             ..ticket.clone()
@@ -136,7 +136,7 @@ fn reopen(
 }
 
 /// What a public comment that changes nothing else is to the ticket and to others.
-fn tell(
+fn record_comment(
     tx: &Transaction,
     author: &Author<'_>,
     mut ticket: Summary,

@@ -7,7 +7,7 @@ use crate::events::Event;
 use crate::outbox::Outbox;
 use crate::sql::erasure::{delete_clocks, delete_tags, delete_ticket, redact_audits};
 use crate::sql::feed::mark_changed;
-use crate::sql::words::remove_terms;
+use crate::sql::terms::remove_terms;
 use crate::sql::{insert_audits, lock_tickets};
 use crate::ticket::{AGENT, Author, TicketId};
 

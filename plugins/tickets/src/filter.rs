@@ -44,7 +44,7 @@ impl Filter {
     pub fn read(query: &mut Query) -> Self {
         let (text, search) = Search::read(query).unzip();
         Filter {
-            statuses: each(query.list("status"), &status::ALL, status::known).or([]),
+            statuses: each(query.list("status"), &status::ALL, status::parse).or([]),
             priorities: each(
                 query.list("priority"),
                 &ticket::PRIORITIES,

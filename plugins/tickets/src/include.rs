@@ -10,7 +10,7 @@ use hearth_plugin::prelude::*;
 
 use crate::comments;
 use crate::sql::descriptions;
-use crate::sql::lists::Found;
+use crate::sql::lists::ListedTicket;
 use crate::sql::notes::{Commented, comments_of_all};
 use crate::ticket::AGENT;
 
@@ -53,7 +53,7 @@ impl Include {
     pub fn descriptions(
         self,
         database: &Database,
-        tickets: &mut Vec<Found>,
+        tickets: &mut Vec<ListedTicket>,
     ) -> Result<(HashMap<String, String>, bool), sql::Error> {
         if !self.descriptions || tickets.is_empty() {
             return Ok((HashMap::new(), false));

@@ -8,7 +8,7 @@ use hearth_plugin::prelude::*;
 use crate::filter::Filter;
 use crate::include::{COMMENTS_IN_LIST, Include};
 use crate::page::{self, COUNT_MAX};
-use crate::sql::lists::Found;
+use crate::sql::lists::ListedTicket;
 use crate::start::Start;
 use crate::{outbox, ticket};
 
@@ -65,7 +65,7 @@ pub fn list(request: &Request) -> Answer {
 }
 
 /// A ticket as it is answered.
-fn members(found: &Found) -> Map<String, Value> {
+fn members(found: &ListedTicket) -> Map<String, Value> {
     let mut members = sql::to_json(found);
     members.remove("due_at");
     members
@@ -132,7 +132,7 @@ pub fn export(request: &Request) -> Answer {
 }
 
 /// Texts as they are, null as nothing, tags and custom fields as JSON.
-fn cells(ticket: &Found) -> Vec<String> {
+fn cells(ticket: &ListedTicket) -> Vec<String> {
     let mut members = members(ticket);
     if let Some(Value::Object(requester)) = members.remove("requester") {
         let named = requester.into_iter();

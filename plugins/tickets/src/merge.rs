@@ -2,13 +2,13 @@
 //! get a public comment and an audit.
 
 use hearth_plugin::prelude::*;
-use hearth_plugin::{FieldError, problem::Place};
+use hearth_plugin::{FieldError, problem::Location};
 
 use crate::comments::Draft;
 use crate::outbox::Outbox;
 use crate::sql::{lock_order, lock_tickets, ticket_by_id};
 use crate::ticket::{AGENT, Author, Summary, TicketId};
-use crate::write::{self, Edit, Wanted};
+use crate::write::{self, Edit, TicketUpdate};
 use crate::{audits, comments, status};
 
 /// `POST /tickets/{id}/merge`: by agents. Both are locked in the order of their
@@ -34,7 +34,7 @@ pub fn merge(request: &Request, TicketId(source): TicketId) -> Answer {
             Ok::<_, Problem>((edit, ticket.description))
         })
     })?;
-    edit.tell();
+    edit.record_status_change();
     edit.after.answer(200, &description)
 }
 
@@ -62,7 +62,7 @@ fn pair(locked: &[Summary], source: &str, into: &str) -> Result<[Summary; 2], Pr
     let source = find(source).ok_or_else(Problem::not_found)?;
     let target = find(into).ok_or_else(|| {
         Problem::invalid_fields(vec![FieldError {
-            place: Place::Pointer("/into".into()),
+            location: Location::Pointer("/into".into()),
             code: "not_found",
             detail: "this ticket was not found".into(),
         }])
@@ -99,7 +99,7 @@ fn edits(
         &target,
         format!("{} was merged into this ticket.", source.id),
     )?;
-    let closed = Wanted {
+    let closed = TicketUpdate {
         ticket: Summary {
             status: "closed".into(),
             merged_into: Some(target.id.clone()),
@@ -112,7 +112,7 @@ fn edits(
         closed_too: false,
         comment: Some(left),
     };
-    let kept = Wanted {
+    let kept = TicketUpdate {
         ticket: target.clone(),
         events: vec![
             json!({"type": "merge", "from": source.id}),

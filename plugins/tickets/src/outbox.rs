@@ -22,7 +22,7 @@ const EVENT_QUEUES: [&str; 2] = ["webhook-events", "notification-events"];
 /// The messages of a change are sent through this.
 pub struct Outbox {
     /// Where events go.
-    told: Vec<&'static str>,
+    queues: Vec<&'static str>,
     /// The queues that had no room.
     full: RefCell<Vec<String>>,
     /// The instants of the orders to look at clocks among what is sent.
@@ -31,7 +31,7 @@ pub struct Outbox {
 
 /// The queues of the setting `events`, names separated by commas; or the first name
 /// that is none of them.
-fn told(setting: &str) -> Result<Vec<&'static str>, &str> {
+fn parse_queues(setting: &str) -> Result<Vec<&'static str>, &str> {
     let names = setting.split(',').map(str::trim);
     let names = names.filter(|name| !name.is_empty());
     let known = |name| EVENT_QUEUES.into_iter().find(|known| *known == name);
@@ -42,7 +42,7 @@ fn told(setting: &str) -> Result<Vec<&'static str>, &str> {
 /// comes here, so the operator hears of it before anything is lost.
 pub fn check_setting() -> Result<(), Problem> {
     let setting = config::get("events").unwrap_or_default();
-    told(&setting).map(drop).map_err(|unknown| {
+    parse_queues(&setting).map(drop).map_err(|unknown| {
         let known = EVENT_QUEUES.join(", ");
         log::error!(
             "the setting events names an unknown queue",
@@ -59,7 +59,7 @@ impl Outbox {
     pub fn run<T, E>(change: impl Fn(&Outbox) -> Result<T, E>) -> Result<T, E> {
         let setting = config::get("events").unwrap_or_default();
         let outbox = Outbox {
-            told: told(&setting).unwrap_or_default(),
+            queues: parse_queues(&setting).unwrap_or_default(),
             full: RefCell::default(),
             looks: RefCell::default(),
         };
@@ -126,10 +126,10 @@ impl Outbox {
     fn messages(&self, events: &[Event], orders: &[Order]) -> Vec<(&'static str, Message)> {
         let has_room = |queue: &&str| self.has_room(queue);
         let mut messages = Vec::new();
-        if self.told.iter().any(&has_room) {
+        if self.queues.iter().any(&has_room) {
             for event in events {
                 let message = event.message();
-                let queues = self.told.iter().filter(|queue| has_room(queue));
+                let queues = self.queues.iter().filter(|queue| has_room(queue));
                 messages.extend(queues.map(|queue| (*queue, message.clone())));
             }
         }
@@ -157,15 +157,15 @@ mod tests {
 
     #[test]
     fn setting_names_the_queues_that_events_go_to() {
-        assert_eq!(told(""), Ok(vec![]));
+        assert_eq!(parse_queues(""), Ok(vec![]));
         assert_eq!(
-            told(" notification-events ,"),
+            parse_queues(" notification-events ,"),
             Ok(vec!["notification-events"])
         );
         assert_eq!(
-            told("webhook-events,notification-events"),
+            parse_queues("webhook-events,notification-events"),
             Ok(EVENT_QUEUES.to_vec())
         );
-        assert_eq!(told("webhook-events,webhooks"), Err("webhooks"));
+        assert_eq!(parse_queues("webhook-events,webhooks"), Err("webhooks"));
     }
 }

@@ -11,7 +11,7 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Error;
 
 use crate::filter::{Filter, Way};
-use crate::sql::lists::{self, Count, Found, count};
+use crate::sql::lists::{self, Count, ListedTicket, count};
 use crate::sql::{candidates, id_by_external_id};
 use crate::start::{Sort, Start};
 
@@ -63,7 +63,7 @@ pub fn page(
     database: &Database,
     paging: &Paging,
     binding: &Binding,
-) -> Result<(Vec<Found>, bool), Problem> {
+) -> Result<(Vec<ListedTicket>, bool), Problem> {
     let start = Start::read(filter.sort, paging.keys(binding)?)?;
     let extent = Extent {
         before: paging.offset(),
@@ -187,7 +187,7 @@ fn candidates(
 }
 
 /// The statement that goes along an index of the order.
-fn along(filter: &Filter) -> Statement<Vec<Found>> {
+fn along(filter: &Filter) -> Statement<Vec<ListedTicket>> {
     match filter.sort {
         Sort::Newest => newest(filter.way()),
         Sort::Oldest => oldest(filter.way()),
@@ -201,7 +201,7 @@ fn along(filter: &Filter) -> Statement<Vec<Found>> {
     }
 }
 
-fn newest(way: Way) -> Statement<Vec<Found>> {
+fn newest(way: Way) -> Statement<Vec<ListedTicket>> {
     match way {
         Way::All => lists::newest,
         Way::Ranks => lists::ranked_newest,
@@ -213,7 +213,7 @@ fn newest(way: Way) -> Statement<Vec<Found>> {
     }
 }
 
-fn oldest(way: Way) -> Statement<Vec<Found>> {
+fn oldest(way: Way) -> Statement<Vec<ListedTicket>> {
     match way {
         Way::All => lists::oldest,
         Way::Ranks => lists::ranked_oldest,
@@ -226,7 +226,7 @@ fn oldest(way: Way) -> Statement<Vec<Found>> {
 }
 
 /// The statement that puts tickets into the order.
-fn chosen(sort: Sort) -> Statement<Vec<Found>> {
+fn chosen(sort: Sort) -> Statement<Vec<ListedTicket>> {
     match sort {
         Sort::Newest => lists::chosen_newest,
         Sort::Oldest => lists::chosen_oldest,

@@ -25,7 +25,7 @@ pub fn rate(request: &Request, id: TicketId) -> Answer {
             satisfaction_comment: comment.clone(),
             ..before.clone()
         };
-        Ok(write::Wanted {
+        Ok(write::TicketUpdate {
             closed_too: true,
             ..after.into()
         })

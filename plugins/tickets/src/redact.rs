@@ -6,7 +6,7 @@ use crate::events::Event;
 use crate::outbox::Outbox;
 use crate::sql::erasure::{redact_audits, redact_comments, redact_ticket};
 use crate::sql::feed::mark_changed;
-use crate::sql::words::{remove_terms, write_terms};
+use crate::sql::terms::{remove_terms, write_terms};
 use crate::sql::{insert_audits, lock_ticket};
 use crate::ticket::{AGENT, Author, Stamp, Summary, TicketId};
 use crate::{audits, fold};

@@ -7,7 +7,7 @@ use hearth_plugin::sql::Error;
 use crate::fold;
 use crate::outbox::Outbox;
 use crate::sla::order::Order;
-use crate::sql::words::{Unfolded, lock_unfolded, remove_terms, write_terms};
+use crate::sql::terms::{Unfolded, lock_unfolded, remove_terms, write_terms};
 
 /// Folds the next tickets, and sends an order for those after them.
 pub fn refold(database: &Database) -> Result<(), Error> {

@@ -10,7 +10,7 @@
 use hearth_plugin::prelude::*;
 
 use crate::fold::{self, Run};
-use crate::sql::words::begun;
+use crate::sql::terms::begun;
 
 /// Different words of a search at most: the entries of each are counted before.
 const WORDS_MAX: usize = 8;

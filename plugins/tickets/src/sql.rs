@@ -13,7 +13,7 @@ pub mod feed;
 pub mod lists;
 pub mod notes;
 pub mod sla;
-pub mod words;
+pub mod terms;
 
 use hearth_plugin::prelude::*;
 

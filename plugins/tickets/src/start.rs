@@ -6,7 +6,7 @@ use hearth_plugin::cursor::{self, Binding};
 use hearth_plugin::prelude::*;
 
 use crate::filter::Filter;
-use crate::sql::lists::Found;
+use crate::sql::lists::ListedTicket;
 
 /// Before every ticket: 0001-01-01.
 pub const FIRST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
@@ -90,7 +90,7 @@ impl Start {
     }
 
     /// The cursor of what comes behind a ticket.
-    pub fn behind(last: &Found, sort: Sort, binding: &Binding) -> String {
+    pub fn behind(last: &ListedTicket, sort: Sort, binding: &Binding) -> String {
         let key = match sort {
             Sort::Newest | Sort::Oldest => last.created_at.to_string(),
             Sort::UpdatedLast | Sort::UpdatedFirst => last.updated_at.to_string(),

@@ -6,7 +6,7 @@ use hearth_plugin::prelude::*;
 pub const ALL: [&str; 6] = ["new", "open", "pending", "hold", "solved", "closed"];
 
 /// The status of that name.
-pub fn known(text: &str) -> Option<&'static str> {
+pub fn parse(text: &str) -> Option<&'static str> {
     ALL.into_iter().find(|known| *known == text)
 }
 

@@ -9,13 +9,13 @@ use crate::events::{self, Event};
 use crate::outbox::Outbox;
 use crate::sla::track;
 use crate::sql::feed::mark_changed;
-use crate::sql::words::{description_of, remove_terms, write_terms};
+use crate::sql::terms::{description_of, remove_terms, write_terms};
 use crate::sql::{insert_audits, insert_tags, lock_ticket, remove_other_tags, update_tickets};
 use crate::ticket::{Author, Stamp, Summary, TicketId};
 use crate::{audits, fold, status};
 
 /// A ticket as it shall be.
-pub struct Wanted {
+pub struct TicketUpdate {
     pub ticket: Summary,
     /// What the audit says beside the fields that differ. Where it says something
     /// the ticket counts as changed though no field differs.
@@ -26,9 +26,9 @@ pub struct Wanted {
     pub comment: Option<Comment>,
 }
 
-impl From<Summary> for Wanted {
+impl From<Summary> for TicketUpdate {
     fn from(ticket: Summary) -> Self {
-        Wanted {
+        TicketUpdate {
             ticket,
             events: Vec::new(),
             closed_too: false,
@@ -52,7 +52,7 @@ pub struct Edit {
 impl Edit {
     /// The change from a locked ticket to what it shall be; 409 where it is closed
     /// and something would differ.
-    pub fn new(before: Summary, wanted: Wanted) -> Result<Self, Problem> {
+    pub fn new(before: Summary, wanted: TicketUpdate) -> Result<Self, Problem> {
         let mut audited = audits::changed(&before, &wanted.ticket);
         audited.extend(wanted.events);
         if !audited.is_empty() && !wanted.closed_too {
@@ -104,7 +104,7 @@ impl Edit {
     }
 
     /// Counts and logs a change of status, once it is durable.
-    pub fn tell(&self) {
+    pub fn record_status_change(&self) {
         let (from, to) = (self.before.status.as_str(), self.after.status.as_str());
         if from != to {
             let id = self.after.id.as_str();
@@ -118,7 +118,7 @@ impl Edit {
 pub fn one(
     request: &Request,
     id: &TicketId,
-    edit: impl Fn(&Summary) -> Result<Wanted, Problem>,
+    edit: impl Fn(&Summary) -> Result<TicketUpdate, Problem>,
 ) -> Answer {
     let (edit, description) = locked(request, id, edit)?;
     edit.after.answer(200, &description)
@@ -129,7 +129,7 @@ pub fn one(
 pub fn locked(
     request: &Request,
     TicketId(id): &TicketId,
-    edit: impl Fn(&Summary) -> Result<Wanted, Problem>,
+    edit: impl Fn(&Summary) -> Result<TicketUpdate, Problem>,
 ) -> Result<(Edit, String), Problem> {
     let author = Author::of(request)?;
     let database = request.database();
@@ -145,7 +145,7 @@ pub fn locked(
             Ok::<_, Problem>((edit, description))
         })
     })?;
-    edit.tell();
+    edit.record_status_change();
     Ok((edit, description))
 }
 

@@ -10,7 +10,7 @@ use hearth_plugin::sql::Batch;
 use crate::deliver::failed;
 use crate::order::{Order, Spread};
 use crate::sql::deliveries::insert_deliveries;
-use crate::sql::events::{Met, insert_event, insert_sender_id};
+use crate::sql::events::{Subscriptions, insert_event, insert_sender_id};
 use crate::sql::requeue::begin_first;
 
 /// The queue of this plugin to itself: one message for each delivery.
@@ -81,7 +81,7 @@ pub struct Target {
 }
 
 /// The endpoints that subscribe to the event.
-pub fn targets(met: &Met) -> Vec<Target> {
+pub fn targets(met: &Subscriptions) -> Vec<Target> {
     let list = match &met.targets {
         Some(Json(Value::Array(list))) => list.as_slice(),
         _ => &[],
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn targets_are_read_from_the_row() {
-        let met = |targets| Met {
+        let met = |targets| Subscriptions {
             schema: None,
             targets,
         };

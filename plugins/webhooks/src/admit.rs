@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hearth_plugin::prelude::*;
 
-use crate::sql::deliveries::Standing;
+use crate::sql::deliveries::DeliveryState;
 
 /// How many attempts to one endpoint may be in progress at once, by its health.
 const WELL_MAX: i64 = 8;
@@ -53,7 +53,7 @@ pub enum Admission {
 }
 
 /// Decides, from what the rows say.
-pub fn admit(standing: &Standing, round: i64, now: Timestamp) -> Admission {
+pub fn admit(standing: &DeliveryState, round: i64, now: Timestamp) -> Admission {
     if standing.round != round || standing.status != "pending" {
         return Admission::Void;
     }
@@ -86,7 +86,7 @@ enum Fares {
     Hanging,
 }
 
-fn fares(standing: &Standing) -> Fares {
+fn fares(standing: &DeliveryState) -> Fares {
     let fails = standing.failing_since.is_some();
     match standing.slow > 0 {
         true if fails => Fares::Hanging,
@@ -97,7 +97,7 @@ fn fares(standing: &Standing) -> Fares {
 }
 
 /// How many attempts of the endpoint may be under way.
-fn places(standing: &Standing) -> i64 {
+fn places(standing: &DeliveryState) -> i64 {
     match fares(standing) {
         _ if standing.ordered => 1,
         Fares::Well => WELL_MAX,
@@ -107,7 +107,7 @@ fn places(standing: &Standing) -> i64 {
 }
 
 /// Whether the endpoint has as much under way as it may.
-pub fn is_full(standing: &Standing) -> bool {
+pub fn is_full(standing: &DeliveryState) -> bool {
     let unproven = fares(standing) != Fares::Well;
     standing.to_endpoint >= places(standing)
         || standing.to_customer >= CUSTOMER_MAX
@@ -116,7 +116,7 @@ pub fn is_full(standing: &Standing) -> bool {
 
 /// How long a delivery waits behind so many others. `fraction` is a random number from
 /// 0 to 1.
-pub fn wait(standing: &Standing, others: i64, fraction: f64) -> Duration {
+pub fn wait(standing: &DeliveryState, others: i64, fraction: f64) -> Duration {
     let step = match fares(standing) {
         Fares::Well => STEP,
         // It answers at once, and takes the next when it has rested.
@@ -133,7 +133,7 @@ pub fn wait(standing: &Standing, others: i64, fraction: f64) -> Duration {
 }
 
 /// One after the other, evenly.
-fn at_rate(standing: &Standing, now: Timestamp) -> Admission {
+fn at_rate(standing: &DeliveryState, now: Timestamp) -> Admission {
     let rate = standing
         .rate_per_second
         .and_then(|rate| u32::try_from(rate).ok());
@@ -157,8 +157,8 @@ mod tests {
     }
 
     /// Of a delivery that is due, to an endpoint that fares well.
-    fn standing() -> Standing {
-        Standing {
+    fn delivery_state() -> DeliveryState {
+        DeliveryState {
             enabled: true,
             ordered: false,
             rate_per_second: None,
@@ -180,21 +180,21 @@ mod tests {
         }
     }
 
-    fn but(change: impl FnOnce(&mut Standing)) -> Standing {
-        let mut standing = standing();
+    fn but(change: impl FnOnce(&mut DeliveryState)) -> DeliveryState {
+        let mut standing = delivery_state();
         change(&mut standing);
         standing
     }
 
-    fn judge(standing: &Standing) -> Admission {
+    fn judge(standing: &DeliveryState) -> Admission {
         admit(standing, 1, NOW)
     }
 
-    fn failing() -> Standing {
+    fn failing() -> DeliveryState {
         but(|standing| standing.failing_since = Some(NOW))
     }
 
-    fn hanging() -> Standing {
+    fn hanging() -> DeliveryState {
         but(|standing| (standing.failing_since, standing.slow) = (Some(NOW), 1))
     }
 
@@ -226,14 +226,14 @@ mod tests {
 
     #[test]
     fn an_endpoint_has_as_many_attempts_under_way_as_it_fares() {
-        let most = |mut standing: Standing| {
+        let most = |mut standing: DeliveryState| {
             let mut admits = |under_way: &i64| {
                 standing.to_endpoint = *under_way;
                 judge(&standing) == Admission::Go
             };
             (0..100).take_while(|count| admits(count)).count()
         };
-        assert_eq!(most(standing()), 8);
+        assert_eq!(most(delivery_state()), 8);
         let new = but(|standing| standing.last_success_at = None);
         let slow = but(|standing| standing.slow = 1);
         assert_eq!([new, failing(), slow].map(most), [2, 2, 2]);
@@ -243,29 +243,29 @@ mod tests {
 
     #[test]
     fn endpoints_that_hang_leave_room_for_those_that_do_not() {
-        let crowded = |mut standing: Standing, to_customer| {
+        let crowded = |mut standing: DeliveryState, to_customer| {
             (standing.to_unproven, standing.to_customer) = (64, to_customer);
             judge(&standing)
         };
-        assert_eq!(crowded(standing(), 64), Admission::Go);
+        assert_eq!(crowded(delivery_state(), 64), Admission::Go);
         assert_eq!(crowded(failing(), 64), Admission::Line(NOW));
-        assert_eq!(crowded(standing(), 96), Admission::Line(NOW));
+        assert_eq!(crowded(delivery_state(), 96), Admission::Line(NOW));
     }
 
     #[test]
     fn those_that_wait_are_spread_over_time_and_never_for_long() {
-        let waits = |standing: &Standing, others| {
+        let waits = |standing: &DeliveryState, others| {
             [0.0, 0.5, 0.99].map(|fraction| wait(standing, others, fraction).as_millis())
         };
-        assert_eq!(waits(&standing(), 0), [50, 50, 50]);
-        assert_eq!(waits(&standing(), 100), [50, 5_050, 9_950]);
+        assert_eq!(waits(&delivery_state(), 0), [50, 50, 50]);
+        assert_eq!(waits(&delivery_state(), 100), [50, 5_050, 9_950]);
         assert_eq!(waits(&failing(), 100), [100, 10_100, 19_900]);
         let mut throttled = failing();
         throttled.throttles = 1;
-        assert_eq!(waits(&throttled, 100), waits(&standing(), 100));
+        assert_eq!(waits(&throttled, 100), waits(&delivery_state(), 100));
         assert_eq!(waits(&hanging(), 10), [5_000, 55_000, 104_000]);
         assert_eq!(waits(&hanging(), 999), [5_000, 155_000, 300_000]);
-        assert_eq!(waits(&standing(), COUNTED_MAX), [0, 150_000, 297_000]);
+        assert_eq!(waits(&delivery_state(), COUNTED_MAX), [0, 150_000, 297_000]);
     }
 
     #[test]

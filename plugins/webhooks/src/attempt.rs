@@ -91,10 +91,10 @@ impl<'d> Delivery<'d> {
             response: Vec::new(),
             asked: None,
             url: self.url.into(),
-            request_headers: self.shown(head),
+            request_headers: self.masked_headers(head),
         };
         match answer {
-            Ok(partial) => Ok(attempt.answered(partial)),
+            Ok(partial) => Ok(attempt.with_answer(partial)),
             Err(Error::BreakerOpen(wait)) => Err(wait),
             Err(error) => Ok(Attempt {
                 outcome: name(&error),
@@ -132,7 +132,7 @@ impl<'d> Delivery<'d> {
     }
 
     /// The headers of the request as they are shown in the list of attempts.
-    fn shown(&self, head: [(&'static str, String); 5]) -> Value {
+    fn masked_headers(&self, head: [(&'static str, String); 5]) -> Value {
         let own = self.headers.0.keys().cloned();
         let own = own.map(|name| (name, Value::from(MASK)));
         let head = head.map(|(name, value)| (name.to_string(), value.into()));
@@ -183,7 +183,7 @@ pub enum Verdict {
 
 impl Attempt {
     /// A status that has arrived counts, whatever became of the rest (Standard Webhooks).
-    fn answered(mut self, Partial { answer, cut }: Partial) -> Self {
+    fn with_answer(mut self, Partial { answer, cut }: Partial) -> Self {
         self.status = Some(answer.status);
         let asked = answer.header("retry-after");
         self.asked = asked.and_then(|text| schedule::retry_after(text, SystemTime::now()));

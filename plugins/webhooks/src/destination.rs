@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use hearth_plugin::outbound::Refusal;
 use hearth_plugin::prelude::*;
-use hearth_plugin::problem::{FieldError, Place};
+use hearth_plugin::problem::{FieldError, Location};
 
 use crate::attempt::Delivery;
 use crate::headers::Headers;
@@ -26,7 +26,7 @@ pub struct Mistake {
 impl From<Mistake> for FieldError {
     fn from(mistake: Mistake) -> Self {
         FieldError {
-            place: Place::Pointer(["/", mistake.field].concat()),
+            location: Location::Pointer(["/", mistake.field].concat()),
             code: mistake.code,
             detail: mistake.detail,
         }
@@ -133,8 +133,8 @@ mod tests {
         assert_eq!(header.detail, "http2-settings: set by the host");
         let error = FieldError::from(header);
         assert_eq!(
-            (error.place, error.code),
-            (Place::Pointer("/headers".into()), "not_allowed")
+            (error.location, error.code),
+            (Location::Pointer("/headers".into()), "not_allowed")
         );
         let address = mistake(Refusal::BlockedAddress("closed".into()));
         assert_eq!((address.field, address.code), ("url", "blocked_address"));

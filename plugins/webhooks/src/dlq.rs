@@ -47,12 +47,12 @@ pub fn list(request: &Request) -> Answer {
 }
 
 /// Which dead letters a client wants to be tried again.
-struct Wanted {
+struct Selection {
     endpoint_id: Option<String>,
     event_ids: Option<Vec<String>>,
 }
 
-impl Wanted {
+impl Selection {
     fn read(mut fields: Fields) -> Result<Self, Problem> {
         let is_endpoint = |text: &String| id::is("ep", text);
         let are_events = |ids: &Vec<String>| ids.iter().all(|text| id::is("evt", text));
@@ -75,7 +75,7 @@ impl Wanted {
             );
         }
         fields.finish()?;
-        Ok(Wanted {
+        Ok(Selection {
             endpoint_id,
             event_ids,
         })
@@ -85,7 +85,7 @@ impl Wanted {
 /// `POST /dlq/redrive`: begins them anew, with the whole schedule. Those of endpoints
 /// that are disabled stay where they are.
 pub fn redrive(request: &Request) -> Answer {
-    let wanted = Wanted::read(request.fields()?)?;
+    let wanted = Selection::read(request.fields()?)?;
     let until = Timestamp::now();
     requeue::begin_job(
         request,

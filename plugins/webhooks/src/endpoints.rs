@@ -2,14 +2,14 @@
 
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
-use hearth_plugin::problem::{FieldError, Place};
+use hearth_plugin::problem::{FieldError, Location};
 use hearth_plugin::seal::Keys;
 use hearth_plugin::sql::Batch;
 
 use crate::destination::{self, Mistake};
 use crate::endpoint::{self, COUNT_MAX, Endpoint, EndpointId, ORDERED_MAX, Reason};
 use crate::headers::{self, Headers};
-use crate::secrets::{self, Wanted};
+use crate::secrets::{self, NewSecret};
 use crate::sign::{Key, Scheme};
 use crate::sql::endpoints::{
     delete_endpoint, delete_secrets, endpoint_by_id, endpoints_after, headers_of, insert_endpoint,
@@ -48,7 +48,7 @@ pub fn show(request: &Request, EndpointId(id): EndpointId) -> Answer {
 struct New {
     endpoint: Endpoint,
     headers: Headers,
-    secret: Wanted,
+    secret: NewSecret,
 }
 
 impl New {
@@ -73,7 +73,7 @@ impl New {
         };
         endpoint.switch((!enabled).then_some(Reason::Requested), now);
         let patch = headers::Patch::read(&mut fields);
-        let secret = Wanted::read(&mut fields);
+        let secret = NewSecret::read(&mut fields);
         let headers = Headers::default().patched(&patch);
         if let Ok(headers) = &headers {
             refuse(&mut fields, &endpoint.url, headers);
@@ -193,7 +193,7 @@ impl Patch {
         let mut errors: Vec<FieldError> = mistakes.filter(sets).map(FieldError::from).collect();
         if matches!(self.metadata, Change::Set(_)) && !endpoint::fits(&after.metadata.0) {
             errors.push(FieldError {
-                place: Place::Pointer("/metadata".into()),
+                location: Location::Pointer("/metadata".into()),
                 code: "too_long",
                 detail: "this would be too large: at most 4 KiB are allowed".into(),
             });
@@ -278,7 +278,9 @@ pub fn change(request: &Request, EndpointId(id): EndpointId) -> Answer {
         after.answer(200)
     };
     let database = request.database();
-    switch::told(|notify| database.transaction(Isolation::ReadCommitted, |tx| change(tx, notify)))
+    switch::run_with_notice(|notify| {
+        database.transaction(Isolation::ReadCommitted, |tx| change(tx, notify))
+    })
 }
 
 /// `DELETE /endpoints/{id}`: 204. What waits for it is never sent, and its secrets
@@ -314,7 +316,7 @@ pub fn enable(request: &Request, EndpointId(id): EndpointId) -> Answer {
 pub fn disable(request: &Request, EndpointId(id): EndpointId) -> Answer {
     request.fields_if_any()?.finish()?;
     let (database, now) = (request.database(), Timestamp::now());
-    switch::told(|notify| {
+    switch::run_with_notice(|notify| {
         database.transaction(Isolation::ReadCommitted, |tx| {
             let mut endpoint = lock_endpoint(tx, &id)?.ok_or_else(Problem::not_found)?;
             request.check_preconditions(Some(&endpoint.etag()))?;

@@ -145,7 +145,9 @@ mod tests {
         let problem = read.err().unwrap();
         assert_eq!(problem.status(), 422);
         let errors = problem.field_errors().iter();
-        errors.map(|error| format!("{:?}", error.place)).collect()
+        errors
+            .map(|error| format!("{:?}", error.location))
+            .collect()
     }
 
     #[test]

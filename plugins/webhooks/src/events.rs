@@ -3,7 +3,7 @@
 use hearth_plugin::cursor::{self, Binding};
 use hearth_plugin::json::{self, RawValue};
 use hearth_plugin::prelude::*;
-use hearth_plugin::problem::{FieldError, Place};
+use hearth_plugin::problem::{FieldError, Location};
 use hearth_plugin::router::PathParameter;
 use hearth_plugin::sql::Error;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::accept::{self, Event};
 use crate::sql::deliveries::{Shown, deliveries_of};
 use crate::sql::events::{
-    Accepted, event_by_id, event_by_sender_id, events_before, events_of_type_before, meet,
+    Accepted, event_by_id, event_by_sender_id, events_before, events_of_type_before, subscriptions,
 };
 use crate::{schema, topic};
 
@@ -32,7 +32,7 @@ pub const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 const SENDER_ID_MAX: usize = 256;
 
 /// The event in a request.
-struct Told {
+struct NewEvent {
     id: Option<String>,
     sender_id: Option<String>,
     kind: String,
@@ -42,14 +42,14 @@ struct Told {
     occurred_at: Option<Timestamp>,
 }
 
-impl Told {
+impl NewEvent {
     /// Reads the fields of a body.
     fn read(mut fields: Fields, body: &[u8]) -> Result<Self, Problem> {
         let text = json::member(body, "payload").map_or("", RawValue::get);
         let is_id = |text: &String| id::is("evt", text);
         let fits = |_: &Map<String, Value>| accept::fits(text);
         let is_name = |text: &String| topic::is_name(text);
-        let told = Told {
+        let new = NewEvent {
             id: fields
                 .text("id")
                 .check("not_allowed", "this must be evt_ and a UUID", is_id)
@@ -76,7 +76,7 @@ impl Told {
             occurred_at: fields.timestamp("occurred_at").optional(),
         };
         fields.finish()?;
-        Ok(told)
+        Ok(new)
     }
 
     fn event(&self, now: Timestamp) -> Event {
@@ -89,7 +89,7 @@ impl Told {
     }
 
     /// The existing event, if the request repeats it.
-    fn there(&self, database: &Database) -> Result<Option<Accepted>, Error> {
+    fn find_existing(&self, database: &Database) -> Result<Option<Accepted>, Error> {
         let by_sender_id = |id| event_by_sender_id(database, id);
         let mut there = self.sender_id.as_deref().map_or(Ok(None), by_sender_id)?;
         if let (None, Some(id)) = (&there, &self.id) {
@@ -113,24 +113,24 @@ impl Told {
 /// with an id, of ours or of the sender's own, that is there already has no effect: 202
 /// with the event that is there where it is the same, else 409.
 pub fn create(request: &Request) -> Answer {
-    let told = Told::read(request.fields()?, request.body())?;
+    let new = NewEvent::read(request.fields()?, request.body())?;
     let database = request.database();
-    let met = meet(&database, &told.kind, &topic::patterns_of(&told.kind))?;
+    let met = subscriptions(&database, &new.kind, &topic::patterns_of(&new.kind))?;
     if let Some(Json(schema)) = &met.schema {
-        validate(schema, &told.payload)?;
+        validate(schema, &new.payload)?;
     }
-    let (event, targets) = (told.event(Timestamp::now()), accept::targets(&met));
+    let (event, targets) = (new.event(Timestamp::now()), accept::targets(&met));
     let id = match accept::accept(&database, &event, &targets) {
         Ok(()) => {
             metrics::count("events", 1, &[]);
             event.id
         }
-        Err(Error::UniqueViolation(_)) => told.there(&database)?.ok_or_else(taken)?.id,
+        Err(Error::UniqueViolation(_)) => new.find_existing(&database)?.ok_or_else(taken)?.id,
         Err(error) => return Err(error.into()),
     };
     let location = request.link(&["/events/", &id].concat());
-    let body = json!({"status": "queued", "id": id, "event_id": told.sender_id,
-        "type": told.kind});
+    let body = json!({"status": "queued", "id": id, "event_id": new.sender_id,
+        "type": new.kind});
     Ok(Response::json(202, &body)?.header("location", &location))
 }
 
@@ -152,7 +152,7 @@ fn validate(schema: &Value, payload: &Value) -> Result<(), Problem> {
 /// Faults of a value that stands at a place of the body.
 pub fn errors(at: &str, code: &'static str, faults: Vec<schema::Fault>) -> Vec<FieldError> {
     let error = |fault: schema::Fault| FieldError {
-        place: Place::Pointer([at, &fault.pointer].concat()),
+        location: Location::Pointer([at, &fault.pointer].concat()),
         code,
         detail: fault.detail,
     };
@@ -244,9 +244,9 @@ pub fn require(request: &Request, id: &str) -> Result<(), Problem> {
 mod tests {
     use super::*;
 
-    fn told(body: &str) -> Result<Told, Problem> {
+    fn new_event(body: &str) -> Result<NewEvent, Problem> {
         let fields = Fields::of(Json::parse(body).unwrap().0)?;
-        Told::read(fields, body.as_bytes())
+        NewEvent::read(fields, body.as_bytes())
     }
 
     #[test]
@@ -254,8 +254,8 @@ mod tests {
         let now = Timestamp::from_micros(7);
         let body = r#"{"type": "a.b", "event_id": "own-1",
             "payload": {"t": "ä",  "n": 18446744073709551616.50}}"#;
-        let told = told(body).unwrap_or_else(|_| panic!("it is an event"));
-        let event = told.event(now);
+        let new = new_event(body).unwrap_or_else(|_| panic!("it is an event"));
+        let event = new.event(now);
         let accepted = |kind: &str, body: &str| Accepted {
             id: event.id.clone(),
             event_id: event.sender_id.clone(),
@@ -264,22 +264,22 @@ mod tests {
             occurred_at: now,
             created_at: now,
         };
-        assert!(told.is(&accepted("a.b", &event.body)));
-        assert!(!told.is(&accepted("a.c", &event.body)));
-        assert!(!told.is(&accepted("a.b", &event.body.replace("6.50", "7.50"))));
+        assert!(new.is(&accepted("a.b", &event.body)));
+        assert!(!new.is(&accepted("a.c", &event.body)));
+        assert!(!new.is(&accepted("a.b", &event.body.replace("6.50", "7.50"))));
         let other_order = event.body.replace(r#""t": "ä",  "#, "");
         let other_order = other_order.replace(".50", r#".50,"t":"ä""#);
-        assert!(told.is(&accepted("a.b", &other_order)), "{other_order}");
+        assert!(new.is(&accepted("a.b", &other_order)), "{other_order}");
         let mut of_another = accepted("a.b", &event.body);
         of_another.event_id = None;
-        assert!(!told.is(&of_another));
+        assert!(!new.is(&of_another));
     }
 
     #[test]
     fn a_payload_of_twenty_kilobytes_is_taken_and_no_larger_one() {
         let of = |length: usize| {
             let payload = json!({"x": "y".repeat(length)});
-            told(&json!({"type": "a", "payload": payload}).to_string())
+            new_event(&json!({"type": "a", "payload": payload}).to_string())
         };
         assert!(of(20_000 - 8).is_ok());
         let problem = of(20_000 - 7).err().unwrap();
@@ -293,7 +293,7 @@ mod tests {
     fn every_wrong_field_is_named() {
         let body = json!({"id": "1", "event_id": "", "type": "a b", "payload": [],
             "occurred_at": "x", "data": 1});
-        let problem = told(&body.to_string()).err().unwrap();
+        let problem = new_event(&body.to_string()).err().unwrap();
         assert_eq!(problem.field_errors().len(), 6);
     }
 }

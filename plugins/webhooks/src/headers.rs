@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use hearth_plugin::prelude::*;
-use hearth_plugin::problem::{FieldError, Place};
+use hearth_plugin::problem::{FieldError, Location};
 use hearth_plugin::seal::Keys;
 
 /// Headers of an endpoint at most.
@@ -80,7 +80,7 @@ impl Headers {
         }
         if self.0.len() > COUNT_MAX {
             let error = FieldError {
-                place: Place::Pointer("/headers".into()),
+                location: Location::Pointer("/headers".into()),
                 code: "too_long",
                 detail: TOO_MANY.into(),
             };

@@ -11,12 +11,12 @@ use serde::Deserialize;
 
 use crate::accept::{self, Event, Target};
 use crate::deliver::{failed, is_final};
-use crate::sql::events::meet;
+use crate::sql::events::subscriptions;
 use crate::topic;
 
 /// What plugins say to each other about something that happened.
 #[derive(Deserialize)]
-struct Told {
+struct EventMessage {
     event_id: String,
     r#type: String,
     occurred_at: String,
@@ -31,17 +31,17 @@ pub const EVENTS: &str = "webhook-events";
 const DELIVERIES_MAX: usize = 100;
 
 /// An event with the endpoints that get it.
-type Addressed = (Event, Vec<Target>);
+type AddressedEvent = (Event, Vec<Target>);
 
 /// Accepts the events of a call's messages, and answers what shall become of each.
 pub fn ingest(batch: &Batch) -> Vec<Disposition> {
-    let mut desk = Desk {
+    let mut addresser = Addresser {
         database: batch.database(),
         targets: BTreeMap::new(),
     };
     let (mut events, mut refusals) = (Vec::new(), Vec::new());
     for message in &batch.messages {
-        refusals.push(match desk.address(message, Timestamp::now()) {
+        refusals.push(match addresser.address(message, Timestamp::now()) {
             Ok(event) => {
                 events.push(event);
                 None
@@ -49,27 +49,31 @@ pub fn ingest(batch: &Batch) -> Vec<Disposition> {
             Err(refusal) => Some(refusal),
         });
     }
-    let mut accepted = desk.accept(&events).into_iter();
+    let mut accepted = addresser.accept(&events).into_iter();
     let each = refusals.into_iter();
     each.filter_map(|refusal| refusal.or_else(|| accepted.next()))
         .collect()
 }
 
 /// What was looked up for some events, to be used for the others.
-struct Desk {
+struct Addresser {
     database: Database,
     targets: BTreeMap<String, Vec<Target>>,
 }
 
-impl Desk {
-    fn address(&mut self, message: &Message, now: Timestamp) -> Result<Addressed, Disposition> {
+impl Addresser {
+    fn address(
+        &mut self,
+        message: &Message,
+        now: Timestamp,
+    ) -> Result<AddressedEvent, Disposition> {
         let dead = |reason: &str| Disposition::DeadLetter(reason.into());
         let event = read(message, now).map_err(dead)?;
         let targets = match self.targets.get(&event.kind) {
             Some(targets) => targets.clone(),
             None => {
                 let patterns = topic::patterns_of(&event.kind);
-                let met = meet(&self.database, &event.kind, &patterns).map_err(failed)?;
+                let met = subscriptions(&self.database, &event.kind, &patterns).map_err(failed)?;
                 let targets = accept::targets(&met);
                 self.targets.insert(event.kind.clone(), targets.clone());
                 targets
@@ -78,7 +82,7 @@ impl Desk {
         Ok((event, targets))
     }
 
-    fn accept(&self, mut events: &[Addressed]) -> Vec<Disposition> {
+    fn accept(&self, mut events: &[AddressedEvent]) -> Vec<Disposition> {
         let mut dispositions = Vec::new();
         while !events.is_empty() {
             let (first, others) = events.split_at(fitting(events));
@@ -90,7 +94,7 @@ impl Desk {
 
     /// In one transaction, or each in one of its own where one of them was accepted
     /// before or cannot be.
-    fn accept_together(&self, events: &[Addressed]) -> Vec<Disposition> {
+    fn accept_together(&self, events: &[AddressedEvent]) -> Vec<Disposition> {
         let of_all = match accept::accept_all(&self.database, events) {
             Ok(()) => Disposition::Done,
             Err(error) if is_final(&error) => {
@@ -104,7 +108,7 @@ impl Desk {
         vec![of_all; events.len()]
     }
 
-    fn accept_alone(&self, (event, targets): &Addressed) -> Disposition {
+    fn accept_alone(&self, (event, targets): &AddressedEvent) -> Disposition {
         match accept::accept(&self.database, event, targets) {
             Ok(()) | Err(Error::UniqueViolation(_)) => Disposition::Done,
             Err(error) => failed(error),
@@ -113,9 +117,9 @@ impl Desk {
 }
 
 /// How many of the first events fit into one transaction; at least one.
-fn fitting(events: &[Addressed]) -> usize {
+fn fitting(events: &[AddressedEvent]) -> usize {
     let mut deliveries = 0;
-    let mut fits = |(_, targets): &&Addressed| {
+    let mut fits = |(_, targets): &&AddressedEvent| {
         deliveries += targets.len();
         deliveries <= DELIVERIES_MAX
     };
@@ -123,24 +127,24 @@ fn fitting(events: &[Addressed]) -> usize {
 }
 
 fn read(message: &Message, now: Timestamp) -> Result<Event, &'static str> {
-    let told: Told = message
+    let message: EventMessage = message
         .json()
         .ok_or("the message body is not a valid event")?;
-    if !id::is("evt", &told.event_id) {
+    if !id::is("evt", &message.event_id) {
         return Err("event_id is invalid: it must be evt_ and a UUID");
     }
-    if !topic::is_name(&told.r#type) {
+    if !topic::is_name(&message.r#type) {
         return Err("type is not a valid event type name");
     }
-    if !accept::fits(told.data.get()) {
+    if !accept::fits(message.data.get()) {
         return Err("data is too large for a webhook");
     }
     let occurred_at =
-        Timestamp::parse(&told.occurred_at).ok_or("occurred_at is not a valid time")?;
+        Timestamp::parse(&message.occurred_at).ok_or("occurred_at is not a valid time")?;
     Ok(Event::new(
-        told.event_id,
-        &told.r#type,
-        told.data.get(),
+        message.event_id,
+        &message.r#type,
+        message.data.get(),
         occurred_at,
         now,
     ))
@@ -162,18 +166,18 @@ mod tests {
         read(&message, Timestamp::default())
     }
 
-    fn told() -> Value {
+    fn body() -> Value {
         json!({"event_id": "evt_017f22e2-79b0-7cc3-98c4-dc0c0c07398f", "type": "ticket.created",
             "occurred_at": "2026-11-23T07:30:00Z", "data": {"id": "tkt_1"}})
     }
 
     #[test]
     fn an_event_keeps_its_id_and_its_time() {
-        let event = read_body(&told()).unwrap();
-        assert_eq!(event.id, told()["event_id"]);
+        let event = read_body(&body()).unwrap();
+        assert_eq!(event.id, body()["event_id"]);
         assert_eq!(event.occurred_at.to_string(), "2026-11-23T07:30:00.000000Z");
         let payload = accept::payload(&event.body).unwrap();
-        assert_eq!(payload.get(), told()["data"].to_string());
+        assert_eq!(payload.get(), body()["data"].to_string());
     }
 
     #[test]
@@ -184,7 +188,7 @@ mod tests {
                 ordered: false,
             };
             let targets = (0..targets).map(target).collect();
-            (read_body(&told()).unwrap(), targets)
+            (read_body(&body()).unwrap(), targets)
         };
         let fits = |targets: &[usize]| {
             let events: Vec<_> = targets.iter().map(|targets| event(*targets)).collect();
@@ -204,7 +208,7 @@ mod tests {
             ("occurred_at", json!("today")),
             ("data", json!("x".repeat(20_000))),
         ] {
-            let mut body = told();
+            let mut body = body();
             body[name] = value;
             assert!(read_body(&body).is_err(), "{name}");
         }

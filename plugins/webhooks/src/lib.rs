@@ -84,13 +84,13 @@ fn consume(batch: &Batch) -> Vec<Disposition> {
         Some(ingest::EVENTS) => ingest::ingest(batch),
         Some(sweep::SWEEPS) => messages.map(|_| sweep::sweep(batch, customer)).collect(),
         _ => messages
-            .map(|message| own(batch, customer, message))
+            .map(|message| consume_own(batch, customer, message))
             .collect(),
     }
 }
 
 /// A message of the plugin to itself.
-fn own(batch: &Batch, customer: &str, message: &Message) -> Disposition {
+fn consume_own(batch: &Batch, customer: &str, message: &Message) -> Disposition {
     if let Some(order) = message.json::<Order>() {
         return deliver::deliver(batch, customer, &order);
     }

@@ -57,7 +57,7 @@ fn below(pointer: &str, step: &str) -> String {
 }
 
 /// The place in a schema that a `$ref` names: `#` and a pointer, percent-encoded.
-fn place(reference: &str) -> Option<String> {
+fn pointer_of(reference: &str) -> Option<String> {
     let fragment = reference.strip_prefix('#')?;
     hearth_plugin::percent::decode(fragment)
 }

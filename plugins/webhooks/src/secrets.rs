@@ -23,12 +23,12 @@ const OVERLAP_SECONDS_MAX: i64 = 7 * 24 * 60 * 60;
 const SIGNING_MAX: usize = 5;
 
 /// What a client says of a new secret.
-pub struct Wanted {
+pub struct NewSecret {
     scheme: Option<Scheme>,
     given: Option<String>,
 }
 
-impl Wanted {
+impl NewSecret {
     /// Reads `signature` and `secret`, which have to fit each other.
     pub fn read(fields: &mut Fields) -> Self {
         let name = fields.text("signature").one_of(&Scheme::NAMES).optional();
@@ -43,7 +43,7 @@ impl Wanted {
             .text("secret")
             .check("invalid_secret", wrong, fits)
             .optional();
-        Wanted { scheme, given }
+        NewSecret { scheme, given }
     }
 
     /// The client's own key, or a new one, of this scheme where it names none.
@@ -140,7 +140,7 @@ pub fn show(request: &Request, EndpointId(id): EndpointId) -> Answer {
 /// signs beside it for a day, or for `overlap_seconds`.
 pub fn rotate(request: &Request, EndpointId(id): EndpointId) -> Answer {
     let mut fields = request.fields_if_any()?;
-    let (wanted, overlap) = (Wanted::read(&mut fields), overlap(&mut fields));
+    let (wanted, overlap) = (NewSecret::read(&mut fields), overlap(&mut fields));
     fields.finish()?;
     let customer = request.caller()?.customer_id.as_str();
     let (keys, now) = (Keys::of_host()?, Timestamp::now());

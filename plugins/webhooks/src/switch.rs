@@ -7,7 +7,7 @@ use hearth_plugin::{config, log};
 use crate::accept::{self, Event};
 use crate::endpoint::{Endpoint, Reason};
 use crate::sql::endpoints::{reset_health, update_endpoint};
-use crate::sql::events::meet;
+use crate::sql::events::subscriptions;
 use crate::{requeue, topic};
 
 /// The type of the event.
@@ -32,7 +32,7 @@ pub fn on(tx: &Transaction, endpoint: &mut Endpoint, now: Timestamp) -> Result<(
 
 /// Runs what may disable an endpoint, and again without a word to the notifications
 /// where nobody takes it: their queue may be full.
-pub fn told<T>(run: impl Fn(bool) -> Result<T, Problem>) -> Result<T, Problem> {
+pub fn run_with_notice<T>(run: impl Fn(bool) -> Result<T, Problem>) -> Result<T, Problem> {
     match run(true) {
         Err(problem) if problem.status() == 503 => run(false),
         result => result,
@@ -58,7 +58,7 @@ pub fn off(
     let data = json!({"endpoint_id": id, "url": endpoint.url, "description": endpoint.description,
         "reason": reason, "disabled_at": now});
     let event = Event::new(id::new("evt"), DISABLED, &data.to_string(), now, now);
-    let met = meet(tx, DISABLED, &topic::patterns_of(DISABLED))?;
+    let met = subscriptions(tx, DISABLED, &topic::patterns_of(DISABLED))?;
     accept::accept_in(tx, &event, &accept::targets(&met))?;
     if notify && config::get("events").as_deref().map(str::trim) == Some(NOTIFICATIONS) {
         let told =

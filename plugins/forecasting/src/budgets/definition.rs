@@ -40,7 +40,7 @@ impl Definition {
         let metric = metric.or(Metric::Billed);
         let wrong = "this must be one of monthly, quarterly, annually";
         let period = fields.text("period");
-        let period = period.convert("not_allowed", wrong, |text| Period::named(&text));
+        let period = period.convert("not_allowed", wrong, |text| Period::parse(&text));
         let period = period.or(Period::Monthly);
         let filter = filter(&mut fields);
         let alerts = fields.nested("alerts", |alerts| {

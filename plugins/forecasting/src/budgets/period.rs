@@ -21,7 +21,7 @@ impl Period {
         }
     }
 
-    pub fn named(name: &str) -> Option<Period> {
+    pub fn parse(name: &str) -> Option<Period> {
         Period::ALL.into_iter().find(|period| period.name() == name)
     }
 

@@ -7,7 +7,7 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::queue::Message;
 use hearth_plugin::sql::Numeric;
 
-use super::standing::Standing;
+use super::status::BudgetStatus;
 use crate::costs::Scope;
 use crate::month::Month;
 use crate::sql::budgets::{Budget, budgets, reach};
@@ -24,7 +24,7 @@ pub fn all(tx: &Transaction) -> Result<usize, Problem> {
             scopes.insert(budget.currency.clone(), scope);
         }
         let scope = scopes.get(&budget.currency).and_then(Option::as_ref);
-        alerts += look(tx, &budget, &Standing::of(tx, &budget, scope, now)?)?;
+        alerts += look(tx, &budget, &BudgetStatus::of(tx, &budget, scope, now)?)?;
     }
     Ok(alerts)
 }
@@ -33,25 +33,25 @@ pub fn all(tx: &Transaction) -> Result<usize, Problem> {
 pub fn one(tx: &Transaction, budget: &Budget) -> Result<usize, Problem> {
     let now = Month::now();
     let scope = Scope::of(tx, &budget.currency, now)?;
-    look(tx, budget, &Standing::of(tx, budget, scope.as_ref(), now)?)
+    look(
+        tx,
+        budget,
+        &BudgetStatus::of(tx, budget, scope.as_ref(), now)?,
+    )
 }
 
-fn look(tx: &Transaction, budget: &Budget, standing: &Standing) -> Result<usize, Problem> {
-    let actual = Some(&standing.actual);
+fn look(tx: &Transaction, budget: &Budget, status: &BudgetStatus) -> Result<usize, Problem> {
+    let actual = Some(&status.actual);
     let kinds = [
         ("actual", actual, &budget.alert_actual),
-        (
-            "forecast",
-            standing.forecast.as_ref(),
-            &budget.alert_forecast,
-        ),
+        ("forecast", status.forecast.as_ref(), &budget.alert_forecast),
     ];
     let mut alerts = 0;
     for (kind, amount, thresholds) in kinds {
         let Some(amount) = amount.filter(|_| !thresholds.is_empty()) else {
             continue;
         };
-        let from = standing.from.0;
+        let from = status.from.0;
         let reached = reach(
             tx,
             &budget.id,
@@ -62,7 +62,7 @@ fn look(tx: &Transaction, budget: &Budget, standing: &Standing) -> Result<usize,
             thresholds,
         )?;
         for threshold in &reached {
-            tell(tx, budget, standing, kind, amount, threshold.threshold)?;
+            send_alert(tx, budget, status, kind, amount, threshold.threshold)?;
         }
         metrics::count("budget_alerts", reached.len() as u64, &[("kind", kind)]);
         alerts += reached.len();
@@ -70,10 +70,10 @@ fn look(tx: &Transaction, budget: &Budget, standing: &Standing) -> Result<usize,
     Ok(alerts)
 }
 
-fn tell(
+fn send_alert(
     tx: &Transaction,
     budget: &Budget,
-    standing: &Standing,
+    status: &BudgetStatus,
     kind: &str,
     amount: &Numeric,
     threshold: i64,
@@ -85,8 +85,8 @@ fn tell(
         "data": {
             "budget_id": budget.id,
             "name": budget.name,
-            "period_start": standing.from.to_string(),
-            "period_end": standing.to.to_string(),
+            "period_start": status.from.to_string(),
+            "period_end": status.to.to_string(),
             "metric": budget.metric,
             "currency": budget.currency,
             "budget_amount": budget.amount.0,

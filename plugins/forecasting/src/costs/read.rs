@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Numeric;
-use hearth_plugin::{FieldError, problem::Place};
+use hearth_plugin::{FieldError, problem::Location};
 
 use super::partial::{Partial, partial_month};
 use super::{Costs, GROUPS_MAX, Group, Key, MONTHS_MAX, metric, numbers};
@@ -120,7 +120,7 @@ fn currency(database: &Database, selection: &Selection) -> Result<Option<String>
         [] => Ok(None),
         [only] => Ok(Some(only.clone())),
         _ => Err(Problem::invalid_query(vec![FieldError {
-            place: Place::Parameter("currency".into()),
+            location: Location::Parameter("currency".into()),
             code: "required",
             detail: format!(
                 "this is required, as there are costs in several currencies: {}",

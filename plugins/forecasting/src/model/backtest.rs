@@ -95,7 +95,7 @@ impl Backtest {
     }
 
     /// The origins at which a forecast would have been answered.
-    pub fn answered(&self) -> impl Iterator<Item = &Origin> {
+    pub fn comparable_origins(&self) -> impl Iterator<Item = &Origin> {
         let enough = |origin: &&Origin| origin.training >= HISTORY_MONTHS_MIN;
         self.origins.iter().filter(enough)
     }
@@ -103,7 +103,7 @@ impl Backtest {
     /// How good the answered forecasts were in their first months.
     pub fn accuracy(&self, months: usize) -> Accuracy {
         let pairs = || {
-            let all = self.answered();
+            let all = self.comparable_origins();
             all.flat_map(|own| own.pairs().map(move |(horizon, pair)| (own, horizon, pair)))
                 .filter(move |(_, horizon, _)| *horizon <= months)
         };

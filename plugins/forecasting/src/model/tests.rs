@@ -177,7 +177,7 @@ fn each_forecast_of_the_past_is_the_one_that_its_months_give() {
         let known = history(&costs(months, 0.01, 0.2, 0.2));
         let backtest = forecast(&known, 1, 0.9, Model::Combined).unwrap().backtest;
         assert!(!backtest.origins.is_empty());
-        for origin in backtest.answered() {
+        for origin in backtest.comparable_origins() {
             let (training, after) = known.split_at(origin.training);
             let then = forecast(training, origin.forecast.len(), 0.9, Model::Combined).unwrap();
             assert_eq!(origin.forecast, means(&then));

@@ -10,7 +10,7 @@ macro_rules! columns {
             const COUNT: usize = [$($name),*].len();
 
             /// The column of a name, as FOCUS writes it.
-            pub fn named(name: &str) -> Option<Column> {
+            pub fn parse(name: &str) -> Option<Column> {
                 match name {
                     $($name => Some(Column::$column),)*
                     _ => None,

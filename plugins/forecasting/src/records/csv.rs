@@ -18,7 +18,7 @@ pub fn read(
         cells: Vec::new(),
     };
     let header = lines.advance().map(|(_, read)| read);
-    let names: Vec<_> = lines.cells.iter().map(|name| named(name)).collect();
+    let names: Vec<_> = lines.cells.iter().map(|name| parse(name)).collect();
     if !matches!(header, Some(Ok(()))) || names.iter().all(Option::is_none) {
         return Err(no_header(text.trim_start()));
     }
@@ -35,7 +35,7 @@ pub fn read(
 /// Whether the first line of a text names columns that are kept.
 pub fn has_header(text: &str) -> bool {
     let first = text.lines().next().unwrap_or_default();
-    first.split(',').filter_map(named).next().is_some()
+    first.split(',').filter_map(parse).next().is_some()
 }
 
 fn count(given: &[&Column], column: &Column) -> usize {
@@ -51,14 +51,14 @@ fn column_twice(column: Column) -> Problem {
     Problem::new(422, "column-given-twice", "Column given twice").detail(detail)
 }
 
-fn named(name: &str) -> Option<Column> {
-    Column::named(name.trim().trim_matches('"'))
+fn parse(name: &str) -> Option<Column> {
+    Column::parse(name.trim().trim_matches('"'))
 }
 
 /// 422: what the first line is where it names no column, as far as it can be seen.
 fn no_header(text: &str) -> Problem {
     let first = text.lines().next().unwrap_or_default();
-    let separates = |own: &char| first.split(*own).filter_map(named).count() > 1;
+    let separates = |own: &char| first.split(*own).filter_map(parse).count() > 1;
     let detail = match FOREIGN_SEPARATORS.into_iter().find(separates) {
         Some(own) => format!("the columns are separated by {own:?}; export them with commas"),
         None => "the first line must name the columns, such as BilledCost,ChargePeriodStart".into(),

@@ -135,7 +135,7 @@ impl<'de> Deserialize<'de> for Name {
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-                Ok(Name(Column::named(name)))
+                Ok(Name(Column::parse(name)))
             }
         }
         deserializer.deserialize_str(Names)

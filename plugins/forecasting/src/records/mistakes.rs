@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hearth_plugin::prelude::*;
-use hearth_plugin::{FieldError, problem::Place};
+use hearth_plugin::{FieldError, problem::Location};
 
 use super::record::Record;
 
@@ -83,7 +83,7 @@ impl Mistakes {
         self.count += 1;
         if self.errors.len() < MISTAKES_MAX {
             self.errors.push(FieldError {
-                place: Place::Pointer(pointer(index, column)),
+                location: Location::Pointer(pointer(index, column)),
                 code,
                 detail,
             });
@@ -132,15 +132,15 @@ pub fn of_json(problem: Problem) -> Problem {
     let errors = problem.field_errors();
     match errors.iter().find(|error| error.code == NAME_TWICE) {
         Some(error) => Problem::new(400, "name-given-twice", "Name given twice")
-            .detail(format!("nothing was loaded: {}", named(error))),
+            .detail(format!("nothing was loaded: {}", location_of(error))),
         None => problem,
     }
 }
 
-fn named(error: &FieldError) -> String {
-    match &error.place {
-        Place::Pointer(pointer) => format!("{pointer}, {}", error.detail),
-        Place::Parameter(_) => error.detail.clone(),
+fn location_of(error: &FieldError) -> String {
+    match &error.location {
+        Location::Pointer(pointer) => format!("{pointer}, {}", error.detail),
+        Location::Parameter(_) => error.detail.clone(),
     }
 }
 

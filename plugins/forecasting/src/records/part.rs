@@ -32,7 +32,7 @@ pub fn write(
     let load_id = match load_by_name(tx, &target.source, &part.load)? {
         None => begin(tx, target, part)?,
         Some(Load { id, answer: None }) => id,
-        Some(Load { answer, .. }) => return again(part, answer.unwrap_or_default().0),
+        Some(Load { answer, .. }) => return repeat_answer(part, answer.unwrap_or_default().0),
     };
     let (own, others) = with_ids(records);
     let mut changes = Changes::default();
@@ -75,7 +75,7 @@ fn begin(tx: &Transaction, target: &Target, part: &Part) -> Result<String, Probl
 }
 
 /// The answer to a part of a load that is finished: of its last part what it was.
-fn again(part: &Part, answer: Value) -> Result<Value, Problem> {
+fn repeat_answer(part: &Part, answer: Value) -> Result<Value, Problem> {
     if part.is_last && answer["load"]["part"].as_i64() == Some(part.number) {
         return Ok(answer);
     }

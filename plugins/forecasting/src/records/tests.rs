@@ -1,7 +1,7 @@
 use super::*;
 use crate::month::Month;
 use hearth_plugin::Query;
-use hearth_plugin::problem::Place;
+use hearth_plugin::problem::Location;
 
 fn target(query: &str) -> Target {
     Target::read(Query::parse(query).unwrap()).unwrap()
@@ -30,12 +30,12 @@ fn rows(format: Format, text: &str) -> Result<Vec<Record>, Problem> {
 fn mistakes(format: Format, text: &str) -> Vec<(String, &'static str)> {
     let problem = rows(format, text).unwrap_err();
     let errors = problem.field_errors().iter();
-    let place = |place: &Place| match place {
-        Place::Pointer(pointer) => pointer.clone(),
-        Place::Parameter(name) => name.clone(),
+    let place = |place: &Location| match place {
+        Location::Pointer(pointer) => pointer.clone(),
+        Location::Parameter(name) => name.clone(),
     };
     errors
-        .map(|error| (place(&error.place), error.code))
+        .map(|error| (place(&error.location), error.code))
         .collect()
 }
 

@@ -20,7 +20,7 @@ fn stretch(numbers: std::ops::Range<u32>, wanted: impl Fn(u32) -> bool) -> Stret
         ..Stretch::default()
     };
     for number in numbers.rev() {
-        stretch.meet(&id(number), wanted(number));
+        stretch.add(&id(number), wanted(number));
     }
     stretch
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::entry::gather;
 use crate::entry::tests::{id, items};
-use crate::mark::Mark;
+use crate::flag::Flag;
 
 const KIND: Kind = Kind::Read;
 
@@ -100,7 +100,7 @@ impl Inboxes {
         if !on {
             self.lines.of_mut(KIND).sink(category(number), &id(number));
         }
-        self.entries[place].set(KIND, Mark { on, at });
+        self.entries[place].set(KIND, Flag { on, at });
     }
 
     fn take(&mut self, step: &Step, at: i64) {

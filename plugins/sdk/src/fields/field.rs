@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::problem::{FieldError, Place};
+use crate::problem::{FieldError, Location};
 
 /// How many wrong items of a list are named; the rest would only grow the answer.
 const WRONG_ITEMS_MAX: usize = 20;
@@ -60,15 +60,19 @@ impl<T> State<T> {
 #[must_use = "a field is only read by `required`, `optional`, `or` or `change`"]
 pub struct Field<'f, T> {
     errors: &'f mut Vec<FieldError>,
-    place: Place,
+    location: Location,
     state: State<T>,
 }
 
 impl<'f, T> Field<'f, T> {
-    pub(crate) fn new(errors: &'f mut Vec<FieldError>, place: Place, state: State<T>) -> Self {
+    pub(crate) fn new(
+        errors: &'f mut Vec<FieldError>,
+        location: Location,
+        state: State<T>,
+    ) -> Self {
         Field {
             errors,
-            place,
+            location,
             state,
         }
     }
@@ -148,7 +152,7 @@ impl<'f, T> Field<'f, T> {
         };
         Field {
             errors: self.errors,
-            place: self.place,
+            location: self.location,
             state,
         }
     }
@@ -185,21 +189,23 @@ impl<'f, T> Field<'f, T> {
             State::Null => Change::Clear,
             State::Value(value) => Change::Set(value),
             State::Wrong(reasons) => {
-                report(self.errors, &self.place, reasons);
+                report(self.errors, &self.location, reasons);
                 Change::Keep
             }
         }
     }
 }
 
-fn report(errors: &mut Vec<FieldError>, place: &Place, reasons: Vec<Reason>) {
+fn report(errors: &mut Vec<FieldError>, location: &Location, reasons: Vec<Reason>) {
     for reason in reasons.into_iter().take(WRONG_ITEMS_MAX) {
-        let place = match (place, reason.index) {
-            (Place::Pointer(pointer), Some(index)) => Place::Pointer(format!("{pointer}/{index}")),
-            (place, _) => place.clone(),
+        let location = match (location, reason.index) {
+            (Location::Pointer(pointer), Some(index)) => {
+                Location::Pointer(format!("{pointer}/{index}"))
+            }
+            (location, _) => location.clone(),
         };
         errors.push(FieldError {
-            place,
+            location,
             code: reason.code,
             detail: reason.detail,
         });

@@ -8,9 +8,9 @@ fn fields(text: &str) -> Fields {
 fn mistakes(fields: Fields) -> Vec<(String, &'static str)> {
     let problem = fields.finish().unwrap_err();
     assert_eq!(problem.status(), 422);
-    let pointer = |error: &FieldError| match &error.place {
-        Place::Pointer(pointer) => pointer.clone(),
-        Place::Parameter(name) => panic!("{name} is a parameter"),
+    let pointer = |error: &FieldError| match &error.location {
+        Location::Pointer(pointer) => pointer.clone(),
+        Location::Parameter(name) => panic!("{name} is a parameter"),
     };
     problem
         .field_errors()

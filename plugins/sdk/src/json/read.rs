@@ -37,7 +37,7 @@ pub struct Fault {
 
 impl Fault {
     /// The line and the byte in it, both from 1.
-    pub fn place(&self, text: &[u8]) -> (usize, usize) {
+    pub fn line_and_column(&self, text: &[u8]) -> (usize, usize) {
         let before = text.get(..self.offset).unwrap_or(text);
         let lines = before.iter().filter(|byte| **byte == b'\n').count();
         let column = before.iter().rev().take_while(|byte| **byte != b'\n');
@@ -112,11 +112,11 @@ impl<'t> Reader<'t> {
             Some(b'[') => self.within(Self::list),
             Some(b'"') => self.string().map(Value::String),
             Some(b'-' | b'0'..=b'9') => self.number().map(Value::Number),
-            _ => self.word(),
+            _ => self.literal(),
         }
     }
 
-    fn word(&mut self) -> Result<Value, Fault> {
+    fn literal(&mut self) -> Result<Value, Fault> {
         let words = [
             ("null", Value::Null),
             ("true", Value::Bool(true)),
@@ -231,7 +231,7 @@ mod tests {
 
     fn fault(text: &str) -> (Reason, usize, usize) {
         let fault = read(text.as_bytes()).unwrap_err();
-        let (line, column) = fault.place(text.as_bytes());
+        let (line, column) = fault.line_and_column(text.as_bytes());
         (fault.reason, line, column)
     }
 
@@ -295,7 +295,7 @@ mod tests {
             assert_eq!(fault(text), (Reason::Syntax, line, column), "{text}");
         }
         let fault = read(b"\"\xff\"").unwrap_err();
-        assert_eq!(fault.place(b"\"\xff\""), (1, 2));
+        assert_eq!(fault.line_and_column(b"\"\xff\""), (1, 2));
     }
 
     #[test]

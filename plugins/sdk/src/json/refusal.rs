@@ -18,7 +18,7 @@ pub(super) fn other_type(media_type: &str) -> Problem {
 
 /// 400, with the line and column.
 pub(super) fn invalid(fault: &Fault, body: &[u8]) -> Problem {
-    let (line, column) = fault.place(body);
+    let (line, column) = fault.line_and_column(body);
     let place = format!("at line {line}, column {column}");
     let (kind, title, detail) = match fault.reason {
         Reason::Syntax => return malformed(format!("the body is not valid JSON {place}")),

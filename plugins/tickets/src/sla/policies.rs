@@ -3,7 +3,7 @@
 use hearth_plugin::cursor::Binding;
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Error;
-use hearth_plugin::{FieldError, problem::Place};
+use hearth_plugin::{FieldError, problem::Location};
 
 use super::order::Order;
 use super::policy::{BUILT_IN, Policy, TIERS};
@@ -201,7 +201,7 @@ fn refused(error: Error) -> Problem {
     match error {
         Error::ForeignKeyViolation(name) if name == "sla_policies_calendar" => {
             Problem::invalid_fields(vec![FieldError {
-                place: Place::Pointer("/calendar_id".into()),
+                location: Location::Pointer("/calendar_id".into()),
                 code: "not_found",
                 detail: "this calendar was not found".into(),
             }])

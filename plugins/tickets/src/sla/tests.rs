@@ -2,7 +2,7 @@
 
 mod model;
 mod reading;
-mod telling;
+mod sent_events;
 
 use hearth_plugin::prelude::*;
 use hearth_plugin::zone::Zone;
@@ -28,7 +28,7 @@ fn calendar(time_zone: &str, hours: &[(i64, i64)], days: usize, holidays: &[&str
         .take(days)
         .for_each(|day| day.clone_from(&hours));
     let holidays = holidays.iter().map(|date| day_of(date).unwrap()).collect();
-    Calendar::new(Zone::named(time_zone).unwrap(), week, holidays)
+    Calendar::new(Zone::by_name(time_zone).unwrap(), week, holidays)
 }
 
 fn working_hours() -> Calendar {
@@ -158,7 +158,7 @@ fn what_ten_years_do_not_reach_has_no_due_time_and_is_told_quickly() {
         start_minute: 0,
         end_minute: 1,
     });
-    let rare = Calendar::new(Zone::named("UTC").unwrap(), week, vec![]);
+    let rare = Calendar::new(Zone::by_name("UTC").unwrap(), week, vec![]);
     let year = 525_600 * MICROS_PER_MINUTE;
     assert_eq!(rare.add_business(at("2026-11-25T10:00:00Z"), year), None);
     for micros in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {

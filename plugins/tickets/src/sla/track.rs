@@ -4,7 +4,7 @@
 use hearth_plugin::prelude::*;
 use hearth_plugin::sql::Step;
 
-use super::clock::{Clock, Clocks, Moment, Told};
+use super::clock::{Clock, Clocks, Moment, SentEvents};
 use super::plan::Plan;
 use crate::sql::creation::insert_clocks;
 use crate::sql::sla::{in_force, write_clocks};
@@ -41,7 +41,7 @@ impl Tracked {
 
     /// Whether an event is due before the next check.
     pub fn is_overlooked(&self, now: Timestamp) -> bool {
-        let next = self.clocks.untold(now).first().map(|check| check.at);
+        let next = self.clocks.unsent_events(now).first().map(|check| check.at);
         next.is_some_and(|next| self.check_at.is_none_or(|check_at| check_at > next))
     }
 
@@ -52,7 +52,7 @@ impl Tracked {
 
     /// Says when they are to be looked at next.
     pub fn watch(&mut self, now: Timestamp) {
-        self.check_at = self.clocks.untold(now).first().map(|check| check.at);
+        self.check_at = self.clocks.unsent_events(now).first().map(|check| check.at);
     }
 }
 
@@ -148,14 +148,14 @@ pub fn row(tracked: &Tracked) -> Value {
     members.insert("started_at".into(), json!(clocks.started_at));
     members.insert("running_since".into(), json!(clocks.running_since));
     members.insert("elapsed_micros".into(), clocks.elapsed_micros.into());
-    for (name, clock) in clocks.named() {
+    for (name, clock) in clocks.by_name() {
         let mut member = |what, value| members.insert([name, what].concat(), value);
         member("_target_minutes", json!(clock.target_minutes));
         member("_due_at", json!(clock.due_at));
         member("_warn_at", json!(clock.warn_at));
         member("_met_at", json!(clock.met_at));
-        member("_warned_at", json!(clock.told.warning));
-        member("_breached_at", json!(clock.told.breach));
+        member("_warned_at", json!(clock.sent.warning));
+        member("_breached_at", json!(clock.sent.breach));
     }
     Value::Object(members)
 }
@@ -180,7 +180,7 @@ fn tracked(row: &Value) -> Option<Tracked> {
         due_at: time(&[name, "_due_at"].concat()),
         warn_at: time(&[name, "_warn_at"].concat()),
         met_at: time(&[name, "_met_at"].concat()),
-        told: Told {
+        sent: SentEvents {
             warning: time(&[name, "_warned_at"].concat()),
             breach: time(&[name, "_breached_at"].concat()),
         },

@@ -80,7 +80,7 @@ pub fn look(database: &Database) -> Result<(), Error> {
             let due = lock_order(due.map(|due| due.ticket_id));
             let events = match due.is_empty() {
                 true => Vec::new(),
-                false => tell(tx, &tier, &due)?,
+                false => send_due_events(tx, &tier, &due)?,
             };
             remove_looks(tx, now)?;
             let is_full = i64::try_from(due.len()) == Ok(PAGE);
@@ -108,7 +108,7 @@ fn next_look(looks: &Looks, next: Timestamp, now: Timestamp, is_full: bool) -> O
 }
 
 /// Locks tickets and sends the due events of their clocks.
-fn tell(tx: &Transaction, tier: &str, ids: &[String]) -> Result<Vec<Event>, Error> {
+fn send_due_events(tx: &Transaction, tier: &str, ids: &[String]) -> Result<Vec<Event>, Error> {
     let tickets = lock_tickets(tx, ids)?;
     let now = Timestamp::now();
     let mut found = in_force(tx, ids, tier)?;
@@ -119,21 +119,22 @@ fn tell(tx: &Transaction, tier: &str, ids: &[String]) -> Result<Vec<Event>, Erro
         return Ok(Vec::new());
     }
     let plan = Plan::of(&found, tier);
-    let told = tracked.iter_mut().map(|own| told(&plan, own, now));
-    let told: Vec<Vec<Check>> = told.collect();
+    let checks = tracked.iter_mut().map(|own| due_checks(&plan, own, now));
+    let checks: Vec<Vec<Check>> = checks.collect();
     write_clocks(tx, &Json(tracked.iter().map(track::row).collect()))?;
-    events(tx, &plan, &tickets, &tracked, &told)
+    events(tx, &plan, &tickets, &tracked, &checks)
 }
 
 /// What a look at a ticket's clocks came to.
-fn told(plan: &Plan, tracked: &mut Tracked, now: Timestamp) -> Vec<Check> {
+fn due_checks(plan: &Plan, tracked: &mut Tracked, now: Timestamp) -> Vec<Check> {
     tracked.clocks.schedule(plan, &tracked.priority);
-    let mut told = tracked.clocks.untold(now);
-    told.retain(|check| check.at <= now);
-    told.iter()
-        .for_each(|check| tracked.clocks.tell(check, now));
+    let mut checks = tracked.clocks.unsent_events(now);
+    checks.retain(|check| check.at <= now);
+    checks
+        .iter()
+        .for_each(|check| tracked.clocks.record_sent(check, now));
     tracked.watch(now);
-    told
+    checks
 }
 
 fn events(
@@ -141,21 +142,21 @@ fn events(
     plan: &Plan,
     tickets: &[Summary],
     tracked: &[Tracked],
-    told: &[Vec<Check>],
+    checks: &[Vec<Check>],
 ) -> Result<Vec<Event>, Error> {
-    let both = tracked.iter().zip(told);
-    let told = both.flat_map(|(own, told)| told.iter().map(move |check| (own, check)));
-    let told: Vec<(&Tracked, &Check)> = told.collect();
-    if told.is_empty() {
+    let both = tracked.iter().zip(checks);
+    let checks = both.flat_map(|(own, checks)| checks.iter().map(move |check| (own, check)));
+    let checks: Vec<(&Tracked, &Check)> = checks.collect();
+    if checks.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = lock_order(told.iter().map(|(own, _)| own.ticket_id.clone()));
+    let ids = lock_order(checks.iter().map(|(own, _)| own.ticket_id.clone()));
     let descriptions = short_descriptions(tx, &ids)?;
     let event = |(own, check): (&Tracked, &Check)| {
         let ticket = tickets.iter().find(|ticket| ticket.id == own.ticket_id)?;
         Some(event(plan, ticket, &descriptions, own, check))
     };
-    Ok(told.into_iter().filter_map(event).collect())
+    Ok(checks.into_iter().filter_map(event).collect())
 }
 
 fn event(

@@ -27,7 +27,7 @@ use hearth_plugin::prelude::*;
 
 row! {
     /// A ticket of a page, and its due time in the order of due times.
-    pub struct Found {
+    pub struct ListedTicket {
         id: String,
         version: i64,
         status: String,
@@ -233,7 +233,7 @@ macro_rules! pages {
     ($($name:ident: $select:literal, $from:expr, $order:literal;)*) => {
         filtered! {$(
             /// A page of tickets.
-            $name -> Vec<Found> = concat!(
+            $name -> Vec<ListedTicket> = concat!(
                 $select, columns!(), ", due_at FROM ", $from,
                 " ORDER BY ", $order, " OFFSET $9 LIMIT $13",
             );

@@ -26,7 +26,7 @@ fn partly(status: u16, headers: &[(&str, &str)], body: &[u8], cut: Option<Error>
         headers: headers.iter().map(header).collect(),
         body: body.to_vec(),
     };
-    attempt(None, "status").answered(Partial { answer, cut })
+    attempt(None, "status").with_answer(Partial { answer, cut })
 }
 
 fn answered(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Attempt {
@@ -140,7 +140,7 @@ fn headers_are_shown_without_the_values_of_the_endpoint_s_own() {
     let own = ("authorization".to_string(), "Bearer hunter2".to_string());
     let headers = Headers(BTreeMap::from([own]));
     let delivery = Delivery::example("https://example.com/", &headers);
-    let shown = delivery.shown(delivery.head(7));
+    let shown = delivery.masked_headers(delivery.head(7));
     assert_eq!(shown["webhook-id"], "evt");
     assert_eq!(shown["webhook-timestamp"], "7");
     assert_eq!(shown["authorization"], "***");

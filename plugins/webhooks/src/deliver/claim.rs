@@ -14,7 +14,8 @@ use super::{LEASE, Leased, Worker, until, until_asked};
 use crate::admit::{self, Admission};
 use crate::order::Order;
 use crate::sql::deliveries::{
-    Next, Standing, lease, lease_first, line, postpone, standing, stop_delivery, take_slot,
+    DeliveryState, Next, delivery_state, lease, lease_first, line, postpone, stop_delivery,
+    take_slot,
 };
 
 /// How often a claim looks again where another one was quicker.
@@ -50,7 +51,7 @@ impl Worker<'_> {
     fn look(&self, is_last: bool) -> Result<Option<Claim>, Error> {
         let (event, endpoint) = (&self.order.event_id, &self.order.endpoint_id);
         let now = Timestamp::now();
-        let Some(standing) = standing(&self.database, event, endpoint, now)? else {
+        let Some(standing) = delivery_state(&self.database, event, endpoint, now)? else {
             return Ok(Some(Disposition::Done.into()));
         };
         match admit::admit(&standing, self.order.round, now) {
@@ -76,7 +77,7 @@ impl Worker<'_> {
 
     fn in_line(
         &self,
-        standing: &Standing,
+        standing: &DeliveryState,
         from: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Claim>, Error> {
@@ -87,7 +88,7 @@ impl Worker<'_> {
 
     /// The message's own delivery is over, or carried on by another message: the place
     /// that it might have had is for the first one of the line.
-    fn first_of_line(&self, standing: &Standing, now: Timestamp) -> Result<Claim, Error> {
+    fn first_of_line(&self, standing: &DeliveryState, now: Timestamp) -> Result<Claim, Error> {
         if !standing.has_line || admit::is_full(standing) {
             return Ok(Disposition::Done.into());
         }
@@ -99,7 +100,7 @@ impl Worker<'_> {
 
     fn wait_until(
         &self,
-        standing: &Standing,
+        standing: &DeliveryState,
         instant: Timestamp,
         has_slot: bool,
         now: Timestamp,
@@ -121,7 +122,7 @@ impl Worker<'_> {
     /// Who has to wait for the rate gets an instant of its own, which is kept for it.
     fn at_rate(
         &self,
-        standing: &Standing,
+        standing: &DeliveryState,
         apart: Duration,
         now: Timestamp,
     ) -> Result<Option<Claim>, Error> {
@@ -138,7 +139,7 @@ impl Worker<'_> {
     }
 
     /// `None` where another one was quicker.
-    fn lease(&self, standing: &Standing, now: Timestamp) -> Result<Option<Claim>, Error> {
+    fn lease(&self, standing: &DeliveryState, now: Timestamp) -> Result<Option<Claim>, Error> {
         let Order {
             event_id,
             endpoint_id,

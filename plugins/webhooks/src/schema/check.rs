@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hearth_plugin::json::{Map, Value};
 
 use super::decimal::Decimal;
-use super::{FAULTS_MAX, Fault, below, is_integer, place, regex};
+use super::{FAULTS_MAX, Fault, below, is_integer, pointer_of, regex};
 
 /// The only draft that `$schema` may name.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -181,7 +181,7 @@ impl Checking {
     }
 
     fn reference(&mut self, pointer: &str, value: &Value) {
-        let to = value.as_str().and_then(place);
+        let to = value.as_str().and_then(pointer_of);
         self.references.push((pointer.to_string(), to));
     }
 }

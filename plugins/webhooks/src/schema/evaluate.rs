@@ -6,7 +6,7 @@ use hearth_plugin::json::{Map, Value};
 use regex_lite::Regex;
 
 use super::equal::{are_different, compare, equal, is_multiple};
-use super::{FAULTS_MAX, Fault, below, is_integer, place, regex};
+use super::{FAULTS_MAX, Fault, below, is_integer, pointer_of, regex};
 
 /// Schemas that are applied to one payload at most. Alternatives within
 /// alternatives could go on for ever.
@@ -94,7 +94,7 @@ impl<'s> Evaluation<'s> {
 
     fn keywords(&mut self, keywords: &'s Map<String, Value>, value: &Value, pointer: &str) {
         if let Some(Value::String(reference)) = keywords.get("$ref")
-            && let Some(target) = place(reference).and_then(|place| self.root.pointer(&place))
+            && let Some(target) = pointer_of(reference).and_then(|place| self.root.pointer(&place))
         {
             self.apply(target, value, pointer);
         }

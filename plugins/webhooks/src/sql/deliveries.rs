@@ -8,7 +8,7 @@ row! {
     /// What a worker has to know of a delivery, of its endpoint, and of what else is
     /// under way: to its endpoint, to all endpoints of the customer, and to those of
     /// them that do not fare well.
-    pub struct Standing {
+    pub struct DeliveryState {
         enabled: bool,
         ordered: bool,
         rate_per_second: Option<i64>,
@@ -113,7 +113,7 @@ sql! {
 
     /// Locks nothing: thousands may ask at once. What is under way is few rows of many,
     /// and is found by its own index whatever the planner believes.
-    pub read fn standing(event_id: &str, endpoint_id: &str, now: Timestamp) -> Option<Standing> =
+    pub read fn delivery_state(event_id: &str, endpoint_id: &str, now: Timestamp) -> Option<DeliveryState> =
         "WITH busy AS MATERIALIZED (SELECT endpoint_id FROM deliveries WHERE leased_until > $3) \
          SELECT endpoints.enabled AND endpoints.deleted_at IS NULL AS enabled, \
          endpoints.ordered, endpoints.rate_per_second, health.last_success_at, \

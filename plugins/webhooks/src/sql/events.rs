@@ -4,7 +4,7 @@ use hearth_plugin::prelude::*;
 
 row! {
     /// What an event of a type meets: the type's schema, and who wants it.
-    pub struct Met { schema: Option<Json>, targets: Option<Json> }
+    pub struct Subscriptions { schema: Option<Json>, targets: Option<Json> }
 
     /// An event as it was accepted.
     pub struct Accepted {
@@ -52,7 +52,7 @@ row! {
 sql! {
     /// The endpoints are those that have one of the patterns, or none at all. A customer
     /// has two hundred, and some more at most where several were made in one instant.
-    pub read fn meet(name: &str, patterns: &[String]) -> Met =
+    pub read fn subscriptions(name: &str, patterns: &[String]) -> Subscriptions =
         "SELECT (SELECT schema FROM event_types WHERE name = $1) AS schema, \
          (SELECT jsonb_agg(jsonb_build_object('id', id, 'ordered', ordered) ORDER BY id) \
          FROM (SELECT id, ordered, enabled, event_types FROM endpoints \

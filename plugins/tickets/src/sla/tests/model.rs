@@ -101,7 +101,7 @@ impl Model {
             .collect();
         Model {
             calendar: Calendar::new(
-                Zone::named(name).unwrap(),
+                Zone::by_name(name).unwrap(),
                 week.try_into().unwrap(),
                 holidays,
             ),

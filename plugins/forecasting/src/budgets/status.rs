@@ -13,7 +13,7 @@ use crate::selection::Metric;
 use crate::sql::budgets::{Alert, Budget, sum};
 
 /// A budget in its period.
-pub struct Standing {
+pub struct BudgetStatus {
     pub from: Month,
     pub to: Month,
     /// Exactly what was spent up to now.
@@ -24,22 +24,22 @@ pub struct Standing {
     through: Option<Month>,
 }
 
-impl Standing {
+impl BudgetStatus {
     /// Of a budget whose currency has costs in this scope, if it has any.
     pub fn of(
         on: &dyn Connection,
         budget: &Budget,
         scope: Option<&Scope>,
         now: Month,
-    ) -> Result<Standing, Problem> {
-        let period = Period::named(&budget.period).unwrap_or(Period::Monthly);
+    ) -> Result<BudgetStatus, Problem> {
+        let period = Period::parse(&budget.period).unwrap_or(Period::Monthly);
         let metric = Metric::parse(&budget.metric).unwrap_or(Metric::Billed);
         let (from, to) = period.around(now);
         let filter = filter_of(budget);
         let read = |scope| costs::read_filtered(on, metric, scope, &filter);
         let costs = scope.map(read).transpose()?;
         let spent = costs.as_ref().map(|costs| spent(costs, from));
-        Ok(Standing {
+        Ok(BudgetStatus {
             from,
             to,
             actual: sum(on, &spent.unwrap_or_default())?.amount,

@@ -7,13 +7,13 @@ use hearth_plugin::prelude::*;
 use hearth_plugin::queue::{self, Message};
 use serde::{Deserialize, Serialize};
 
+use crate::announce;
 use crate::digest::{self, Due};
 use crate::entry;
+use crate::flag::Kind;
 use crate::inbox::Inbox;
-use crate::mark::Kind;
 use crate::message;
 use crate::summary;
-use crate::tell;
 use crate::watermarks::Lines;
 
 /// The queue.
@@ -63,7 +63,7 @@ pub fn work(customer: &str, job: &Job, now: Timestamp) -> Result<(), Problem> {
             let lines = summary::load(inbox)?.lines;
             let shown = ids
                 .iter()
-                .map(|id| Ok(loud(inbox, id, &lines, now)?.map(|it| (id, it))));
+                .map(|id| Ok(unread(inbox, id, &lines, now)?.map(|it| (id, it))));
             let shown: Result<Vec<_>, documents::Error> = shown.collect();
             publish(inbox, shown?.into_iter().flatten())
         }
@@ -87,19 +87,19 @@ fn publish<'i>(
 ) -> Result<(), Problem> {
     let shown = shown.into_iter();
     let told = shown.map(|(id, shown)| (inbox.partition(), id.as_str(), shown));
-    tell::publish(&told.collect::<Vec<_>>())
+    announce::publish(&told.collect::<Vec<_>>())
 }
 
 /// A notification as listeners hear of it after quiet hours, unless it has been dealt
 /// with.
-fn loud(
+fn unread(
     inbox: &Inbox,
     id: &str,
     lines: &Lines,
     now: Timestamp,
 ) -> Result<Option<Value>, documents::Error> {
     let Some(entry) = entry::look_up(inbox, id)? else {
-        return held(inbox, id);
+        return find_outside_inbox(inbox, id);
     };
     let is_done = [Kind::Archived, Kind::Read]
         .into_iter()
@@ -109,14 +109,14 @@ fn loud(
 }
 
 /// One that is of no inbox.
-fn held(inbox: &Inbox, id: &str) -> Result<Option<Value>, documents::Error> {
+fn find_outside_inbox(inbox: &Inbox, id: &str) -> Result<Option<Value>, documents::Error> {
     let key = Key {
-        partition: inbox.later(),
+        partition: inbox.deferred_partition(),
         sort: id.into(),
     };
     let item = documents::get(&key)?;
     let message = item.and_then(|item| serde_json::from_value(item.attributes).ok());
-    Ok(message.map(|message: message::Message| message.fresh(inbox, id, None)))
+    Ok(message.map(|message: message::Message| message.to_json(inbox, id, None)))
 }
 
 #[cfg(test)]

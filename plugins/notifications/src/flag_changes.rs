@@ -7,10 +7,10 @@ use hearth_plugin::fields::Change;
 use hearth_plugin::prelude::*;
 
 use crate::entry::{self, Entry};
+use crate::flag::{self, DELETED, Flag, Kind, SNOOZED, Snooze};
 use crate::inbox::Inbox;
-use crate::later::{self, Job};
+use crate::jobs::{self, Job};
 use crate::list::NotificationId;
-use crate::mark::{self, DELETED, Kind, Mark, SNOOZED, Snooze};
 use crate::summary;
 use crate::watermarks::Lines;
 
@@ -31,12 +31,12 @@ pub fn change(request: &Request, NotificationId(id): NotificationId) -> Answer {
     let lists = wanted
         .iter()
         .filter(|(kind, on)| kind.is_listed() && *on == Some(true));
-    let lists = lists.map(|(kind, _)| mark::listed(&inbox, kind.name(), &id, expires_at));
+    let lists = lists.map(|(kind, _)| flag::listed(&inbox, kind.name(), &id, expires_at));
     written(documents::put_many(&lists.collect::<Vec<_>>()))?;
     let mut items = Vec::new();
     for (kind, on) in wanted {
         if let Some(mark) = on.and_then(|on| new_mark(&lines, kind, &entry, on, now)) {
-            items.push(mark::item(&inbox, &id, kind.name(), &mark, expires_at));
+            items.push(flag::item(&inbox, &id, kind.name(), &mark, expires_at));
             entry.set(kind, mark);
         }
     }
@@ -89,13 +89,13 @@ pub fn new_mark(
     entry: &Entry,
     on: bool,
     now: Timestamp,
-) -> Option<Mark> {
-    let word = lines.word(kind, entry);
+) -> Option<Flag> {
+    let word = lines.latest(kind, entry);
     if word.is_some_and(|(is, _)| is) == on {
         return None;
     }
     let after = word.map_or(i64::MIN, |(_, at)| at.saturating_add(1));
-    Some(Mark {
+    Some(Flag {
         on,
         at: now.micros().max(after),
     })
@@ -106,16 +106,16 @@ pub fn delete(request: &Request, NotificationId(id): NotificationId) -> Answer {
     let inbox = Inbox::alone(request)?;
     let entry = entry::find(&inbox, &id)?;
     check(request, &inbox, &entry)?;
-    let mark = Mark {
+    let mark = Flag {
         on: true,
         at: Timestamp::now().micros(),
     };
     let expires_at = entry.expires_at();
-    documents::put(&mark::item(&inbox, &id, DELETED, &mark, expires_at))?;
-    let mut keys = vec![mark::own_key(&inbox, &id)];
+    documents::put(&flag::item(&inbox, &id, DELETED, &mark, expires_at))?;
+    let mut keys = vec![flag::own_key(&inbox, &id)];
     for name in Kind::ALL.map(Kind::name).into_iter().chain([SNOOZED]) {
-        keys.push(mark::key(&inbox, &id, name));
-        keys.push(mark::listed_key(&inbox, name, &id));
+        keys.push(flag::key(&inbox, &id, name));
+        keys.push(flag::listed_key(&inbox, name, &id));
     }
     written(documents::delete_many(&keys))?;
     Ok(Response::no_content())
@@ -137,10 +137,10 @@ pub fn snooze(request: &Request, NotificationId(id): NotificationId) -> Answer {
             id: id.clone(),
             until: until.micros(),
         };
-        later::send(&job, now.until(until))?;
-        documents::put(&mark::listed(&inbox, SNOOZED, &id, Some(until)))?;
+        jobs::send(&job, now.until(until))?;
+        documents::put(&flag::listed(&inbox, SNOOZED, &id, Some(until)))?;
     }
-    let item = mark::item(&inbox, &id, SNOOZED, &snooze, entry.expires_at());
+    let item = flag::item(&inbox, &id, SNOOZED, &snooze, entry.expires_at());
     documents::put(&item)?;
     entry.hide(Some(snooze));
     answer(&entry, &inbox, &summary::load(&inbox)?.lines, now)
@@ -181,7 +181,7 @@ mod tests {
         let lines = Lines::default();
         assert_eq!(new_mark(&lines, Kind::Read, &read, true, NOW), None);
         assert_eq!(new_mark(&lines, Kind::Seen, &read, false, NOW), None);
-        let mark = Mark {
+        let mark = Flag {
             on: false,
             at: 1_000,
         };

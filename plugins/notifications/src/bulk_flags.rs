@@ -6,9 +6,9 @@ use hearth_plugin::documents::{self, Item};
 use hearth_plugin::prelude::*;
 
 use crate::category;
+use crate::flag::{self, Kind};
+use crate::flag_changes::{new_mark, written};
 use crate::inbox::Inbox;
-use crate::mark::{self, Kind};
-use crate::marks::{new_mark, written};
 use crate::summary;
 use crate::walk::{End, Look, PAGE_MAX, Walk};
 use crate::watermarks::{Lines, Raised, above};
@@ -18,25 +18,25 @@ const QUERIES_MAX: usize = 5;
 
 /// `POST /read`.
 pub fn read(request: &Request) -> Answer {
-    mark(request, Kind::Read)
+    flag_all(request, Kind::Read)
 }
 
 /// `POST /seen`.
 pub fn seen(request: &Request) -> Answer {
-    mark(request, Kind::Seen)
+    flag_all(request, Kind::Seen)
 }
 
 /// `POST /archive`.
 pub fn archive(request: &Request) -> Answer {
-    mark(request, Kind::Archived)
+    flag_all(request, Kind::Archived)
 }
 
-struct Wanted {
+struct FlagRange {
     category: Option<String>,
     upto: String,
 }
 
-impl Wanted {
+impl FlagRange {
     fn read(mut fields: Fields, now: Timestamp) -> Result<Self, Problem> {
         let category = category::checked(fields.text("category"));
         let wrong = "this must be the id of a notification";
@@ -47,14 +47,14 @@ impl Wanted {
         // Nothing that comes later is meant, whatever a client makes up.
         let newest = id::last("ntf", now);
         let upto = upto.map_or_else(|| newest.clone(), |upto| upto.min(newest.clone()));
-        Ok(Wanted { category, upto })
+        Ok(FlagRange { category, upto })
     }
 }
 
-fn mark(request: &Request, kind: Kind) -> Answer {
+fn flag_all(request: &Request, kind: Kind) -> Answer {
     let inbox = Inbox::alone(request)?;
     let now = Timestamp::now();
-    let wanted = Wanted::read(request.fields_if_any()?, now)?;
+    let wanted = FlagRange::read(request.fields_if_any()?, now)?;
     let (category, upto) = (wanted.category.as_deref(), wanted.upto.as_str());
     let mut raised = Raised::No;
     let lines = summary::change(&inbox, |lines| {
@@ -65,7 +65,7 @@ fn mark(request: &Request, kind: Kind) -> Answer {
         Ok(raised == Raised::Yes)
     })?;
     if let Raised::Below { floor, upto } = raised {
-        mark_each(&inbox, kind, category, &lines, (&floor, &upto), now)?;
+        flag_each(&inbox, kind, category, &lines, (&floor, &upto), now)?;
     }
     let body = json!({"marked": kind.name(), "category": category, "upto": upto, "at": now});
     Response::json(200, &body)
@@ -77,7 +77,7 @@ fn too_many() -> Problem {
 }
 
 /// Marks those of a range below the watermark that are not so.
-fn mark_each(
+fn flag_each(
     inbox: &Inbox,
     kind: Kind,
     category: Option<&str>,
@@ -92,7 +92,7 @@ fn mark_each(
         let mark = new_mark(lines, kind, &entry, true, now);
         if let Some(mark) = mark.filter(|_| is_meant && entry.is_there()) {
             let expires_at = entry.expires_at();
-            items.push(mark::item(inbox, &entry.id, kind.name(), &mark, expires_at));
+            items.push(flag::item(inbox, &entry.id, kind.name(), &mark, expires_at));
         }
         ControlFlow::Continue(())
     })?;
@@ -109,8 +109,8 @@ fn mark_each(
 mod tests {
     use super::*;
 
-    fn wanted(body: Value) -> Result<Wanted, Problem> {
-        Wanted::read(
+    fn wanted(body: Value) -> Result<FlagRange, Problem> {
+        FlagRange::read(
             Fields::of(body).unwrap(),
             Timestamp::from_micros(1_795_561_200_000_000),
         )

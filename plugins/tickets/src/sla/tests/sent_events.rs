@@ -12,8 +12,8 @@ fn always() -> Plan {
 }
 
 /// What nobody was told, as `clock kind hh:mm`.
-fn untold(clocks: &Clocks, now: &str) -> Vec<String> {
-    let told = clocks.untold(at(now)).into_iter().map(|check| {
+fn unsent_events(clocks: &Clocks, now: &str) -> Vec<String> {
+    let told = clocks.unsent_events(at(now)).into_iter().map(|check| {
         let time = check.at.to_string();
         format!("{} {} {}", check.clock, check.kind, &time[11..16])
     });
@@ -21,10 +21,11 @@ fn untold(clocks: &Clocks, now: &str) -> Vec<String> {
 }
 
 /// Tells all that is due.
-fn tell(clocks: &mut Clocks, now: &str) -> usize {
-    let due = clocks.untold(at(now)).into_iter();
+fn record_sent(clocks: &mut Clocks, now: &str) -> usize {
+    let due = clocks.unsent_events(at(now)).into_iter();
     let due: Vec<_> = due.filter(|check| check.at <= at(now)).collect();
-    due.iter().for_each(|check| clocks.tell(check, at(now)));
+    due.iter()
+        .for_each(|check| clocks.record_sent(check, at(now)));
     due.len()
 }
 
@@ -37,38 +38,38 @@ fn each_instant_is_told_once() {
         "resolution warning 16:45",
         "resolution breach 17:00",
     ];
-    assert_eq!(untold(&clocks, "2026-11-25T09:45:00Z"), all);
-    assert_eq!(tell(&mut clocks, "2026-11-25T09:45:00Z"), 1);
-    assert_eq!(untold(&clocks, "2026-11-25T09:45:00Z"), all[1..]);
-    assert_eq!(tell(&mut clocks, "2026-11-25T10:00:01Z"), 1);
-    assert_eq!(untold(&clocks, "2026-11-25T10:00:01Z"), all[2..]);
+    assert_eq!(unsent_events(&clocks, "2026-11-25T09:45:00Z"), all);
+    assert_eq!(record_sent(&mut clocks, "2026-11-25T09:45:00Z"), 1);
+    assert_eq!(unsent_events(&clocks, "2026-11-25T09:45:00Z"), all[1..]);
+    assert_eq!(record_sent(&mut clocks, "2026-11-25T10:00:01Z"), 1);
+    assert_eq!(unsent_events(&clocks, "2026-11-25T10:00:01Z"), all[2..]);
     // Nobody looked for hours: it is too late to warn.
-    assert_eq!(untold(&clocks, "2026-11-25T18:00:00Z"), all[3..]);
-    assert_eq!(tell(&mut clocks, "2026-11-25T18:00:00Z"), 1);
-    assert!(untold(&clocks, "2026-11-25T18:00:00Z").is_empty());
+    assert_eq!(unsent_events(&clocks, "2026-11-25T18:00:00Z"), all[3..]);
+    assert_eq!(record_sent(&mut clocks, "2026-11-25T18:00:00Z"), 1);
+    assert!(unsent_events(&clocks, "2026-11-25T18:00:00Z").is_empty());
 }
 
 #[test]
 fn what_was_told_is_told_again_only_of_a_later_due_time() {
     let plan = always();
     let mut clocks = started(&plan, "2026-11-25T09:00:00Z");
-    assert_eq!(tell(&mut clocks, "2026-11-25T10:10:00Z"), 1);
+    assert_eq!(record_sent(&mut clocks, "2026-11-25T10:10:00Z"), 1);
     // Half as much time was missed all the longer.
     clocks.follow(&plan, moment("2026-11-25T10:20:00Z", "open", "high"));
     clocks.follow(&plan, moment("2026-11-25T10:25:00Z", "pending", "high"));
     clocks.follow(&plan, moment("2026-11-25T10:30:00Z", "open", "high"));
-    let untold_then = untold(&clocks, "2026-11-25T10:30:00Z");
+    let unsent_then = unsent_events(&clocks, "2026-11-25T10:30:00Z");
     assert!(
-        untold_then
+        unsent_then
             .iter()
             .all(|told| told.starts_with("resolution")),
-        "{untold_then:?}"
+        "{unsent_then:?}"
     );
     // With another promise it is in time, until that is over.
     let mut longer = always();
     longer.policy = super::Policy::built_in("free");
     clocks.schedule(&longer, "high");
-    let first = &untold(&clocks, "2026-11-25T10:30:00Z")[0];
+    let first = &unsent_events(&clocks, "2026-11-25T10:30:00Z")[0];
     assert_eq!(first, "first_response warning 21:53");
 }
 
@@ -77,11 +78,11 @@ fn clock_that_stands_still_warns_of_nothing_and_is_told_where_it_was_missed() {
     let plan = always();
     let mut clocks = started(&plan, "2026-11-25T09:00:00Z");
     clocks.follow(&plan, moment("2026-11-25T09:50:00Z", "pending", "normal"));
-    assert!(untold(&clocks, "2026-11-25T12:00:00Z").is_empty());
+    assert!(unsent_events(&clocks, "2026-11-25T12:00:00Z").is_empty());
     clocks.follow(&plan, moment("2026-11-25T12:00:00Z", "open", "normal"));
-    let untold_then = untold(&clocks, "2026-11-25T12:00:00Z");
+    let unsent_then = unsent_events(&clocks, "2026-11-25T12:00:00Z");
     assert_eq!(
-        untold_then[..2],
+        unsent_then[..2],
         [
             "first_response warning 09:45",
             "first_response breach 12:10"
@@ -89,7 +90,7 @@ fn clock_that_stands_still_warns_of_nothing_and_is_told_where_it_was_missed() {
     );
     clocks.follow(&plan, moment("2026-11-25T12:15:00Z", "hold", "normal"));
     assert_eq!(
-        untold(&clocks, "2026-11-25T13:00:00Z"),
+        unsent_events(&clocks, "2026-11-25T13:00:00Z"),
         ["first_response breach 12:10"]
     );
 }
@@ -105,7 +106,7 @@ fn promise_that_was_kept_too_late_is_told_and_one_in_time_is_not() {
         };
         clocks.follow(&plan, answer);
         assert_eq!(
-            clocks.untold(at("2026-11-26T09:00:00Z")).len(),
+            clocks.unsent_events(at("2026-11-26T09:00:00Z")).len(),
             expected,
             "{time}"
         );

@@ -11,9 +11,9 @@ use hearth_plugin::prelude::*;
 use crate::deliver::{Delivery, Outcome};
 use crate::draft::Draft;
 use crate::entry::{self, Entry};
+use crate::flag::{self, Flag, Kind};
+use crate::flag_changes::written;
 use crate::inbox::Inbox;
-use crate::mark::{self, Kind, Mark};
-use crate::marks::written;
 use crate::route::YOUNG;
 use crate::summary;
 use crate::watermarks::Lines;
@@ -153,8 +153,8 @@ fn marks<'l>(late: &'l Late<'_>, lines: &'l Lines) -> impl Iterator<Item = Item>
     let Draft { inbox, id, .. } = late.draft;
     late.kinds.iter().filter_map(move |kind| {
         let at = lines.of(*kind).at(late.draft.category(), id)?;
-        let mark = Mark { on: false, at };
+        let mark = Flag { on: false, at };
         let expires_at = Some(late.expires_at);
-        Some(mark::item(inbox, id, kind.name(), &mark, expires_at))
+        Some(flag::item(inbox, id, kind.name(), &mark, expires_at))
     })
 }

@@ -10,7 +10,7 @@ use hearth_plugin::queue::{self, Message};
 
 use crate::deliver::{Delivery, Outcome, Stream};
 use crate::inbox::Inbox;
-use crate::later::{self, Job};
+use crate::jobs::{self, Job};
 
 /// The kind of the stream's events.
 const KIND: &str = "notification";
@@ -27,18 +27,18 @@ const HELD: Duration = Duration::from_secs(86_400);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is held for listeners, and of no inbox.
-pub fn held(item: Item, inbox: &Inbox, end: Timestamp) -> Item {
+pub fn deferred(item: Item, inbox: &Inbox, end: Timestamp) -> Item {
     Item {
-        partition: inbox.later(),
+        partition: inbox.deferred_partition(),
         expires_at: Some(end.after(HELD)),
         ..item
     }
 }
 
 /// Tells of all of them. One that somebody could not be told of fails, to be sent again.
-pub fn tell(deliveries: &mut [Result<Delivery, Problem>], now: Timestamp) {
+pub fn announce(deliveries: &mut [Result<Delivery, Problem>], now: Timestamp) {
     webhooks(deliveries);
-    hold(deliveries, now);
+    defer(deliveries, now);
     stream(deliveries);
 }
 
@@ -81,7 +81,7 @@ fn webhook(delivery: &Delivery) -> Message {
         "event_id": event_id,
         "type": CREATED,
         "occurred_at": at,
-        "data": bounded(delivery.fresh()),
+        "data": bounded(delivery.to_json()),
     }))
 }
 
@@ -102,7 +102,7 @@ fn bounded(mut notification: Value) -> Value {
 }
 
 /// Has the stream told of some at the end of their quiet hours.
-fn hold(deliveries: &mut [Result<Delivery, Problem>], now: Timestamp) {
+fn defer(deliveries: &mut [Result<Delivery, Problem>], now: Timestamp) {
     let mut groups = Groups::new();
     for (place, delivery) in those(deliveries, |delivery| delivery.stream != Stream::Never) {
         if let Stream::At(end) = delivery.stream {
@@ -110,7 +110,7 @@ fn hold(deliveries: &mut [Result<Delivery, Problem>], now: Timestamp) {
             group.or_default().push(place);
         }
     }
-    for (place, problem) in tell_later(deliveries, groups) {
+    for (place, problem) in announce_later(deliveries, groups) {
         fail(deliveries, place, problem);
     }
 }
@@ -119,17 +119,21 @@ fn stream(deliveries: &mut [Result<Delivery, Problem>]) {
     let told = those(deliveries, |delivery| delivery.stream == Stream::Now);
     let heard = told.iter().map(|(_, delivery)| {
         let draft = &delivery.draft;
-        (draft.inbox.partition(), draft.id.as_str(), delivery.fresh())
+        (
+            draft.inbox.partition(),
+            draft.id.as_str(),
+            delivery.to_json(),
+        )
     });
     let heard = publish(&heard.collect::<Vec<_>>());
     if let Err(problem) = heard {
         let places = told.iter().map(|(place, _)| *place).collect();
-        tell_again(deliveries, places, &problem);
+        retry(deliveries, places, &problem);
     }
 }
 
 /// Has the stream told of what is kept in a moment, in place of now; what is not fails.
-fn tell_again(deliveries: &mut [Result<Delivery, Problem>], places: Vec<usize>, why: &Problem) {
+fn retry(deliveries: &mut [Result<Delivery, Problem>], places: Vec<usize>, why: &Problem) {
     let mut groups = Groups::new();
     for place in places {
         match deliveries.get(place) {
@@ -140,7 +144,7 @@ fn tell_again(deliveries: &mut [Result<Delivery, Problem>], places: Vec<usize>, 
             _ => fail(deliveries, place, why.clone()),
         }
     }
-    for (place, _) in tell_later(deliveries, groups) {
+    for (place, _) in announce_later(deliveries, groups) {
         fail(deliveries, place, why.clone());
     }
 }
@@ -149,16 +153,19 @@ fn tell_again(deliveries: &mut [Result<Delivery, Problem>], places: Vec<usize>, 
 type Groups = BTreeMap<(Inbox, Duration), Vec<usize>>;
 
 /// Has listeners told after so long. Answers those of whom they will not be told.
-fn tell_later(deliveries: &[Result<Delivery, Problem>], groups: Groups) -> Vec<(usize, Problem)> {
+fn announce_later(
+    deliveries: &[Result<Delivery, Problem>],
+    groups: Groups,
+) -> Vec<(usize, Problem)> {
     let (mut jobs, mut whose) = (Vec::new(), Vec::new());
     for ((inbox, delay), places) in groups {
-        for places in places.chunks(later::IDS_MAX) {
+        for places in places.chunks(jobs::IDS_MAX) {
             let (inbox, ids) = (inbox.clone(), ids(deliveries, places));
             jobs.push((Job::Tell { inbox, ids }, delay));
             whose.push(places.to_vec());
         }
     }
-    let sent = whose.into_iter().zip(later::send_all(&jobs));
+    let sent = whose.into_iter().zip(jobs::send_all(&jobs));
     let failed = sent.filter_map(|(places, sent)| Some((places, sent.err()?)));
     let each = failed.flat_map(|(places, problem)| {
         let places = places.into_iter();

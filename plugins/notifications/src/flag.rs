@@ -41,7 +41,7 @@ pub const DELETED: &str = "deleted";
 
 /// Whether it is so, and since when, in microseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct Flag {
     pub on: bool,
     pub at: i64,
 }

@@ -38,7 +38,7 @@ impl Hours {
         let unknown = "this must be a name in the IANA time zone database";
         let zone = fields.text("time_zone").length(1..=64);
         let zone = zone.convert("not_allowed", unknown, |name| {
-            Zone::named(&name).map(|zone| zone.name().to_string())
+            Zone::by_name(&name).map(|zone| zone.name().to_string())
         });
         let time_zone = zone.required();
         let (start, end) = (time(fields, "start"), time(fields, "end"));
@@ -58,7 +58,7 @@ impl Hours {
     /// When they end, if it is quiet at this instant. What the wall shows twice, where it
     /// goes back, is quiet from the first time on to the last: so a span ends once.
     pub fn end_after(&self, now: Timestamp) -> Option<Timestamp> {
-        let zone = Zone::named(&self.time_zone)?;
+        let zone = Zone::by_name(&self.time_zone)?;
         let now = now.micros().div_euclid(MICROS_PER_SECOND);
         let today = (now + zone.offset(now).0).div_euclid(SECONDS_PER_DAY);
         // Where the wall has gone back over midnight, it is a day's that comes again.
