@@ -79,27 +79,29 @@ async fn swap_gives_back_what_was_not_begun_and_what_was_ends_on_the_old_version
         "",
     )
     .await;
-    for number in 0..5 {
-        let key = worker.key(&format!("customer-{number}"));
-        worker
-            .send(&key, "", &jobs(number..number + 1, json!({"ms": 1_000})))
-            .await;
+    let keys: Vec<String> = (0..10)
+        .map(|number| worker.key(&format!("customer-{number}")))
+        .collect();
+    // Together they take longer than a deploy does on a busy machine.
+    for (number, key) in keys.iter().enumerate() {
+        let job = jobs(number..number + 1, json!({"ms": 2_000}));
+        worker.send(key, "", &job).await;
     }
     let under_way = async || worker.host.metric("hearth_consumer_in_flight", &[]).await == 1.0;
     crate::harness::postgres::until(under_way).await;
     let deploy = admin(&worker.host, Method::POST, "/deployments").body(second(""));
     let deployed = change(deploy).await;
     assert_eq!(deployed["label"], "worker@2", "{deployed}");
-    worker.until_settled("done", 5).await;
+    worker.until_settled("done", 10).await;
     let of_old = worker
         .column("SELECT id FROM ROWS WHERE version = 'version-1'")
         .await;
-    assert!(of_old.len() < 5, "the old version consumed all");
+    assert!(of_old.len() < 10, "the old version consumed all");
     assert!(
         !of_old.is_empty(),
         "the call under way ended on the new version"
     );
-    assert_eq!(worker.recorded().await, 5);
+    assert_eq!(worker.recorded().await, 10);
     let attempts = worker
         .column("SELECT DISTINCT attempt::text FROM ROWS")
         .await;

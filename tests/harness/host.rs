@@ -235,17 +235,19 @@ impl Host {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// The host's own postmaster.
+    /// The host's own postmaster; one that is being restarted is waited for.
     pub fn postmaster_pid(&self) -> i32 {
-        let file = find(&self.data_dir(), "postmaster.pid").expect("postmaster.pid");
-        std::fs::read_to_string(file)
-            .unwrap()
-            .lines()
-            .next()
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap()
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let file = find(&self.data_dir(), "postmaster.pid");
+            let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+            let pid = text.and_then(|text| text.lines().next()?.trim().parse().ok());
+            match pid {
+                Some(pid) => return pid,
+                None => assert!(Instant::now() < until, "postmaster.pid: {}", self.log()),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

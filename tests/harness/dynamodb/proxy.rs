@@ -72,7 +72,7 @@ impl Request {
     pub fn keys(&self) -> Vec<(String, String)> {
         let tables = self.body["RequestItems"].as_object();
         let tables = tables.into_iter().flat_map(|tables| tables.values());
-        let writes = tables.flat_map(|writes| writes.as_array().unwrap());
+        let writes = tables.filter_map(Value::as_array).flatten();
         let key = |write: &Value| {
             let put = &write["PutRequest"]["Item"];
             let delete = &write["DeleteRequest"]["Key"];
