@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tokio_stream::Stream;
 
 use super::api::COME_AGAIN;
-use super::{Admin, Answer, whole};
+use super::{Admin, AdminAnswer, whole};
 use crate::edge::problem::Problem;
 use crate::server::Edge;
 use hearth_base::telemetry::RecentLines;
@@ -45,7 +45,7 @@ struct Follower {
 
 impl Admin {
     /// Answers `/logs`: plain text, each line as the log has it.
-    pub(super) fn logs(&self, query: &str) -> Result<Answer, Problem> {
+    pub(super) fn logs(&self, query: &str) -> Result<AdminAnswer, Problem> {
         let Wanted {
             plugin,
             lines,
@@ -69,7 +69,7 @@ impl Admin {
     }
 }
 
-fn plain(mut answer: Answer) -> Answer {
+fn plain(mut answer: AdminAnswer) -> AdminAnswer {
     let headers = answer.headers_mut();
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     headers.insert(CONTENT_TYPE, kind);
