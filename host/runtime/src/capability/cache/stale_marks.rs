@@ -175,8 +175,14 @@ impl MarkTable {
     }
 
     /// What this host declares anew has no tick until it is told: until then
-    /// `untold` has it.
+    /// `untold` has it. A tick stays where the new one is lower: this host may hear
+    /// of what another one told after it was told of its own, which came later.
     fn mark(&mut self, mark: Mark, marked: Marked, half_max: usize) {
+        let before = self.of(&mark).unwrap_or_default();
+        let marked = Marked {
+            tick: marked.tick.max(before.tick),
+            ..marked
+        };
         self.tick = self.tick.max(marked.tick);
         if self.newer.len() >= half_max {
             self.older = std::mem::take(&mut self.newer);
@@ -285,6 +291,17 @@ mod tests {
         marks.told(&marks.untold(), 6);
         assert!(!marks.holds_since(5, &[first]));
         assert!(marks.holds_since(6, &[first]));
+    }
+
+    #[test]
+    fn mark_that_was_told_stays_where_an_earlier_one_is_heard_after_it() {
+        let marks = Marks::new(100, 10);
+        let mark = marks.tag(None, "t");
+        marks.declare(None, tag("t"));
+        marks.told(&marks.untold(), 2);
+        marks.heard(None, &tag("t"), 1);
+        assert!(!marks.holds_since(1, &[mark]));
+        assert!(marks.holds_since(2, &[mark]));
     }
 
     #[test]
