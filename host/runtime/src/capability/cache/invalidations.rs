@@ -175,8 +175,14 @@ impl InvalidationTable {
     }
 
     /// What this host declares anew has no tick until it is told: until then
-    /// `unreported` has it.
+    /// `unreported` has it. A tick stays where the new one is lower: this host may hear
+    /// of what another one told after it was told of its own, which came later.
     fn invalidate(&mut self, tag: TagHash, last: LastInvalidation, half_max: usize) {
+        let before = self.of(&tag).unwrap_or_default();
+        let last = LastInvalidation {
+            tick: last.tick.max(before.tick),
+            ..last
+        };
         self.tick = self.tick.max(last.tick);
         if self.newer.len() >= half_max {
             self.older = std::mem::take(&mut self.newer);
@@ -285,6 +291,17 @@ mod tests {
         all.report(&all.unreported(), 6);
         assert!(!all.holds_since(5, &[first]));
         assert!(all.holds_since(6, &[first]));
+    }
+
+    #[test]
+    fn invalidation_that_was_told_stays_where_an_earlier_one_is_heard_after_it() {
+        let all = Invalidations::new(100, 10);
+        let hash = all.tag(None, "t");
+        all.declare(None, tag("t"));
+        all.report(&all.unreported(), 2);
+        all.heard(None, &tag("t"), 1);
+        assert!(!all.holds_since(1, &[hash]));
+        assert!(all.holds_since(2, &[hash]));
     }
 
     #[test]
