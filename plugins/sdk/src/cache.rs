@@ -30,7 +30,7 @@
 
 use std::time::Duration;
 
-use crate::bindings::imports::hearth::plugin::cache as host;
+use crate::host::cache as host;
 
 /// The tag that the host invalidates for a customer when its tier changes: for values
 /// that depend on `hearth.customer`.

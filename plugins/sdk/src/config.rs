@@ -5,7 +5,7 @@
 //! let greeting = config::get("greeting").unwrap_or_else(|| "hello".into());
 //! ```
 
-use crate::bindings::imports::hearth::plugin::config;
+use crate::host::config;
 
 /// A setting; `None` if it is not set.
 pub fn get(key: &str) -> Option<String> {

@@ -15,7 +15,7 @@
 
 use serde_json::Value;
 
-use crate::bindings::imports::hearth::plugin::documents as host;
+use crate::host::documents as host;
 use crate::json::Json;
 use crate::problem::Problem;
 use crate::time::Timestamp;

@@ -65,6 +65,7 @@ pub mod documents;
 pub mod entry;
 pub mod etag;
 pub mod fields;
+mod host;
 pub mod id;
 pub mod json;
 mod keys;
@@ -83,6 +84,8 @@ pub mod response;
 pub mod router;
 pub mod seal;
 pub mod sql;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 pub mod time;
 pub mod zone;
 

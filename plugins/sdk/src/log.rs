@@ -9,8 +9,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::bindings::imports::hearth::plugin::log;
 pub use crate::bindings::imports::hearth::plugin::log::Level;
+use crate::host::log;
 
 #[doc(inline)]
 pub use crate::{log_debug as debug, log_error as error, log_info as info, log_warn as warn};

@@ -6,7 +6,7 @@
 //! metrics::observe("attachment", 1024.0, "bytes", &[]);
 //! ```
 
-use crate::bindings::imports::hearth::plugin::metrics;
+use crate::host::metrics;
 
 /// A label's name and value.
 pub type Label<'a> = (&'a str, &'a str);

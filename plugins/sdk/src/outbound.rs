@@ -20,7 +20,7 @@
 
 use std::time::Duration;
 
-use crate::bindings::imports::hearth::plugin::outbound as host;
+use crate::host::outbound as host;
 
 /// One request, to be sent.
 #[derive(Clone, Debug)]
@@ -46,6 +46,38 @@ impl Request {
             },
             body_ms: u64::MAX,
         }
+    }
+
+    /// As a test sees what a handler sends.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn from_host(inner: host::Request, options: host::Options) -> Self {
+        Request {
+            inner,
+            options,
+            body_ms: u64::MAX,
+        }
+    }
+
+    /// `GET`, `POST` and so on.
+    pub fn method(&self) -> &str {
+        &self.inner.method
+    }
+
+    /// Where it goes.
+    pub fn url(&self) -> &str {
+        &self.inner.url
+    }
+
+    /// The bytes of its body.
+    pub fn bytes(&self) -> &[u8] {
+        &self.inner.body
+    }
+
+    /// The first header of a name, where it is text.
+    pub fn get_header(&self, name: &str) -> Option<&str> {
+        let is_own = |(own, _): &&(String, Vec<u8>)| own.eq_ignore_ascii_case(name);
+        let (_, value) = self.inner.headers.iter().find(is_own)?;
+        std::str::from_utf8(value).ok()
     }
 
     /// Adds a header.

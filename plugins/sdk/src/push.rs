@@ -17,7 +17,7 @@
 //! handler need not do anything. If the log no longer has the events, the client gets
 //! `event: reset` and reads its data again.
 
-use crate::bindings::imports::hearth::plugin::push as host;
+use crate::host::push as host;
 use crate::problem::Problem;
 use crate::response::Response;
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::bindings::imports::hearth::plugin::queue as host;
 use crate::bindings::imports::hearth::plugin::types::OutgoingMessage;
+use crate::host::queue as host;
 use crate::problem::Problem;
 
 /// A message to be sent. The host adds the caller's customer.

@@ -87,6 +87,7 @@ impl Batch {
     /// Runs all steps and commits; an error means that none had an effect, but
     /// for `OutcomeUnknown`.
     pub fn run(self, _: &Database) -> Result<Outcomes, Error> {
+        crate::host::require_postgres();
         let outcomes = wire::batch(&self.calls)?;
         Ok(Outcomes(outcomes.into_iter().map(Some).collect()))
     }

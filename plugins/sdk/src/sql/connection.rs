@@ -47,10 +47,12 @@ impl Database {
 
 impl Connection for Database {
     fn query(&self, text: &str, parameters: &[Value]) -> Result<Rows, Error> {
+        crate::host::require_postgres();
         Ok(wire::query(text, parameters)?.rows)
     }
 
     fn execute(&self, text: &str, parameters: &[Value]) -> Result<u64, Error> {
+        crate::host::require_postgres();
         Ok(wire::execute(text, parameters)?)
     }
 }

@@ -31,6 +31,7 @@ impl Transaction {
     }
 
     fn begin(isolation: Isolation) -> Result<Self, Error> {
+        crate::host::require_postgres();
         let inner = wire::Transaction::begin(isolation)?;
         Ok(Transaction {
             inner,
