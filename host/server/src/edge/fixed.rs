@@ -43,10 +43,11 @@ impl Fixed {
         self
     }
 
-    /// With more headers.
-    pub fn with_all(self, headers: &'static [(HeaderName, &'static str)]) -> Fixed {
-        let mut headers = headers.iter();
-        headers.fold(self, |file, (name, value)| file.with(name.clone(), value))
+    /// With more headers, whose names are in lower case.
+    pub fn with_all(self, headers: &[(&'static str, &'static str)]) -> Fixed {
+        headers.iter().fold(self, |file, (name, value)| {
+            file.with(HeaderName::from_static(name), value)
+        })
     }
 
     /// The body, or 304 without it for a client that has it (RFC 9110, 13.1.2).

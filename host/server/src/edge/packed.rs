@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use async_compression::tokio::write::GzipDecoder;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{CONTENT_ENCODING, HeaderName, VARY};
+use http::header::{CONTENT_ENCODING, VARY};
 use http::{HeaderMap, Response};
 use http_body_util::Full;
 use tokio::io::AsyncWriteExt as _;
@@ -19,7 +19,7 @@ pub struct Packed {
     plain: OnceLock<Fixed>,
     body: &'static [u8],
     content_type: &'static str,
-    headers: &'static [(HeaderName, &'static str)],
+    headers: &'static [(&'static str, &'static str)],
 }
 
 impl Packed {
@@ -27,7 +27,7 @@ impl Packed {
     pub fn new(
         content_type: &'static str,
         body: &'static [u8],
-        headers: &'static [(HeaderName, &'static str)],
+        headers: &'static [(&'static str, &'static str)],
     ) -> Packed {
         let gzip = Fixed::new(content_type, Bytes::from_static(body)).with_all(headers);
         Packed {
