@@ -3,7 +3,7 @@
 //! [`checks`] has the stations that every deployment passes before any traffic,
 //! [`approval`] what an operator lets it have, [`replacement`] what it would take away of what
 //! serves, [`rollout`] the order in which they are passed, the swap and the drain,
-//! [`store`] what is kept in Postgres, and [`steps`] what is told meanwhile.
+//! [`store`] what is kept in Postgres, [`reset`] the way back to none of it, and [`steps`] what is told meanwhile.
 //! [`growth`] looks after statistics.
 
 pub mod approval;
@@ -11,6 +11,7 @@ pub mod checks;
 pub mod growth;
 pub mod probe;
 pub mod replacement;
+mod reset;
 pub mod rollout;
 pub mod start;
 pub mod steps;

@@ -305,7 +305,7 @@ fn cached(candidate: &Candidate, openapi: &Fragment) -> Result<CachedRoutes, Rej
         .map_err(|mistakes| Rejected::new(candidate.plugin(), "openapi", mistakes))
 }
 
-fn migration(migration: &package::Migration) -> sql::Migration {
+pub(super) fn migration(migration: &package::Migration) -> sql::Migration {
     sql::Migration {
         version: migration.version,
         name: migration.name.clone(),
