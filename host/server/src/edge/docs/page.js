@@ -37,6 +37,8 @@ SwaggerUIBundle({
   filter: true,
   syntaxHighlight: { theme: "tomorrow-night" },
   defaultModelsExpandDepth: -1,
+  // With members: a schema that is shown without them passes over the first click.
+  defaultModelExpandDepth: 2,
   displayRequestDuration: true,
   // It would be asked on another host.
   validatorUrl: null,
