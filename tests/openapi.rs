@@ -1,6 +1,7 @@
 //! `/openapi.json`, of all plugins that serve, and `/docs`, which shows it.
 
 mod attack;
+mod page;
 pub mod seed;
 
 use std::process::{Command, Output};
@@ -214,56 +215,4 @@ async fn gate_refuses_a_part_that_is_wrong_with_all_of_its_mistakes() {
     }
     let told = admin(&host, Method::POST, "/deployments", echo(&right, "/echo")).await;
     assert_eq!(told["result"], "serving", "{told}");
-}
-
-#[tokio::test]
-async fn page_and_its_files_come_from_the_host_alone() {
-    let host = Setup::new().guest("echo", &[], "").start();
-    let get = async |path: &str| {
-        let url = format!("{}{path}", host.url);
-        host.client.get(url).send().await.unwrap()
-    };
-    let page = get("/docs").await;
-    let policy = page.headers()["content-security-policy"]
-        .to_str()
-        .unwrap()
-        .to_string();
-    assert!(policy.starts_with("default-src 'none'"), "{policy}");
-    assert!(!policy.contains("unsafe"), "{policy}");
-    let text = page.text().await.unwrap();
-    let files: Vec<&str> = text
-        .split('"')
-        .filter(|part| part.starts_with("/docs/"))
-        .collect();
-    assert_eq!(files.len(), 2, "a style and a script");
-    let mut all = text.clone();
-    for file in files
-        .iter()
-        .copied()
-        .chain(["/docs/schema.js", "/docs/try.js"])
-    {
-        let answer = get(file).await;
-        assert_eq!(answer.status(), StatusCode::OK, "{file}");
-        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
-        all.push_str(&answer.text().await.unwrap());
-    }
-    for foreign in [
-        "http://",
-        "https://",
-        "innerHTML",
-        "onclick=",
-        "style=",
-        "localStorage",
-    ] {
-        assert!(!all.contains(foreign), "{foreign}");
-    }
-    assert_eq!(get("/docs/none.js").await.status(), StatusCode::NOT_FOUND);
-    for path in ["/docs", "/openapi.json"] {
-        let url = format!("{}{path}", host.url);
-        let posted = host.client.post(&url).send().await.unwrap();
-        assert_eq!(posted.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(posted.headers()["allow"], "GET, HEAD");
-        let head = host.client.head(&url).send().await.unwrap();
-        assert_eq!(head.status(), StatusCode::OK);
-    }
 }

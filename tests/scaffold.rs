@@ -1,6 +1,7 @@
 //! `hearth new`, `hearth build` and `hearth inspect`: from nothing to a plugin that answers,
 //! by the commands alone that each one names as the next.
 
+mod dev;
 mod inspect;
 mod mistakes;
 mod projects;

@@ -6,6 +6,7 @@ pub mod compile;
 pub mod completions;
 pub mod demo;
 pub mod deploy;
+pub mod dev;
 pub mod diff;
 pub mod dlq;
 pub mod doctor;
@@ -52,6 +53,8 @@ enum Command {
     New(new::Args),
     /// Compile a plugin and pack it into one file.
     Build(build::Args),
+    /// Serve a plugin while it is written: each saved version is built and deployed.
+    Dev(dev::Args),
     /// Show what a packed plugin consists of and what it asks for.
     Inspect(inspect::Args),
     /// Serve the plugins that the configuration names.
@@ -120,6 +123,7 @@ impl Cli {
             Command::Pack(args) => pack::run(&args, out),
             Command::New(args) => new::run(&args, out),
             Command::Build(args) => build::run(&args, out),
+            Command::Dev(args) => dev::run(&args, config),
             Command::Inspect(args) => inspect::run(&args, out),
             Command::Completions(args) => completions::run(&args, out),
             Command::Compile(args) => compile::run(&args),

@@ -7,6 +7,7 @@
 //! | [`approval`] | what the plugin asks for, against what an operator approved |
 //! | [`replacement`] | what it would take away of what serves |
 //! | [`store`] | deployments in Postgres |
+//! | [`reset`] | the way back to an empty schema, for `hearth dev` |
 //! | [`start`] | what a starting host serves |
 //! | [`steps`] | what is told while a deploy goes on |
 //! | [`growth`] | statistics for tables that grow |
@@ -16,6 +17,7 @@ pub mod checks;
 pub mod growth;
 pub mod probe;
 pub mod replacement;
+mod reset;
 pub mod rollout;
 pub mod start;
 pub mod steps;

@@ -8,6 +8,7 @@ pub mod health;
 pub mod idempotency;
 pub mod keys;
 pub mod openapi;
+mod packed;
 pub mod problem;
 pub mod rate;
 pub mod response_cache;

@@ -22,7 +22,8 @@ use hearth_runtime::plugin::manifest::Manifest;
 use hearth_runtime::plugin::package::{Package, PackageParts};
 
 /// The configuration that `hearth new` writes, with which a host serves the plugin.
-const CONFIG: &str = "hearth.toml";
+pub const CONFIG: &str = "hearth.toml";
+const MANIFEST: &str = "plugin.toml";
 
 /// Compiles a plugin for wasm32-wasip2, small first, and packs it with plugin.toml and what
 /// that names into target/NAME.wasm of its folder.
@@ -39,25 +40,36 @@ pub struct Args {
 
 /// Runs the command. What cargo and rustc say goes to standard error as it is.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
-    let manifest = args.dir.join("plugin.toml");
-    check_folder(&args.dir, &manifest)?;
+    let (file, package) = build(&args.dir)?;
+    pack::tell(&package, out)?;
+    tell_next(&args.dir, &file, &package, out)?;
+    Ok(out.flush()?)
+}
+
+/// The name of the plugin in a folder, as its manifest has it.
+pub fn name(dir: &Path) -> anyhow::Result<String> {
+    let manifest = dir.join(MANIFEST);
+    check_folder(dir, &manifest)?;
+    Ok(Manifest::parse(&PackageParts::read(&manifest)?.manifest)?.name)
+}
+
+/// Compiles and packs the plugin in a folder, and answers where it lies.
+pub fn build(dir: &Path) -> anyhow::Result<(PathBuf, Package)> {
     // What is wrong there is told before minutes of compiling.
-    let name = Manifest::parse(&PackageParts::read(&manifest)?.manifest)?.name;
-    let project = Project::read(&args.dir)?;
-    let toolchain = Toolchain::choose(&Machine::here(&args.dir)?)?;
+    let name = name(dir)?;
+    let project = Project::read(dir)?;
+    let toolchain = Toolchain::choose(&Machine::here(dir)?)?;
     let component = project.build(&toolchain)?;
-    let folder = args.dir.join("target");
+    let folder = dir.join("target");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
     let file = folder.join(format!("{name}.wasm"));
     let package = pack::write_packed(&pack::Args {
         component,
-        manifest,
+        manifest: dir.join(MANIFEST),
         out: file.clone(),
     })?;
-    pack::tell(&package, out)?;
-    tell_next(&args.dir, &file, &package, out)?;
-    Ok(out.flush()?)
+    Ok((file, package))
 }
 
 fn check_folder(dir: &Path, manifest: &Path) -> Result<(), Error> {

@@ -174,21 +174,31 @@ pub fn exit_code(outcome: &DeployOutcome) -> ExitCode {
     }
 }
 
-fn refusal(refused: &RefusedDeploy, done: &str) -> String {
-    let plugin = match refused.plugin.as_str() {
+/// What was not done and why, with every reason.
+pub fn rejection(plugin: &str, step: &str, reasons: &[String], done: &str) -> String {
+    let plugin = match plugin {
         "" => "the file",
         plugin => plugin,
     };
-    let step = line(&refused.step);
+    let step = line(step);
     let mut text = format!(
-        "hearth: {} was not {done}, because the step `{step}`{} failed:\n",
+        "{} was not {done}, because the step `{step}`{} failed:\n",
         line(plugin),
         meaning(&step)
     );
-    for reason in &refused.reasons {
+    for reason in reasons {
         let indented = plain(reason).replace('\n', "\n    ");
         text.push_str(&format!("  - {indented}\n"));
     }
+    text
+}
+
+fn refusal(refused: &RefusedDeploy, done: &str) -> String {
+    let (plugin, step) = (&refused.plugin, &refused.step);
+    let mut text = format!(
+        "hearth: {}",
+        rejection(plugin, step, &refused.reasons, done)
+    );
     for function in &refused.functions {
         let body = plain(&function.text).replace('\n', "\n    ");
         let approval = line(&function.approval);

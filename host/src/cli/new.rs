@@ -90,6 +90,7 @@ pub fn make(args: &Args, within: &Path, out: &mut dyn Write) -> anyhow::Result<(
     }
     writeln!(out, "  {}", sdk.describe(name))?;
     writeln!(out, "next:\n  hearth build {name}")?;
+    writeln!(out, "or, served while you write it:\n  hearth dev {name}")?;
     Ok(out.flush()?)
 }
 

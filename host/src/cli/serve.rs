@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use self::signals::{Signals, keep_fresh};
+use super::dev::{Develop, Request};
 use super::{demo, open, open_files};
 use crate::embedded::postgres::Cluster;
 use hearth_backend::postgres::Server;
@@ -55,13 +56,17 @@ pub struct Args {
 }
 
 pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
-    let config = open::config(config)?;
+    start(open::config(config)?, args.demo, None)
+}
+
+/// Serves, with a demo customer where that is wanted, and the plugin that is developed.
+pub(super) fn start(config: Config, demo: bool, develop: Option<Develop>) -> anyhow::Result<()> {
     let redactor = redactor(&config);
     let (logs, _flush) = Logs::start(&config.telemetry, &redactor)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let served = runtime.block_on(serve(args, config, logs, redactor));
+    let served = runtime.block_on(serve(demo, develop, config, logs, redactor));
     runtime.shutdown_timeout(Duration::from_secs(5));
     served
 }
@@ -84,7 +89,13 @@ fn redactor(config: &Config) -> Redactor {
     Redactor::new(urls.chain(plugins).chain(trace::secret_headers()))
 }
 
-async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> anyhow::Result<()> {
+async fn serve(
+    demo: bool,
+    develop: Option<Develop>,
+    config: Config,
+    logs: Logs,
+    redactor: Redactor,
+) -> anyhow::Result<()> {
     let mut signals = Signals::open()?;
     open_files::raise(config.server.connections_max);
     open::warn_of_unmet_settings(&config);
@@ -120,8 +131,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     let (traces, export) = traces::open(&config, &host_metrics)?;
     let rollout = rollout(&config, deployer, &postgres, &queues, background, traces);
     let rollout = Arc::new(rollout);
-    open_plugins(&rollout).await?;
-    let demo_key = match args.demo {
+    open_plugins(&rollout, develop.as_ref()).await?;
+    let demo_key = match demo {
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
         false => None,
     };
@@ -150,7 +161,8 @@ async fn serve(args: Args, config: Config, logs: Logs, redactor: Redactor) -> an
     keep(&rollout, &edge, &postgres, &mut beside);
     edge.push.begun().await;
     rollout.consumers.begin(&rollout.router.deployments());
-    listen(&config, edge, admin, demo_key, &mut signals).await?;
+    let opening = Opening { demo_key, develop };
+    listen(&config, edge, admin, opening, &mut signals).await?;
     drop(beside);
     export.stop().await;
     stop(rollout, postgres, dynamodb, cluster).await;
@@ -276,9 +288,11 @@ fn schedules(config: &Config, rollout: &Rollout, postgres: &Server, queues: &Que
 }
 
 /// Opens what the database and the configuration say, and refuses to start while
-/// anything is refused: all of it is told at once.
-async fn open_plugins(rollout: &Rollout) -> anyhow::Result<()> {
-    let refusals = rollout.start().await?;
+/// anything is refused: all of it is told at once. What is refused of a plugin that is
+/// developed is built anew anyway.
+async fn open_plugins(rollout: &Rollout, develop: Option<&Develop>) -> anyhow::Result<()> {
+    let mut refusals = rollout.start().await?;
+    refusals.retain(|refused| develop.is_none_or(|develop| !develop.is_of(&refused.plugin)));
     if refusals.is_empty() {
         return Ok(());
     }
@@ -286,11 +300,34 @@ async fn open_plugins(rollout: &Rollout) -> anyhow::Result<()> {
     anyhow::bail!("{}", told.join("\n"))
 }
 
+/// What begins once the host listens.
+struct Opening {
+    demo_key: Option<String>,
+    develop: Option<Develop>,
+}
+
+impl Opening {
+    /// Prints how to ask the demo customer's plugins, and begins to build the one that is
+    /// developed.
+    fn begin(self, url: &str, rollout: &Arc<Rollout>) -> Option<AbortHandle> {
+        if let (Some(key), None) = (&self.demo_key, &self.develop) {
+            let serving = rollout.router.deployments();
+            println!("\n{}", demo::lines(url, key, &serving));
+        }
+        let asked = Request {
+            url: url.to_owned(),
+            key: self.demo_key.unwrap_or_default(),
+        };
+        let developing = self.develop?.run(rollout.clone(), asked);
+        Some(tokio::spawn(developing).abort_handle())
+    }
+}
+
 async fn listen(
     config: &Config,
     edge: Arc<Edge>,
     admin: Arc<Admin>,
-    demo_key: Option<String>,
+    opening: Opening,
     signals: &mut Signals,
 ) -> anyhow::Result<()> {
     let limits = Arc::new(config.server.clone());
@@ -312,10 +349,7 @@ async fn listen(
     let refreshing = keep_fresh(tls)?;
     println!("listening on {}", public.url()?);
     println!("admin on {}", private.url()?);
-    if let Some(key) = demo_key {
-        let serving = admin.rollout.router.deployments();
-        println!("\n{}", demo::lines(&public.url()?, &key, &serving));
-    }
+    let developing = opening.begin(&public.url()?, &admin.rollout);
     let (stop, stopped) = watch::channel(());
     let (serving, rollout) = (edge.clone(), admin.rollout.clone());
     let public = public.serve(
@@ -328,6 +362,9 @@ async fn listen(
     );
     let draining = async {
         signals.stop().await;
+        if let Some(developing) = &developing {
+            developing.abort();
+        }
         tracing::info!(
             "draining: no new connections are accepted, requests in progress are completed"
         );

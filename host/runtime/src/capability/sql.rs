@@ -34,6 +34,7 @@ mod migrate;
 mod numeric;
 mod owner;
 mod pipeline;
+mod reset;
 mod roles;
 mod run;
 mod scans;

@@ -223,6 +223,27 @@ pub fn of_section(section: &config::Plugin) -> Approved {
     }
 }
 
+/// All that the plugin asks for, as far as its file says it: which statements want an
+/// approval, the host says once Postgres has planned them.
+pub fn asked(package: &Package) -> Approved {
+    let manifest = &package.manifest;
+    Approved {
+        grants: manifest.grants.iter().map(ToString::to_string).collect(),
+        functions: function_approvals(package),
+        shared: manifest.sql.shared.iter().cloned().collect(),
+        scans: Vec::new(),
+    }
+}
+
+/// What would approve the statements that a deployment was refused for.
+pub fn asked_scans(rejected: &Rejected) -> Approved {
+    let scans = rejected.scans.iter();
+    Approved {
+        scans: scans.map(|scan| scan.approval.clone()).collect(),
+        ..Approved::default()
+    }
+}
+
 /// One set of approvals and another.
 pub fn together(one: &Approved, other: &Approved) -> Approved {
     let union = |one: &[String], other: &[String]| {

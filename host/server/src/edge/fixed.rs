@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Response, StatusCode};
@@ -43,6 +43,13 @@ impl Fixed {
         self
     }
 
+    /// With more headers, whose names are in lower case.
+    pub fn with_all(self, headers: &[(&'static str, &'static str)]) -> Fixed {
+        headers.iter().fold(self, |file, (name, value)| {
+            file.with(HeaderName::from_static(name), value)
+        })
+    }
+
     /// The body, or 304 without it for a client that has it (RFC 9110, 13.1.2).
     pub fn answer(&self, request: &HeaderMap) -> Response<Full<Bytes>> {
         let has_it = self.is_known(request);
@@ -56,6 +63,7 @@ impl Fixed {
         if has_it {
             *answer.status_mut() = StatusCode::NOT_MODIFIED;
             answer.headers_mut().remove(CONTENT_TYPE);
+            answer.headers_mut().remove(CONTENT_ENCODING);
         }
         answer
     }

@@ -78,6 +78,7 @@ impl CurrentDocument {
     fn of(serving: &[Arc<Deployment>]) -> CurrentDocument {
         let part = |deployment: &Arc<Deployment>| Part {
             plugin: deployment.plugin.clone(),
+            mount: deployment.mount.clone(),
             public: deployment.manifest.public,
             fragment: deployment.openapi.clone(),
         };

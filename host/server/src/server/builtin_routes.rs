@@ -2,10 +2,12 @@
 //! key.
 
 use bytes::Bytes;
+use http::header::{CACHE_CONTROL, HeaderValue, LOCATION};
 use http::request::Parts;
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use http_body_util::Full;
 
+use super::compress::{self, Coding};
 use crate::edge::docs::Docs;
 use crate::edge::health::Health;
 use crate::edge::openapi::Documents;
@@ -32,12 +34,30 @@ impl BuiltinRoutes {
         }
         only_get(parts)?;
         Ok(Some(match (path, file) {
-            (_, Some(file)) => file.answer(&parts.headers),
+            (_, Some(file)) => {
+                let takes_gzip = compress::accepts(&parts.headers, Coding::Gzip);
+                file.answer(&parts.headers, takes_gzip)
+            }
             ("/healthz", _) => self.health.alive(),
             ("/readyz", _) => self.health.ready(draining).await,
             _ => self.documents.answer(&parts.headers).await?,
         }))
     }
+}
+
+/// Where no plugin answers: the root leads to the documentation.
+pub fn unrouted(parts: &Parts) -> Result<Response<Full<Bytes>>, Problem> {
+    if parts.uri.path() != "/" {
+        return Err(Problem::not_found());
+    }
+    only_get(parts)?;
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    *answer.status_mut() = StatusCode::FOUND;
+    let headers = answer.headers_mut();
+    headers.insert(LOCATION, HeaderValue::from_static("/docs"));
+    // A plugin may be mounted there at any time.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
 }
 
 fn only_get(parts: &Parts) -> Result<(), Problem> {

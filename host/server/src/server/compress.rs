@@ -26,7 +26,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
-pub use self::accept::{Coding, wanted};
+pub use self::accept::{Coding, accepts, wanted};
 pub use self::tags::CodedTags;
 use super::Answer;
 use hearth_base::bounds;

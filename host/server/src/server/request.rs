@@ -20,7 +20,7 @@ use self::credentials::{presented_key, unauthenticated};
 use super::Answer;
 use super::access::{self, AccessLog, Record};
 use super::body::Bodies;
-use super::builtin_routes::BuiltinRoutes;
+use super::builtin_routes::{self, BuiltinRoutes};
 use super::compress::{self, CodedTags, Compressor};
 use super::connection_limit::Ownership;
 use super::outgoing::Outgoing;
@@ -163,8 +163,9 @@ impl Edge {
         if let Some(answer) = self.builtin.answer(&parts, draining).await? {
             return Ok(answer.map(Outgoing::from));
         }
-        let found = self.router.find(parts.uri.path());
-        let found = found.ok_or_else(Problem::not_found)?;
+        let Some(found) = self.router.find(parts.uri.path()) else {
+            return builtin_routes::unrouted(&parts).map(|answer| answer.map(Outgoing::from));
+        };
         self.call_plugin(found, parts, body, request_id).await
     }
 

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
+use tokio_postgres::Client;
 
 use super::gate::Refusal;
 use super::lend::LendError;
@@ -21,7 +22,7 @@ pub(super) async fn pending<'p>(
     turn: &Turn,
     plan: &'p Plan<'_>,
 ) -> Result<Vec<&'p CheckedMigration<'p>>, LendError> {
-    let done = done(turn, plan).await?;
+    let done = done(&turn.client, plan.plugin).await?;
     let newest = done.keys().next_back().copied().unwrap_or(-1);
     let (mut pending, mut refusals) = (Vec::new(), Vec::new());
     for checked in plan.migrations {
@@ -49,9 +50,13 @@ pub(super) async fn pending<'p>(
     }
 }
 
-async fn done(turn: &Turn, plan: &Plan<'_>) -> Result<BTreeMap<i64, String>, LendError> {
+/// The versions that have run, with their checksums.
+pub(super) async fn done(
+    client: &Client,
+    plugin: &str,
+) -> Result<BTreeMap<i64, String>, LendError> {
     let text = "SELECT version, checksum FROM hearth.plugin_migrations WHERE plugin = $1";
-    let rows = turn.client.query(text, &[&plan.plugin]).await?;
+    let rows = client.query(text, &[&plugin]).await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
         .collect()
@@ -77,7 +82,7 @@ fn refuse(migration: &Migration, reason: &str) -> Refusal {
     }
 }
 
-fn checksum(migration: &Migration) -> String {
+pub(super) fn checksum(migration: &Migration) -> String {
     hex::encode(Sha256::digest(migration.sql.as_bytes()))
 }
 

@@ -150,6 +150,20 @@ async fn make_schema(transaction: &Transaction<'_>, names: &RoleNames) -> Result
     Ok(transaction.batch_execute(&text).await?)
 }
 
+/// Drops the schema, which only its owner may: the host joins it for that.
+pub(super) async fn drop_schema(
+    transaction: &Transaction<'_>,
+    names: &Names,
+) -> Result<(), LendError> {
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
+        .await?;
+    let Names { schema, owner, .. } = names;
+    let text = format!("GRANT {owner} TO CURRENT_USER; DROP SCHEMA IF EXISTS {schema} CASCADE");
+    transaction.batch_execute(&text).await?;
+    leave_roles(transaction, names).await
+}
+
 /// The host is no member of a plugin's roles: it never acts as one of them. What it
 /// has as their maker (ADMIN, from Postgres 16 on) stays.
 async fn leave_roles(transaction: &Transaction<'_>, names: &RoleNames) -> Result<(), LendError> {

@@ -12,6 +12,8 @@ use hearth_runtime::plugin::openapi::{Fragment, common};
 #[derive(Clone, Debug)]
 pub struct Part {
     pub plugin: Arc<str>,
+    /// Empty for a plugin without routes.
+    pub mount: Arc<str>,
     /// Whether its routes want no key.
     pub public: bool,
     pub fragment: Arc<Fragment>,
@@ -91,26 +93,34 @@ fn webhooks(parts: &[Part]) -> Map<String, Value> {
     all
 }
 
-/// One tag for each plugin, and one for the host.
+/// One tag for each plugin that has routes or webhooks, and one for the host.
 fn tags(parts: &[Part]) -> Value {
-    let of = |part: &Part| {
-        let Fragment {
-            title, description, ..
-        } = &*part.fragment;
-        let told = [("x-displayName", title), ("description", description)];
-        let mut tag = Map::from_iter([("name".to_string(), json!(&*part.plugin))]);
-        for (name, text) in told {
-            tag.extend(text.iter().map(|text| (name.to_string(), json!(text))));
-        }
-        Value::Object(tag)
-    };
-    let speaks =
-        |part: &&Part| !part.fragment.paths.is_empty() || !part.fragment.webhooks.is_empty();
-    let mut all: Vec<Value> = parts.iter().filter(speaks).map(of).collect();
+    let mut all: Vec<Value> = parts.iter().filter_map(tag).collect();
     all.push(json!({
         "name": describe::HOST,
         "x-displayName": "The host",
         "description": "Paths of the host itself, which need no key.",
     }));
     Value::Array(all)
+}
+
+/// A plugin that says nothing of itself is listed all the same.
+fn tag(part: &Part) -> Option<Value> {
+    let Fragment {
+        title, description, ..
+    } = &*part.fragment;
+    let is_silent = part.fragment.paths.is_empty() && part.fragment.webhooks.is_empty();
+    let description = match is_silent {
+        true if part.mount.is_empty() => return None,
+        true => Some(format!(
+            "This plugin has no OpenAPI document. It answers at `{}`.",
+            part.mount
+        )),
+        false => description.clone(),
+    };
+    let mut tag = Map::from_iter([("name".to_string(), json!(&*part.plugin))]);
+    for (name, text) in [("x-displayName", title), ("description", &description)] {
+        tag.extend(text.iter().map(|text| (name.to_string(), json!(text))));
+    }
+    Some(Value::Object(tag))
 }

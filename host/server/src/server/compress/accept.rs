@@ -32,29 +32,52 @@ impl Coding {
 /// The coding that the client wants most, or none where it would rather have the
 /// bytes as they are. Without the header nothing is encoded.
 pub fn wanted(headers: &HeaderMap) -> Option<Coding> {
-    let said: Vec<(&str, u16)> = headers
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(weighed)
-        .collect();
-    let named = |is: &dyn Fn(&str) -> bool| {
-        let found = said.iter().find(|(name, _)| is(name));
-        found.map(|(_, weight)| *weight)
-    };
-    let any = named(&|name| name == "*").unwrap_or(0);
-    // Bytes as they are always will do, but what is liked at all is liked more.
-    let identity = named(&|name| name.eq_ignore_ascii_case("identity")).unwrap_or(0);
+    let said = Said::of(headers);
     let mut best = None;
-    let mut most = identity.max(1);
+    let mut most = said.identity().max(1);
     for coding in CODINGS {
-        let weight = named(&|name| coding.is(name)).unwrap_or(any);
+        let weight = said.weight(coding);
         if weight > most || (weight == most && best.is_none()) {
             (best, most) = (Some(coding), weight);
         }
     }
     best
+}
+
+/// Whether an answer that lies in this coding may be sent as it is: it is accepted, and the
+/// bytes as they are are not liked more.
+pub fn accepts(headers: &HeaderMap, coding: Coding) -> bool {
+    let said = Said::of(headers);
+    said.weight(coding) >= said.identity().max(1)
+}
+
+/// What a client says of codings: names and weights in thousandths.
+struct Said<'h>(Vec<(&'h str, u16)>);
+
+impl Said<'_> {
+    fn of(headers: &HeaderMap) -> Said<'_> {
+        let values = headers.get_all(ACCEPT_ENCODING).iter();
+        let items = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        Said(items.filter_map(weighed).collect())
+    }
+
+    fn find(&self, is: impl Fn(&str) -> bool) -> Option<u16> {
+        let found = self.0.iter().find(|(name, _)| is(name));
+        found.map(|(_, weight)| *weight)
+    }
+
+    fn weight(&self, coding: Coding) -> u16 {
+        let any = || self.find(|name| name == "*");
+        self.find(|name| coding.is(name)).or_else(any).unwrap_or(0)
+    }
+
+    /// Bytes as they are always will do, but what is liked at all is liked more.
+    fn identity(&self) -> u16 {
+        let own = self.find(|name| name.eq_ignore_ascii_case("identity"));
+        own.unwrap_or(0)
+    }
 }
 
 /// A name and its weight in thousandths. A weight that is none drops the name.
@@ -115,5 +138,20 @@ mod tests {
             assert_eq!(of(odd), None, "{odd}");
         }
         assert_eq!(wanted(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn coding_that_is_not_liked_most_is_accepted_all_the_same() {
+        let accepts = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_str(text).unwrap());
+            super::accepts(&headers, Coding::Gzip)
+        };
+        for text in ["gzip", "gzip, br, zstd", "br;q=1, gzip;q=0.1", "*"] {
+            assert!(accepts(text), "{text}");
+        }
+        for text in ["", "br", "gzip;q=0, *", "gzip;q=0.5, identity"] {
+            assert!(!accepts(text), "{text}");
+        }
     }
 }
