@@ -153,12 +153,12 @@ async fn make_schema(transaction: &Transaction<'_>, names: &RoleNames) -> Result
 /// Drops the schema, which only its owner may: the host joins it for that.
 pub(super) async fn drop_schema(
     transaction: &Transaction<'_>,
-    names: &Names,
+    names: &RoleNames,
 ) -> Result<(), LendError> {
     transaction
         .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .await?;
-    let Names { schema, owner, .. } = names;
+    let RoleNames { schema, owner, .. } = names;
     let text = format!("GRANT {owner} TO CURRENT_USER; DROP SCHEMA IF EXISTS {schema} CASCADE");
     transaction.batch_execute(&text).await?;
     leave_roles(transaction, names).await
