@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::consumer::Message;
+use crate::consumer::{Batch, Message};
 use crate::context::Deadline;
 use crate::outbound::{Answer, Error, Request as OutboundRequest};
 use crate::push::Event;
@@ -146,6 +146,13 @@ impl TestHost {
             mount: ["/", mount].concat(),
         };
         Request::new(method, target, context)
+    }
+
+    /// Messages as a consumer gets them, of the test's customer:
+    /// `consume(&host.batch(host.sent("orders")))`.
+    pub fn batch(&self, messages: Vec<Message>) -> Batch {
+        let context = self.request("POST", "/").context().clone();
+        Batch { context, messages }
     }
 
     /// The messages that were sent to a queue, in order, as its consumer gets them.

@@ -101,6 +101,9 @@ fn messages_are_kept_as_their_consumer_gets_them() {
     assert_eq!(sent[0].attributes, [("a".to_string(), "b".to_string())]);
     assert_eq!(host.delays("q")[0], Duration::from_secs(5));
     assert!(host.sent("other").is_empty());
+    let batch = host.batch(sent);
+    assert_eq!(batch.context.caller.unwrap().customer_id, CUSTOMER);
+    assert_eq!(batch.messages.len(), 3);
 }
 
 #[test]

@@ -1,20 +1,13 @@
-//! What the plugin does before it asks the host anything: `cargo test`.
+//! What the plugin does before it asks Postgres anything: `cargo test`.
 
-use std::time::Duration;
-
-use hearth_plugin::context::Deadline;
-use hearth_plugin::{Context, Request};
+use hearth_plugin::testing::TestHost;
 
 /// The status of the answer to a request.
 fn ask(method: &str, target: &str, body: &str) -> u16 {
-    let context = Context {
-        request_id: "test".into(),
-        caller: None,
-        deadline: Deadline::after(Duration::from_secs(1)),
-        mount: "/template-full".into(),
-    };
-    let request = Request::new(method, target, context).with_body(body.into());
-    crate::router().answer(&request).status()
+    let request = TestHost::start().request(method, target);
+    crate::router()
+        .answer(&request.with_body(body.into()))
+        .status()
 }
 
 #[test]

@@ -1,10 +1,8 @@
-//! What the plugin does before it asks the host anything: `cargo test`.
+//! What the plugin does before it asks Postgres anything: `cargo test`.
 
-use std::time::Duration;
-
-use hearth_plugin::consumer::{Batch, Disposition, Message};
-use hearth_plugin::context::Deadline;
-use hearth_plugin::{Context, Timestamp};
+use hearth_plugin::Timestamp;
+use hearth_plugin::consumer::{Disposition, Message};
+use hearth_plugin::testing::TestHost;
 
 fn message(body: &str) -> Message {
     Message {
@@ -19,15 +17,9 @@ fn message(body: &str) -> Message {
 
 #[test]
 fn message_without_a_text_is_a_dead_letter() {
-    let context = Context {
-        request_id: "test".into(),
-        caller: None,
-        deadline: Deadline::after(Duration::from_secs(1)),
-        mount: String::new(),
-    };
     let bodies = ["no JSON", "[]", "{}", r#"{"text": 1}"#];
-    let messages = bodies.map(message).to_vec();
-    let consumed = crate::consume(&Batch { context, messages });
+    let host = TestHost::start();
+    let consumed = crate::consume(&host.batch(bodies.map(message).to_vec()));
     assert_eq!(consumed.len(), bodies.len());
     for disposition in consumed {
         assert!(matches!(disposition, Disposition::DeadLetter(_)));
