@@ -89,7 +89,7 @@ struct Depth {
 }
 
 #[derive(Deserialize)]
-struct Page {
+struct DeadLetterPage {
     dead_letters: Vec<Letter>,
     next: Option<i64>,
 }
@@ -137,7 +137,7 @@ fn list(args: &List, config: Option<&Path>, out: &mut dyn Write) -> anyhow::Resu
     if let Some(before) = args.before {
         target.push_str(&format!("&before={before}"));
     }
-    let (text, page) = ask::<Page>(&args.reach, config, Method::GET, &target)?;
+    let (text, page) = ask::<DeadLetterPage>(&args.reach, config, Method::GET, &target)?;
     if args.json {
         return Ok(writeln!(out, "{}", text.trim())?);
     }

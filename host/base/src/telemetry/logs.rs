@@ -94,7 +94,7 @@ impl Logs {
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || write_lines(&receiver, &waiting, &redactor, &kept, writer))?;
-        let lines = Lines {
+        let lines = QueueWriter {
             queue: queue.clone(),
         };
         let dispatch = dispatch(config.log_format, filter, lines);
@@ -153,7 +153,7 @@ impl Config {
     }
 }
 
-fn dispatch(format: LogFormat, filter: EnvFilter, lines: Lines) -> Dispatch {
+fn dispatch(format: LogFormat, filter: EnvFilter, lines: QueueWriter) -> Dispatch {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(lines);
@@ -235,11 +235,11 @@ fn append(text: &mut String, line: &[u8], redactor: &Redactor) -> usize {
 }
 
 #[derive(Clone)]
-struct Lines {
+struct QueueWriter {
     queue: Queue,
 }
 
-impl<'a> MakeWriter<'a> for Lines {
+impl<'a> MakeWriter<'a> for QueueWriter {
     type Writer = &'a Self;
 
     fn make_writer(&'a self) -> Self::Writer {
@@ -249,7 +249,7 @@ impl<'a> MakeWriter<'a> for Lines {
 
 /// `tracing_subscriber` writes each line with one call, so a secret is never cut
 /// in two.
-impl Write for &Lines {
+impl Write for &QueueWriter {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         self.queue.push(line.to_vec());
         Ok(line.len())
