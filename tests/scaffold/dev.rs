@@ -170,31 +170,29 @@ async fn saved_versions_serve_and_wrong_ones_leave_the_one_before_serving() {
     assert_eq!(developed.notes(&request).await, json!([]));
 
     developed.edit("src/lib.rs", "WHERE colour", "WHERE id");
-    developed.until("scaffold-dev@2 serves");
+    developed.until("scaffold-dev@");
+    edit_migrations(&developed, &request).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn migration_that_is_edited_makes_the_tables_anew_after_saying_so() {
-    let developed = Developed::start();
-    let request = request(&developed.until("waiting for changes"));
-    let (url, key) = &request;
+/// A new one keeps the rows; one that is edited makes the tables anew, after saying so.
+async fn edit_migrations(developed: &Developed, request: &(String, String)) {
+    let (url, key) = request;
     let place = url.split('?').next().unwrap();
     let note = developed.client.post(place).header("x-api-key", key);
     let note = note.json(&json!({"text": "one"})).send().await.unwrap();
     assert_eq!(note.status(), 201);
 
-    // A new one keeps the rows.
     let further = "ALTER TABLE notes ADD COLUMN colour text;\n";
     fs::write(developed.file("migrations/0002_colour.sql"), further).unwrap();
-    developed.until("scaffold-dev@2 serves");
-    assert_eq!(developed.notes(&request).await[0]["text"], "one");
+    developed.until("scaffold-dev@");
+    assert_eq!(developed.notes(request).await[0]["text"], "one");
 
     developed.edit("migrations/0002_colour.sql", "colour text", "shade text");
     let told = developed.until("scaffold-dev@");
     let said =
         "migration 0002_colour changed after it had run: the tables of scaffold-dev are dropped";
     assert!(told.iter().any(|line| line.starts_with(said)), "{told:?}");
-    assert_eq!(developed.notes(&request).await, json!([]));
+    assert_eq!(developed.notes(request).await, json!([]));
 }
 
 #[test]
