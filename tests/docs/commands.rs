@@ -189,7 +189,7 @@ fn commands_for_the_handlers_run() {
 #[test]
 fn commands_for_operators_run() {
     let reader = Reader::new();
-    for page in ["deploy", "postgres", "runbook"] {
+    for page in ["deploy", "observability", "postgres", "runbook"] {
         reader.follow(&format!("docs/operate/{page}.md"));
     }
 }
@@ -203,6 +203,7 @@ fn no_other_document_has_commands_but_for_contributors() {
         "docs/plugins/guide.md",
         "docs/handlers/",
         "docs/operate/deploy.md",
+        "docs/operate/observability.md",
         "docs/operate/postgres.md",
         "docs/operate/runbook.md",
     ];

@@ -5,20 +5,16 @@
 //! use hearth_plugin::prelude::*;
 //! use hearth_plugin::queue::{self, Message};
 //! use hearth_plugin::testing::TestHost;
-//!
 //! fn order(request: &Request) -> Answer {
-//!     let Some(queue) = config::get("queue") else {
-//!         return Err(Problem::internal());
-//!     };
-//!     queue::send(&queue, Message::json(&request.json()?))?;
+//!     queue::send("orders", Message::json(&request.json()?))?;
+//!     metrics::count("orders", 1, &[]);
 //!     Ok(Response::new(202))
 //! }
-//!
 //! let host = TestHost::start();
-//! host.set("queue", "orders");
 //! let request = host.request("POST", "/shop/orders").with_body(b"{\"n\": 1}".to_vec());
 //! assert_eq!(order(&request).unwrap().status(), 202);
 //! assert_eq!(host.sent("orders")[0].json::<Value>().unwrap(), json!({"n": 1}));
+//! assert_eq!(host.counted("orders"), 1);
 //! ```
 //!
 //! What is kept belongs to the test's thread: tests that run side by side share nothing.
