@@ -42,6 +42,10 @@ pub struct Docs {
 }
 
 /// One of them.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are seven, in one list for the life of the process"
+)]
 pub enum File {
     Plain(Fixed),
     Packed(Packed),
