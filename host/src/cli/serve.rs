@@ -157,8 +157,7 @@ async fn serve(
     });
     beside.spawn(async move { alive.beat().await });
     beside.spawn(schedules(&config, &rollout, &postgres, &queues).run());
-    beside.spawn(queues.keep(edge.traces.clone()));
-    keep(&rollout, &edge, &postgres, &mut beside);
+    keep(&rollout, &edge, &postgres, &queues, &mut beside);
     edge.push.begun().await;
     rollout.consumers.begin(&rollout.router.deployments());
     let opening = Opening { demo_key, develop };
@@ -184,9 +183,16 @@ async fn stop(
     tracing::info!("stopped");
 }
 
-/// What keeps the plugins' clients and the edge fresh and small.
-fn keep(rollout: &Arc<Rollout>, edge: &Edge, postgres: &Server, beside: &mut JoinSet<()>) {
+/// What keeps the queues, the plugins' clients and the edge fresh and small.
+fn keep(
+    rollout: &Arc<Rollout>,
+    edge: &Edge,
+    postgres: &Server,
+    queues: &Queues,
+    beside: &mut JoinSet<()>,
+) {
     let clients = &rollout.deployer.clients;
+    beside.spawn(queues.keep(edge.traces.clone()));
     beside.spawn(sweep(rollout.clone()));
     beside.spawn(rollout.clone().follow_growth());
     beside.spawn(clients.cache.clone().follow_fleet(postgres.clone()));
