@@ -130,7 +130,6 @@ async fn serve(
     let deployer = deployer(&config, clients, &secret, host_metrics.clone(), clock)?;
     let (traces, export) = traces::open(&config, &host_metrics)?;
     let rollout = rollout(&config, deployer, &postgres, &queues, background, traces);
-    let rollout = Arc::new(rollout);
     open_plugins(&rollout, develop.as_ref()).await?;
     let demo_key = match demo {
         true => Some(demo::key(&keys, &postgres, &secret, &config.data_dir).await?),
@@ -192,7 +191,7 @@ fn keep(
     beside: &mut JoinSet<()>,
 ) {
     let clients = &rollout.deployer.clients;
-    beside.spawn(queues.keep(edge.traces.clone()));
+    beside.spawn(queues.clone().keep(edge.traces.clone()));
     beside.spawn(sweep(rollout.clone()));
     beside.spawn(rollout.clone().follow_growth());
     beside.spawn(clients.cache.clone().follow_fleet(postgres.clone()));
@@ -257,7 +256,7 @@ fn rollout(
     queues: &Queues,
     background: Arc<BackgroundRuntime>,
     traces: Traces,
-) -> Rollout {
+) -> Arc<Rollout> {
     let consumers = Consumers::new(
         queues.clone(),
         background.clone(),
@@ -269,7 +268,7 @@ fn rollout(
     );
     let router = Arc::new(Router::default());
     deployer.metrics.sources.add(&router);
-    Rollout {
+    Arc::new(Rollout {
         deployer,
         consumers,
         store: Store::open(postgres.clone()),
@@ -279,7 +278,7 @@ fn rollout(
         drain_max: Duration::from_millis(config.server.drain_ms_max),
         turn: Arc::default(),
         draining: Default::default(),
-    }
+    })
 }
 
 fn schedules(config: &Config, rollout: &Rollout, postgres: &Server, queues: &Queues) -> Schedules {
