@@ -35,7 +35,8 @@ impl Page {
             Value::Counter(number) | Value::Gauge(number) | Value::Untyped(number) => number,
             Value::Histogram(_) | Value::Summary(_) => 0.0,
         });
-        numbers.sum()
+        // The sum of nothing would be -0.0.
+        numbers.fold(0.0, |sum, number| sum + number)
     }
 
     /// How many observations were no greater than each bound, of the first series with
@@ -109,6 +110,7 @@ mod tests {
         );
         assert_eq!(page.sum("requests", &[]), 14.0);
         assert_eq!(page.sum("seconds_sum", &[("plugin", "a")]), 3.5);
+        assert_eq!(format!("{}", page.sum("nothing", &[])), "0");
         assert_eq!(
             page.values("requests", "plugin"),
             BTreeSet::from(["a", "b"])

@@ -86,7 +86,7 @@ impl Interval<'_> {
         let failures = statuses.filter(|status| status.starts_with('5'));
         let each =
             failures.map(|status| self.rate(name, &[("plugin", plugin), ("status", status)]));
-        each.sum()
+        each.fold(0.0, |sum, rate| sum + rate)
     }
 
     fn queue(&self, name: &str) -> [String; QUEUES.len()] {
