@@ -66,9 +66,8 @@ fn queues_are_shown_with_what_waits_in_them() {
 
 #[test]
 fn host_that_does_not_run_is_said_so() {
-    let host = Setup::new().start();
+    let mut host = Setup::new().start();
     let admin = host.admin.clone();
-    let mut host = host;
     assert!(host.stop().success());
     let output = host.cli(&["top", "--once", "--admin", &admin]);
     let told = String::from_utf8(output.stderr).unwrap();

@@ -116,6 +116,7 @@ async fn host_of_the_version_before_sends_receives_extends_and_settles() {
         if let Some(row) = database.query_opt(receive, &[&lease]).await.unwrap() {
             break row;
         }
+        tokio::time::sleep(PATIENCE / 100).await;
     };
     let (id, text): (Uuid, String) = (row.get(0), row.get(1));
     assert_eq!(text, "ours");

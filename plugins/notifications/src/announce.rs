@@ -1,4 +1,5 @@
-//! Telling of notifications that are durable: the customer's webhooks, and who listens.
+//! Announces notifications that are durable: to the customer's webhooks, and to who
+//! listens.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +36,8 @@ pub fn deferred(item: Item, inbox: &Inbox, end: Timestamp) -> Item {
     }
 }
 
-/// Tells of all of them. One that somebody could not be told of fails, to be sent again.
+/// Announces all of them. One that could not be announced to somebody fails, to be sent
+/// again.
 pub fn announce(deliveries: &mut [Result<Delivery, Problem>], now: Timestamp) {
     webhooks(deliveries);
     defer(deliveries, now);

@@ -130,8 +130,8 @@ fn of_inbox(inbox: &Inbox, deliveries: &[&Delivery], lines: &Lines) -> Result<()
         }
         Ok(is_new)
     })?;
-    let marks: Vec<Item> = late.iter().flat_map(|late| marks(late, &lines)).collect();
-    written(documents::put_many(&marks))
+    let flags: Vec<Item> = late.iter().flat_map(|late| flags(late, &lines)).collect();
+    written(documents::put_many(&flags))
 }
 
 /// Those below a watermark.
@@ -149,12 +149,12 @@ fn covered<'d>(deliveries: &[&'d Delivery], lines: &Lines) -> Vec<Late<'d>> {
 }
 
 /// Each as old as the watermarks: who marks all from now on means this one, too.
-fn marks<'l>(late: &'l Late<'_>, lines: &'l Lines) -> impl Iterator<Item = Item> + 'l {
+fn flags<'l>(late: &'l Late<'_>, lines: &'l Lines) -> impl Iterator<Item = Item> + 'l {
     let Draft { inbox, id, .. } = late.draft;
     late.kinds.iter().filter_map(move |kind| {
         let at = lines.of(*kind).at(late.draft.category(), id)?;
-        let mark = Flag { on: false, at };
+        let flag = Flag { on: false, at };
         let expires_at = Some(late.expires_at);
-        Some(flag::item(inbox, id, kind.name(), &mark, expires_at))
+        Some(flag::item(inbox, id, kind.name(), &flag, expires_at))
     })
 }

@@ -1,4 +1,4 @@
-//! Marks all notifications that match, with one watermark.
+//! Sets a flag of all notifications that match, with one watermark.
 
 use std::ops::ControlFlow;
 
@@ -7,7 +7,7 @@ use hearth_plugin::prelude::*;
 
 use crate::category;
 use crate::flag::{self, Kind};
-use crate::flag_changes::{new_mark, written};
+use crate::flag_changes::{new_flag, written};
 use crate::inbox::Inbox;
 use crate::summary;
 use crate::walk::{End, Look, PAGE_MAX, Walk};
@@ -86,13 +86,13 @@ fn flag_each(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let mut items: Vec<Item> = Vec::new();
-    let mut walk = Walk::new(inbox, Look::Marks, PAGE_MAX, QUERIES_MAX);
+    let mut walk = Walk::new(inbox, Look::Flags, PAGE_MAX, QUERIES_MAX);
     let end = walk.range(floor, &above(upto), &mut |entry| {
         let is_meant = category.is_none_or(|category| entry.category() == category);
-        let mark = new_mark(lines, kind, &entry, true, now);
-        if let Some(mark) = mark.filter(|_| is_meant && entry.is_there()) {
+        let flag = new_flag(lines, kind, &entry, true, now);
+        if let Some(flag) = flag.filter(|_| is_meant && entry.is_there()) {
             let expires_at = entry.expires_at();
-            items.push(flag::item(inbox, &entry.id, kind.name(), &mark, expires_at));
+            items.push(flag::item(inbox, &entry.id, kind.name(), &flag, expires_at));
         }
         ControlFlow::Continue(())
     })?;

@@ -24,7 +24,7 @@ use crate::watermarks::LAST;
 
 /// What is counted at most.
 const COUNT_MAX: i64 = 1_000;
-/// Items of a notification that is counted, as a rule: itself and a mark.
+/// Items of a notification that is counted, as a rule: itself and a flag.
 const ITEMS: usize = 2;
 /// Queries of a count. What was not looked through by then is not counted.
 const QUERIES_MAX: usize = 12;
@@ -82,7 +82,7 @@ impl Order<'_> {
     /// Enough for all that is counted, where not much is passed over.
     fn walk(&self) -> Walk<'_> {
         let page = u32::try_from((self.max + 1) * ITEMS).unwrap_or(PAGE_MAX);
-        Walk::new(self.inbox, Look::Marks, page, QUERIES_MAX)
+        Walk::new(self.inbox, Look::Flags, page, QUERIES_MAX)
     }
 
     /// The lowest sort key at which one of a kind may lie.

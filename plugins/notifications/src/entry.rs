@@ -7,7 +7,7 @@ use crate::flag::{self, DELETED, Flag, Kind, SNOOZED, Snooze};
 use crate::inbox::Inbox;
 use crate::message::Message;
 
-/// Items of a notification at most: itself, its three marks, what hides it, and what
+/// Items of a notification at most: itself, its three flags, what hides it, and what
 /// stays of it.
 pub const ITEMS_MAX: u32 = 6;
 /// `ntf_` and a UUID.
@@ -41,7 +41,7 @@ impl Entry {
         self.message.is_some()
     }
 
-    pub fn mark(&self, kind: Kind) -> Option<Flag> {
+    pub fn flag(&self, kind: Kind) -> Option<Flag> {
         match kind {
             Kind::Archived => self.archived,
             Kind::Read => self.read,
@@ -49,12 +49,12 @@ impl Entry {
         }
     }
 
-    /// Takes a mark that has just been made.
-    pub fn set(&mut self, kind: Kind, mark: Flag) {
+    /// Takes a flag that has just been made.
+    pub fn set(&mut self, kind: Kind, flag: Flag) {
         match kind {
-            Kind::Archived => self.archived = Some(mark),
-            Kind::Read => self.read = Some(mark),
-            Kind::Seen => self.seen = Some(mark),
+            Kind::Archived => self.archived = Some(flag),
+            Kind::Read => self.read = Some(flag),
+            Kind::Seen => self.seen = Some(flag),
         }
     }
 
@@ -102,10 +102,10 @@ impl Entry {
             Some(DELETED) => self.is_deleted = true,
             Some(SNOOZED) => self.snoozed = serde_json::from_str(&item.attributes).ok(),
             Some(end) => {
-                let mark = serde_json::from_str(&item.attributes).ok();
+                let flag = serde_json::from_str(&item.attributes).ok();
                 let kind = Kind::ALL.into_iter().find(|kind| kind.name() == end);
-                if let (Some(kind), Some(mark)) = (kind, mark) {
-                    self.set(kind, mark);
+                if let (Some(kind), Some(flag)) = (kind, flag) {
+                    self.set(kind, flag);
                 }
             }
         }
@@ -215,8 +215,8 @@ pub mod tests {
             };
             assert!(one.is_there() && two.is_there());
             assert_eq!((one.category(), two.category()), ("a", "b.c"));
-            assert_eq!(one.mark(Kind::Read), Some(Flag { on: true, at: 7 }));
-            assert_eq!(two.mark(Kind::Read), None);
+            assert_eq!(one.flag(Kind::Read), Some(Flag { on: true, at: 7 }));
+            assert_eq!(two.flag(Kind::Read), None);
             let at = |micros| one.snoozed_until(Timestamp::from_micros(micros));
             assert_eq!((at(8).map(Timestamp::micros), at(9)), (Some(9), None));
         }

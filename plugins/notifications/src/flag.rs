@@ -1,4 +1,4 @@
-//! Marks of notifications: seen, read, archived, snoozed, deleted. Each mark is a
+//! Flags of notifications: seen, read, archived, snoozed, deleted. Each flag is a
 //! separate item beside the notification, which never changes.
 
 use hearth_plugin::documents::{Item, Key};
@@ -23,7 +23,7 @@ impl Kind {
         matches!(self, Kind::Archived | Kind::Read)
     }
 
-    /// As the mark's sort key ends, and as clients name it.
+    /// As the flag's sort key ends, and as clients name it.
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Archived => "archived",
@@ -93,7 +93,7 @@ pub fn listed_key(inbox: &Inbox, list: &str, id: &str) -> Key {
     }
 }
 
-/// The item of that key. It is written before the mark: so the list lacks none that is
+/// The item of that key. It is written before the flag: so the list lacks none that is
 /// so, though it may have one that no longer is.
 pub fn listed(inbox: &Inbox, list: &str, id: &str, expires_at: Option<Timestamp>) -> Item {
     let Key { partition, sort } = listed_key(inbox, list, id);

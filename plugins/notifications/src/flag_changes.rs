@@ -1,4 +1,4 @@
-//! Marks one notification.
+//! Sets the flags of one notification.
 
 use std::time::Duration;
 
@@ -35,9 +35,9 @@ pub fn change(request: &Request, NotificationId(id): NotificationId) -> Answer {
     written(documents::put_many(&lists.collect::<Vec<_>>()))?;
     let mut items = Vec::new();
     for (kind, on) in wanted {
-        if let Some(mark) = on.and_then(|on| new_mark(&lines, kind, &entry, on, now)) {
-            items.push(flag::item(&inbox, &id, kind.name(), &mark, expires_at));
-            entry.set(kind, mark);
+        if let Some(flag) = on.and_then(|on| new_flag(&lines, kind, &entry, on, now)) {
+            items.push(flag::item(&inbox, &id, kind.name(), &flag, expires_at));
+            entry.set(kind, flag);
         }
     }
     written(documents::put_many(&items))?;
@@ -47,7 +47,7 @@ pub fn change(request: &Request, NotificationId(id): NotificationId) -> Answer {
     answer(&entry, &inbox, &lines, now)
 }
 
-/// 412 where the client wants it in another state than it is in now. Its marks are items of
+/// 412 where the client wants it in another state than it is in now. Its flags are items of
 /// their own: of two changes at once, both may find it as it was.
 fn check(request: &Request, inbox: &Inbox, entry: &Entry) -> Result<(), Problem> {
     if !request.has_preconditions() {
@@ -82,8 +82,8 @@ fn sunk(inbox: &Inbox, entry: &Entry, wanted: &[(Kind, Option<bool>)]) -> Result
     })
 }
 
-/// The mark that makes it so, later than all that was said of it; none where it is so.
-pub fn new_mark(
+/// The flag that makes it so, later than all that was said of it; none where it is so.
+pub fn new_flag(
     lines: &Lines,
     kind: Kind,
     entry: &Entry,
@@ -106,12 +106,12 @@ pub fn delete(request: &Request, NotificationId(id): NotificationId) -> Answer {
     let inbox = Inbox::alone(request)?;
     let entry = entry::find(&inbox, &id)?;
     check(request, &inbox, &entry)?;
-    let mark = Flag {
+    let flag = Flag {
         on: true,
         at: Timestamp::now().micros(),
     };
     let expires_at = entry.expires_at();
-    documents::put(&flag::item(&inbox, &id, DELETED, &mark, expires_at))?;
+    documents::put(&flag::item(&inbox, &id, DELETED, &flag, expires_at))?;
     let mut keys = vec![flag::own_key(&inbox, &id)];
     for name in Kind::ALL.map(Kind::name).into_iter().chain([SNOOZED]) {
         keys.push(flag::key(&inbox, &id, name));
@@ -179,26 +179,26 @@ mod tests {
     fn what_is_so_is_not_marked_again() {
         let read = entry(&[("/read", json!({"on": true, "at": 7}))]);
         let lines = Lines::default();
-        assert_eq!(new_mark(&lines, Kind::Read, &read, true, NOW), None);
-        assert_eq!(new_mark(&lines, Kind::Seen, &read, false, NOW), None);
-        let mark = Flag {
+        assert_eq!(new_flag(&lines, Kind::Read, &read, true, NOW), None);
+        assert_eq!(new_flag(&lines, Kind::Seen, &read, false, NOW), None);
+        let flag = Flag {
             on: false,
             at: 1_000,
         };
-        let made = new_mark(&lines, Kind::Read, &read, false, NOW);
-        assert_eq!(made, Some(mark));
+        let made = new_flag(&lines, Kind::Read, &read, false, NOW);
+        assert_eq!(made, Some(flag));
     }
 
     #[test]
-    fn mark_is_the_latest_word_whatever_the_clock_says() {
+    fn flag_is_the_latest_word_whatever_the_clock_says() {
         let mut lines = Lines::default();
         let raised = lines.of_mut(Kind::Read).raise(None, &id(1), 5_000);
         raised.unwrap();
         let mut entry = entry(&[]);
-        let mark = new_mark(&lines, Kind::Read, &entry, false, NOW).unwrap();
-        entry.set(Kind::Read, mark);
+        let flag = new_flag(&lines, Kind::Read, &entry, false, NOW).unwrap();
+        entry.set(Kind::Read, flag);
         assert_eq!(lines.since(Kind::Read, &entry), None);
-        assert_eq!(mark.at, 5_001);
+        assert_eq!(flag.at, 5_001);
     }
 
     #[test]

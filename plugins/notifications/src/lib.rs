@@ -15,11 +15,11 @@
 //! | partition | sort key | holds |
 //! |---|---|---|
 //! | `inbox/<recipient>` | `<id>` | a notification: written once, never changed |
-//! | | `<id>/archived`, `/read`, `/seen` | `{on, at}`: a mark, which stands beside it |
+//! | | `<id>/archived`, `/read`, `/seen` | `{on, at}`: a flag, which stands beside it |
 //! | | `<id>/snoozed` | `{until}` |
 //! | | `<id>/deleted` | what stays of a deleted one, so that it does not come back |
 //! | | `archived/<id>`, `read/<id>`, `snoozed/<id>` | nothing: it may be so, says its key |
-//! | | `summary` | all marks "of all up to here", and where those lie that are looked for |
+//! | | `summary` | all flags "of all up to here", and where those lie that are looked for |
 //! | `later/<recipient>` | `<id>` | one that is held for the end of quiet hours, and of no inbox |
 //! | | `<window>/<id>` | one that waits for the digest of a window (`dgs_…`) |
 //! | | `window/<hash of category and key>` | until when the window of a digest is open; expires a day after its end |
@@ -29,13 +29,13 @@
 //! An id is `ntf_` and a UUID of version 7, so that ids sort by time. Of a request with an
 //! `Idempotency-Key` it derives from the key, the time at which the host first saw it and
 //! the place in the request; of an event from the event's id and time. So what is sent
-//! again is written again as it was, and its marks, being other items, stay: a batch
+//! again is written again as it was, and its flags, being other items, stay: a batch
 //! writer replaces whole items and asks nothing first. What belongs to a notification lies
-//! directly behind it, and the same Query finds it. A notification and its marks expire
+//! directly behind it, and the same Query finds it. A notification and its flags expire
 //! together.
 //!
-//! "All are read" writes one item (`watermarks`), whatever there is. Of a mark and a
-//! watermark the later word holds. Where a mark says the contrary of a watermark above
+//! "All are read" writes one item (`watermarks`), whatever there is. Of a flag and a
+//! watermark the later word holds. Where a flag says the contrary of a watermark above
 //! it, a floor in the watermarks says how far down one has to look for such.
 //!
 //! # What a request reads
@@ -48,7 +48,7 @@
 //! what they say is acknowledged.
 //!
 //! What comes late lies where it would have come in time. Where all were marked up to
-//! there meanwhile it would be read before anybody saw it: so it gets marks that say the
+//! there meanwhile it would be read before anybody saw it: so it gets flags that say the
 //! contrary (`backdated`), once, before it is written. Where a list says that nothing lies
 //! there it is entered, before it is acknowledged.
 //!

@@ -16,7 +16,7 @@ use crate::summary::{self, Summary};
 use crate::walk::{End, Look, Walk};
 use crate::watermarks::{FIRST, LAST, Lines};
 
-/// Items of a notification that is listed, as a rule: itself and a mark.
+/// Items of a notification that is listed, as a rule: itself and a flag.
 const ITEMS: i64 = 2;
 /// Queries of a listing; a page that is not full then is answered as it is.
 const QUERIES_MAX: usize = 8;

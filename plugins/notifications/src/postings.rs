@@ -5,7 +5,7 @@
 //! else in it. It is written by a request that read hundreds without a match, so that
 //! the next request need not. Every position is checked before it is used, so one too
 //! many does no harm. None may be missing: whatever makes a notification match (it
-//! arrives late, or a mark of it is removed) is entered before it is acknowledged
+//! arrives late, or a flag of it is removed) is entered before it is acknowledged
 //! (`summary::enter`), and a list is stored only on the condition that nothing was
 //! entered since the request began.
 

@@ -2,6 +2,7 @@
 //! are sent to streams and webhooks.
 
 use hearth_plugin::prelude::*;
+use hearth_plugin::time::{WEEKDAYS, parse_time_of_day, time_of_day};
 use hearth_plugin::zone::Zone;
 use serde::{Deserialize, Serialize};
 
@@ -10,16 +11,6 @@ const SECONDS_PER_DAY: i64 = 86_400;
 const MINUTES_PER_DAY: i64 = 1_440;
 /// 1970-01-01 was a Thursday, the fourth day of a week that begins with Monday.
 const WEEKDAY_OF_1970: i64 = 3;
-
-const WEEKDAYS: [&str; 7] = [
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-];
 
 /// From one time of day to another, which is of the next day where it is not later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +81,7 @@ impl Hours {
     }
 
     pub fn to_json(&self) -> Value {
-        json!({"time_zone": self.time_zone, "start": clock(self.start), "end": clock(self.end),
+        json!({"time_zone": self.time_zone, "start": time_of_day(self.start), "end": time_of_day(self.end),
             "days": self.days})
     }
 }
@@ -110,24 +101,10 @@ fn shown(zone: &Zone, wall: i64) -> (i64, i64) {
 fn time(fields: &mut Fields, name: &str) -> Option<i64> {
     let wrong = "this must be a time of day, 00:00 to 23:59";
     let field = fields.text(name);
+    let minute = |text: String| parse_time_of_day(&text).filter(|minute| *minute < MINUTES_PER_DAY);
     field
-        .convert("not_allowed", wrong, |text| minute(&text).map(Some))
+        .convert("not_allowed", wrong, |text| minute(text).map(Some))
         .required()
-}
-
-/// The minutes since midnight of `hh:mm`.
-fn minute(text: &str) -> Option<i64> {
-    let [high, low, b':', ten, one] = *text.as_bytes() else {
-        return None;
-    };
-    let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
-    let hour = digit(high)? * 10 + digit(low)?;
-    let minute = digit(ten)? * 10 + digit(one)?;
-    (hour < 24 && minute < 60).then_some(hour * 60 + minute)
-}
-
-fn clock(minute: i64) -> String {
-    format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 
 /// All days where none is named.

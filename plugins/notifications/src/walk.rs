@@ -23,10 +23,10 @@ pub enum Look {
     /// All of it.
     Whole,
     /// Its category and what became of it, without its texts and data.
-    Marks,
+    Flags,
 }
 
-/// The attributes that [`Look::Marks`] wants: of the notification, of its marks and of
+/// The attributes that [`Look::Flags`] wants: of the notification, of its flags and of
 /// its snooze.
 const MARKS: [&str; 4] = ["category", "on", "at", "until"];
 
@@ -117,7 +117,7 @@ impl<'w> Walk<'w> {
         let range = Range::Between((place(lower), place(upper)));
         let (mut cursor, mut last) = (None, None);
         while self.may_go_on() {
-            let page = self.query(&range, cursor.as_deref(), Look::Marks)?;
+            let page = self.query(&range, cursor.as_deref(), Look::Flags)?;
             let ids = page
                 .items
                 .iter()
@@ -173,7 +173,7 @@ impl<'w> Walk<'w> {
         let limit = self.page;
         let page = match look {
             Look::Whole => documents::query_raw(&partition, range, limit, cursor, true),
-            Look::Marks => {
+            Look::Flags => {
                 documents::query_attributes(&partition, range, limit, cursor, true, &MARKS)
             }
         }?;

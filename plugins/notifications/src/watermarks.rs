@@ -1,8 +1,8 @@
-//! Watermarks: marks of all notifications of an inbox at once.
+//! Watermarks: flags of all notifications of an inbox at once.
 //!
 //! A watermark says "read, up to here, at this time", for all categories or for one. A
-//! notification that is not newer is read, unless it has its own mark of a later time:
-//! the latest one counts. If such a mark says the opposite, the notification is below
+//! notification that is not newer is read, unless it has its own flag of a later time:
+//! the latest one counts. If such a flag says the opposite, the notification is below
 //! the watermark and unread all the same; the floor says how far down there may be such
 //! notifications, so that a listing need not read further.
 
@@ -184,7 +184,7 @@ impl Lines {
     /// microseconds since 1970.
     pub fn latest(&self, kind: Kind, entry: &Entry) -> Option<(bool, i64)> {
         let latest = self.of(kind).at(entry.category(), &entry.id);
-        let own = entry.mark(kind).map(|mark| (mark.on, mark.at));
+        let own = entry.flag(kind).map(|flag| (flag.on, flag.at));
         match (latest, own) {
             (Some(at), Some((_, own_at))) if own_at >= at => own,
             (Some(at), _) => Some((true, at)),

@@ -97,11 +97,8 @@ impl TestHost {
     pub fn start() -> Self {
         STATE.with_borrow_mut(|state| {
             assert!(state.is_none(), "this test has a TestHost already");
-            let scopes = SCOPES.map(str::to_owned).to_vec();
-            let settings = config::Settings::default();
             *state = Some(State {
-                scopes,
-                settings,
+                scopes: SCOPES.map(str::to_owned).to_vec(),
                 ..State::default()
             });
         });

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
+const MINUTES_PER_DAY: i64 = 1_440;
 
 /// An instant, in microseconds since 1970-01-01T00:00:00Z (`timestamptz` in
 /// Postgres). Written as RFC 3339 in UTC, in JSON too.
@@ -203,6 +204,42 @@ pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
         shifted - 9
     };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+/// The days of a week, as ISO 8601 numbers them.
+pub const WEEKDAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
+
+/// The minutes since midnight of a time of day, `hh:mm`, 24:00 included.
+///
+/// ```
+/// use hearth_plugin::time::{parse_time_of_day, time_of_day};
+/// assert_eq!(parse_time_of_day("09:30"), Some(570));
+/// assert_eq!(parse_time_of_day("24:00"), Some(1_440));
+/// assert_eq!((parse_time_of_day("24:01"), parse_time_of_day("9:30")), (None, None));
+/// assert_eq!(time_of_day(570), "09:30");
+/// ```
+pub fn parse_time_of_day(text: &str) -> Option<i64> {
+    let [high, low, b':', ten, one] = *text.as_bytes() else {
+        return None;
+    };
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+    let hour = digit(high)? * 10 + digit(low)?;
+    let minute = digit(ten)? * 10 + digit(one)?;
+    let all = hour * 60 + minute;
+    (minute < 60 && all <= MINUTES_PER_DAY).then_some(all)
+}
+
+/// The time of day so many minutes after midnight, as `hh:mm`.
+pub fn time_of_day(minutes: i64) -> String {
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 impl fmt::Display for Timestamp {

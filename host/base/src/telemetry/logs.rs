@@ -3,7 +3,7 @@
 //! A line is put into a bounded queue, and redacted and written by a separate thread,
 //! so that a reader who stops reading never stops a request, and many lines become one
 //! write. A line that does not fit is dropped, and the next line that fits says how
-//! many were.
+//! many were. The latest lines are kept for who asks the running host.
 
 mod json;
 mod recent;

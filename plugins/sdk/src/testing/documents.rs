@@ -137,7 +137,8 @@ fn apply(change: &Change, attributes: &mut Map<String, Value>) -> Result<(), Err
                 Some(old) => old.as_i64().ok_or_else(no_number)?,
                 None => 0,
             };
-            attributes.insert(name.clone(), (old + amount).into());
+            let sum = old.checked_add(amount).ok_or_else(no_number)?;
+            attributes.insert(name.clone(), sum.into());
         }
     }
     Ok(())

@@ -3,19 +3,10 @@
 use std::ops::RangeInclusive;
 
 use hearth_plugin::prelude::*;
+use hearth_plugin::time::{WEEKDAYS, parse_time_of_day, time_of_day};
 use hearth_plugin::zone::Zone;
 
 use super::calendar::{self, Calendar, Interval};
-
-const WEEKDAYS: [&str; 7] = [
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-];
 
 /// Intervals of one weekday at most.
 const INTERVALS_MAX: usize = 10;
@@ -84,7 +75,7 @@ impl Hours {
 
     /// The hours of every weekday, as they are stored and answered.
     pub fn week_json(&self) -> Value {
-        let interval = |interval: &Interval| json!({"start": clock(interval.start_minute), "end": clock(interval.end_minute)});
+        let interval = |interval: &Interval| json!({"start": time_of_day(interval.start_minute), "end": time_of_day(interval.end_minute)});
         let day = |hours: &Vec<Interval>| hours.iter().map(interval).collect();
         let days = WEEKDAYS.iter().zip(&self.week);
         let members = days.map(|(name, hours)| (name.to_string(), Value::Array(day(hours))));
@@ -139,27 +130,11 @@ fn interval(fields: &mut Fields) -> Option<Interval> {
 
 /// A time of day that must be given, in minutes since midnight.
 fn time(fields: &mut Fields, name: &str, wrong: &str, range: RangeInclusive<i64>) -> Option<i64> {
-    let within = |text: String| minute(&text).filter(|minute| range.contains(minute));
+    let within = |text: String| parse_time_of_day(&text).filter(|minute| range.contains(minute));
     let field = fields.text(name);
     field
         .convert("not_allowed", wrong, |text| within(text).map(Some))
         .required()
-}
-
-/// The minutes since midnight of `hh:mm`, 24:00 included.
-fn minute(text: &str) -> Option<i64> {
-    let [high, low, b':', ten, one] = *text.as_bytes() else {
-        return None;
-    };
-    let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
-    let hour = digit(high)? * 10 + digit(low)?;
-    let minute = digit(ten)? * 10 + digit(one)?;
-    let all = hour * 60 + minute;
-    (minute < 60 && all <= 1440).then_some(all)
-}
-
-fn clock(minute: i64) -> String {
-    format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 
 fn holidays(fields: &mut Fields) -> Vec<String> {

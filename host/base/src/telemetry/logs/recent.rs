@@ -1,8 +1,8 @@
 //! The latest lines of the log, for `hearth logs`.
 //!
 //! They are kept as they were written, without their secrets, up to a number of bytes.
-//! A reader who follows remembers the number of the line that he wants next: one who is
-//! slow costs no memory, but misses lines, and is told how many.
+//! Readers who follow remember the number of the line that they want next: slow ones cost
+//! no memory, but miss lines, and are told how many.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
